@@ -1,0 +1,43 @@
+"""What travels together from the watch to the store."""
+
+from datetime import datetime
+
+import msgspec
+
+from pulls.milestone import Milestone
+from pulls.record import PullRecord
+
+
+class Reject(msgspec.Struct, frozen=True, kw_only=True):
+    """Input that could not be understood, kept whole. Identity is all of it."""
+
+    cluster: str
+    source: str  # a file's name, or "watch"
+    position: str  # a line number, or a resource version
+    problem: str  # one line: what is wrong
+    raw: str  # the text as it came
+
+
+class Gap(msgspec.Struct, frozen=True, kw_only=True):
+    """A stretch of the event stream that nobody watched: what was deleted in it, or updated twice, is unknown."""
+
+    cluster: str
+    from_version: str  # the last resource version that was read; empty if none was
+    to_version: str  # the version of the list that ended the gap
+    found_at: datetime
+    why: str  # one line
+
+
+class Batch(msgspec.Struct, frozen=True, kw_only=True):
+    """Records, milestones, rejects and gaps, in the order in which they were read."""
+
+    pulls: tuple[PullRecord, ...] = ()
+    milestones: tuple[Milestone, ...] = ()
+    rejects: tuple[Reject, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.pulls or self.milestones or self.rejects or self.gaps)
+
+    def __len__(self) -> int:
+        return len(self.pulls) + len(self.milestones) + len(self.rejects) + len(self.gaps)

@@ -1,0 +1,78 @@
+"""Go durations, as ``time.Duration.String`` prints them: ``1h2m3.5s``, ``9.722063481s``, ``359ms``, ``1.5µs``, ``0s``."""
+
+import re
+
+_NANOSECONDS = {
+    "h": 3_600_000_000_000,
+    "m": 60_000_000_000,
+    "s": 1_000_000_000,
+    "ms": 1_000_000,
+    "us": 1_000,
+    "µs": 1_000,  # U+00B5, what Go prints
+    "μs": 1_000,  # U+03BC, what time.ParseDuration also takes
+    "ns": 1,
+}
+PATTERN = r"-?(?:\d+(?:\.\d+)?(?:h|ms|m|s|us|µs|μs|ns))+"
+_WHOLE = re.compile(PATTERN)
+_TERM = re.compile(r"(\d+)(?:\.(\d+))?(h|ms|m|s|us|µs|μs|ns)")
+
+
+class DurationError(ValueError):
+    """A text that Go's Duration.String never prints."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"not a Go duration: {text!r} (expected a form like 1h2m3.5s, 359ms or 0s)")
+        self.text = text
+
+
+def parse_nanoseconds(text: str) -> int:
+    """The duration in whole nanoseconds, exactly.
+
+    Source of the format: Go's ``time.ParseDuration``; digits finer than a nanosecond are cut off, as Go does.
+    Raises DurationError.
+    """
+    if not _WHOLE.fullmatch(text):
+        raise DurationError(text)
+    total = 0
+    for whole, fraction, unit in _TERM.findall(text):
+        scale = _NANOSECONDS[unit]
+        total += int(whole) * scale
+        if fraction:
+            total += int(fraction) * scale // 10 ** len(fraction)
+    return -total if text.startswith("-") else total
+
+
+def parse_seconds(text: str) -> float:
+    """The duration in seconds: the float nearest to the exact value. Raises DurationError."""
+    return parse_nanoseconds(text) / 1e9
+
+
+def format_nanoseconds(nanoseconds: int) -> str:
+    """What Go's ``Duration.String`` prints for this many nanoseconds."""
+    if nanoseconds == 0:
+        return "0s"
+    sign, rest = ("-", -nanoseconds) if nanoseconds < 0 else ("", nanoseconds)
+    for unit, scale in (("ns", 1), ("µs", 1_000), ("ms", 1_000_000)):
+        if rest < scale * 1_000:
+            return f"{sign}{_decimal(rest, scale)}{unit}"
+    hours, rest = divmod(rest, _NANOSECONDS["h"])
+    minutes, rest = divmod(rest, _NANOSECONDS["m"])
+    text = f"{_decimal(rest, _NANOSECONDS['s'])}s"
+    if hours or minutes:
+        text = f"{minutes}m{text}"
+    if hours:
+        text = f"{hours}h{text}"
+    return sign + text
+
+
+def format_seconds(seconds: float) -> str:
+    """What Go's ``Duration.String`` prints for this many seconds, to the nanosecond."""
+    return format_nanoseconds(round(seconds * 1e9))
+
+
+def _decimal(value: int, scale: int) -> str:
+    whole, fraction = divmod(value, scale)
+    if not fraction:
+        return str(whole)
+    digits = str(fraction).rjust(len(str(scale)) - 1, "0").rstrip("0")
+    return f"{whole}.{digits}"

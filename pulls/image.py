@@ -1,0 +1,36 @@
+"""Image references: ``registry/name:tag@sha256:...`` taken apart, and the study's tags read."""
+
+import re
+from functools import lru_cache
+
+import msgspec
+
+_STUDY_TAG = re.compile(r"(\d+)-layers-size-(\d+)-bytes")
+
+
+class ImageReference(msgspec.Struct, frozen=True):
+    """Repository, tag and digest of a reference; what the reference does not say is None."""
+
+    repository: str
+    tag: str | None
+    digest: str | None
+
+
+@lru_cache(maxsize=4096)
+def parse_image(reference: str) -> ImageReference:
+    """Split a reference by the grammar of distribution/reference, without filling in defaults.
+
+    A colon is a tag's only after the last slash, since a registry may carry a port.
+    """
+    name, at, digest = reference.partition("@")
+    slash = name.rfind("/")
+    colon = name.find(":", slash + 1)
+    if colon < 0:
+        return ImageReference(name, None, digest if at else None)
+    return ImageReference(name[:colon], name[colon + 1 :], digest if at else None)
+
+
+def study_shape(tag: str | None) -> tuple[int, int] | None:
+    """(layers, total bytes unpacked) that a tag ``<L>-layers-size-<B>-bytes`` states, or None for other tags."""
+    match = _STUDY_TAG.fullmatch(tag or "")
+    return (int(match[1]), int(match[2])) if match else None
