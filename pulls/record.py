@@ -37,12 +37,8 @@ class PullRecord(msgspec.Struct, frozen=True, kw_only=True):
     tag: str | None = None
     digest: str | None = None
     outcome: Outcome
-    started_at: datetime | None = (
-        None  # finished_at less pull_seconds and waiting_seconds, where those are known
-    )
-    finished_at: datetime | None = (
-        None  # when the kubelet said so, to the microsecond where the event's name tells it
-    )
+    started_at: datetime | None = None  # finished_at less pull_seconds and waiting_seconds, where those are known
+    finished_at: datetime | None = None  # when the kubelet said so, to the microsecond where the event's name tells it
     pull_seconds: float | None = None  # the first duration of the message
     waiting_seconds: float | None = None  # the second duration ("including waiting") less the first
     image_bytes: int | None = None

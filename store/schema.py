@@ -77,7 +77,7 @@ CREATE TABLE job_nodes (            -- one row a node of a job: what its cache h
   cache TEXT NOT NULL,              -- cold, partial or warm
   PRIMARY KEY (cluster, job, node)
 );
-CREATE TABLE job_pods (             -- one row a container: the second witness, pods' own status before the job was deleted
+CREATE TABLE job_pods (             -- one row a container: pods' own status, read before the job is deleted
   cluster TEXT NOT NULL, job TEXT NOT NULL, pod TEXT NOT NULL, pod_uid TEXT NOT NULL,
   container TEXT NOT NULL, node TEXT, image TEXT, image_id TEXT, phase TEXT,
   created_at TEXT, scheduled_at TEXT, started_at TEXT, finished_at TEXT,
@@ -104,11 +104,14 @@ CREATE TABLE layers (               -- one row a layer of an image's manifest
 
 VIEWS = f"""
 CREATE VIEW pulls AS SELECT r.* FROM pull_records r
-  WHERE NOT EXISTS (SELECT 1 FROM jobs j WHERE j.cluster = r.cluster AND j.job = r.job AND j.state = 'abandoned')
-  AND NOT (r.event_uid LIKE '{WITNESS_PREFIX}%' AND EXISTS (SELECT 1 FROM pull_records e WHERE e.pod_uid = r.pod_uid
-    AND e.container = r.container AND e.outcome = r.outcome AND e.event_uid NOT LIKE '{WITNESS_PREFIX}%'));
+  WHERE NOT EXISTS (
+    SELECT 1 FROM jobs j WHERE j.cluster = r.cluster AND j.job = r.job AND j.state = 'abandoned')
+  AND NOT (r.event_uid LIKE '{WITNESS_PREFIX}%' AND EXISTS (
+    SELECT 1 FROM pull_records e WHERE e.pod_uid = r.pod_uid AND e.container = r.container
+      AND e.outcome = r.outcome AND e.event_uid NOT LIKE '{WITNESS_PREFIX}%'));
 CREATE VIEW milestones AS SELECT r.* FROM milestone_records r
-  WHERE NOT EXISTS (SELECT 1 FROM jobs j WHERE j.cluster = r.cluster AND j.job = r.job AND j.state = 'abandoned');
+  WHERE NOT EXISTS (
+    SELECT 1 FROM jobs j WHERE j.cluster = r.cluster AND j.job = r.job AND j.state = 'abandoned');
 """
 
 INDEXES = """

@@ -42,9 +42,7 @@ def open_connection(directory: Path, *, create: bool) -> sqlite3.Connection:
     with store_errors(path):
         if create:
             directory.mkdir(parents=True, exist_ok=True)
-        connection = sqlite3.connect(
-            path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None
-        )
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
         try:
             _prepare(connection, path)
         except BaseException:
@@ -57,7 +55,7 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version not in (0, schema.VERSION):
         raise NotAStudyError(
-            f"{path} is of layout {version}, this version reads {schema.VERSION}: use the pullstudy that made it"
+            f"{path} is of layout {version}, not {schema.VERSION}: read it with the pullstudy that made it"
         )
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
@@ -90,9 +88,7 @@ def store_errors(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         if "full" in str(error):
-            raise StoreError(
-                f"disk full at {path}: free space and run again; what was stored is kept"
-            ) from error
+            raise StoreError(f"disk full at {path}: free space, run again; what was stored is kept") from error
         raise StoreError(f"store {path}: {error}") from error
     except sqlite3.DatabaseError as error:
         raise NotAStudyError(f"{path} is no SQLite file, or damaged ({error})") from error
@@ -152,9 +148,7 @@ class EmbeddedStore:
         )
 
     def milestones(self) -> Iterator[Milestone]:
-        return self._read(
-            Milestone, "SELECT * FROM milestones ORDER BY cluster, at, event_uid, count, moment"
-        )
+        return self._read(Milestone, "SELECT * FROM milestones ORDER BY cluster, at, event_uid, count, moment")
 
     def rejects(self) -> Iterator[Reject]:
         return self._read(Reject, "SELECT * FROM rejects ORDER BY cluster, source, position")

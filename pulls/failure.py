@@ -1,0 +1,76 @@
+"""Why a pull failed, from the text that kubelet, containerd and registries write."""
+
+import re
+from enum import StrEnum
+
+
+class FailureClass(StrEnum):
+    """A cause that a user would act on differently from the others."""
+
+    RATE_LIMITED = "rate-limited"  # the registry answers 429
+    QPS = "qps"  # the kubelet's own registryPullQPS
+    UNAUTHORIZED = "unauthorized"  # 401, 403, missing or refused credentials
+    NOT_FOUND = "not-found"  # no such repository, tag or digest
+    TIMEOUT = "timeout"
+    NO_SPACE = "no-space"
+    UNAVAILABLE = "unavailable"  # registry down, unreachable, 5xx, name not resolved
+    CORRUPT = "corrupt"  # digest or size does not match, unpack fails
+    INVALID_NAME = "invalid-name"
+    NEVER_PULL = "never-pull"  # absent, and the pull policy is Never
+    SIGNATURE = "signature"
+    OTHER = "other"
+
+    @property
+    def hopeless(self) -> bool:
+        """No later attempt of the same pod can end otherwise, unless somebody mends the cause."""
+        return self in _HOPELESS
+
+
+_HOPELESS = frozenset(
+    (
+        FailureClass.UNAUTHORIZED,
+        FailureClass.NOT_FOUND,
+        FailureClass.INVALID_NAME,
+        FailureClass.NEVER_PULL,
+        FailureClass.SIGNATURE,
+    )
+)
+
+# In order: the first that is found decides, so the specific stand before the general. A registry's
+# "denied" for a missing private repository reads as unauthorized, because that is all it says.
+_PATTERNS: tuple[tuple[FailureClass, re.Pattern[str]], ...] = tuple(
+    (kind, re.compile(pattern, re.IGNORECASE))
+    for kind, pattern in (
+        (FailureClass.QPS, r"pull QPS exceeded"),
+        (FailureClass.RATE_LIMITED, r"\b429\b|too ?many ?requests|rate limit"),
+        (FailureClass.NO_SPACE, r"no space left on device|disk quota exceeded"),
+        (FailureClass.SIGNATURE, r"signature validation failed|SignatureValidationFailed"),
+        (FailureClass.NEVER_PULL, r"pull policy of Never|ErrImageNeverPull"),
+        (FailureClass.INVALID_NAME, r"InvalidImageName|invalid reference format|couldn't parse image"),
+        (
+            FailureClass.UNAUTHORIZED,
+            r"\b40[13]\b|unauthorized|forbidden|authentication required|authorization failed|no basic auth"
+            r"|insufficient_scope|access to the resource is denied|\bdenied\b",
+        ),
+        (FailureClass.NOT_FOUND, r"\b404\b|not found|manifest unknown|name unknown|does not exist"),
+        (
+            FailureClass.CORRUPT,
+            r"failed commit on ref|unexpected (?:commit )?digest|digest mismatch|failed size validation"
+            r"|failed to extract layer|archive/tar|gzip: invalid|invalid checksum",
+        ),
+        (FailureClass.TIMEOUT, r"time[d ]?-?out|deadline exceeded|context canceled"),
+        (
+            FailureClass.UNAVAILABLE,
+            r"registry is unavailable|RegistryUnavailable|connection refused|connection reset|no such host"
+            r"|no route to host|unexpected EOF|\bEOF\b|\b50[0234]\b|service unavailable|bad gateway|tls: ",
+        ),
+    )
+)
+
+
+def classify(error: str | None) -> FailureClass:
+    """The class of an error text; OTHER where none of the known texts is in it."""
+    for kind, pattern in _PATTERNS:
+        if pattern.search(error or ""):
+            return kind
+    return FailureClass.OTHER
