@@ -1,4 +1,4 @@
-"""Go durations, as ``time.Duration.String`` prints them: ``1h2m3.5s``, ``9.722063481s``, ``359ms``, ``1.5µs``, ``0s``."""
+"""Go durations as ``Duration.String`` prints them: ``1h2m3.5s``, ``9.722063481s``, ``359ms``, ``1.5µs``, ``0s``."""
 
 import re
 

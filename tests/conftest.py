@@ -1,0 +1,15 @@
+"""What every test may ask for: the real data of the study, which lies beside the clone."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def study_data() -> Path:
+    """The directory with pulling-aws/ and pulling-test-run3/: $PULLSTUDY_DATA, or shared/data beside the clone."""
+    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
+    data = Path(os.environ.get("PULLSTUDY_DATA", beside))
+    assert (data / "pulling-aws").is_dir(), f"the study's real data is not in {data}; set PULLSTUDY_DATA"
+    return data

@@ -1,0 +1,179 @@
+"""The embedded store keeps each record once, and says in one line what is wrong with a directory."""
+
+import asyncio
+import sqlite3
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from pulls.batch import Batch, Gap, Reject
+from pulls.milestone import Milestone, Moment, Witness
+from pulls.record import Outcome, PullRecord, witness_uid
+from store.protocol import StoreError
+from store.schema import FILE_NAME
+from store.sqlite import EmbeddedStore, NotAStudyError
+
+AT = datetime(2024, 11, 11, 0, 32, 10, 941901, tzinfo=UTC)
+
+
+def record(uid: str = "u", count: int = 1, **more: object) -> PullRecord:
+    return PullRecord(**{"cluster": "c", "outcome": Outcome.PULLED, "count": count, "event_uid": uid, **more})  # type: ignore[arg-type]
+
+
+def milestone(uid: str = "u") -> Milestone:
+    return Milestone(
+        cluster="c",
+        moment=Moment.PULLING,
+        at=AT,
+        resolution_seconds=1e-6,
+        witness=Witness.EVENT_NAME,
+        clock="node-1",
+        count=1,
+        event_uid=uid,
+    )
+
+
+def write(directory: Path, batch: Batch) -> int:
+    store = EmbeddedStore(directory, create=True)
+    try:
+        return asyncio.run(store.write(batch))
+    finally:
+        store.close_now()
+
+
+def read(directory: Path) -> list[PullRecord]:
+    store = EmbeddedStore(directory, create=False)
+    try:
+        return list(store.pulls())
+    finally:
+        store.close_now()
+
+
+def test_what_was_written_is_read_back_whole(tmp_path: Path) -> None:
+    full = record(
+        run="1", size=4, node="n", namespace="d", job="j", pod="p", pod_uid="pu", container="k", image="i:t",
+        repository="i", tag="t", digest="sha256:1", started_at=AT - timedelta(seconds=2), finished_at=AT,
+        pull_seconds=1.5, waiting_seconds=0.5, image_bytes=12, error="e",
+    )  # fmt: skip
+    reject = Reject(cluster="c", source="f", position="3", problem="p", raw="r")
+    gap = Gap(cluster="c", from_version="1", to_version="9", found_at=AT, why="compacted")
+    batch = Batch(pulls=(full,), milestones=(milestone(),), rejects=(reject,), gaps=(gap,))
+    assert write(tmp_path, batch) == 4
+    store = EmbeddedStore(tmp_path, create=False)
+    assert list(store.pulls()) == [full]
+    assert list(store.milestones()) == [milestone()]
+    assert list(store.rejects()) == [reject]
+    assert list(store.gaps()) == [gap]
+    store.close_now()
+
+
+def test_the_same_record_written_twice_is_kept_once(tmp_path: Path) -> None:
+    batch = Batch(pulls=(record("a"), record("b"), record("a")), milestones=(milestone(),))
+    assert write(tmp_path, batch) == 3
+    assert write(tmp_path, batch) == 0
+    assert len(read(tmp_path)) == 2
+
+
+def test_another_count_of_the_same_event_is_another_record(tmp_path: Path) -> None:
+    assert write(tmp_path, Batch(pulls=(record(count=1), record(count=2)))) == 2
+
+
+def test_unknown_stays_unknown_and_is_no_zero(tmp_path: Path) -> None:
+    write(tmp_path, Batch(pulls=(record(),)))
+    (back,) = read(tmp_path)
+    assert back.pull_seconds is None
+    assert back.image_bytes is None
+
+
+def test_pulls_of_an_abandoned_attempt_are_left_out_and_stay_in_the_file(tmp_path: Path) -> None:
+    write(tmp_path, Batch(pulls=(record("a", job="j-a1"), record("b", job="j-a2"))))
+    with sqlite3.connect(tmp_path / FILE_NAME) as direct:
+        direct.execute(
+            "INSERT INTO jobs (job, cluster, run, size, image, repeat, attempt, position, cache_mode, state)"
+            " VALUES ('j-a1', 'c', '1', 4, 'i', 1, 1, 0, 'cold', 'abandoned')"
+        )
+    direct.close()
+    assert [each.event_uid for each in read(tmp_path)] == ["b"]
+
+
+def test_what_pod_status_witnessed_gives_way_to_the_event_that_comes_late(tmp_path: Path) -> None:
+    witnessed = record(witness_uid("pu", "k"), pod_uid="pu", container="k")
+    write(tmp_path, Batch(pulls=(witnessed,)))
+    assert read(tmp_path) == [witnessed]
+    write(tmp_path, Batch(pulls=(record("late", pod_uid="pu", container="k"),)))
+    assert [each.event_uid for each in read(tmp_path)] == ["late"]
+
+
+def test_two_processes_may_write_one_file(tmp_path: Path) -> None:
+    first, second = EmbeddedStore(tmp_path, create=True), EmbeddedStore(tmp_path, create=True)
+    for number in range(20):
+        first.write_now(Batch(pulls=(record(f"a{number}"),)))
+        second.write_now(Batch(pulls=(record(f"b{number}"),)))
+    first.close_now()
+    second.close_now()
+    assert len(read(tmp_path)) == 40
+
+
+def test_a_directory_without_a_study_is_said_to_be_none(tmp_path: Path) -> None:
+    with pytest.raises(NotAStudyError, match="is no study"):
+        EmbeddedStore(tmp_path, create=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_database_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / FILE_NAME
+    path.write_bytes(b"not a database " * 100)
+    with pytest.raises(NotAStudyError, match="no SQLite file"):
+        EmbeddedStore(tmp_path, create=True)
+    assert path.read_bytes() == b"not a database " * 100
+
+
+def test_a_database_of_something_else_is_left_as_it_is(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / FILE_NAME) as other:
+        other.execute("CREATE TABLE recipes (name TEXT)")
+    other.close()
+    with pytest.raises(NotAStudyError, match="not of a study"):
+        EmbeddedStore(tmp_path, create=True)
+
+
+def test_another_layout_is_refused(tmp_path: Path) -> None:
+    write(tmp_path, Batch())
+    with sqlite3.connect(tmp_path / FILE_NAME) as direct:
+        direct.execute("PRAGMA user_version = 99")
+    direct.close()
+    with pytest.raises(NotAStudyError, match="layout 99"):
+        EmbeddedStore(tmp_path, create=False)
+
+
+def test_a_full_disk_is_one_line_and_keeps_what_was_there(tmp_path: Path) -> None:
+    write(tmp_path, Batch(pulls=(record("kept"),)))
+    store = EmbeddedStore(tmp_path, create=False)
+    pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
+    store._connection.execute(f"PRAGMA max_page_count = {pages}")
+    many = tuple(record(f"u{number}", error="x" * 500) for number in range(2000))
+    with pytest.raises(StoreError, match="disk full"):
+        store.write_now(Batch(pulls=many))
+    store.close_now()
+    assert [each.event_uid for each in read(tmp_path)] == ["kept"]
+
+
+def test_the_engines_own_shell_reads_the_file(tmp_path: Path) -> None:
+    write(tmp_path, Batch(pulls=(record("a", finished_at=AT),)))
+    with sqlite3.connect(f"file:{tmp_path / FILE_NAME}?mode=ro", uri=True) as shell:
+        rows = shell.execute("SELECT outcome, finished_at, count FROM pulls").fetchall()
+    shell.close()
+    assert rows == [("pulled", "2024-11-11T00:32:10.941901Z", 1)]
+
+
+def test_the_documented_layout_is_the_layout() -> None:
+    document = (Path(__file__).parents[2] / "docs" / "store.md").read_text()
+    connection = sqlite3.connect(":memory:")
+    from store.schema import create_script
+
+    connection.executescript(create_script())
+    names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")]
+    columns = [row[1] for name in names for row in connection.execute(f"PRAGMA table_info({name})")]
+    connection.close()
+    missing = [word for word in {*names, *columns} if f"`{word}`" not in document]
+    assert missing == []
