@@ -1,0 +1,96 @@
+"""``pulldriver import``."""
+
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from driver.import_logs import FileTally
+
+_SHOWN_REJECTS = 10  # of each file; all of them are in the rejects file
+
+
+def import_command(
+    files: Annotated[
+        list[Path],
+        typer.Argument(help="Event logs, node lists or image manifests, plain or gzip; - reads standard input."),
+    ],
+    size: Annotated[int, typer.Option("--size", min=1, help="Nodes that the cluster of these files had.")],
+    run: Annotated[str, typer.Option("--run", help="Name of the run they belong to.")] = "imported",
+    cluster: Annotated[
+        str | None, typer.Option("--cluster", help="Name of the cluster.", show_default="RUN-SIZE")
+    ] = None,
+    out: Annotated[Path, typer.Option("--out", help="Directory of the study; made if absent.")] = Path("pulling-study"),
+) -> None:
+    """Read the event logs of an earlier run into a study.
+
+    Takes exporter logs, `kubectl get events -o json`, watch lines, `kubectl get nodes -o json` and image manifests.
+    Importing a file again, in pieces or shuffled, changes nothing. Lines that cannot be read are listed at the
+    end and kept in DIR/rejects.jsonl.
+
+    Examples:
+
+      pulldriver import events-size-4.json nodes-4.json --size 4 --run first --out study
+
+      kubectl get events -A -o json | pulldriver import - --size 8 --run first --out study
+    """
+    from driver.import_logs import check_readable, import_logs
+    from pulls.decode import Origin
+
+    check_readable(files)
+    origin = Origin(cluster=cluster or f"{run}-{size}", run=run, size=size)
+    with _progress(files) as advance:
+        tallies = import_logs(files, origin, out, now=lambda: datetime.now(UTC), advance=advance)
+    for tally in tallies:
+        _tell(tally)
+    print(f"next: pulldriver report --out {out}")
+    if any(tally.cut_off for tally in tallies):
+        raise typer.Exit(1)
+
+
+def _tell(tally: "FileTally") -> None:
+    told = [f"{tally.events} events"] if tally.events or not (tally.nodes or tally.layers) else []
+    told += [f"{count} {kind}" for kind, count in sorted(tally.kinds.items())]
+    told += [f"{tally.new} new records"] if tally.events else []
+    told += [f"{tally.nodes} nodes"] if tally.nodes else []
+    told += [f"{tally.layers} layers"] if tally.layers else []
+    print(f"{tally.path}: {', '.join(told)}")
+    for text, count in Counter(tally.exporter_lines).most_common():
+        print(f"{tally.path}: the exporter says {count} times: {text}")
+    for reject in tally.rejects[:_SHOWN_REJECTS]:
+        _warn(f"{tally.path}:{reject.position}: {reject.problem}")
+    if len(tally.rejects) > _SHOWN_REJECTS:
+        _warn(f"{tally.path}: {len(tally.rejects) - _SHOWN_REJECTS} more in rejects.jsonl")
+    if tally.cut_off:
+        _warn(
+            f"{tally.path}: cut off or damaged ({tally.cut_off}); what came before is kept; import the whole file again"
+        )
+
+
+def _warn(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+@contextmanager
+def _progress(files: list[Path]) -> Iterator[Callable[[Path, int], None]]:
+    """A bar of the bytes read, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield lambda path, size: None
+        return
+    from rich.console import Console
+    from rich.progress import Progress
+
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        tasks = {path: progress.add_task(path.name, total=_bytes(path)) for path in files}
+        yield lambda path, size: progress.advance(tasks[path], size)
+
+
+def _bytes(path: Path) -> int | None:
+    # A packed file's bytes are not the lines' bytes, a pipe has none: the bar then only moves.
+    return path.stat().st_size if path.is_file() and path.suffix != ".gz" else None

@@ -1,0 +1,124 @@
+"""Logs of earlier runs come into the store once, however they are cut, mixed or repeated."""
+
+import gzip
+import json
+import random
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from driver.errors import UsageError
+from driver.import_logs import REJECTS_FILE, FileTally, check_readable, import_logs
+from pulls.decode import Origin
+from pulls.record import Outcome, PullRecord
+from store.ledger import Ledger
+from store.sqlite import EmbeddedStore
+
+STUDY_REPOSITORY = "ghcr.io/converged-computing/container-chonks-run1"
+ORIGIN = Origin(cluster="aws-4", run="aws", size=4)
+
+
+def take(paths: list[Path], directory: Path, origin: Origin = ORIGIN) -> list[FileTally]:
+    return import_logs(paths, origin, directory, now=lambda: datetime(2024, 11, 11, tzinfo=UTC))
+
+
+def stored(directory: Path) -> list[PullRecord]:
+    store = EmbeddedStore(directory, create=False)
+    try:
+        return list(store.pulls())
+    finally:
+        store.close_now()
+
+
+def log_of(study_data: Path, size: int) -> Path:
+    return study_data / "pulling-aws" / f"events-size-{size}.json"
+
+
+def test_sizes_4_8_and_16_give_every_pull_of_the_study_once(study_data: Path, tmp_path: Path) -> None:
+    for size in (4, 8, 16):
+        take([log_of(study_data, size)], tmp_path, Origin(cluster=f"aws-{size}", run="aws", size=size))
+    pulled = [each for each in stored(tmp_path) if each.repository == STUDY_REPOSITORY]
+    assert {each.outcome for each in pulled} == {Outcome.PULLED}
+    assert len(pulled) == 6 * (4 + 8 + 16)
+    assert {size: sum(each.size == size for each in pulled) for size in (4, 8, 16)} == {4: 24, 8: 48, 16: 96}
+
+
+def test_a_file_imported_twice_in_pieces_and_shuffled_changes_nothing(study_data: Path, tmp_path: Path) -> None:
+    log = log_of(study_data, 4)
+    take([log], tmp_path / "once")
+    lines = log.read_bytes().splitlines(keepends=True)
+    random.Random(4).shuffle(lines)
+    pieces = [tmp_path / f"piece-{number}" for number in range(3)]
+    for number, piece in enumerate(pieces):
+        piece.write_bytes(b"".join(lines[number::3]))
+    take([log, *pieces, log], tmp_path / "often")
+    take(pieces, tmp_path / "often")
+    assert stored(tmp_path / "often") == stored(tmp_path / "once")
+
+
+def test_a_kubectl_list_of_the_same_events_gives_the_same_records(study_data: Path, tmp_path: Path) -> None:
+    events = [json.loads(line) for line in log_of(study_data, 4).read_bytes().splitlines()]
+    listed = tmp_path / "list.json"
+    listed.write_text(json.dumps({"kind": "List", "items": [each for each in events if "reason" in each]}, indent=4))
+    take([log_of(study_data, 4)], tmp_path / "log")
+    take([listed], tmp_path / "list")
+    assert stored(tmp_path / "list") == stored(tmp_path / "log")
+
+
+def test_lines_that_cannot_be_read_are_counted_with_their_numbers_and_kept(study_data: Path, tmp_path: Path) -> None:
+    lines = log_of(study_data, 4).read_bytes().splitlines(keepends=True)
+    lines[10:10] = [b"W1111 no json\n", b'{"metadata": {"name": "cut\n']
+    log = tmp_path / "log"
+    log.write_bytes(b"".join(lines))
+    (tally,) = take([log], tmp_path / "out")
+    assert [reject.position for reject in tally.rejects] == ["11", "12"]
+    kept = [json.loads(line) for line in (tmp_path / "out" / REJECTS_FILE).read_text().splitlines()]
+    assert [(each["position"], each["raw"]) for each in kept] == [
+        ("11", "W1111 no json"),
+        ("12", '{"metadata": {"name": "cut'),
+    ]
+    take([log_of(study_data, 4)], tmp_path / "whole")
+    assert stored(tmp_path / "out") == stored(tmp_path / "whole")
+
+
+def test_a_truncated_gzip_gives_what_it_holds_and_says_that_it_is_cut_off(study_data: Path, tmp_path: Path) -> None:
+    packed = gzip.compress(log_of(study_data, 4).read_bytes())
+    whole, cut = tmp_path / "whole.gz", tmp_path / "cut.gz"
+    whole.write_bytes(packed)
+    cut.write_bytes(packed[: len(packed) // 2])
+    (tally,) = take([cut], tmp_path / "out")
+    assert tally.cut_off
+    assert 0 < len(stored(tmp_path / "out")) < 43
+    (tally,) = take([whole], tmp_path / "out")
+    assert tally.cut_off is None
+    assert len(stored(tmp_path / "out")) == 43
+
+
+def test_nodes_become_the_environment_of_their_cluster(study_data: Path, tmp_path: Path) -> None:
+    (tally,) = take([study_data / "pulling-aws" / "nodes-4.json"], tmp_path)
+    assert tally.nodes == 4
+    ledger = Ledger(tmp_path, create=False)
+    (row,) = ledger.clusters("aws")
+    ledger.close()
+    environment = json.loads(row.environment or "")
+    assert (environment["nodes"], environment["instance_types"]) == (4, ["c5a.4xlarge"])
+    take([log_of(study_data, 4)], tmp_path)
+    ledger = Ledger(tmp_path, create=False)
+    assert ledger.clusters("aws") == [row]
+    ledger.close()
+
+
+def test_manifests_become_layers(study_data: Path, tmp_path: Path) -> None:
+    (tally,) = take([study_data / "pulling-aws" / "manifests-config-layers.json"], tmp_path)
+    assert tally.layers == 19 * 9 + 19 * 125
+
+
+def test_a_document_of_something_else_is_a_reject(study_data: Path, tmp_path: Path) -> None:
+    (tally,) = take([study_data / "pulling-test-run3" / "raw-times.json"], tmp_path)
+    assert [reject.position for reject in tally.rejects] == ["1"]
+
+
+def test_a_missing_file_is_told_before_anything_is_done(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="No such file"):
+        check_readable([tmp_path / "absent.json"])
