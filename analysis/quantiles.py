@@ -1,0 +1,59 @@
+"""Quantiles and what boxes and ECDFs are drawn from, computed here so that no chart carries every point."""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+MAXIMUM_OUTLIERS = 12  # drawn beyond each box; the farthest
+ECDF_POINTS = 120
+
+
+def quantile(ordered: Sequence[float], probability: float) -> float:
+    """By linear interpolation between order statistics (Hyndman and Fan's type 7, numpy's default)."""
+    place = probability * (len(ordered) - 1)
+    low = int(place)
+    high = min(low + 1, len(ordered) - 1)
+    return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
+
+
+def median(values: Sequence[float]) -> float:
+    return quantile(sorted(values), 0.5)
+
+
+def median_deviation(values: Sequence[float]) -> float:
+    """Median absolute deviation from the median, unscaled."""
+    middle = median(values)
+    return median([abs(value - middle) for value in values])
+
+
+@dataclass(frozen=True)
+class Box:
+    """Tukey's box: quartiles, whiskers at the last values within 1.5 interquartile ranges, the farthest outliers."""
+
+    count: int
+    low: float
+    q1: float
+    median: float
+    q3: float
+    high: float
+    outliers: tuple[float, ...]
+
+
+def box(values: Sequence[float]) -> Box:
+    ordered = sorted(values)
+    q1, middle, q3 = (quantile(ordered, p) for p in (0.25, 0.5, 0.75))
+    reach = 1.5 * (q3 - q1)
+    first = bisect_left(ordered, q1 - reach)
+    last = bisect_right(ordered, q3 + reach)
+    outliers = [*ordered[:first], *ordered[last:]]
+    farthest = sorted(outliers, key=lambda value: abs(value - middle))[-MAXIMUM_OUTLIERS:]
+    return Box(len(ordered), ordered[first], q1, middle, q3, ordered[last - 1], tuple(farthest))
+
+
+def ecdf(values: Sequence[float]) -> list[tuple[float, float]]:
+    """(value, share of values up to it), thinned to ECDF_POINTS with both ends kept."""
+    ordered = sorted(values)
+    total = len(ordered)
+    step = max(1, total // ECDF_POINTS)
+    places = [*range(0, total - 1, step), total - 1]
+    return [(ordered[place], (place + 1) / total) for place in places]

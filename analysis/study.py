@@ -1,0 +1,67 @@
+"""A study, read whole: its records, its ledger and its layers."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from analysis.layers import Layer, read_layers
+from analysis.ledger import LedgerTables, read_ledger
+from pulls.batch import Gap, Reject
+from pulls.milestone import Milestone
+from pulls.record import PullRecord
+from store.sqlite import EmbeddedStore, open_connection, store_errors
+
+SIMULATED_PREFIX = "sim-"
+
+
+@dataclass(frozen=True)
+class Study:
+    """What is known, in the order of the store. ``pulls`` holds those of the study's jobs, ``other_pulls`` the rest."""
+
+    name: str
+    pulls: tuple[PullRecord, ...] = ()
+    other_pulls: tuple[PullRecord, ...] = ()
+    milestones: tuple[Milestone, ...] = ()
+    ledger: LedgerTables = field(default_factory=LedgerTables)
+    layers: tuple[Layer, ...] = ()
+    gaps: tuple[Gap, ...] = ()
+    rejects: tuple[Reject, ...] = ()
+
+    @property
+    def clusters(self) -> tuple[str, ...]:
+        names = [row.cluster for row in self.ledger.clusters]
+        return tuple(dict.fromkeys([*names, *(record.cluster for record in self.pulls)]))
+
+    @property
+    def simulated(self) -> bool:
+        """Whether any of it came from the simulator: it is said on every picture."""
+        return any(cluster.startswith(SIMULATED_PREFIX) for cluster in self.clusters)
+
+
+def read_study(directory: Path) -> Study:
+    """Raises NotAStudyError, StoreError."""
+    store = EmbeddedStore(directory, create=False)
+    try:
+        records = list(store.pulls())
+        milestones = tuple(milestone for milestone in store.milestones() if milestone.job is not None)
+        gaps, rejects = tuple(store.gaps()), tuple(store.rejects())
+    finally:
+        store.close_now()
+    return Study(
+        name=directory.resolve().name,
+        pulls=tuple(record for record in records if record.job is not None),
+        other_pulls=tuple(record for record in records if record.job is None),
+        milestones=milestones,
+        ledger=_ledger(directory),
+        layers=tuple(read_layers(directory)),
+        gaps=gaps,
+        rejects=rejects,
+    )
+
+
+def _ledger(directory: Path) -> LedgerTables:
+    connection = open_connection(directory, create=False)
+    try:
+        with store_errors(directory):
+            return read_ledger(connection)
+    finally:
+        connection.close()
