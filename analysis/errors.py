@@ -13,9 +13,13 @@ from pathlib import Path
 class AnalysisError(Exception):
     """``str()`` is one line that says what happened, to which object, and what to do."""
 
+    exit_code = 1
+
 
 class ManifestsError(AnalysisError):
     """Not a file of image manifests."""
+
+    exit_code = 2  # wrong use
 
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(
@@ -27,6 +31,8 @@ class ManifestsError(AnalysisError):
 class TagsError(AnalysisError):
     """Not a file that names images."""
 
+    exit_code = 2  # wrong use
+
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(f"{path}: {why}; give a CSV file whose header or a column names images, one a cell")
         self.path = path
@@ -34,6 +40,8 @@ class TagsError(AnalysisError):
 
 class ChoiceError(AnalysisError):
     """Asked for something that is not offered."""
+
+    exit_code = 2  # wrong use
 
     def __init__(self, what: str, given: str, offered: tuple[str, ...]) -> None:
         super().__init__(f"{what} {given!r} is not known: choose {', '.join(offered)}")

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import msgspec
 
-from analysis.critical_path import critical_container
+from analysis.company import Company, company_of
 from analysis.timeline import MOMENTS, ContainerTimeline, JobTimeline, Mark, Marks
 from pulls.milestone import Moment
 
@@ -49,7 +49,7 @@ _POD_MOMENTS = tuple(moment for moment in MOMENTS if moment not in (Moment.JOB_C
 PhaseRow = msgspec.defstruct(
     "PhaseRow",
     [
-        ("level", str),  # container or job
+        ("level", str),  # job, or pod: one row a container of it
         ("cluster", str),
         ("run", str | None),
         ("size", int | None),
@@ -71,6 +71,7 @@ PhaseRow = msgspec.defstruct(
         ("resolution_seconds", float | None),  # of the coarsest time in the row
         ("pods_in_job", int),
         ("pods_on_node", int | None),  # of this job: more than one share the node's disk and one pull
+        ("start_rank", int | None),  # 1 for the first container of the job to start
         ("critical", bool),
         ("flags", str),  # space between
     ],
@@ -84,19 +85,14 @@ PHASE_COLUMNS: tuple[str, ...] = PhaseRow.__struct_fields__
 def phase_rows(jobs: Iterable[JobTimeline]) -> Iterator[msgspec.Struct]:
     """A row a job, followed by one a container of it."""
     for job in jobs:
-        on_node = Counter(container.node for container in _one_a_pod(job.containers))
-        critical = critical_container(job)
-        pods = len({container.pod for container in job.containers})
-        yield _job_row(job, critical, pods)
+        company = company_of(job)
+        yield _job_row(job, company)
         for container in job.containers:
-            yield _container_row(job, container, pods, on_node[container.node], container is critical)
+            yield _container_row(job, container, company)
 
 
-def _one_a_pod(containers: Iterable[ContainerTimeline]) -> Iterable[ContainerTimeline]:
-    return {container.pod: container for container in containers}.values()
-
-
-def _job_row(job: JobTimeline, critical: ContainerTimeline | None, pods: int) -> msgspec.Struct:
+def _job_row(job: JobTimeline, company: Company) -> msgspec.Struct:
+    critical = company.critical
     marks = critical.marks if critical else job.marks
     start, end = job.start, job.end
     flags = _flags(marks)
@@ -110,33 +106,36 @@ def _job_row(job: JobTimeline, critical: ContainerTimeline | None, pods: int) ->
         start=start,
         end=end,
         cache=job.cache,
-        pods_in_job=pods,
+        pods_in_job=company.pods,
         pods_on_node=None,
+        start_rank=None,
         critical=False,
         flags=flags,
     )
 
 
-def _container_row(
-    job: JobTimeline, container: ContainerTimeline, pods: int, on_node: int, critical: bool
-) -> msgspec.Struct:
+def _container_row(job: JobTimeline, container: ContainerTimeline, company: Company) -> msgspec.Struct:
     known = [(moment, container.marks[moment]) for moment in _POD_MOMENTS if moment in container.marks]
     flags = _flags(container.marks)
-    if on_node > 1 and container.node is not None:
+    on_node = company.on_node[container.node] if container.node is not None else None
+    if on_node is not None and on_node > 1:
         flags.append("shares-node")
+    if company.rides_along(container):
+        flags.append("rides-along")
     if container.image_inferred:
         flags.append("image-inferred")
     return _row(
         job,
         container.marks,
-        level="container",
+        level="pod",
         container=container,
         start=known[0] if known else None,
         end=known[-1] if known else None,
         cache=container.cache,
-        pods_in_job=pods,
-        pods_on_node=on_node if container.node is not None else None,
-        critical=critical,
+        pods_in_job=company.pods,
+        pods_on_node=on_node,
+        start_rank=company.start_rank(container),
+        critical=container is company.critical,
         flags=flags,
     )
 
@@ -152,6 +151,7 @@ def _row(
     cache: str,
     pods_in_job: int,
     pods_on_node: int | None,
+    start_rank: int | None,
     critical: bool,
     flags: list[str],
 ) -> msgspec.Struct:
@@ -178,6 +178,7 @@ def _row(
         resolution_seconds=max(resolutions, default=None),
         pods_in_job=pods_in_job,
         pods_on_node=pods_on_node,
+        start_rank=start_rank,
         critical=critical,
         flags=" ".join(flags),
         **{f"{phase.name}_seconds": phase.seconds(marks) for phase in (*PHASES, *BRIDGES)},

@@ -1,0 +1,153 @@
+"""The study's open question: pulls take as long on 256 nodes as on 4, yet the whole run takes far longer. Where?
+
+The wall time of a size is its jobs' makespans and the time between jobs; each makespan is its critical path's
+stretches. So wall time is a sum of stretches by name, and what grows with the size can be read off, to the second.
+Compared are the images that every size pulled, a mean of their repeats, in one cache state. Left out are jobs of which
+a moment has no witness that most jobs have: their stretches would lie under another name.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from statistics import fmean
+
+from analysis.critical_path import Stretch, critical_path
+from analysis.regression import Line, fit_grouped
+from analysis.timeline import MOMENTS, JobTimeline
+from pulls.milestone import Moment
+
+BETWEEN_JOBS = "between_jobs"
+
+
+@dataclass(frozen=True)
+class PhaseBySize:
+    """One phase's seconds on the critical paths, summed over the images, at each size."""
+
+    phase: str
+    seconds: dict[int, float]
+    per_node: Line | None  # its growth, over sizes, images apart
+
+    def growth_seconds(self, small: int, large: int) -> float:
+        return self.seconds[large] - self.seconds[small]
+
+
+@dataclass(frozen=True)
+class Decomposition:
+    """Wall seconds by size and what they are made of; ``phases`` add up to ``wall_seconds``."""
+
+    sizes: tuple[int, ...]
+    images: tuple[str, ...]
+    cache: str
+    wall_seconds: dict[int, float]
+    phases: tuple[PhaseBySize, ...]
+    left_out: int  # jobs with moments missing, or of images that not every size pulled
+
+    @property
+    def growth_seconds(self) -> float:
+        """From the smallest size to the largest."""
+        return self.wall_seconds[self.sizes[-1]] - self.wall_seconds[self.sizes[0]]
+
+    def share_of_growth(self, phase: PhaseBySize) -> float | None:
+        """None where the whole did not change by a hundredth: a share of nothing says nothing."""
+        small, large = self.sizes[0], self.sizes[-1]
+        if abs(self.growth_seconds) < 0.01 * self.wall_seconds[small]:
+            return None
+        return phase.growth_seconds(small, large) / self.growth_seconds
+
+
+@dataclass(frozen=True)
+class _Cost:
+    """What one job cost, by phase."""
+
+    size: int
+    image: str
+    seconds: dict[str, float]
+
+
+Gaps = dict[tuple[str, str, str | None], float]
+
+
+def decompositions(jobs: Sequence[JobTimeline]) -> list[Decomposition]:
+    """One for each cache state in which every size pulled an image in common."""
+    gaps = gaps_between(jobs)
+    of_states = [
+        decompose([job for job in jobs if job.cache == cache], cache, gaps)
+        for cache in dict.fromkeys(job.cache for job in jobs)
+    ]
+    return [decomposition for decomposition in of_states if decomposition is not None]
+
+
+def decompose(jobs: Sequence[JobTimeline], cache: str, gaps: Gaps) -> Decomposition | None:
+    """None where no image was pulled at every size."""
+    paths = [(job, critical_path(job)) for job in jobs]
+    paths = [(job, path) for job, path in paths if path and job.size is not None and job.image is not None]
+    usual = _usual_moments([path for _, path in paths])
+    costs = [_cost(job, path, gaps) for job, path in paths if _moments(path) == usual]
+    sizes = tuple(sorted({cost.size for cost in costs}))
+    images = _common_images(costs, sizes)
+    if not images:
+        return None
+    compared = [cost for cost in costs if cost.image in images]
+    names = sorted({name for cost in compared for name in cost.seconds}, key=_order)
+    phases = tuple(_by_size(name, compared, sizes, images) for name in names)
+    wall = {size: sum(phase.seconds[size] for phase in phases) for size in sizes}
+    return Decomposition(sizes, images, cache, wall, phases, left_out=len(jobs) - len(compared))
+
+
+def _moments(path: Sequence[Stretch]) -> tuple[Moment, ...]:
+    return (*(stretch.begin for stretch in path), path[-1].end)
+
+
+def _usual_moments(paths: Sequence[Sequence[Stretch]]) -> tuple[Moment, ...]:
+    counts = Counter(_moments(path) for path in paths)
+    return counts.most_common(1)[0][0] if counts else ()
+
+
+def gaps_between(jobs: Iterable[JobTimeline]) -> Gaps:
+    """Seconds from each job's end to the next one's start on its cluster, by the earlier job. The last has none."""
+    by_cluster: dict[str, list[tuple[float, float, JobTimeline]]] = defaultdict(list)
+    for job in jobs:
+        start, end = job.start, job.end
+        if start and end:
+            by_cluster[job.cluster].append((start[1].at.timestamp(), end[1].at.timestamp(), job))
+    return {
+        (job.cluster, job.job, job.image): following[0] - ended
+        for timed in by_cluster.values()
+        for (_, ended, job), following in pairwise(timed)
+    }
+
+
+def _cost(job: JobTimeline, path: Sequence[Stretch], gaps: Gaps) -> _Cost:
+    assert job.size is not None  # decompose looked
+    assert job.image is not None
+    seconds = {stretch.name: stretch.seconds for stretch in path}
+    seconds[BETWEEN_JOBS] = gaps.get((job.cluster, job.job, job.image), 0.0)
+    return _Cost(job.size, job.image, seconds)
+
+
+def _common_images(costs: Iterable[_Cost], sizes: Sequence[int]) -> tuple[str, ...]:
+    seen: dict[str, set[int]] = defaultdict(set)
+    for cost in costs:
+        seen[cost.image].add(cost.size)
+    return tuple(image for image, at in seen.items() if len(at) == len(sizes))
+
+
+def _by_size(name: str, costs: Sequence[_Cost], sizes: Sequence[int], images: Sequence[str]) -> PhaseBySize:
+    repeats: dict[tuple[int, str], list[float]] = defaultdict(list)
+    for cost in costs:
+        repeats[cost.size, cost.image].append(cost.seconds.get(name, 0.0))
+    cells = {key: fmean(values) for key, values in repeats.items()}
+    keys = sorted(cells)
+    line = fit_grouped([image for _, image in keys], [size for size, _ in keys], [cells[key] for key in keys])
+    seconds = {size: sum(cells[size, image] for image in images) for size in sizes}
+    return PhaseBySize(name, seconds, line)
+
+
+def _order(name: str) -> tuple[int, int]:
+    """By where the phase begins and ends; between jobs comes last."""
+    if name == BETWEEN_JOBS:
+        return (len(MOMENTS), 0)
+    begin, _, end = name.partition("_to_")
+    places = [str(moment) for moment in MOMENTS]
+    return (places.index(begin), places.index(end))
