@@ -12,6 +12,10 @@ class StoreError(Exception):
     """The store refused or could not be reached. ``str()`` is one line that says what to do."""
 
 
+class StoreBusyError(StoreError):
+    """Another process holds the store for longer than a writer waits: the same call may be made again."""
+
+
 class Store(Protocol):
     """Keeps each record once, by its identity, however often it is written."""
 

@@ -1,0 +1,160 @@
+"""The edge to a cluster: its events as bytes, through kubernetes_asyncio's client, so that authentication, TLS and
+kubeconfig are the library's. Client errors are mapped here and nowhere else."""
+
+import asyncio
+import json
+import os
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
+
+import aiohttp
+
+from collector.settings import WatchSettings
+from collector.watch_protocol import Refusal, read_refusal
+
+if TYPE_CHECKING:
+    from kubernetes_asyncio.client import ApiClient
+
+EVENTS_PATH = "/api/v1/events"  # events.k8s.io shows the same objects: watching both would see each twice
+IDENTITY_PATH = "/api/v1/namespaces/kube-system"  # made once in a cluster's life, and never by a user
+JSON = "application/json"
+
+
+class RefusedError(Exception):
+    """The API server answered, and the answer is an error."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(str(refusal))
+        self.refusal = refusal
+
+
+class CutError(Exception):
+    """No answer, or only part of one: no connection, a cut, or silence past the deadline."""
+
+
+class EventApi(Protocol):
+    """A cluster's events. Each verb raises RefusedError or CutError."""
+
+    url: str
+
+    async def cluster_uid(self) -> str:
+        """The uid of kube-system; empty where it may not be read."""
+        ...
+
+    async def list_events(self, *, limit: int | None, continue_token: str | None) -> bytes: ...
+
+    async def prove(self, version: str) -> None:
+        """Return where the server's state is not older than the version."""
+        ...
+
+    def watch_events(self, version: str, timeout_seconds: float) -> AsyncGenerator[bytes, None]:
+        """The watch's bytes as they come, in pieces of any length."""
+        ...
+
+
+class KubernetesEvents:
+    """EventApi over kubernetes_asyncio. Use it as an async context manager."""
+
+    def __init__(self, client: "ApiClient", settings: WatchSettings) -> None:
+        self.url = client.configuration.host or ""
+        self._client = client
+        self._settings = settings
+
+    async def __aenter__(self) -> "KubernetesEvents":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.close()
+
+    async def cluster_uid(self) -> str:
+        try:
+            body = await self._get(IDENTITY_PATH, [])
+        except RefusedError as error:
+            if error.refusal.code in (403, 404):
+                return ""
+            raise
+        try:
+            return str(json.loads(body)["metadata"]["uid"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise CutError(f"kube-system's answer cannot be read ({error})") from error
+
+    async def list_events(self, *, limit: int | None, continue_token: str | None) -> bytes:
+        query = [("limit", str(limit))] if limit is not None else []
+        return await self._get(EVENTS_PATH, [*query, *([("continue", continue_token)] if continue_token else [])])
+
+    async def prove(self, version: str) -> None:
+        query = [("limit", "1"), ("resourceVersion", version), ("resourceVersionMatch", "NotOlderThan")]
+        await self._get(EVENTS_PATH, query)
+
+    async def watch_events(self, version: str, timeout_seconds: float) -> AsyncGenerator[bytes, None]:
+        query = [
+            ("watch", "true"),
+            ("allowWatchBookmarks", "true"),
+            ("resourceVersion", version),
+            ("timeoutSeconds", str(max(1, round(timeout_seconds)))),
+        ]
+        deadline = timeout_seconds + self._settings.deadline_margin_seconds
+        async with self._request(EVENTS_PATH, query, deadline) as answer:
+            if answer.status != 200:
+                raise await _refused(answer)
+            _keep_alive(answer)
+            async for chunk in answer.content.iter_any():
+                yield chunk
+
+    async def _get(self, path: str, query: list[tuple[str, str]]) -> bytes:
+        async with self._request(path, query, self._settings.request_seconds) as answer:
+            if answer.status != 200:
+                raise await _refused(answer)
+            return await answer.read()
+
+    @asynccontextmanager
+    async def _request(
+        self, path: str, query: list[tuple[str, str]], deadline_seconds: float
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        timeout = aiohttp.ClientTimeout(total=deadline_seconds, sock_connect=self._settings.connect_seconds)
+        answer: Any = None
+        try:
+            answer = await self._client.call_api(
+                path,
+                "GET",
+                query_params=query,
+                header_params={"Accept": JSON},
+                auth_settings=["BearerToken"],
+                _preload_content=False,
+                _request_timeout=timeout,
+            )
+            yield answer
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise CutError(_in_words(error)) from error
+        finally:
+            if answer is not None:
+                answer.close()  # a watch's connection is never used again; a list's body was read to its end
+
+
+async def _refused(answer: aiohttp.ClientResponse) -> RefusedError:
+    return RefusedError(read_refusal(answer.status, await answer.read(), answer.headers.get("Retry-After")))
+
+
+def _keep_alive(answer: aiohttp.ClientResponse) -> None:
+    # A host that vanished sends no FIN. The kernel notices in about a minute, long before the watch's own deadline.
+    connection = answer.connection
+    found = connection.transport.get_extra_info("socket") if connection and connection.transport else None
+    if found is None:  # all of a short answer may be here already
+        return
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):  # not on every system
+            found.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno:
+        return os.strerror(error.os_error.errno).lower()
+    if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
+        return "no answer within the deadline"
+    return str(error) or type(error).__name__

@@ -1,0 +1,17 @@
+"""How long to wait before the next try: a value, from how often it failed."""
+
+from random import Random
+
+from collector.settings import BackoffSettings
+
+
+def wait_seconds(failures: int, settings: BackoffSettings, random: Random) -> float:
+    """The wait after so many failures in a row: doubling from first_seconds to most_seconds, less the jitter.
+
+    Without a failure it is reconnect_seconds.
+    """
+    if failures <= 0:
+        return settings.reconnect_seconds
+    # 2.0 ** 1024 overflows: a server may well be away for that many tries.
+    doubled = settings.first_seconds * settings.factor ** min(failures - 1, 64)
+    return min(doubled, settings.most_seconds) * (1.0 - settings.jitter * random.random())

@@ -1,0 +1,123 @@
+"""The ``collector`` command: reads the options, runs the daemon, and turns what went wrong into one line and a code."""
+
+import asyncio
+import re
+import signal
+import sys
+from dataclasses import replace
+from pathlib import Path
+from random import Random
+from typing import Annotated, Any
+
+import typer
+
+from collector.clock import SystemClock
+from collector.errors import CollectorError
+from collector.log import Format, Log
+from collector.settings import Settings
+from pulls.decode import Origin
+from store.protocol import StoreError
+
+DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+DEFAULT_DATA_DIRECTORY = Path("pulling-study")
+# Typer brings its own click in some versions and uses the installed one in others: this is the right one in both.
+_UsageError: Any = typer.BadParameter.__mro__[1]
+_NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+_EPILOG = """
+\b
+Examples:
+  collector --cluster lab --kubeconfig ~/.kube/lab      keep the pulls of cluster "lab" in ./pulling-study
+  collector --cluster lab --in-cluster --data-dir /data  the same from a pod, with its service account
+  collector --cluster lab --log-format json              one JSON object a line on stderr
+\b
+It watches until SIGTERM or Ctrl-C, and goes on where it was when it is started again.
+Exit codes: 0 stopped by SIGTERM, 1 failed (what was read is kept), 2 wrong use, 130 stopped by Ctrl-C.
+"""
+
+
+@app.command(epilog=_EPILOG)
+def collect(
+    cluster: Annotated[str, typer.Option(metavar="NAME", help="What the cluster is called in every record.")],
+    kubeconfig: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="How to reach it. Default: KUBECONFIG, else ~/.kube/config."),
+    ] = None,
+    in_cluster: Annotated[
+        bool, typer.Option("--in-cluster", help="Reach it with the service account of the pod that this runs in.")
+    ] = False,
+    data_dir: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where the store (study.sqlite3) and the spool are kept.")
+    ] = DEFAULT_DATA_DIRECTORY,
+    run: Annotated[str | None, typer.Option(metavar="RUN", help="Name of the run, written to every record.")] = None,
+    size: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Nodes in the cluster, written to every record.")
+    ] = None,
+    connect_tries: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Give up when the cluster does not answer so often at the start.")
+    ] = Settings().stop.connect_tries,
+    log_format: Annotated[Format, typer.Option(help="How the lines on stderr look.")] = Format.TEXT,
+) -> None:
+    """Watch a cluster's events and keep what they tell of image pulls, each once, in an embedded store."""
+    if not _NAME.fullmatch(cluster):
+        raise typer.BadParameter(
+            f"{cluster!r} is no name: letters, digits, dots, dashes and underscores", param_hint="'--cluster'"
+        )
+    if kubeconfig is not None and in_cluster:
+        raise typer.BadParameter("give that or --kubeconfig, not both", param_hint="'--in-cluster'")
+    settings = Settings()
+    settings = replace(settings, stop=replace(settings.stop, connect_tries=connect_tries))
+    # aiohttp and msgspec's decoders take a quarter of a second: --help need not pay for it.
+    from collector.context import Context
+    from collector.daemon import StopSignal, Target
+    from collector.daemon import collect as collect_until_stopped
+
+    target = Target(
+        origin=Origin(cluster=cluster, run=run, size=size),
+        kubeconfig=str(kubeconfig) if kubeconfig else None,
+        in_cluster=in_cluster,
+        data_directory=data_dir,
+    )
+
+    async def run_daemon() -> int:
+        stop = StopSignal()
+        stop.install()
+        clock = SystemClock()
+        context = Context(settings, clock, Random(), Log(clock, log_format))
+        await collect_until_stopped(target, context, stop)
+        return INTERRUPTED if stop.first is signal.SIGINT else DONE
+
+    raise typer.Exit(asyncio.run(run_daemon()))
+
+
+def main() -> None:
+    """The entry point."""
+    sys.exit(_run(sys.argv[1:]))
+
+
+def _run(arguments: list[str]) -> int:
+    try:
+        code = app(arguments, prog_name="collector", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort):
+        return INTERRUPTED
+    except _UsageError as error:
+        # Some texts span lines; what is wrong stands in the first.
+        message = error.format_message().partition("\n")[0].rstrip(".")
+        return _fail(f"{message}; see collector --help", WRONG_USE)
+    except (CollectorError, StoreError, ExceptionGroup) as error:
+        first = _first(error)
+        if not isinstance(first, (CollectorError, StoreError)):
+            raise
+        return _fail(str(first), FAILED)
+    return code if isinstance(code, int) else DONE
+
+
+def _first(error: BaseException) -> BaseException:
+    return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(f"collector: {message}\n")
+    return code

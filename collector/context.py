@@ -1,0 +1,20 @@
+"""What every stage is given: settings, time, chance, a voice and counters. Made once, in ``daemon``; faked in tests."""
+
+from dataclasses import dataclass, field
+from random import Random
+
+from collector.clock import Clock
+from collector.log import Log
+from collector.settings import Settings
+from collector.status import Status
+
+
+@dataclass(frozen=True)
+class Context:
+    """Passed through constructors; nothing in the package reads time, chance or settings from anywhere else."""
+
+    settings: Settings
+    clock: Clock
+    random: Random
+    log: Log
+    status: Status = field(default_factory=Status)

@@ -1,0 +1,133 @@
+"""The collector as a whole: its stages put together, run until a signal, and ended in order."""
+
+import asyncio
+import signal
+from dataclasses import dataclass
+from pathlib import Path
+
+from collector.api import EventApi, KubernetesEvents
+from collector.context import Context
+from collector.delivery import Delivery, Sink
+from collector.intake import Intake
+from collector.kubeconfig import make_client
+from collector.seen import Seen
+from collector.spool import Spool
+from collector.spooling import SpoolQueue
+from collector.watch import EventWatch, WatchTarget
+from collector.watch_protocol import WatchProtocol
+from pulls.decode import Origin
+from store.sqlite import EmbeddedStore
+
+
+@dataclass(frozen=True)
+class Target:
+    """What to collect, and where it goes."""
+
+    origin: Origin
+    kubeconfig: str | None
+    in_cluster: bool
+    data_directory: Path
+
+    @property
+    def look_with(self) -> str:
+        """The command with which a user can see whether the cluster answers."""
+        return f"kubectl{f' --kubeconfig {self.kubeconfig}' if self.kubeconfig else ''} get --raw /version"
+
+    @property
+    def spool_directory(self) -> Path:
+        return self.data_directory / "spool" / self.origin.cluster
+
+
+class StopSignal:
+    """SIGTERM and SIGINT, as something to wait for. A second one gives up draining."""
+
+    def __init__(self) -> None:
+        self.first: signal.Signals | None = None
+        self.stop = asyncio.Event()
+        self.give_up = asyncio.Event()
+
+    def install(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self.receive, number)
+
+    def receive(self, number: signal.Signals) -> None:
+        if self.first is not None:
+            self.give_up.set()
+        self.first = self.first or number
+        self.stop.set()
+
+
+async def collect(target: Target, context: Context, stop: StopSignal) -> None:
+    """Collect until the signal. Raises CollectorError and StoreError, alone or in an ExceptionGroup."""
+    client = await make_client(target.kubeconfig, in_cluster=target.in_cluster)
+    settings = context.settings
+    async with KubernetesEvents(client, settings.watch) as api:
+        with Spool(target.spool_directory, settings.spool) as spool:
+            for line in spool.damage:
+                context.log.warning(
+                    f"the spool was damaged: {line}; reading goes on from the version of the last whole record"
+                )
+            store = EmbeddedStore(target.data_directory, create=True)
+            try:
+                await run_stages(target, api, spool, store, context, stop)
+            finally:
+                await store.close()
+
+
+async def run_stages(
+    target: Target, api: EventApi, spool: Spool, sink: Sink, context: Context, stop: StopSignal
+) -> None:
+    """The stages side by side, until the signal; then one after the other."""
+    queue = SpoolQueue(spool, context.log)
+    watch = make_watch(target, api, spool, queue, context)
+    delivery = Delivery(queue, sink, context)
+    try:
+        async with asyncio.TaskGroup() as group:
+            watching = group.create_task(watch.run())
+            delivering = group.create_task(delivery.run())
+            reporting = group.create_task(_report(context))
+            await stop.stop.wait()
+            watching.cancel()
+            queue.finish()
+            await _drain(delivering, spool, context, stop)
+            reporting.cancel()
+    finally:
+        await queue.close()
+        if context.status.lists or context.status.lines:
+            context.log.info("status", **context.status.fields())
+
+
+def make_watch(target: Target, api: EventApi, spool: Spool, queue: SpoolQueue, context: Context) -> EventWatch:
+    """The watch, going on from the spool's checkpoint."""
+    protocol = WatchProtocol(
+        spool.checkpoint.version,
+        spool.checkpoint.cluster_uid,
+        page_items=context.settings.watch.page_items,
+        quick_ends_before_list=context.settings.watch.quick_ends_before_list,
+        lost=spool.damage[0] if spool.damage else None,
+    )
+    intake = Intake(target.origin, Seen(context.settings.seen_events), context.status)
+    watched = WatchTarget(target.origin.cluster, target.look_with)
+    return EventWatch(watched, api, protocol, intake, queue, context)
+
+
+async def _drain(delivering: asyncio.Task[None], spool: Spool, context: Context, stop: StopSignal) -> None:
+    giving_up = asyncio.ensure_future(stop.give_up.wait())
+    limit = context.settings.stop.drain_seconds
+    try:
+        await asyncio.wait((delivering, giving_up), timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        giving_up.cancel()
+    if not delivering.done():
+        delivering.cancel()
+        context.log.warning(
+            "stopped before the store had everything: the rest is in the spool, and stored at the next start",
+            entries=spool.last - spool.acknowledged,
+        )
+
+
+async def _report(context: Context) -> None:
+    while True:
+        await context.clock.sleep(context.settings.status_seconds)
+        context.log.info("status", **context.status.fields())

@@ -1,0 +1,60 @@
+"""What can stop the collector. ``str()`` of each is the one line that the user sees.
+
+    CollectorError
+    |-- ClusterError        the cluster cannot be reached, or refuses
+    |-- KubeconfigError     no usable way to reach a cluster is configured
+    |-- DataDirectoryError  the data directory cannot be used
+    `-- SpoolError
+        |-- SpoolFullError    no room: nothing more is read
+        `-- SpoolLayoutError  written by another version
+
+What passes (a cut connection, a server that is away) is no CollectorError: see ``api.RefusedError``, ``api.CutError``.
+"""
+
+from pathlib import Path
+
+
+class CollectorError(Exception):
+    """The collector cannot go on."""
+
+
+class ClusterError(CollectorError):
+    """The cluster did not answer at the start, or does not allow what the collector needs."""
+
+
+class KubeconfigError(CollectorError):
+    """There is no kubeconfig, or it cannot be understood."""
+
+
+class DataDirectoryError(CollectorError):
+    """The data directory cannot be used."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(f"data directory {path}: {why}")
+        self.path = path
+
+
+class SpoolError(CollectorError):
+    """The spool cannot be written or read."""
+
+
+class SpoolFullError(SpoolError):
+    """There is no room for another record: what was read before is kept, nothing more is read."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        super().__init__(
+            f"no room to write {path} ({why}): free space and start again; every record read so far is kept, "
+            "and reading goes on after the last of them"
+        )
+        self.path = path
+
+
+class SpoolLayoutError(SpoolError):
+    """The spool was written by another version."""
+
+    def __init__(self, path: Path, found: int, known: int) -> None:
+        super().__init__(
+            f"spool {path} is of layout {found}, this version reads {known}: use the pullstudy that made it, "
+            "or choose another --data-dir"
+        )
+        self.path = path

@@ -1,0 +1,51 @@
+"""How the cluster is reached: a kubeconfig file, or the service account of the pod that this runs in."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from collector.errors import KubeconfigError
+
+if TYPE_CHECKING:
+    from kubernetes_asyncio.client import ApiClient
+
+
+def default_kubeconfig() -> str:
+    """What kubectl takes where nothing is said: KUBECONFIG (paths, merged), else ~/.kube/config."""
+    return os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
+
+
+async def make_client(kubeconfig: str | None, *, in_cluster: bool) -> "ApiClient":
+    """A client for the cluster. Raises KubeconfigError."""
+    # Half a second and 60 MiB: --help need not pay for it.
+    from kubernetes_asyncio.client import ApiClient, Configuration
+    from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
+
+    # Configuration() would copy process-wide defaults that anybody may have set.
+    configuration = type.__call__(Configuration)
+    if in_cluster:
+        try:
+            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+        except ConfigException as error:
+            raise KubeconfigError(f"--in-cluster: {error} This works only in a pod; else give --kubeconfig") from error
+        return ApiClient(configuration)
+    paths = kubeconfig or default_kubeconfig()
+    _look_at(paths)
+    try:
+        await load_kube_config(config_file=paths, client_configuration=configuration, persist_config=False)
+    except Exception as error:  # yaml, ssl, key and type errors alike: the file is not understood
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise KubeconfigError(f"kubeconfig {paths} cannot be understood: {reason}") from error
+    return ApiClient(configuration)
+
+
+def _look_at(paths: str) -> None:
+    files = [Path(path).expanduser() for path in paths.split(os.pathsep) if path]
+    found = [path for path in files if path.is_file()]
+    if not found:
+        raise KubeconfigError(
+            f"no kubeconfig at {paths}: give --kubeconfig FILE, set KUBECONFIG, or --in-cluster in a pod"
+        )
+    for path in found:
+        if not os.access(path, os.R_OK):
+            raise KubeconfigError(f"kubeconfig {path} cannot be read: permission denied")

@@ -1,0 +1,57 @@
+"""What the collector says while it runs: one line an event, as text for people or as JSON for machines."""
+
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+
+import msgspec
+
+from collector.clock import Clock
+
+
+class Format(StrEnum):
+    """How a line looks."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+class Level(StrEnum):
+    """How much a line matters. A warning says that something may be missing, or soon will be."""
+
+    INFO = "info"
+    WARNING = "warning"
+    ERROR = "error"
+
+
+def _stderr(line: str) -> None:
+    sys.stderr.write(line + "\n")
+    sys.stderr.flush()
+
+
+class Log:
+    """Writes one line for each call."""
+
+    def __init__(self, clock: Clock, form: Format = Format.TEXT, write: Callable[[str], None] = _stderr) -> None:
+        self._clock = clock
+        self._form = form
+        self._write = write
+
+    def info(self, message: str, **fields: object) -> None:
+        self._say(Level.INFO, message, fields)
+
+    def warning(self, message: str, **fields: object) -> None:
+        self._say(Level.WARNING, message, fields)
+
+    def error(self, message: str, **fields: object) -> None:
+        self._say(Level.ERROR, message, fields)
+
+    def _say(self, level: Level, message: str, fields: dict[str, object]) -> None:
+        at = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
+        if self._form is Format.JSON:
+            line = {"at": at, "level": level, "message": message, **fields}
+            self._write(msgspec.json.encode(line).decode())
+        else:
+            mark = "" if level is Level.INFO else f"{level.upper()}: "
+            told = "".join(f" {name}={value}" for name, value in fields.items())
+            self._write(f"{at} {mark}{message}{told}")

@@ -1,0 +1,294 @@
+"""The spool: what was read from the watch, on disk, before its version counts as read.
+
+A directory of segment files ``segment-<number of its first entry>.spool``, each a run of frames (``frame``).
+A segment begins with an entry that repeats the checkpoint, so that the newest one alone tells how far the watch was
+read; the older ones are deleted as soon as all of their entries are stored. ``acknowledged`` holds the number of the
+last entry that the store has taken.
+
+Plain blocking calls, used by one thread at a time: ``spooling`` is the form for the event loop.
+"""
+
+import errno
+import fcntl
+import os
+from collections import deque
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from zlib import crc32
+
+from collector.errors import DataDirectoryError, SpoolError, SpoolFullError, SpoolLayoutError
+from collector.frame import LAYOUT, Checkpoint, Entry, LayoutError, encode_frame, read_frames
+from collector.settings import SpoolSettings
+from pulls.batch import Batch
+
+SUFFIX = ".spool"
+ACKNOWLEDGED = "acknowledged"
+LOCK = "lock"
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the user's share, the process's limit
+
+
+@dataclass
+class Segment:
+    """A file of the spool. ``last`` is the number of its last entry."""
+
+    path: Path
+    last: int
+    size_bytes: int
+
+
+class Spool:
+    """Appends, gives back in order, forgets what is acknowledged."""
+
+    def __init__(self, directory: Path, settings: SpoolSettings) -> None:
+        """Opens the directory, made first if there is none, and cuts off what is not whole: see ``damage``.
+
+        Raises DataDirectoryError, SpoolFullError, SpoolLayoutError.
+        """
+        self._directory = directory
+        self._settings = settings
+        self._file: int | None = None
+        self.checkpoint = Checkpoint()
+        self.damage: list[str] = []  # one line for each thing that was cut off
+        self._segments: deque[Segment] = deque()
+        self._last = 0
+        self._acknowledged = 0
+        self._reading, self._read_bytes = 0, 0  # the segment by its place, and how much of it was given back
+        self._lock = _lock(directory)
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> "Spool":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Everything is on disk already: only gives the files and the lock back."""
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        os.close(self._lock)
+
+    @property
+    def last(self) -> int:
+        """The number of the last entry; 0 before the first."""
+        return self._last
+
+    @property
+    def acknowledged(self) -> int:
+        return self._acknowledged
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(segment.size_bytes for segment in self._segments)
+
+    @property
+    def full(self) -> bool:
+        """Whether the store has to catch up first."""
+        return self.size_bytes >= self._settings.most_bytes
+
+    # -- opening ---------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        self._acknowledged = _read_number(self._directory / ACKNOWLEDGED)
+        paths = sorted(self._directory.glob(f"segment-*{SUFFIX}"))
+        for position, path in enumerate(paths):
+            if not self._scan(path):
+                self._discard(paths[position + 1 :])
+                break
+        # Entries that the store had taken may be among those cut off: their numbers are not given again.
+        self._last = max(self._last, self._acknowledged)
+        if self._segments:
+            self._file = os.open(self._segments[-1].path, os.O_WRONLY | os.O_APPEND)
+        self._forget()
+
+    def _scan(self, path: Path) -> bool:
+        # Returns whether all of it is whole.
+        try:
+            data = path.read_bytes()
+            end, last = 0, 0
+            for entry, offset in read_frames(data):
+                end, last = offset, entry.number
+                self.checkpoint = entry.checkpoint
+        except LayoutError as error:
+            raise SpoolLayoutError(path, error.layout, LAYOUT) from error
+        except OSError as error:
+            raise SpoolError(f"spool {path} cannot be read: {error.strerror}") from error
+        if end:
+            self._segments.append(Segment(path, last, end))
+            self._last = last
+        elif not data:
+            path.unlink()  # left by a disk that was full
+        if end < len(data):
+            self._cut(path, end, len(data))
+            return False
+        return True
+
+    def _cut(self, path: Path, end: int, length: int) -> None:
+        self.damage.append(f"{path}: {length - end} bytes after byte {end} are torn or damaged and were cut off")
+        if end:
+            os.truncate(path, end)
+            _synchronise(path)
+        else:
+            path.unlink()
+        _synchronise(self._directory)
+
+    def _discard(self, paths: list[Path]) -> None:
+        # What comes after damage may rest on what was lost: the watch brings it again.
+        for path in paths:
+            self.damage.append(f"{path}: comes after the damage and was discarded")
+            path.unlink()
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def append(self, checkpoint: Checkpoint, batch: Batch) -> int:
+        """Put them on disk, synchronised, and return the entry's number. Raises SpoolFullError, SpoolError."""
+        if self._file is None or self._segments[-1].size_bytes >= self._settings.segment_bytes:
+            self._start_segment()
+        self._write(Entry(number=self._last + 1, checkpoint=checkpoint, batch=batch))
+        self.checkpoint = checkpoint
+        return self._last
+
+    def _start_segment(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+        path = self._directory / f"segment-{self._last + 1:016d}{SUFFIX}"
+        try:
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+            _synchronise(self._directory)
+        except OSError as error:
+            raise _spool_error(path, error) from error
+        self._segments.append(Segment(path, self._last, 0))
+        self._write(Entry(number=self._last + 1, checkpoint=self.checkpoint))
+        self._forget()
+
+    def _write(self, entry: Entry) -> None:
+        segment = self._segments[-1]
+        frame = encode_frame(entry)
+        assert self._file is not None  # append() opened it
+        try:
+            _write_all(self._file, frame)
+            os.fdatasync(self._file)
+        except OSError as error:
+            with suppress(OSError):  # else the next opening cuts it off
+                os.ftruncate(self._file, segment.size_bytes)
+            raise _spool_error(segment.path, error) from error
+        segment.size_bytes += len(frame)
+        segment.last = self._last = entry.number
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    def read(self, most_records: int) -> list[Entry]:
+        """The next entries not acknowledged and not read yet, at least one where there is any, in order.
+
+        Stops after the entry that brings their records to most_records or more.
+        """
+        found: list[Entry] = []
+        records = 0
+        while records < most_records and self._reading < len(self._segments):
+            segment = self._segments[self._reading]
+            start = self._read_bytes
+            for entry, end in read_frames(_read_rest(segment, start)):
+                self._read_bytes = start + end
+                if entry.number > self._acknowledged:
+                    found.append(entry)
+                    records += len(entry.batch)
+                if records >= most_records:
+                    return found
+            if segment is self._segments[-1]:
+                break
+            self._reading, self._read_bytes = self._reading + 1, 0
+        return found
+
+    def acknowledge(self, number: int) -> None:
+        """The store has everything up to this entry: it is not given back again, and may be deleted."""
+        self._acknowledged = max(self._acknowledged, number)
+        # Not synchronised: an older number costs only a repetition, and a torn one counts as none.
+        _write_number(self._directory / ACKNOWLEDGED, self._acknowledged)
+        self._forget()
+
+    def _forget(self) -> None:
+        while len(self._segments) > 1 and self._segments[0].last <= self._acknowledged:
+            self._segments.popleft().path.unlink(missing_ok=True)
+            if self._reading > 0:
+                self._reading -= 1
+            else:
+                self._read_bytes = 0
+
+
+def _lock(directory: Path) -> int:
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+    except OSError as error:
+        raise DataDirectoryError(directory, f"cannot be written ({_reason(error)})") from error
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(lock)
+        raise DataDirectoryError(
+            directory, "another collector writes it; stop that one, or use another --data-dir"
+        ) from error
+    return lock
+
+
+def _read_rest(segment: Segment, start: int) -> bytes:
+    try:
+        with segment.path.open("rb") as file:
+            return os.pread(file.fileno(), segment.size_bytes - start, start)
+    except OSError as error:
+        raise _spool_error(segment.path, error) from error
+
+
+def _write_all(file: int, data: bytes) -> None:
+    view = memoryview(data)
+    while view:
+        view = view[os.write(file, view) :]
+
+
+def _synchronise(path: Path) -> None:
+    file = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(file)
+    finally:
+        os.close(file)
+
+
+def _read_number(path: Path) -> int:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return 0
+    number, checksum = data[:8], data[8:]
+    return int.from_bytes(number, "little") if checksum == crc32(number).to_bytes(4, "little") else 0
+
+
+def _write_number(path: Path, number: int) -> None:
+    data = number.to_bytes(8, "little")
+    try:
+        file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+        try:
+            os.pwrite(file, data + crc32(data).to_bytes(4, "little"), 0)
+        finally:
+            os.close(file)
+    except OSError as error:
+        raise _spool_error(path, error) from error
+
+
+def _spool_error(path: Path, error: OSError) -> SpoolError:
+    if error.errno in _NO_ROOM:
+        return SpoolFullError(path, _reason(error))
+    return SpoolError(f"spool {path}: {_reason(error)}")
+
+
+def _reason(error: OSError) -> str:
+    return (error.strerror or str(error)).lower()

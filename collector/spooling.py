@@ -1,0 +1,73 @@
+"""The spool for the event loop: one side appends, the other takes, and each waits for the other.
+
+The bound of what waits is on disk, not in memory: while the spool is full, append() waits, and so does the watch.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from collector.frame import Checkpoint, Entry
+from collector.log import Log
+from collector.spool import Spool
+from pulls.batch import Batch
+
+T = TypeVar("T")
+
+
+class SpoolQueue:
+    """A Spool between two tasks."""
+
+    def __init__(self, spool: Spool, log: Log) -> None:
+        self._spool = spool
+        self._log = log
+        # One thread: calls keep their order, and the event loop does not wait for the disk.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool")
+        self._written = asyncio.Event()
+        self._room = asyncio.Event()
+        self._finished = False
+
+    async def append(self, checkpoint: Checkpoint, batch: Batch) -> None:
+        """On return it is on disk. Waits while the spool is full. Raises SpoolError."""
+        if self._spool.full:
+            await self._wait_for_room()
+        await self._run(lambda: self._spool.append(checkpoint, batch))
+        self._written.set()
+
+    async def _wait_for_room(self) -> None:
+        self._log.warning(
+            "the spool is full and the store does not keep up: the watch is paused", bytes=self._spool.size_bytes
+        )
+        while self._spool.full:
+            self._room.clear()
+            await self._room.wait()
+        self._log.info("the spool has room again: the watch goes on")
+
+    async def take(self, most_records: int) -> list[Entry] | None:
+        """The next entries (see Spool.read); waits for them. None once finish() was called and all were taken."""
+        while True:
+            self._written.clear()
+            finished = self._finished
+            if entries := await self._run(lambda: self._spool.read(most_records)):
+                return entries
+            if finished:
+                return None
+            await self._written.wait()
+
+    async def acknowledge(self, number: int) -> None:
+        """The entries up to this number are in the store."""
+        await self._run(lambda: self._spool.acknowledge(number))
+        self._room.set()
+
+    def finish(self) -> None:
+        """No more will be appended: take() ends once it has given everything back."""
+        self._finished = True
+        self._written.set()
+
+    async def close(self) -> None:
+        """Waits for the call that is under way."""
+        await asyncio.to_thread(self._thread.shutdown)
+
+    async def _run(self, call: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, call)

@@ -1,0 +1,52 @@
+"""What the collector counted since it started: said once a minute, and at the end."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+REASONS_KEPT = 200  # controllers make up reasons of their own: what comes after so many is counted together
+OTHER_REASONS = "(others)"
+
+
+@dataclass
+class Status:
+    """Counters, from zero at the start of the process."""
+
+    reasons: Counter[str] = field(default_factory=Counter)  # events read, by their reason
+    outcomes: Counter[str] = field(default_factory=Counter)  # pull records spooled, by their outcome
+    lines: int = 0  # of all watches
+    milestones: int = 0
+    repeated: int = 0  # events that a list brought again
+    deleted: int = 0  # deletions seen (an hour after an event, as a rule): nothing is removed for them
+    unknown: int = 0  # events about images with a message of no known form, kept as rejects
+    unreadable: int = 0  # lines that are no JSON of an event, kept as rejects
+    reconnects: int = 0
+    lists: int = 0
+    gaps: int = 0
+    stored: int = 0  # records new to the store
+    stored_before: int = 0  # records that the store had already
+
+    def count_reason(self, reason: str) -> None:
+        known = reason in self.reasons or len(self.reasons) < REASONS_KEPT
+        self.reasons[reason if known else OTHER_REASONS] += 1
+
+    @property
+    def events(self) -> int:
+        return self.reasons.total()
+
+    def fields(self) -> dict[str, object]:
+        """For one line of the log."""
+        return {
+            "events": self.events,
+            **{str(outcome): self.outcomes[outcome] for outcome in sorted(self.outcomes)},
+            "milestones": self.milestones,
+            "stored": self.stored,
+            "stored_before": self.stored_before,
+            "repeated": self.repeated,
+            "deleted": self.deleted,
+            "unknown": self.unknown,
+            "unreadable": self.unreadable,
+            "reconnects": self.reconnects,
+            "lists": self.lists,
+            "gaps": self.gaps,
+            "reasons": dict(self.reasons.most_common(12)),
+        }

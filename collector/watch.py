@@ -1,0 +1,276 @@
+"""The loop around the protocol: sends what it says, waits as it says, and hands on what comes.
+
+Nothing counts as read before the spool has it: the version is handed to the spool together with the records.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from collector.api import CutError, EventApi, RefusedError
+from collector.backoff import wait_seconds
+from collector.context import Context
+from collector.errors import ClusterError
+from collector.frame import Checkpoint
+from collector.intake import Intake, Page, PageError, is_whole_line, read_page
+from collector.lines import LineSplitter, LineTooLongError
+from collector.spooling import SpoolQueue
+from collector.watch_protocol import (
+    Identify,
+    ListPage,
+    Prove,
+    Refusal,
+    Relisted,
+    Request,
+    Step,
+    Take,
+    Watch,
+    WatchProtocol,
+)
+from pulls.batch import Gap
+from pulls.event import Event
+
+PAGE_EVENTS = 1_000  # spooled at a time: a whole list in one answer can be as large as the cluster
+
+
+@dataclass(frozen=True)
+class WatchTarget:
+    """What the cluster is called, and the command with which a user can look at it."""
+
+    cluster: str
+    look_with: str = "kubectl get --raw /version"
+
+
+class EventWatch:
+    """Reads a cluster's events for ever, into the spool."""
+
+    def __init__(
+        self,
+        target: WatchTarget,
+        api: EventApi,
+        protocol: WatchProtocol,
+        intake: Intake,
+        queue: SpoolQueue,
+        context: Context,
+    ) -> None:
+        self._target = target
+        self._api = api
+        self._protocol = protocol
+        self._intake = intake
+        self._queue = queue
+        self._settings = context.settings
+        self._clock = context.clock
+        self._random = context.random
+        self._log = context.log
+        self._status = context.status
+        self._ever_watched = False
+        self._spooled: Checkpoint | None = None  # the checkpoint that the spool has
+
+    async def run(self) -> None:
+        """Never returns. Raises ClusterError where the cluster cannot be read at the start, and SpoolError."""
+        while True:
+            step = self._protocol.next_step()
+            await self._wait(step)
+            try:
+                await self._send(step.request)
+            except RefusedError as error:
+                self._refused(error.refusal, step.request)
+            except CutError as error:
+                self._broken(str(error), step.request, quick=True)
+
+    async def _wait(self, step: Step) -> None:
+        if not step.wait:
+            return
+        seconds = step.retry_after_seconds
+        if seconds is None:
+            seconds = wait_seconds(step.failures, self._settings.backoff, self._random)
+        await self._clock.sleep(seconds)
+
+    async def _send(self, request: Request) -> None:
+        match request:
+            case Identify():
+                await self._identify()
+            case ListPage():
+                await self._list(request)
+            case Prove():
+                await self._api.prove(request.version)
+                self._protocol.proven()
+            case Watch():
+                await self._watch(request)
+
+    async def _identify(self) -> None:
+        uid = await self._api.cluster_uid()
+        if not uid:
+            self._log.warning(
+                "kube-system may not be read, so that a checkpoint of another cluster would not be noticed: "
+                "allow 'get namespaces'"
+            )
+        before = self._protocol.identified(uid)
+        if before is not None:
+            self._log.warning(
+                f"cluster {self._target.cluster} is ANOTHER one than before: the checkpoint is not of it, and all its "
+                "events are listed anew",
+                before=before,
+                now=uid,
+            )
+
+    # -- list ------------------------------------------------------------------------------------------------------
+
+    async def _list(self, request: ListPage) -> None:
+        if request.continue_token is None:
+            self._status.lists += 1
+        body = await self._api.list_events(limit=request.limit, continue_token=request.continue_token)
+        try:
+            page = read_page(body)
+        except PageError as error:
+            raise CutError(str(error)) from error
+        # Only the end of the list brings a version: until then the checkpoint stays where it was.
+        await self._spool_items(page, self._checkpoint())
+        relisted = self._protocol.page(page.metadata)
+        if relisted is not None:
+            await self._relisted(relisted)
+
+    async def _spool_items(self, page: Page, checkpoint: Checkpoint) -> None:
+        items = page.items or []
+        for start in range(0, len(items), PAGE_EVENTS):
+            for item in items[start : start + PAGE_EVENTS]:
+                self._intake.item(item, page.metadata.resource_version)
+            if batch := self._intake.take_batch():
+                await self._queue.append(checkpoint, batch)
+
+    async def _relisted(self, relisted: Relisted) -> None:
+        if relisted.gap_from is not None:
+            gap = Gap(
+                cluster=self._target.cluster,
+                from_version=relisted.gap_from,
+                to_version=relisted.version,
+                found_at=self._clock.now(),
+                why=relisted.why,
+            )
+            self._intake.gap(gap)
+            self._log.warning(
+                "a stretch of the events was not watched: what was deleted or updated twice in it is unknown",
+                from_version=gap.from_version,
+                to_version=gap.to_version,
+                why=gap.why,
+            )
+        await self._queue.append(self._checkpoint(), self._intake.take_batch())
+
+    def _checkpoint(self) -> Checkpoint:
+        return Checkpoint(self._protocol.version, self._protocol.cluster_uid)
+
+    # -- watch -----------------------------------------------------------------------------------------------------
+
+    async def _watch(self, request: Watch) -> None:
+        timing = self._settings.watch
+        if not self._ever_watched:
+            self._ever_watched = True
+            self._log.info(
+                f"watching events of {self._target.cluster} at {self._api.url}",
+                version=request.version,
+                listed=self._status.events,
+            )
+        timeout_seconds = self._random.uniform(timing.timeout_min_seconds, timing.timeout_max_seconds)
+        started, lines_before = self._clock.monotonic_seconds(), self._status.lines
+
+        def quick() -> bool:
+            lasted = self._clock.monotonic_seconds() - started
+            return self._status.lines == lines_before and lasted < timing.quick_seconds
+
+        try:
+            async with aclosing(self._api.watch_events(request.version, timeout_seconds)) as chunks:
+                take = await self._read(chunks)
+        except CutError as error:
+            self._broken(str(error), request, quick=quick())
+        else:
+            if take is not Take.END:
+                self._status.reconnects += 1
+                self._protocol.ended(quick=quick())
+
+    async def _read(self, chunks: AsyncIterator[bytes]) -> Take:
+        splitter = LineSplitter()
+        async for chunk in chunks:
+            try:
+                lines = splitter.feed(chunk)
+            except LineTooLongError as error:
+                raise CutError("a line without end") from error
+            if await self._take(lines) is Take.END:
+                return Take.END
+        # A stream cut mid-line leaves what cannot be read, and is watched again from the version before it.
+        rest = splitter.rest()
+        return await self._take([rest]) if is_whole_line(rest) else Take.NOTHING
+
+    async def _take(self, lines: list[bytes]) -> Take:
+        protocol, intake = self._protocol, self._intake
+        self._status.lines += len(lines)
+        take = Take.NOTHING
+        for raw in lines:
+            line = intake.read_line(raw, protocol.version)
+            if line is None:
+                continue
+            take = protocol.line(line)
+            if take is Take.EVENT:
+                intake.event(line.object, raw)
+            elif take is Take.END:
+                self._say_error(line.object)
+                break
+            else:
+                self._status.deleted += line.type == "DELETED"
+        checkpoint, batch = self._checkpoint(), intake.take_batch()
+        if batch or checkpoint != self._spooled:
+            await self._queue.append(checkpoint, batch)
+            self._spooled = checkpoint
+        return take
+
+    # -- what goes wrong -------------------------------------------------------------------------------------------
+
+    def _say_error(self, status: Event) -> None:
+        self._status.reconnects += 1
+        self._log.warning(f"the watch was ended by the API server: {status.code} {status.text}")
+
+    def _refused(self, refusal: Refusal, request: Request) -> None:
+        if not self._ever_watched and refusal.code in _HOPELESS:
+            raise ClusterError(f"{self._place()} answered {refusal}; {_HOPELESS[refusal.code]}")
+        self._status.reconnects += 1
+        self._log.warning(f"{_name(request)} was refused: {refusal}")
+        self._protocol.refused(refusal, request)
+        self._give_up_at_the_start(str(refusal))
+
+    def _broken(self, why: str, request: Request, *, quick: bool) -> None:
+        self._status.reconnects += 1
+        self._log.warning(f"{_name(request)} was cut: {why}")
+        self._protocol.broken(quick=quick)
+        self._give_up_at_the_start(why)
+
+    def _give_up_at_the_start(self, why: str) -> None:
+        tries = self._settings.stop.connect_tries
+        if not self._ever_watched and self._protocol.failures >= tries:
+            raise ClusterError(
+                f"{self._place()} cannot be reached: {why} ({tries} tries); look with: {self._target.look_with}"
+            )
+
+    def _place(self) -> str:
+        return f"cluster {self._target.cluster} at {self._api.url}"
+
+
+# What an API server answers that waiting does not mend. Once a watch has run, these too are only waited out: a token
+# may be renewed, a permission given back.
+_HOPELESS = {
+    400: "is this a Kubernetes API server?",
+    401: "the kubeconfig's user is not accepted: log in again, or give another --kubeconfig",
+    403: "the user may not read events: allow 'list' and 'watch' on events in all namespaces",
+    404: "is this a Kubernetes API server?",
+    405: "is this a Kubernetes API server?",
+}
+
+
+def _name(request: Request) -> str:
+    match request:
+        case Identify():
+            return "the question for the cluster's identity"
+        case ListPage():
+            return "the list of events"
+        case Prove():
+            return f"the question for version {request.version}"
+        case Watch():
+            return f"the watch at version {request.version}"

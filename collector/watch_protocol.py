@@ -1,0 +1,270 @@
+"""The rules of list and watch, without I/O and without time: given what came, which request is next.
+
+The loop around it (``watch``) only sends, waits and reports back. Sources: kubernetes/client-go
+``tools/cache/reflector.go``, the API conventions on resource versions, and FAULTS seen on real servers:
+
+- A version too old is told in four ways: status 410, an in-stream ERROR of code 410, a watch answered 200 and
+  closed empty at once (kubernetes #104171), and a page of a list whose continue token has expired.
+- A version *ahead* of the server's is answered 200 and then silence, for ever. So before each watch the version is
+  proven by a LIST at it, which answers 504 ResourceVersionTooLarge, and the cluster is identified after each loss.
+- Versions are opaque: they are kept and compared for equality, never computed with.
+"""
+
+from dataclasses import dataclass
+from enum import Enum
+
+import msgspec
+
+from pulls.event import Event, Metadata, WatchLine
+
+NO_VERSION = ""  # nothing was read yet
+UNORDERED = ("", "0")  # watches from here begin with the present state as ADDED, in no order of version
+
+
+@dataclass(frozen=True)
+class Identify:
+    """Ask for the cluster's identity."""
+
+
+@dataclass(frozen=True)
+class ListPage:
+    """Ask for a page of the list; without a limit, for all of it at once."""
+
+    limit: int | None
+    continue_token: str | None
+
+
+@dataclass(frozen=True)
+class Prove:
+    """Ask for a list not older than the version: it fails where the server has never been there."""
+
+    version: str
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Watch from the version on."""
+
+    version: str
+
+
+Request = Identify | ListPage | Prove | Watch
+
+
+@dataclass(frozen=True)
+class Step:
+    """The next request, and how to wait before it: as asked for, else by so many failures in a row."""
+
+    request: Request
+    failures: int
+    retry_after_seconds: float | None
+    wait: bool
+
+
+class Take(Enum):
+    """What to do with a line of a watch."""
+
+    EVENT = "event"  # an event that is or was there
+    NOTHING = "nothing"  # a bookmark, or a deletion: no news of a pull
+    END = "end"  # the stream is over; ask next_step()
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """An answer that is no answer: HTTP status or in-stream ERROR, with the parts of its Status that matter."""
+
+    code: int
+    message: str = ""
+    retry_after_seconds: float | None = None
+
+    @property
+    def version_too_large(self) -> bool:
+        # Source: apiserver storage/errors.go NewTooLargeResourceVersionError; the reason is a plain Timeout, and old
+        # servers leave out the cause, so client-go looks at the message too.
+        return "too large resource version" in self.message.lower()
+
+    def __str__(self) -> str:
+        return f"{self.code} {self.message}".strip()
+
+
+@dataclass(frozen=True)
+class Relisted:
+    """A list is complete. ``gap_from`` is set where the stream was not watched between it and the list."""
+
+    version: str
+    gap_from: str | None
+    why: str
+
+
+class Policy(Enum):
+    """What follows from a refusal."""
+
+    RETRY = "retry"  # the same request, later
+    RELIST = "relist"  # the version is worth nothing here
+    LIST_WHOLE = "list whole"  # the rest of a list has gone: all of it in one answer
+
+
+def judge(refusal: Refusal, request: Request) -> Policy:
+    """The policy for a refused request. 429 and all that a server says in distress are no reason to list again."""
+    if isinstance(request, ListPage):
+        stale = refusal.code == 410 or refusal.version_too_large
+        return Policy.LIST_WHOLE if stale and request.continue_token else Policy.RETRY
+    if refusal.code == 410 or refusal.version_too_large:
+        return Policy.RELIST
+    return Policy.RETRY
+
+
+class WatchProtocol:
+    """Where the conversation with one API server stands. ``version`` is the last one read."""
+
+    def __init__(
+        self,
+        version: str = NO_VERSION,
+        cluster_uid: str = "",
+        *,
+        page_items: int = 500,
+        quick_ends_before_list: int = 3,
+        lost: str | None = None,
+    ) -> None:
+        """``version`` and ``cluster_uid`` from the checkpoint; ``lost`` says why there is none where one was."""
+        self.version = version
+        self.cluster_uid = cluster_uid
+        self._page_items = page_items
+        self._quick_ends_before_list = quick_ends_before_list
+        self._identified = False
+        self._proven = False
+        self._why_list: str | None = None if version else (lost or "first list")
+        self._gap_from: str | None = NO_VERSION if lost and not version else None
+        self._whole = False
+        self._continue: str | None = None
+        self._failures = 0  # requests that failed, since one was answered
+        self._barren = 0  # watches that brought nothing, since one that did
+        self._retry_after: float | None = None
+        self._wait = False
+
+    @property
+    def failures(self) -> int:
+        return self._failures
+
+    def next_step(self) -> Step:
+        return Step(self._request(), max(self._failures, self._barren), self._retry_after, self._wait)
+
+    def _request(self) -> Request:
+        if not self._identified:
+            return Identify()
+        if self._why_list is not None:
+            return ListPage(None if self._whole else self._page_items, self._continue)
+        return Watch(self.version) if self._proven else Prove(self.version)
+
+    def identified(self, cluster_uid: str) -> str | None:
+        """The identity came; "" where it may not be read. Returns the former one where it has changed."""
+        self._answered()
+        self._identified = True
+        before = self.cluster_uid
+        if not cluster_uid or before == cluster_uid:
+            return None
+        self.cluster_uid = cluster_uid
+        if not before:
+            return None
+        self._list_again(f"the cluster is not the one of the checkpoint (kube-system was {before}, is {cluster_uid})")
+        return before
+
+    def proven(self) -> None:
+        """The server knows the version."""
+        self._answered()
+        self._proven = True
+
+    def page(self, metadata: Metadata) -> Relisted | None:
+        """A page came, with this list metadata. Returns the end of the list where it was the last one."""
+        self._answered()
+        self._continue = metadata.continue_token or None
+        if self._continue is not None:
+            return None
+        why, gap_from = self._why_list or "", self._gap_from
+        missed = gap_from is not None and gap_from != metadata.resource_version
+        self.version = metadata.resource_version
+        self._why_list, self._gap_from, self._whole, self._proven = None, None, False, True
+        return Relisted(self.version, gap_from if missed else None, why)
+
+    def line(self, line: WatchLine) -> Take:
+        """A line of the watch came: moves the version, and says what to do with the line."""
+        if line.type == "ERROR":
+            self._error(line.object)
+            return Take.END
+        if line.type not in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK"):
+            return Take.NOTHING
+        metadata = line.object.metadata
+        # The initial state of a watch from "" or "0" is in no order: its versions would skip what is still to come.
+        unordered = self.version in UNORDERED and line.type == "ADDED"
+        if metadata is not None and metadata.resource_version and not unordered:
+            self.version = metadata.resource_version
+        self._answered()
+        self._barren = 0
+        return Take.EVENT if line.type in ("ADDED", "MODIFIED") else Take.NOTHING
+
+    def _error(self, status: Event) -> None:
+        self.refused(Refusal(status.code or 500, status.text, _asked_wait(status)), Watch(self.version))
+
+    def refused(self, refusal: Refusal, request: Request) -> None:
+        """The request was answered with an error."""
+        policy = judge(refusal, request)
+        self._retry_after = refusal.retry_after_seconds
+        self._wait, self._proven = True, False
+        if policy is Policy.RETRY:
+            self._failures += 1
+        elif policy is Policy.LIST_WHOLE:
+            self._whole, self._continue = True, None
+        else:
+            # The first relist comes at once; a server that says 410 to each fresh version is asked ever more slowly.
+            self._wait = self._barren > 0
+            self._barren += 1
+            self._list_again(f"version {self.version} was answered {refusal}")
+
+    def broken(self, *, quick: bool) -> None:
+        """The connection failed, was cut, or was silent past its deadline. ``quick``: before it had lasted."""
+        self._wait, self._retry_after = True, None
+        self._identified = self._proven = False  # who comes back may be another cluster, or an older state of it
+        if quick:
+            self._failures += 1
+        else:
+            self._failures = self._barren = 0
+
+    def ended(self, *, quick: bool) -> None:
+        """A watch was closed in good order. ``quick``: at once, with no line."""
+        self._wait, self._retry_after = True, None
+        self._proven = False
+        if not quick:
+            self._barren = 0
+            return
+        self._barren += 1
+        if self._barren % self._quick_ends_before_list == 0:
+            self._list_again(f"a watch at version {self.version} was closed empty {self._barren} times")
+
+    def _list_again(self, why: str) -> None:
+        if self._gap_from is None:
+            self._gap_from = self.version
+        self._why_list, self._whole, self._continue = why, False, None
+
+    def _answered(self) -> None:
+        self._failures, self._retry_after, self._wait = 0, None, False
+
+
+def read_refusal(code: int, body: bytes, retry_after: str | None) -> Refusal:
+    """The refusal in an HTTP answer that is no success: its Status where it has one, and its Retry-After."""
+    try:
+        status = msgspec.json.decode(body, type=Event)
+    except msgspec.DecodeError:  # a proxy's page, or nothing
+        first_line = body[:200].decode(errors="replace").strip().partition("\n")[0]
+        return Refusal(code, first_line, _seconds(retry_after))
+    return Refusal(code, status.text, _seconds(retry_after) or _asked_wait(status))
+
+
+def _asked_wait(status: Event) -> float | None:
+    seconds = status.details.retry_after_seconds if status.details else None
+    return float(seconds) if seconds else None
+
+
+def _seconds(retry_after: str | None) -> float | None:
+    # The header's other form, a date, is for caches: no API server sends it.
+    text = (retry_after or "").strip()
+    return float(text) if text.isdecimal() else None

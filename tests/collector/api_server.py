@@ -1,0 +1,220 @@
+"""A small API server of events over loopback HTTP, which misbehaves as it is told.
+
+It keeps a history of revisions as etcd does: a watch replays it from any version that was not compacted away, and a
+list shows the last state. Faults are answers given in place of the next ones: ``server.instead["watch"].append(...)``.
+"""
+
+import asyncio
+import json
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+Revision = tuple[int, str, dict[str, Any]]
+
+
+def status(code: int, message: str, *, retry_after: int | None = None) -> dict[str, Any]:
+    """A Status object."""
+    details = {"retryAfterSeconds": retry_after} if retry_after is not None else {}
+    return {
+        "kind": "Status",
+        "apiVersion": "v1",
+        "status": "Failure",
+        "message": message,
+        "code": code,
+        "details": details,
+    }
+
+
+def refuse(code: int, message: str = "no", headers: dict[str, str] | None = None) -> Answer:
+    """An answer that is an HTTP error."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response(status(code, message), status=code, headers=headers)
+
+    return answer
+
+
+def stream(*pieces: bytes) -> Answer:
+    """A watch that says this and is closed in good order."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        for piece in pieces:
+            await response.write(piece)
+        return response
+
+    return answer
+
+
+def in_stream(code: int, message: str, *, retry_after: int | None = None) -> Answer:
+    """A watch that is answered 200 and then an ERROR line."""
+    return stream(
+        json.dumps({"type": "ERROR", "object": status(code, message, retry_after=retry_after)}).encode() + b"\n"
+    )
+
+
+async def cut(request: web.Request) -> web.StreamResponse:
+    """The connection is reset before any answer."""
+    assert request.transport is not None
+    request.transport.abort()
+    return web.Response()
+
+
+async def hang(request: web.Request) -> web.StreamResponse:
+    """A half-open connection: an answer's head, then neither data nor an end."""
+    response = web.StreamResponse()
+    await response.prepare(request)
+    await asyncio.Event().wait()
+    return response
+
+
+class ApiServer:
+    """Events, their history, and what to answer instead."""
+
+    def __init__(self) -> None:
+        self.uid = "11111111-1111-4111-8111-111111111111"
+        self.version = 100
+        self.compacted = 0  # versions below this are gone
+        self.objects: dict[str, dict[str, Any]] = {}
+        self.history: list[Revision] = []
+        self.instead: dict[str, deque[Answer]] = {kind: deque() for kind in ("list", "watch", "prove", "identity")}
+        self.requests: list[tuple[str, dict[str, str]]] = []
+        self.url = ""
+        self._changed = asyncio.Condition()
+        self._watches: list[web.Request] = []
+        self._pages: dict[str, tuple[int, list[dict[str, Any]]]] = {}
+
+    def asked(self, kind: str) -> list[dict[str, str]]:
+        """The queries of this kind so far."""
+        return [query for asked, query in self.requests if asked == kind]
+
+    async def put(self, item: dict[str, Any]) -> int:
+        """The event is made, or updated in place where its uid is known. Returns its version."""
+        uid = item["metadata"]["uid"]
+        return await self._revise("MODIFIED" if uid in self.objects else "ADDED", item)
+
+    async def delete(self, uid: str) -> int:
+        return await self._revise("DELETED", self.objects[uid])
+
+    async def _revise(self, kind: str, item: dict[str, Any]) -> int:
+        async with self._changed:
+            self.version += 1
+            item = {**item, "metadata": {**item["metadata"], "resourceVersion": str(self.version)}}
+            if kind == "DELETED":
+                del self.objects[item["metadata"]["uid"]]
+            else:
+                self.objects[item["metadata"]["uid"]] = item
+            self.history.append((self.version, kind, item))
+            self._changed.notify_all()
+        return self.version
+
+    def compact(self) -> None:
+        """What happened up to now can no longer be watched."""
+        self.compacted = self.version + 1
+        self.version += 1
+        self.history.clear()
+
+    async def cut_watches(self) -> None:
+        """Every watch that is open loses its connection."""
+        for request in list(self._watches):
+            if request.transport is not None:
+                request.transport.abort()
+
+    @property
+    def watches(self) -> int:
+        return len(self._watches)
+
+    # -- answers ---------------------------------------------------------------------------------------------------
+
+    async def _identity(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append(("identity", dict(request.query)))
+        if self.instead["identity"]:
+            return await self.instead["identity"].popleft()(request)
+        return web.json_response({"kind": "Namespace", "metadata": {"name": "kube-system", "uid": self.uid}})
+
+    async def _events(self, request: web.Request) -> web.StreamResponse:
+        kind = "watch" if "watch" in request.query else "prove" if "resourceVersion" in request.query else "list"
+        self.requests.append((kind, dict(request.query)))
+        if self.instead[kind]:
+            return await self.instead[kind].popleft()(request)
+        if kind == "prove" and int(request.query["resourceVersion"]) > self.version:
+            return await refuse(504, f"Too large resource version: {request.query['resourceVersion']}")(request)
+        return await (self._watch(request) if kind == "watch" else self._list(request))
+
+    async def _list(self, request: web.Request) -> web.StreamResponse:
+        token = request.query.get("continue")
+        version, items = self._pages.pop(token) if token else (self.version, list(self.objects.values()))
+        limit = int(request.query.get("limit", "0")) or len(items)
+        rest = items[limit:]
+        metadata: dict[str, Any] = {"resourceVersion": str(version)}
+        if rest:
+            metadata["continue"] = f"page-{version}-{len(rest)}"
+            self._pages[metadata["continue"]] = (version, rest)
+        bare = [{name: item[name] for name in item if name not in ("kind", "apiVersion")} for item in items[:limit]]
+        return web.json_response({"kind": "EventList", "apiVersion": "v1", "metadata": metadata, "items": bare})
+
+    async def _watch(self, request: web.Request) -> web.StreamResponse:
+        version = int(request.query["resourceVersion"])
+        if version + 1 < self.compacted:
+            return await in_stream(410, f"too old resource version: {version} ({self.compacted})")(request)
+        response = web.StreamResponse()
+        await response.prepare(request)
+        self._watches.append(request)
+        try:
+            async with asyncio.timeout(float(request.query["timeoutSeconds"])):
+                while True:
+                    version = await self._tell_after(version, response)
+        except TimeoutError:
+            return response
+        finally:
+            self._watches.remove(request)
+
+    async def _tell_after(self, version: int, response: web.StreamResponse) -> int:
+        async with self._changed:
+            # A version from beyond the server's own is never reached: silence, as on a real server.
+            await self._changed.wait_for(lambda: any(number > version for number, _, _ in self.history))
+            news = [revision for revision in self.history if revision[0] > version]
+        for _, kind, item in news:
+            await response.write(json.dumps({"type": kind, "object": item}).encode() + b"\n")
+        return news[-1][0]
+
+
+@asynccontextmanager
+async def serving(server: ApiServer, port: int = 0) -> AsyncIterator[ApiServer]:
+    """The server, on a port of loopback."""
+    app = web.Application()
+    app.router.add_get("/api/v1/events", server._events)
+    app.router.add_get("/api/v1/namespaces/kube-system", server._identity)
+    runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", port)
+    await site.start()
+    server.url = f"http://127.0.0.1:{runner.addresses[0][1]}"
+    try:
+        yield server
+    finally:
+        await runner.cleanup()
+
+
+def write_kubeconfig(path: Path, url: str) -> Path:
+    """A kubeconfig for the server, without a user."""
+    path.write_text(
+        json.dumps(
+            {
+                "apiVersion": "v1",
+                "kind": "Config",
+                "current-context": "test",
+                "clusters": [{"name": "test", "cluster": {"server": url}}],
+                "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+                "users": [{"name": "test", "user": {}}],
+            }
+        )
+    )
+    return path
