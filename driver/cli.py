@@ -1,0 +1,124 @@
+"""The ``pulldriver`` command: its table of commands, and the one place where errors become a line and an exit code."""
+
+import re
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from driver.commands.compare_command import compare_command
+from driver.commands.down_command import down_command
+from driver.commands.export_command import export_command
+from driver.commands.import_command import import_command
+from driver.commands.options import DEFAULT_OUT
+from driver.commands.plan_command import plan_command
+from driver.commands.report_command import report_command
+from driver.commands.status_command import status_command
+from driver.commands.sweep_command import sweep_command
+from driver.errors import DriverError
+from driver.interrupt import InterruptedByUserError
+from store.protocol import StoreError
+
+DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+BUG_LOG = "bug.log"
+
+# Typer brings its own click in some versions and uses the installed one in others: this is the right one in both.
+_UsageError: Any = typer.BadParameter.__mro__[1]
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True, pretty_exceptions_enable=False)
+
+COMMANDS: dict[str, Callable[..., None]] = {
+    "sweep": sweep_command,
+    "plan": plan_command,
+    "status": status_command,
+    "down": down_command,
+    "import": import_command,
+    "export": export_command,
+    "report": report_command,
+    "compare": compare_command,
+}
+for _name, _command in COMMANDS.items():
+    app.command(_name)(_command)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"pulldriver {version('pullstudy')}")
+        raise typer.Exit
+
+
+@app.callback()
+def pulldriver(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """How long nodes take to pull images, why, and how that grows with the cluster.
+
+    Exit codes: 0 done, 1 failed (what was done is kept), 2 wrong use, 130 interrupted (the cluster was taken down).
+    """
+
+
+def main() -> None:
+    """The entry point."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run a command; the exit code."""
+    try:
+        code = app(list(arguments), prog_name="pulldriver", standalone_mode=False)
+    except (KeyboardInterrupt, typer.Abort, InterruptedByUserError):
+        return _fail("interrupted", INTERRUPTED)
+    except _UsageError as error:
+        message = error.format_message().partition("\n")[0].rstrip(".")
+        return _fail(f"{message}; see pulldriver {_command_of(arguments)}--help", WRONG_USE)
+    except BrokenPipeError:
+        # Whoever read our output has enough of it. Python would complain once more when it flushes at exit.
+        sys.stdout = None
+        return DONE
+    except Exception as error:  # noqa: BLE001 - the last resort of the process: it ends here, with the error told
+        return _explain(error, arguments)
+    return code if isinstance(code, int) else DONE
+
+
+def _explain(error: Exception, arguments: Sequence[str]) -> int:
+    """One line for what a user can do something about; for a bug, one line that names the file with the rest."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    if isinstance(error, DriverError | StoreError) or hasattr(error, "exit_code"):
+        return _fail(str(error), getattr(error, "exit_code", FAILED))
+    if isinstance(error, OSError):
+        return _fail(f"{error.filename or 'input/output'}: {error.strerror or error}", FAILED)
+    log = _bug_log(arguments)
+    with log.open("a", encoding="utf-8") as file:
+        traceback.print_exception(error, file=file)
+    return _fail(f"a bug: {type(error).__name__}: {_first_line(error)}; please report {log}", FAILED)
+
+
+def _bug_log(arguments: Sequence[str]) -> Path:
+    """In the study's directory, where there is one: a wrong command must not make it."""
+    words = list(arguments)
+    given = words[words.index("--out") + 1 :] if "--out" in words else []
+    out = Path(given[0]) if given else DEFAULT_OUT
+    if not out.is_dir():
+        return Path(f"pulldriver-{BUG_LOG}")
+    (out / "logs").mkdir(exist_ok=True)
+    return out / "logs" / BUG_LOG
+
+
+def _command_of(arguments: Sequence[str]) -> str:
+    return f"{arguments[0]} " if arguments and arguments[0] in COMMANDS else ""
+
+
+def _first_line(error: Exception) -> str:
+    return re.split(r"[\r\n]", str(error).strip() or "no message")[0]
+
+
+def _fail(message: str, code: int) -> int:
+    sys.stderr.write(f"pulldriver: {message}\n")
+    return code

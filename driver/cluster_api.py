@@ -1,0 +1,213 @@
+"""The API of one cluster, through kubernetes-asyncio, as bytes: answers are decoded by msgspec, never by its models.
+
+The only module that knows the client library. Its errors are mapped to ApiError here, in one place.
+"""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import msgspec
+
+from driver.errors import ApiError
+from driver.objects import Job, Node, Page, Pod, Status
+from pulls.event import EventList, decode_event_list
+
+if TYPE_CHECKING:
+    from kubernetes_asyncio.client import ApiClient
+
+T = TypeVar("T")
+
+REQUEST_SECONDS = 60.0
+TRIES = 6
+FIRST_PAUSE_SECONDS = 0.25
+# 408, 429 and 5xx are worth another try; 0 stands for a connection that was not made or broke.
+AGAIN = frozenset((0, 408, 429, 500, 502, 503, 504))
+_AUTH = ["BearerToken"]
+
+_status = msgspec.json.Decoder(Status).decode
+_job = msgspec.json.Decoder(Job).decode
+_pods = msgspec.json.Decoder(Page[Pod]).decode
+_nodes = msgspec.json.Decoder(Page[Node]).decode
+
+Sleep = Callable[[float], Awaitable[None]]
+
+
+def decode_nodes(content: bytes) -> tuple[Node, ...]:
+    """The nodes of a LIST's bytes."""
+    return _nodes(content).objects
+
+
+class ClusterApi:
+    """One verb a method; each raises ApiError when it has failed for good."""
+
+    def __init__(self, client: "ApiClient", namespace: str, *, sleep: Sleep = asyncio.sleep) -> None:
+        self._client = client
+        self.namespace = namespace
+        self._sleep = sleep
+
+    async def nodes_json(self) -> bytes:
+        """All nodes, as served."""
+        return await self._ask("list the nodes", "GET", "/api/v1/nodes")
+
+    async def configz(self, node: str) -> bytes:
+        """The kubelet's own configuration."""
+        return await self._ask(
+            f"read the kubelet's configz of node {node}", "GET", f"/api/v1/nodes/{node}/proxy/configz"
+        )
+
+    async def create_job(self, manifest: dict[str, Any]) -> Job:
+        """Create the job; one of that name that is there already is taken for ours, its answer lost on the way."""
+        name = manifest["metadata"]["name"]
+        try:
+            content = await self._ask(f"create job {name}", "POST", self.jobs_path, body=manifest)
+        except ApiError as error:
+            if error.status != 409:
+                raise
+            content = await self._ask(f"read job {name}", "GET", f"{self.jobs_path}/{name}")
+        return _job(content)
+
+    async def job(self, name: str) -> Job:
+        return _job(await self._ask(f"read job {name}", "GET", f"{self.jobs_path}/{name}"))
+
+    async def delete_job(self, name: str) -> None:
+        """Delete the job, and let its pods follow; one that is gone already is as good."""
+        options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
+        try:
+            await self._ask(f"delete job {name}", "DELETE", f"{self.jobs_path}/{name}", body=options)
+        except ApiError as error:
+            if error.status != 404:
+                raise
+
+    async def pods(self, job: str, *, limit: int | None = None) -> tuple[Pod, ...]:
+        """The pods of a job: all, or so many of them."""
+        query = [self.pods_of(job)] + ([("limit", str(limit))] if limit is not None else [])
+        return _pods(await self._ask(f"list the pods of job {job}", "GET", self.pods_path, query)).objects
+
+    async def events(self, reason: str | None = None) -> EventList:
+        """The events of the namespace, of one reason or all, that the API server still has."""
+        query = [("fieldSelector", f"reason={reason}")] if reason else []
+        return decode_event_list(await self._ask("list the events", "GET", self._events_path, query))
+
+    async def list_json(self, path: str, selector: tuple[str, str]) -> bytes:
+        """Some objects, as served."""
+        return await self._ask(f"list {path}", "GET", path, [selector])
+
+    @asynccontextmanager
+    async def watch(self, path: str, query: list[tuple[str, str]], *, silence_seconds: float) -> AsyncIterator[Any]:
+        """An open watch as chunks of bytes (cut anywhere). It breaks off after so long a silence. Raises ApiError."""
+        import aiohttp
+
+        what = f"watch {path.rpartition('/')[2]}"
+        timeout = aiohttp.ClientTimeout(sock_connect=REQUEST_SECONDS, sock_read=silence_seconds)
+        with _client_errors(what):
+            response = await self._call("GET", path, [*query, ("watch", "true")], None, timeout)
+        try:
+            if response.status != 200:
+                raise _refused(what, response, await response.read())
+            yield _chunks(what, response)
+        finally:
+            response.close()
+
+    @property
+    def pods_path(self) -> str:
+        return f"/api/v1/namespaces/{self.namespace}/pods"
+
+    @property
+    def jobs_path(self) -> str:
+        return f"/apis/batch/v1/namespaces/{self.namespace}/jobs"
+
+    @staticmethod
+    def pods_of(job: str) -> tuple[str, str]:
+        """The selector of a job's pods; the label is the one that the job controller has set since Kubernetes 1.27."""
+        return ("labelSelector", f"batch.kubernetes.io/job-name={job}")
+
+    @property
+    def _events_path(self) -> str:
+        return f"/api/v1/namespaces/{self.namespace}/events"
+
+    async def _ask(
+        self, what: str, method: str, path: str, query: list[tuple[str, str]] | None = None, body: Any = None
+    ) -> bytes:
+        pause = FIRST_PAUSE_SECONDS
+        for left in range(TRIES - 1, -1, -1):
+            try:
+                return await self._ask_once(what, method, path, query or [], body)
+            except ApiError as error:
+                if error.status not in AGAIN or not left:
+                    raise
+                # Jitter spreads clients that failed together; it decides nothing else.
+                await self._sleep(error.retry_after_seconds or pause * random.uniform(0.8, 1.2))
+            pause *= 2
+        raise AssertionError("unreachable")
+
+    async def _ask_once(self, what: str, method: str, path: str, query: list[tuple[str, str]], body: Any) -> bytes:
+        with _client_errors(what):
+            response = await self._call(method, path, query, body, REQUEST_SECONDS)
+            async with response:
+                content: bytes = await response.read()
+        if not 200 <= response.status < 300:
+            raise _refused(what, response, content)
+        return content
+
+    async def _call(self, method: str, path: str, query: list[tuple[str, str]], body: Any, timeout: Any) -> Any:
+        return await self._client.call_api(
+            path,
+            method,
+            query_params=query,
+            header_params={"Accept": "application/json"},
+            body=body,
+            auth_settings=_AUTH,
+            _preload_content=False,
+            _request_timeout=timeout,
+        )
+
+
+class _client_errors:  # noqa: N801 - reads as the statement that it is
+    """Map what the client library and aiohttp raise, in this one place."""
+
+    def __init__(self, what: str) -> None:
+        self._what = what
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        import aiohttp
+
+        if isinstance(error, aiohttp.ClientError | TimeoutError | OSError):
+            raise ApiError(self._what, 0, str(error) or type(error).__name__) from error
+
+
+async def _chunks(what: str, response: Any) -> AsyncIterator[bytes]:
+    with _client_errors(what):
+        async for chunk in response.content.iter_any():
+            yield chunk
+
+
+def _refused(what: str, response: Any, content: bytes) -> ApiError:
+    try:
+        why = _status(content).message
+    except msgspec.DecodeError:
+        why = content[:200].decode(errors="replace")
+    after = response.headers.get("Retry-After", "")
+    return ApiError(
+        what, response.status, why or response.reason, retry_after_seconds=float(after) if after.isdigit() else None
+    )
+
+
+@asynccontextmanager
+async def open_cluster(kubeconfig: Path, namespace: str) -> AsyncIterator[ClusterApi]:
+    """The API of the kubeconfig's current context. Raises ApiError."""
+    from kubernetes_asyncio import client, config
+
+    configuration = client.Configuration()
+    try:
+        await config.load_kube_config(config_file=str(kubeconfig), client_configuration=configuration)
+    except config.ConfigException as error:
+        raise ApiError(f"read kubeconfig {kubeconfig}", 0, str(error)) from error
+    async with client.ApiClient(configuration) as api_client:
+        yield ClusterApi(api_client, namespace)

@@ -1,0 +1,160 @@
+"""One cluster from nothing to nothing: up, watched by a collector, its jobs, and down again whatever happens."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from datetime import datetime
+from pathlib import Path
+
+import msgspec
+
+from driver.child import end_stranger
+from driver.cluster_api import ClusterApi, Sleep, decode_nodes, open_cluster
+from driver.collecting import Collector
+from driver.environment import read_environment
+from driver.errors import LimitError, first_error
+from driver.progress import Progress
+from driver.provider import Cluster, ClusterOrder, Handle, Provider
+from driver.snapshot import save_nodes
+from driver.study import Study
+from store.ledger import ClusterRow, ClusterState, Ledger
+
+POLL_SECONDS = 0.05
+SLOWEST_POLL_SECONDS = 5.0
+STRANGER_GRACE_SECONDS = 30.0  # a collector whose driver died drains before it ends
+
+
+class Leftovers(msgspec.Struct, frozen=True, kw_only=True):
+    """All that a later process needs to take a cluster and its collector down: the ledger's ``handle``."""
+
+    provider: Handle = {}
+    collector_pid: int | None = None
+
+
+class ClusterKeeper:
+    """Makes the clusters of a run and takes them down, with each step in the ledger before it is taken."""
+
+    def __init__(
+        self,
+        provider: Provider,
+        ledger: Ledger,
+        study: Study,
+        directory: Path,
+        progress: Progress,
+        *,
+        now: Callable[[], datetime],
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._provider = provider
+        self._ledger = ledger
+        self._study = study
+        self._directory = directory
+        self._progress = progress
+        self._now = now
+        self._sleep = sleep
+
+    @asynccontextmanager
+    async def running(self, row: ClusterRow) -> AsyncIterator[tuple[Cluster, ClusterApi]]:
+        """The cluster, up and watched by its collector. On leaving, however that comes about, it is taken down.
+
+        Raises ProviderError, CollectorError, ApiError, LimitError; also when cluster or collector die meanwhile.
+        """
+        state = _Kept(self._ledger, row)
+        collector: Collector | None = None
+        try:
+            cluster = await self._up(state)
+            async with open_cluster(cluster.kubeconfig, self._study.cluster.namespace) as api:
+                await self._wait_for_nodes(api, cluster)
+                collector = self._collector(cluster, state)
+                await collector.start()
+                await self._describe(api, cluster, state)
+                state.put(state=ClusterState.UP, up_at=self._now())
+                with first_error():
+                    async with asyncio.TaskGroup() as guards:
+                        watching = [
+                            guards.create_task(self._provider.lost(cluster)),
+                            guards.create_task(collector.keep()),
+                        ]
+                        yield cluster, api
+                        for guard in watching:
+                            guard.cancel()
+        finally:
+            try:
+                if collector is not None:
+                    await collector.stop()
+            finally:
+                await self._down(state)
+
+    async def clean_up(self, row: ClusterRow) -> None:
+        """Take down what an earlier driver left. Raises ProviderError."""
+        state = _Kept(self._ledger, row)
+        if state.leftovers.collector_pid is not None:
+            marks = ("collector", row.cluster)
+            await end_stranger(state.leftovers.collector_pid, marks, grace_seconds=STRANGER_GRACE_SECONDS)
+        await self._down(state)
+
+    async def _up(self, state: "_Kept") -> Cluster:
+        row = state.row
+        state.put(state=ClusterState.CREATING, created_at=self._now(), up_at=None, down_at=None)
+        order = ClusterOrder(
+            name=row.cluster,
+            size=row.size,
+            study=self._study,
+            directory=self._directory,
+            previous=state.leftovers.provider or None,
+        )
+        return await self._provider.up(order, lambda handle: state.keep(provider=handle))
+
+    async def _down(self, state: "_Kept") -> None:
+        state.put(state=ClusterState.DELETING)
+        await self._provider.down(state.row.cluster, state.leftovers.provider)
+        state.put(state=ClusterState.DOWN, down_at=self._now())
+
+    def _collector(self, cluster: Cluster, state: "_Kept") -> Collector:
+        return Collector(
+            cluster,
+            state.row.run,
+            self._directory,
+            save_pid=lambda pid: state.keep(collector_pid=pid),
+            note=self._progress.note,
+            sleep=self._sleep,
+        )
+
+    async def _wait_for_nodes(self, api: ClusterApi, cluster: Cluster) -> None:
+        limit = self._study.limits.nodes_ready_seconds
+        pause, waited = POLL_SECONDS, 0.0
+        while True:
+            nodes = [node for node in decode_nodes(await api.nodes_json()) if node.takes_pods]
+            ready = sum(node.ready for node in nodes)
+            if ready == len(nodes) == cluster.size:
+                return
+            if waited >= limit:
+                raise LimitError(
+                    f"{cluster.name}: {ready} of {len(nodes)} nodes ready after {limit:.0f} s; wanted: {cluster.size}"
+                )
+            await self._sleep(pause)
+            waited += pause
+            pause = min(pause * 1.5, SLOWEST_POLL_SECONDS)
+
+    async def _describe(self, api: ClusterApi, cluster: Cluster, state: "_Kept") -> None:
+        nodes_json = await api.nodes_json()
+        save_nodes(self._directory, cluster.name, nodes_json)
+        environment = await read_environment(api, nodes_json, await self._provider.environment(cluster))
+        state.put(environment=msgspec.json.encode(environment).decode())
+
+
+class _Kept:
+    """A cluster's row: what is put is in the ledger when put() returns."""
+
+    def __init__(self, ledger: Ledger, row: ClusterRow) -> None:
+        self._ledger = ledger
+        self.row = row
+        self.leftovers = msgspec.json.decode(row.handle, type=Leftovers) if row.handle else Leftovers()
+
+    def put(self, **changes: object) -> None:
+        self.row = msgspec.structs.replace(self.row, **changes)
+        self._ledger.put_cluster(self.row)
+
+    def keep(self, **changes: object) -> None:
+        self.leftovers = msgspec.structs.replace(self.leftovers, **changes)
+        self.put(handle=msgspec.json.encode(self.leftovers).decode())

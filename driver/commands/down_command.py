@@ -1,0 +1,49 @@
+"""``pulldriver down``."""
+
+import asyncio
+from contextlib import closing
+from pathlib import Path
+
+from driver.commands.options import DEFAULT_OUT, Out
+from driver.errors import UsageError
+
+
+def down_command(out: Out = DEFAULT_OUT) -> None:
+    """Take down what a sweep left behind, if anything: after a kill -9 or a crash of the machine.
+
+    Example:
+
+      pulldriver down --out pulling-study
+    """
+    from driver.interrupt import interruptible
+    from driver.lock import directory_lock
+    from store.sqlite import open_connection
+
+    open_connection(out, create=False).close()  # before the lock's file is put into a directory that is no study
+    with directory_lock(out):
+        asyncio.run(interruptible(_down(out), print))
+
+
+async def _down(out: Path) -> None:
+    from driver.cluster_run import ClusterKeeper
+    from driver.progress import PlainProgress
+    from driver.providers import make_provider
+    from driver.study import decode_study
+    from driver.sweep import wall_clock
+    from store.ledger import Ledger
+
+    with closing(Ledger(out, create=False)) as ledger:
+        run = ledger.swept_run()
+        if run is None:
+            raise UsageError(f"{out} holds no sweep, only what was imported: there is nothing to take down")
+        left = [row for row in ledger.clusters(run.run) if row.alive]
+        provider = make_provider(run.provider)
+        keeper = ClusterKeeper(provider, ledger, decode_study(run.study), out, PlainProgress(print), now=wall_clock)
+        try:
+            for row in left:
+                await keeper.clean_up(row)
+                print(f"{row.cluster}: down")
+        finally:
+            await provider.close()
+        if not left:
+            print("nothing is up")

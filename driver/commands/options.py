@@ -1,0 +1,31 @@
+"""Options that several commands share."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from driver.providers import PROVIDERS
+from driver.study import CacheMode, Order
+
+DEFAULT_OUT = Path("pulling-study")
+
+Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Directory of the study.")]
+StudyFile = Annotated[
+    Path | None,
+    typer.Option("--study", metavar="FILE", help="study.toml; without it the built-in study of 12 images."),
+]
+Sizes = Annotated[
+    str | None,
+    typer.Option("--sizes", metavar="SIZES", help="Cluster sizes: 4..256 (doubling), 4,8,12 or 4..20:4 (in steps)."),
+]
+ProviderName = Annotated[str, typer.Option("--provider", metavar="NAME", help=f"One of: {', '.join(PROVIDERS)}.")]
+Repeats = Annotated[
+    int | None, typer.Option("--repeats", metavar="N", help="How often each image is pulled at a size.")
+]
+Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Of the random order; recorded with the run.")]
+OrderOption = Annotated[Order | None, typer.Option("--order", help="Order of the jobs at each size.")]
+Cache = Annotated[
+    CacheMode | None, typer.Option("--cache", help="Clear the nodes' image caches between jobs, or leave them warm.")
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -1,0 +1,65 @@
+"""``pulldriver plan``."""
+
+from collections.abc import Iterator
+
+import msgspec
+
+from driver.commands.options import Cache, Json, OrderOption, ProviderName, Repeats, Seed, Sizes, StudyFile
+from driver.plan import Plan, make_plan
+from driver.progress import say_image, say_seconds
+from driver.provider import Provider
+from driver.providers import make_provider
+from driver.study import Overrides, Study, load_study
+
+
+def plan_command(
+    study: StudyFile = None,
+    sizes: Sizes = None,
+    provider: ProviderName = "sim",
+    repeats: Repeats = None,
+    order: OrderOption = None,
+    seed: Seed = None,
+    cache: Cache = None,
+    json: Json = False,
+) -> None:
+    """Show what a sweep would do, how long it would take and what it would cost. Starts nothing.
+
+    Examples:
+
+      pulldriver plan --sizes 4..256
+
+      pulldriver plan --study study.toml --json
+    """
+    overrides = Overrides(sizes=sizes, repeats=repeats, seed=seed, order=order, cache=cache)
+    plan = plan_of(load_study(study, overrides), make_provider(provider))
+    if json:
+        print(msgspec.json.format(msgspec.json.encode(plan)).decode())
+    else:
+        print("\n".join(say_plan(plan)))
+
+
+def plan_of(study: Study, provider: Provider) -> Plan:
+    return make_plan(study, provider.name, provider.prefix, provider.overhead_seconds)
+
+
+def say_plan(plan: Plan) -> Iterator[str]:
+    """The plan in lines."""
+    yield f"study {plan.study} on {plan.provider}: {plan.jobs} jobs, {plan.pulls:,} pulls"
+    yield f"  images   {len(plan.images)}: {', '.join(map(say_image, plan.images[:3]))}{_more(plan)}"
+    yield f"  order    {plan.order}, {plan.repeats} of each, caches {plan.cache}, seed {plan.seed}"
+    price = f"{plan.price_per_node_hour} {plan.currency} an hour ({plan.price_as_of})"
+    yield f"  nodes    {plan.node_type} at {price}"
+    yield f"  {'cluster':<24}{'nodes':>6}{'jobs':>6}{'pulls':>8}{'about':>12}{'cost':>14}"
+    for size in plan.sizes:
+        cost = f"{size.cost:,.2f} {plan.currency}"
+        about = say_seconds(size.seconds)
+        yield f"  {size.cluster:<24}{size.size:>6}{size.jobs:>6}{size.pulls:>8,}{about:>12}{cost:>14}"
+    total = f"{plan.cost:,.2f} {plan.currency}"
+    yield f"  {'in all':<24}{'':>6}{plan.jobs:>6}{plan.pulls:>8,}{say_seconds(plan.seconds):>12}{total:>14}"
+    if plan.provider == "sim":
+        yield "  simulated: time is virtual, and nothing is paid; the figures are those of real nodes"
+
+
+def _more(plan: Plan) -> str:
+    rest = len(plan.images) - 3
+    return f" and {rest} more" if rest > 0 else ""

@@ -1,0 +1,124 @@
+"""``pulldriver sweep``."""
+
+import asyncio
+import sys
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from driver.commands.options import (
+    DEFAULT_OUT,
+    Cache,
+    OrderOption,
+    Out,
+    ProviderName,
+    Repeats,
+    Seed,
+    Sizes,
+    StudyFile,
+)
+from driver.commands.plan_command import plan_of, say_plan
+from driver.errors import UsageError
+from driver.progress import Progress, make_progress
+from driver.provider import Provider
+from driver.study import Overrides, Study, load_study
+from driver.sweep import Outcome, Sweep
+from store.sqlite import EmbeddedStore
+
+
+def sweep_command(
+    sizes: Sizes = None,
+    study: StudyFile = None,
+    provider: ProviderName = "sim",
+    out: Out = DEFAULT_OUT,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep that DIR holds.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before clusters that cost money.")] = False,
+    repeats: Repeats = None,
+    order: OrderOption = None,
+    seed: Seed = None,
+    cache: Cache = None,
+) -> None:
+    """Run a study: for each size a cluster, for each image a job on every node, every pull accounted for.
+
+    The clusters are taken down at the end, after a failure and after Ctrl-C. What was done is kept in DIR:
+    --resume goes on with it.
+
+    Examples:
+
+      pulldriver sweep --sizes 4..256
+
+      pulldriver sweep --study study.toml --out second --order random --seed 7
+
+      pulldriver sweep --out second --resume
+    """
+    from driver.lock import directory_lock
+    from driver.providers import make_provider
+
+    overrides = Overrides(sizes=sizes, repeats=repeats, seed=seed, order=order, cache=cache)
+    asked = None if study is None and overrides == Overrides() else load_study(study, overrides)
+    with directory_lock(out):
+        code = _sweep(asked, make_provider(provider), out, resume=resume, yes=yes)
+    if code:
+        raise typer.Exit(code)
+
+
+def _sweep(asked: Study | None, provider: Provider, out: Path, *, resume: bool, yes: bool) -> int:
+    from driver.interrupt import interruptible
+    from driver.summary import size_lines
+    from driver.sweep import RUN, begun_run, study_of
+    from store.ledger import Ledger
+
+    with closing(Ledger(out, create=True)) as ledger:
+        run = begun_run(ledger, out, resume=resume)
+        if run is not None and run.provider != provider.name:
+            raise UsageError(f"--resume: this run is on {run.provider}; give --provider {run.provider}")
+        study = study_of(run, asked) if run is not None else asked or load_study(None, Overrides())
+        _show_plan(study, provider, yes=yes)
+        store = EmbeddedStore(out, create=True)
+        try:
+            sweep = Sweep(study, provider, out, ledger, store)
+            left = sweep.remaining()
+            if left.done:
+                print(f"resumed: {left.done} jobs are done, {len(left.jobs)} are left")
+            progress = make_progress(_say, total_jobs=left.done + len(left.jobs), done_jobs=left.done)
+            try:
+                outcome = asyncio.run(interruptible(_run(sweep, progress, provider), progress.note))
+            finally:
+                progress.close()
+        finally:
+            store.close_now()
+        print("\n".join(size_lines(ledger, RUN)))
+    return _tell(outcome, out)
+
+
+async def _run(sweep: Sweep, progress: Progress, provider: Provider) -> Outcome:
+    try:
+        return await sweep.run(progress)
+    finally:
+        await provider.close()
+
+
+def _show_plan(study: Study, provider: Provider, *, yes: bool) -> None:
+    print("\n".join(say_plan(plan_of(study, provider))), flush=True)
+    if not provider.billed or yes:
+        return
+    if not sys.stdin.isatty():
+        raise UsageError("these clusters cost money: add --yes to go on without being asked")
+    typer.confirm("Make these clusters?", abort=True)
+
+
+def _tell(outcome: Outcome, out: Path) -> int:
+    print(outcome.accounted)
+    for row in outcome.failed:
+        print(f"failed: {row.cluster} {row.job}: {row.error}", file=sys.stderr)
+    print(f"next: pulldriver report --out {out}")
+    if outcome.failed:
+        print(f"pulldriver: {len(outcome.failed)} jobs failed; try them again with --resume", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _say(text: str) -> None:
+    print(text, flush=True)

@@ -1,0 +1,63 @@
+"""What can go wrong in the driver, by what the user has to do about it.
+
+DriverError
+├── UsageError            exit 2: the command or a file it names is wrong; nothing was started
+└── SweepError            exit 1: what was done is kept, ``--resume`` goes on
+    ├── ApiError          the API server refused or could not be reached
+    ├── ProviderError     a cluster could not be made, changed or taken down
+    ├── CollectorError    the collector did not start, or died
+    └── LimitError        something took longer than its limit in the study
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+class DriverError(Exception):
+    """Base of all. ``str()`` is one line: what happened, to what, what to do."""
+
+    exit_code = 1
+
+
+class UsageError(DriverError):
+    """Wrong use: an option, a file or a directory is not what the command needs."""
+
+    exit_code = 2
+
+
+class SweepError(DriverError):
+    """A sweep could not go on."""
+
+
+class ApiError(SweepError):
+    """An answer of the API server that is no success. ``status`` is 0 where it was not reached."""
+
+    def __init__(self, what: str, status: int, why: str, *, retry_after_seconds: float | None = None) -> None:
+        answer = f"the API server answered {status}" if status else "the API server was not reached"
+        super().__init__(f"{what}: {answer} ({why})")
+        self.status = status
+        self.retry_after_seconds = retry_after_seconds
+
+
+class ProviderError(SweepError):
+    """A provider could not do its step."""
+
+
+class CollectorError(SweepError):
+    """The collector is not collecting."""
+
+
+class LimitError(SweepError):
+    """A limit of the study was passed."""
+
+
+@contextmanager
+def first_error() -> Iterator[None]:
+    """Around a TaskGroup: raise the first error of its tasks as itself. The others came of its being cancelled."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        error: BaseException = group
+        while isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        raise error from None

@@ -1,0 +1,45 @@
+"""Ctrl-C and SIGTERM: the first one ends the work in order, later ones are told to wait."""
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class InterruptedByUserError(Exception):
+    """The work was ended by a signal, and has cleaned up. The exit code is 130."""
+
+
+async def interruptible(work: Coroutine[Any, Any, T], say: Callable[[str], None]) -> T:
+    """Run the work to its end; a signal cancels it once, so that its own cleaning up is never cut short.
+
+    Raises InterruptedByUserError once the work has ended after a signal.
+    """
+    task = asyncio.ensure_future(work)
+    signals = 0
+
+    def take(number: signal.Signals) -> None:
+        nonlocal signals
+        signals += 1
+        if signals == 1:
+            say(f"{number.name}: stopping; the cluster is being taken down")
+            task.cancel()
+        else:
+            say("still taking the cluster down: a cluster left behind would have to be found and paid for")
+
+    loop = asyncio.get_running_loop()
+    for number in SIGNALS:
+        loop.add_signal_handler(number, take, number)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        if not signals:
+            raise
+        raise InterruptedByUserError from None
+    finally:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)

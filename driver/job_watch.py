@@ -1,0 +1,166 @@
+"""One job watched to its end: complete, failed, or ended early because it cannot end well."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Callable
+from enum import StrEnum
+
+import msgspec
+
+from driver.cluster_api import ClusterApi
+from driver.errors import LimitError, first_error
+from driver.objects import Job, Pod
+from driver.study import Study
+from driver.watch import ObjectWatch
+from pulls.failure import FailureClass, classify
+
+# What a kubelet gives as the reason of a container that waits for its image. The first one's message is the cause;
+# ImagePullBackOff repeats it only from Kubernetes 1.32 on.
+_FAILED = frozenset(
+    (
+        "ErrImagePull",
+        "ErrImageNeverPull",
+        "InvalidImageName",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+    )
+)
+
+
+class Ending(StrEnum):
+    """How the watch ended."""
+
+    COMPLETE = "complete"
+    FAILED = "failed"  # by the cluster's word: its deadline, too many failed pods
+    HOPELESS = "hopeless"  # ended early by the driver
+
+
+class JobEnd(msgspec.Struct, frozen=True, kw_only=True):
+    """The end of a job. ``pods`` are their last known states, also of those that the cluster has deleted since."""
+
+    ending: Ending
+    job: Job
+    pods: dict[str, Pod]  # by uid
+    error: str | None = None
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """How far a job is."""
+
+    size: int
+    started: int  # its image is there
+    succeeded: int
+    failing: int  # waiting after a failed pull
+
+
+class JobWatch:
+    """Follows the job and its pods on two watches until one of the endings is certain."""
+
+    def __init__(
+        self,
+        api: ClusterApi,
+        study: Study,
+        job: Job,
+        size: int,
+        *,
+        stall_seconds: float | None,
+        tell: Callable[[Tally], None] = lambda tally: None,
+    ) -> None:
+        """``stall_seconds`` without any change is taken for a stuck cluster; None waits as long as the job may take."""
+        self._study = study
+        self._job = job
+        self._size = size
+        self._pods: dict[str, Pod] = {}
+        self._attempts: Counter[str] = Counter()  # failed attempts whose cause is hopeless, by pod uid
+        self._states: Counter[str] = Counter()
+        self._tell = tell
+        limits = study.limits
+        self._patience = stall_seconds or limits.job_seconds + limits.silence_seconds
+        self._limit_is_stall = stall_seconds is not None
+        self._timeout: asyncio.Timeout | None = None
+        self._end: asyncio.Future[tuple[Ending, str | None]] = asyncio.get_running_loop().create_future()
+        name, quiet = job.metadata.name, limits.silence_seconds
+        self._job_changes = ObjectWatch(
+            api, api.jobs_path, ("fieldSelector", f"metadata.name={name}"), Job, silence_seconds=quiet
+        )
+        self._pod_changes = ObjectWatch(api, api.pods_path, api.pods_of(name), Pod, silence_seconds=quiet)
+
+    async def run(self) -> JobEnd:
+        """Raises LimitError, ApiError."""
+        name = self._job.metadata.name
+        try:
+            with first_error():
+                async with asyncio.timeout(self._patience) as self._timeout, asyncio.TaskGroup() as group:
+                    watches = [group.create_task(self._follow_job()), group.create_task(self._follow_pods())]
+                    ending, error = await self._end
+                    for watch in watches:
+                        watch.cancel()
+        except TimeoutError:
+            raise LimitError(f"job {name}: no change for {self._patience:.0f} s, and no end") from None
+        return JobEnd(ending=ending, error=error, job=self._job, pods=self._pods)
+
+    async def _follow_job(self) -> None:
+        async for seen in self._job_changes.changes():
+            self._alive()
+            self._job = seen.object
+            if seen.deleted:
+                self._finish(Ending.FAILED, "somebody deleted the job")
+            for condition in seen.object.status.conditions:
+                if condition.true and condition.type == "Complete":
+                    self._finish(Ending.COMPLETE, None)
+                elif condition.true and condition.type == "Failed":
+                    self._finish(Ending.FAILED, f"{condition.reason}: {condition.message}")
+
+    async def _follow_pods(self) -> None:
+        async for seen in self._pod_changes.changes():
+            self._alive()
+            pod, before = seen.object, self._pods.get(seen.object.metadata.uid)
+            self._judge(before, pod)
+            self._pods[pod.metadata.uid] = pod
+            self._states[_state(pod)] += 1
+            if before is not None:
+                self._states[_state(before)] -= 1
+            self._tell(self.tally())
+
+    def _judge(self, before: Pod | None, pod: Pod) -> None:
+        """Count a failed attempt where a pod comes newly to wait for the reason of one."""
+        reason, message = _waiting(pod)
+        if reason not in _FAILED or (before is not None and _waiting(before) == (reason, message)):
+            return
+        cause = classify(f"{reason}: {message}")
+        if not cause.hopeless:
+            return
+        self._attempts[pod.metadata.uid] += 1
+        if self._attempts[pod.metadata.uid] >= self._study.run.hopeless_attempts:
+            self._finish(Ending.HOPELESS, _say_hopeless(cause, pod, message))
+
+    def tally(self) -> Tally:
+        return Tally(self._size, self._states["started"], self._job.status.succeeded, self._states["failing"])
+
+    def _alive(self) -> None:
+        if self._limit_is_stall and self._timeout is not None and not self._timeout.expired():
+            self._timeout.reschedule(asyncio.get_running_loop().time() + self._patience)
+
+    def _finish(self, ending: Ending, error: str | None) -> None:
+        if not self._end.done():
+            self._end.set_result((ending, error))
+
+
+def _say_hopeless(cause: FailureClass, pod: Pod, message: str) -> str:
+    image = pod.spec.containers[0].image if pod.spec.containers else "its image"
+    return f"{cause}: {image} on node {pod.spec.node_name}: {message}"
+
+
+def _waiting(pod: Pod) -> tuple[str, str]:
+    for status in pod.status.container_statuses:
+        if status.state.waiting is not None:
+            return status.state.waiting.reason, status.state.waiting.message
+    return "", ""
+
+
+def _state(pod: Pod) -> str:
+    if any(status.image_id for status in pod.status.container_statuses):
+        return "started"
+    reason, _ = _waiting(pod)
+    return "failing" if reason in _FAILED or reason == "ImagePullBackOff" else "waiting"

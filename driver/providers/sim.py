@@ -1,0 +1,118 @@
+"""The simulator as a provider: one server process a cluster, reached over HTTP like any other API server."""
+
+import asyncio
+import sys
+from asyncio.subprocess import PIPE, Process
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import msgspec
+
+from driver.child import end_child, end_stranger, last_line, start_child
+from driver.errors import ProviderError
+from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
+from driver.study import SimPlan
+
+if TYPE_CHECKING:
+    import aiohttp
+
+START_SECONDS = 30.0
+STOP_SECONDS = 5.0
+ADMIN_SECONDS = 60.0
+
+
+class _Ready(msgspec.Struct, frozen=True):
+    ready: bool
+    url: str
+
+
+class SimProvider:
+    """Each cluster is a ``python -m sim`` that dies with the driver: its stdin is held open."""
+
+    name = "sim"
+    prefix = "sim-"
+    overhead_seconds = 0.0
+    billed = False
+    stall_seconds: float | None = 60.0  # at full speed a simulator that says nothing for so long is stuck
+
+    def __init__(self) -> None:
+        self._processes: dict[str, Process] = {}
+        self._session: aiohttp.ClientSession | None = None
+
+    async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
+        incarnation = int((order.previous or {}).get("incarnation", 0)) + 1
+        kubeconfig = order.directory / "kubeconfigs" / f"{order.name}.yaml"
+        kubeconfig.parent.mkdir(parents=True, exist_ok=True)
+        log = order.directory / "logs" / f"{order.name}.sim.log"
+        handle: Handle = {"incarnation": incarnation, "kubeconfig": str(kubeconfig)}
+        save(handle)
+        argv = sim_command(order, kubeconfig, incarnation)
+        process = await start_child(argv, log, stdin=PIPE, stdout=PIPE)
+        self._processes[order.name] = process
+        handle = {**handle, "pid": process.pid}
+        save(handle)
+        ready = await _ready(process, order.name, log)
+        handle = {**handle, "url": ready.url}
+        save(handle)
+        return Cluster(name=order.name, size=order.size, kubeconfig=kubeconfig, handle=handle)
+
+    async def clear_cache(self, cluster: Cluster, images: tuple[str, ...]) -> None:
+        await self._admin(cluster, "cache/clear", {"images": list(images)})
+
+    async def environment(self, cluster: Cluster) -> dict[str, Any]:
+        return {"simulated": True}
+
+    async def lost(self, cluster: Cluster) -> NoReturn:
+        code = await self._processes[cluster.name].wait()
+        log = cluster.kubeconfig.parent.parent / "logs" / f"{cluster.name}.sim.log"
+        raise ProviderError(f"the simulator of {cluster.name} ended with code {code}: {last_line(log)}")
+
+    async def down(self, name: str, handle: Handle) -> None:
+        process = self._processes.pop(name, None)
+        if process is not None:
+            await end_child(process, grace_seconds=STOP_SECONDS)
+        elif "pid" in handle:
+            await end_stranger(int(handle["pid"]), ("sim", name), grace_seconds=STOP_SECONDS)
+
+    async def close(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    async def _admin(self, cluster: Cluster, verb: str, body: dict[str, Any]) -> None:
+        import aiohttp
+
+        if self._session is None:
+            self._session = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=ADMIN_SECONDS))
+        url = f"{cluster.handle['url']}/sim/{verb}"
+        try:
+            async with self._session.post(url, json=body) as response:
+                if response.status != 200:
+                    raise ProviderError(f"{cluster.name}: {verb} was answered {response.status}")
+        except (aiohttp.ClientError, TimeoutError) as error:
+            raise ProviderError(f"{cluster.name}: {verb} failed: {error}") from error
+
+
+def sim_command(order: ClusterOrder, kubeconfig: Path, incarnation: int) -> list[str]:
+    """A cluster that is made again gets another seed: its uids must not be those of its forerunner's events."""
+    plan = order.study.sim
+    seed = plan.seed + 1_000_003 * (incarnation - 1)
+    argv = [sys.executable, "-m", "sim", "--nodes", str(order.size), "--port", "0", "--kubeconfig", str(kubeconfig)]
+    return [*argv, "--cluster", order.name, "--seed", str(seed), "--exit-with-stdin", *_settings(plan)]
+
+
+def _settings(plan: SimPlan) -> list[str]:
+    return ["--speed", plan.speed]
+
+
+async def _ready(process: Process, name: str, log: Path) -> _Ready:
+    assert process.stdout is not None
+    try:
+        async with asyncio.timeout(START_SECONDS):
+            line = await process.stdout.readline()
+    except TimeoutError:
+        raise ProviderError(f"the simulator of {name} was not ready after {START_SECONDS:.0f} s") from None
+    try:
+        return msgspec.json.decode(line, type=_Ready)
+    except msgspec.DecodeError:
+        code = await process.wait() if not line else process.returncode
+        raise ProviderError(f"the simulator of {name} did not start (code {code}): {last_line(log)}") from None

@@ -1,0 +1,175 @@
+"""A sweep: one pass of a study over its sizes, begun or resumed, with every cluster taken down at the end."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from datetime import UTC, datetime
+from itertools import groupby
+from pathlib import Path
+
+import msgspec
+
+from driver.audit import say
+from driver.cluster_api import Sleep
+from driver.cluster_run import ClusterKeeper
+from driver.drain import Drain
+from driver.errors import UsageError
+from driver.job_run import Bench, JobRunner
+from driver.plan import cluster_name, planned_jobs
+from driver.progress import Progress
+from driver.provider import Provider
+from driver.resume import Remaining, check_same_study, remaining_jobs
+from driver.study import OnFailure, Study, decode_study, encode_study
+from pulls.decode import Origin
+from store.ledger import ClusterRow, JobRow, JobState, Ledger, Run
+from store.sqlite import EmbeddedStore
+
+RUN = "run1"  # a directory holds one sweep; imports beside it have names of their own
+
+
+def wall_clock() -> datetime:
+    """The driver's own clock: for book-keeping."""
+    return datetime.now(UTC)
+
+
+class Outcome(msgspec.Struct, frozen=True, kw_only=True):
+    """What a sweep came to."""
+
+    done: int
+    failed: list[JobRow]
+    accounted: str  # the audit's words, of the whole run
+
+
+def begun_run(ledger: Ledger, directory: Path, *, resume: bool) -> Run | None:
+    """The run that is to go on, or None where one is to begin. Raises UsageError where that is not what was asked."""
+    run = ledger.swept_run()
+    if run is not None and not resume:
+        state = "finished" if run.finished_at else "unfinished"
+        raise UsageError(
+            f"{directory} already holds a sweep ({state}): add --resume to go on with it, or give another --out"
+        )
+    return run
+
+
+def study_of(run: Run, asked: Study | None) -> Study:
+    """The study of a run that goes on; ``asked`` is what the command line says, None where it says nothing.
+
+    Raises UsageError where that is another study.
+    """
+    kept = decode_study(run.study)
+    if asked is not None:
+        check_same_study(asked, kept)
+    return kept
+
+
+class Sweep:
+    """Runs what is left of a study in one directory, which the caller has locked."""
+
+    def __init__(
+        self,
+        study: Study,
+        provider: Provider,
+        directory: Path,
+        ledger: Ledger,
+        store: EmbeddedStore,
+        *,
+        now: Callable[[], datetime] = wall_clock,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self._study = study
+        self._provider = provider
+        self._directory = directory
+        self._ledger = ledger
+        self._store = store
+        self._now = now
+        self._sleep = sleep
+
+    def remaining(self) -> Remaining:
+        return remaining_jobs(
+            self._study, RUN, self._provider.prefix, planned_jobs(self._study), self._ledger.jobs(RUN)
+        )
+
+    async def run(self, progress: Progress) -> Outcome:
+        """Raises SweepError, StoreError, OSError; what was done until then is kept."""
+        self._begin()
+        keeper = ClusterKeeper(
+            self._provider,
+            self._ledger,
+            self._study,
+            self._directory,
+            progress,
+            now=self._now,
+            sleep=self._sleep,
+        )
+        for row in self._ledger.clusters(RUN):
+            if row.alive:
+                progress.note(f"{row.cluster}: was left {row.state}; taking it down")
+                await keeper.clean_up(row)
+        left = self.remaining()
+        for job in left.abandoned:
+            self._ledger.put_job(msgspec.structs.replace(job, state=JobState.ABANDONED))
+        await self._sizes(left.jobs, keeper, progress)
+        self._ledger.finish_run(RUN, self._now())
+        return self._outcome()
+
+    def _begin(self) -> None:
+        if self._ledger.swept_run() is not None:
+            self._ledger.reopen_run(RUN)
+            return
+        run = Run(
+            run=RUN,
+            provider=self._provider.name,
+            study=encode_study(self._study),
+            seed=self._study.run.seed,
+            started_at=self._now(),
+        )
+        names = ((cluster_name(self._provider.prefix, self._study, size), size) for size in self._study.sizes)
+        self._ledger.begin(run, [ClusterRow(cluster=name, run=RUN, size=size) for name, size in names])
+
+    async def _sizes(self, jobs: list[JobRow], keeper: ClusterKeeper, progress: Progress) -> None:
+        rows = {row.cluster: row for row in self._ledger.clusters(RUN)}
+        for cluster, group in groupby(jobs, key=lambda job: job.cluster):
+            go_on = await self._size(rows[cluster], list(group), keeper, progress)
+            if not go_on:
+                return
+
+    async def _size(self, row: ClusterRow, jobs: list[JobRow], keeper: ClusterKeeper, progress: Progress) -> bool:
+        async with keeper.running(row) as (cluster, api):
+            progress.size_started(row.cluster, row.size, len(jobs))
+            bench = Bench(
+                study=self._study,
+                provider=self._provider,
+                cluster=cluster,
+                api=api,
+                ledger=self._ledger,
+                store=self._store,
+                origin=Origin(cluster=row.cluster, run=RUN, size=row.size),
+                progress=progress,
+                now=self._now,
+                sleep=self._sleep,
+            )
+            go_on = await self._jobs(JobRunner(bench), jobs)
+            late = await Drain(
+                api, self._ledger, self._store, bench.origin, self._study.limits, sleep=self._sleep
+            ).cluster()
+            if late:
+                progress.note(f"{row.cluster}: {late} events were not stored in time and taken from the list")
+        audits = [audit for audit in self._ledger.audits(RUN) if audit.cluster == row.cluster]
+        progress.size_ended(row.cluster, say(audits))
+        return go_on
+
+    async def _jobs(self, runner: JobRunner, jobs: Iterable[JobRow]) -> bool:
+        """Whether the sweep goes on after them."""
+        todo = list(jobs)
+        for number, job in enumerate(todo, start=1):
+            ended = await runner.run(job, number, len(todo))
+            if ended.state is JobState.FAILED and self._study.run.on_failure is OnFailure.STOP:
+                return False
+        return True
+
+    def _outcome(self) -> Outcome:
+        rows = self._ledger.jobs(RUN)
+        return Outcome(
+            done=sum(row.state is JobState.DONE for row in rows),
+            failed=[row for row in rows if row.state is JobState.FAILED],
+            accounted=say(self._ledger.audits(RUN)),
+        )
