@@ -64,10 +64,6 @@ async def collect(target: Target, context: Context, stop: StopSignal) -> None:
     settings = context.settings
     async with KubernetesEvents(client, settings.watch) as api:
         with Spool(target.spool_directory, settings.spool) as spool:
-            for line in spool.damage:
-                context.log.warning(
-                    f"the spool was damaged: {line}; reading goes on from the version of the last whole record"
-                )
             store = EmbeddedStore(target.data_directory, create=True)
             try:
                 await run_stages(target, api, spool, store, context, stop)
@@ -79,6 +75,8 @@ async def run_stages(
     target: Target, api: EventApi, spool: Spool, sink: Sink, context: Context, stop: StopSignal
 ) -> None:
     """The stages side by side, until the signal; then one after the other."""
+    for line in spool.damage:
+        context.log.warning(f"the spool was damaged: {line}; reading goes on from the version of the last whole record")
     queue = SpoolQueue(spool, context.log)
     watch = make_watch(target, api, spool, queue, context)
     delivery = Delivery(queue, sink, context)

@@ -101,7 +101,7 @@ class Spool:
         self._acknowledged = _read_number(self._directory / ACKNOWLEDGED)
         paths = sorted(self._directory.glob(f"segment-*{SUFFIX}"))
         for position, path in enumerate(paths):
-            if not self._scan(path):
+            if not self._scan(path, newest=position == len(paths) - 1):
                 self._discard(paths[position + 1 :])
                 break
         # Entries that the store had taken may be among those cut off: their numbers are not given again.
@@ -110,27 +110,33 @@ class Spool:
             self._file = os.open(self._segments[-1].path, os.O_WRONLY | os.O_APPEND)
         self._forget()
 
-    def _scan(self, path: Path) -> bool:
+    def _scan(self, path: Path, *, newest: bool) -> bool:
         # Returns whether all of it is whole.
         try:
             data = path.read_bytes()
-            end, last = 0, 0
-            for entry, offset in read_frames(data):
-                end, last = offset, entry.number
-                self.checkpoint = entry.checkpoint
+            end = self._scan_frames(data)
         except LayoutError as error:
             raise SpoolLayoutError(path, error.layout, LAYOUT) from error
         except OSError as error:
-            raise SpoolError(f"spool {path} cannot be read: {error.strerror}") from error
+            raise SpoolError(f"spool {path} cannot be read: {_reason(error)}") from error
         if end:
-            self._segments.append(Segment(path, last, end))
-            self._last = last
-        elif not data:
-            path.unlink()  # left by a disk that was full
-        if end < len(data):
+            self._segments.append(Segment(path, self._last, end))
+        elif newest and not data:
+            path.unlink()  # begun when the disk was full
+        if end < len(data) or not (data or newest):
             self._cut(path, end, len(data))
             return False
         return True
+
+    def _scan_frames(self, data: bytes) -> int:
+        # Returns where the last frame ends that is whole and follows the one before.
+        end = 0
+        for entry, offset in read_frames(data):
+            # Only what the store has may be missing between two entries: see _open().
+            if self._last and entry.number - 1 > max(self._last, self._acknowledged):
+                break
+            end, self._last, self.checkpoint = offset, entry.number, entry.checkpoint
+        return end
 
     def _cut(self, path: Path, end: int, length: int) -> None:
         self.damage.append(f"{path}: {length - end} bytes after byte {end} are torn or damaged and were cut off")

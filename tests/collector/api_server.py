@@ -61,7 +61,7 @@ def in_stream(code: int, message: str, *, retry_after: int | None = None) -> Ans
 
 
 async def cut(request: web.Request) -> web.StreamResponse:
-    """The connection is reset before any answer."""
+    """The connection is reset before any answer. On a connection that is reused, aiohttp tries once more by itself."""
     assert request.transport is not None
     request.transport.abort()
     return web.Response()
@@ -116,9 +116,9 @@ class ApiServer:
         return self.version
 
     def compact(self) -> None:
-        """What happened up to now can no longer be watched."""
-        self.compacted = self.version + 1
-        self.version += 1
+        """Other objects were written, and what happened before can no longer be watched."""
+        self.version += 10
+        self.compacted = self.version
         self.history.clear()
 
     async def cut_watches(self) -> None:
@@ -137,6 +137,10 @@ class ApiServer:
         self.requests.append(("identity", dict(request.query)))
         if self.instead["identity"]:
             return await self.instead["identity"].popleft()(request)
+        return await self.identity(request)
+
+    async def identity(self, request: web.Request) -> web.StreamResponse:
+        """The honest answer."""
         return web.json_response({"kind": "Namespace", "metadata": {"name": "kube-system", "uid": self.uid}})
 
     async def _events(self, request: web.Request) -> web.StreamResponse:
@@ -146,9 +150,10 @@ class ApiServer:
             return await self.instead[kind].popleft()(request)
         if kind == "prove" and int(request.query["resourceVersion"]) > self.version:
             return await refuse(504, f"Too large resource version: {request.query['resourceVersion']}")(request)
-        return await (self._watch(request) if kind == "watch" else self._list(request))
+        return await (self._watch(request) if kind == "watch" else self.list_page(request))
 
-    async def _list(self, request: web.Request) -> web.StreamResponse:
+    async def list_page(self, request: web.Request) -> web.StreamResponse:
+        """The honest answer."""
         token = request.query.get("continue")
         version, items = self._pages.pop(token) if token else (self.version, list(self.objects.values()))
         limit = int(request.query.get("limit", "0")) or len(items)
@@ -162,7 +167,7 @@ class ApiServer:
 
     async def _watch(self, request: web.Request) -> web.StreamResponse:
         version = int(request.query["resourceVersion"])
-        if version + 1 < self.compacted:
+        if version < self.compacted:
             return await in_stream(410, f"too old resource version: {version} ({self.compacted})")(request)
         response = web.StreamResponse()
         await response.prepare(request)

@@ -1,0 +1,135 @@
+"""The collector's stages in the test's own process, with virtual time, against the small API server."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+from collector.api import KubernetesEvents
+from collector.context import Context
+from collector.daemon import StopSignal, Target, run_stages
+from collector.delivery import Sink
+from collector.kubeconfig import make_client
+from collector.log import Format, Log
+from collector.settings import BackoffSettings, Settings
+from collector.spool import Spool
+from pulls.batch import Gap, Reject
+from pulls.decode import Origin
+from store.sqlite import EmbeddedStore
+from tests.collector.api_server import ApiServer, write_kubeconfig
+
+# Without jitter the waits are exact; a status line would wake the virtual clock for ever.
+SETTINGS = replace(Settings(), backoff=replace(BackoffSettings(), jitter=0.0))
+FOREVER_SECONDS = 1e6
+
+
+class VirtualClock:
+    """Time that passes only when somebody sleeps, and then at once."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+        self.sleeps: list[float] = []
+
+    def now(self) -> datetime:
+        return datetime(2026, 3, 1, tzinfo=UTC) + timedelta(seconds=self.seconds)
+
+    def monotonic_seconds(self) -> float:
+        return self.seconds
+
+    def advance(self, seconds: float) -> None:
+        self.seconds += seconds
+
+    async def sleep(self, seconds: float) -> None:
+        if seconds >= FOREVER_SECONDS:
+            await asyncio.Event().wait()
+        self.sleeps.append(round(seconds, 3))
+        self.seconds += seconds
+        await asyncio.sleep(0)
+
+
+class Collecting:
+    """A running collector, and what it left."""
+
+    def __init__(self, server: ApiServer, directory: Path, settings: Settings) -> None:
+        self.server = server
+        self.directory = directory
+        self.clock = VirtualClock()
+        self.lines: list[str] = []
+        self.stop = StopSignal()
+        settings = replace(settings, status_seconds=FOREVER_SECONDS)
+        self.context = Context(settings, self.clock, Random(1), Log(self.clock, Format.TEXT, self.lines.append))
+        self.status = self.context.status
+
+    @property
+    def backoffs(self) -> list[float]:
+        """The waits that were longer than those after a watch that worked."""
+        return [seconds for seconds in self.clock.sleeps if seconds > 0.05]
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Give the collector its turns until this holds; the test's own time limit ends a wait in vain."""
+        while not condition():  # noqa: ASYNC110 - the condition may be of any stage
+            await asyncio.sleep(0.002)
+
+    async def until_watching(self) -> None:
+        await self.until(lambda: self.server.watches > 0)
+
+    async def until_stored(self, records: int) -> None:
+        await self.until(lambda: self.status.stored + self.status.stored_before >= records)
+
+    def told(self, text: str) -> list[str]:
+        return [line for line in self.lines if text in line]
+
+
+@asynccontextmanager
+async def collecting(
+    server: ApiServer,
+    directory: Path,
+    settings: Settings = SETTINGS,
+    wrap_sink: Callable[[Sink], Sink] = lambda sink: sink,
+) -> AsyncIterator[Collecting]:
+    """A collector on the directory, stopped and drained at the end."""
+    running = Collecting(server, directory, settings)
+    target = Target(
+        Origin(cluster="sim-t"), str(write_kubeconfig(directory / "kubeconfig", server.url)), False, directory
+    )
+    client = await make_client(target.kubeconfig, in_cluster=False)
+    async with KubernetesEvents(client, settings.watch) as api:
+        with Spool(target.spool_directory, settings.spool) as spool:
+            store = EmbeddedStore(directory, create=True)
+            try:
+                async with asyncio.TaskGroup() as group:
+                    stages = run_stages(target, api, spool, wrap_sink(store), running.context, running.stop)
+                    group.create_task(stages)
+                    try:
+                        yield running
+                    finally:
+                        running.stop.stop.set()
+            finally:
+                await store.close()
+
+
+def stored_counts(directory: Path) -> dict[str, list[int]]:
+    """The counts in the store, by event uid, as the records were kept."""
+    found: dict[str, list[int]] = {}
+    store = EmbeddedStore(directory, create=False)
+    for record in store.pulls():
+        found.setdefault(record.event_uid, []).append(record.count)
+    store.close_now()
+    return {uid: sorted(counts) for uid, counts in found.items()}
+
+
+def stored_gaps(directory: Path) -> list[Gap]:
+    store = EmbeddedStore(directory, create=False)
+    gaps = list(store.gaps())
+    store.close_now()
+    return gaps
+
+
+def stored_rejects(directory: Path) -> list[Reject]:
+    store = EmbeddedStore(directory, create=False)
+    rejects = list(store.rejects())
+    store.close_now()
+    return rejects

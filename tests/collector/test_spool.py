@@ -1,0 +1,183 @@
+"""The spool: whole or cut back, never wrong, never ahead of its records."""
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from collector.errors import DataDirectoryError, SpoolLayoutError
+from collector.frame import Checkpoint, Entry, encode_frame, read_frames
+from collector.settings import SpoolSettings
+from collector.spool import ACKNOWLEDGED, Spool
+from pulls.batch import Batch, Reject
+
+SMALL = SpoolSettings(segment_bytes=600, most_bytes=4_000)
+
+
+def batch(number: int, records: int = 1) -> Batch:
+    return Batch(
+        rejects=tuple(
+            Reject(cluster="c", source="watch", position=str(number), problem=f"{index}", raw="x" * 50)
+            for index in range(records)
+        )
+    )
+
+
+def positions(entries: list[Entry]) -> list[str]:
+    return [reject.position for entry in entries for reject in entry.batch.rejects]
+
+
+def fill(directory: Path, count: int, first: int = 1) -> None:
+    with Spool(directory, SMALL) as spool:
+        for number in range(first, first + count):
+            spool.append(Checkpoint(str(number), "uid"), batch(number))
+
+
+def test_what_was_appended_comes_back_in_order_after_reopening(tmp_path: Path) -> None:
+    fill(tmp_path, 20)
+    with Spool(tmp_path, SMALL) as spool:
+        assert spool.damage == []
+        assert spool.checkpoint == Checkpoint("20", "uid")
+        assert positions(spool.read(1_000)) == [str(number) for number in range(1, 21)]
+        assert spool.read(1_000) == []
+
+
+def test_reading_goes_on_with_what_is_appended_meanwhile(tmp_path: Path) -> None:
+    with Spool(tmp_path, SMALL) as spool:
+        read: list[str] = []
+        for number in range(1, 30):
+            spool.append(Checkpoint(str(number)), batch(number))
+            if number % 4 == 0:
+                read += positions(spool.read(3))
+        while entries := spool.read(3):
+            read += positions(entries)
+        assert read == [str(number) for number in range(1, 30)]
+
+
+def test_what_is_acknowledged_is_not_given_back_and_its_segments_are_deleted(tmp_path: Path) -> None:
+    fill(tmp_path, 20)
+    with Spool(tmp_path, SMALL) as spool:
+        before = spool.size_bytes
+        entries = spool.read(10)
+        spool.acknowledge(entries[-1].number)
+        assert spool.size_bytes < before
+    with Spool(tmp_path, SMALL) as spool:
+        assert positions(spool.read(1_000)) == [str(number) for number in range(11, 21)]
+        spool.acknowledge(spool.last)
+        assert len(list(tmp_path.glob("*.spool"))) == 1
+
+
+def test_the_checkpoint_outlives_the_segments_of_its_records(tmp_path: Path) -> None:
+    fill(tmp_path, 20)
+    for _ in range(3):
+        with Spool(tmp_path, SMALL) as spool:
+            spool.read(1_000)
+            spool.acknowledge(spool.last)
+            assert spool.checkpoint == Checkpoint("20", "uid")
+
+
+def test_it_is_full_at_its_bound_until_something_is_acknowledged(tmp_path: Path) -> None:
+    with Spool(tmp_path, SMALL) as spool:
+        number = 0
+        while not spool.full:
+            number += 1
+            spool.append(Checkpoint(str(number)), batch(number))
+        assert spool.size_bytes < SMALL.most_bytes + SMALL.segment_bytes
+        spool.read(1_000)
+        spool.acknowledge(spool.last)
+        assert not spool.full
+
+
+def test_a_torn_acknowledgement_counts_as_none(tmp_path: Path) -> None:
+    fill(tmp_path, 3)
+    with Spool(tmp_path, SMALL) as spool:
+        spool.acknowledge(2)
+    (tmp_path / ACKNOWLEDGED).write_bytes(b"\x02\x00\x00")
+    with Spool(tmp_path, SMALL) as spool:
+        assert positions(spool.read(1_000)) == ["1", "2", "3"]
+
+
+def test_two_collectors_cannot_share_a_spool(tmp_path: Path) -> None:
+    with Spool(tmp_path, SMALL), pytest.raises(DataDirectoryError, match="another collector"):
+        Spool(tmp_path, SMALL)
+    with Spool(tmp_path, SMALL):
+        pass
+
+
+def test_a_spool_of_another_layout_is_refused_and_not_touched(tmp_path: Path) -> None:
+    frame = encode_frame(msgspec.structs.replace(Entry(number=1, checkpoint=Checkpoint("7")), layout=9))
+    path = tmp_path / "segment-0000000000000001.spool"
+    path.write_bytes(frame)
+    with pytest.raises(SpoolLayoutError, match="layout 9"):
+        Spool(tmp_path, SMALL)
+    assert path.read_bytes() == frame
+
+
+def test_numbers_of_entries_that_were_cut_off_after_they_were_stored_are_not_given_again(tmp_path: Path) -> None:
+    with Spool(tmp_path, SpoolSettings()) as spool:
+        for number in range(1, 4):
+            spool.append(Checkpoint(str(number)), batch(number))
+        spool.acknowledge(spool.last)
+    segment = next(tmp_path.glob("*.spool"))
+    segment.write_bytes(segment.read_bytes()[:-3])
+    with Spool(tmp_path, SpoolSettings()) as spool:
+        assert spool.checkpoint == Checkpoint("2")
+        spool.append(Checkpoint("3"), batch(3))
+        assert positions(spool.read(10)) == ["3"]
+
+
+def whole_spool(directory: Path) -> bytes:
+    return b"".join(path.read_bytes() for path in sorted(directory.glob("*.spool")))
+
+
+@settings(max_examples=60, deadline=None)
+@given(count=st.integers(1, 12), where=st.floats(0, 1, exclude_max=True), bit=st.integers(-1, 7))
+def test_any_truncation_or_flipped_bit_keeps_exactly_the_valid_prefix(count: int, where: float, bit: int) -> None:
+    """bit -1 truncates at that place; the others flip that bit of the byte there."""
+    with TemporaryDirectory() as name:
+        directory = Path(name)
+        fill(directory, count)
+        paths = sorted(directory.glob("*.spool"))
+        place = int(where * sum(path.stat().st_size for path in paths))
+        expected: list[Entry] = []
+        damaged = False
+        for path in paths:
+            data = path.read_bytes()
+            if 0 <= place < len(data):
+                damaged = True
+                ends = [(entry, end) for entry, end in read_frames(data) if end <= place]
+                expected += [entry for entry, _ in ends]
+                kept = data[:place] if bit < 0 else data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1 :]
+                path.write_bytes(kept)
+            elif not damaged:
+                expected += [entry for entry, _ in read_frames(data)]
+            place -= len(data)
+        with Spool(directory, SMALL) as spool:
+            assert spool.checkpoint == (expected[-1].checkpoint if expected else Checkpoint())
+            assert spool.read(1_000) == expected
+            spool.append(Checkpoint("after"), batch(99))
+            assert positions(spool.read(1_000)) == ["99"]
+        with Spool(directory, SMALL) as spool:
+            assert spool.damage == []
+            assert positions(spool.read(1_000)) == [*positions(expected), "99"]
+
+
+def test_damage_is_told_and_what_lies_behind_it_is_discarded(tmp_path: Path) -> None:
+    fill(tmp_path, 20)
+    first, *rest = sorted(tmp_path.glob("*.spool"))
+    assert rest
+    data = bytearray(first.read_bytes())
+    data[-1] ^= 1
+    first.write_bytes(bytes(data))
+    with Spool(tmp_path, SMALL) as spool:
+        assert len(spool.damage) == 1 + len(rest)
+        assert str(first) in spool.damage[0]
+        assert sorted(tmp_path.glob("*.spool")) == [first]
+        assert spool.checkpoint == Checkpoint("2", "uid")
+
+
+def test_a_run_of_zeros_is_no_frame() -> None:
+    assert list(read_frames(bytes(64))) == []

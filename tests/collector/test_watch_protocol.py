@@ -1,0 +1,283 @@
+"""The rules of list and watch, without a server."""
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from collector.watch_protocol import (
+    Identify,
+    ListPage,
+    Policy,
+    Prove,
+    Refusal,
+    Request,
+    Take,
+    Watch,
+    WatchProtocol,
+    judge,
+    read_refusal,
+)
+from pulls.event import Metadata, WatchLine, decode_watch_line
+from tests.collector.api_server import status
+
+UID = "uid-of-kube-system"
+TOO_LARGE = Refusal(504, "Too large resource version: 900, current: 100")
+PAGE_2 = ListPage(500, "token")
+
+
+def line(kind: str, version: str = "", **fields: object) -> WatchLine:
+    body = {"type": kind, "object": {"metadata": {"resourceVersion": version, "uid": "e"}, **fields}}
+    return decode_watch_line(json.dumps(body).encode())
+
+
+def error(code: int, message: str = "no", retry_after: int | None = None) -> WatchLine:
+    body = {"type": "ERROR", "object": status(code, message, retry_after=retry_after)}
+    return decode_watch_line(json.dumps(body).encode())
+
+
+def watching(version: str = "100", uid: str = UID) -> WatchProtocol:
+    """A protocol in the middle of a watch."""
+    protocol = WatchProtocol(version, uid)
+    protocol.identified(uid)
+    protocol.proven()
+    assert protocol.next_step().request == Watch(version)
+    return protocol
+
+
+def request_of(protocol: WatchProtocol) -> Request:
+    return protocol.next_step().request
+
+
+def test_without_a_checkpoint_it_identifies_lists_and_watches_from_the_lists_version() -> None:
+    protocol = WatchProtocol()
+    assert request_of(protocol) == Identify()
+    assert protocol.identified(UID) is None
+    assert request_of(protocol) == ListPage(500, None)
+    assert protocol.page(Metadata(resource_version="7", continue_token="next")) is None
+    assert request_of(protocol) == ListPage(500, "next")
+    relisted = protocol.page(Metadata(resource_version="7"))
+    assert relisted is not None
+    assert (relisted.version, relisted.gap_from) == ("7", None)
+    assert request_of(protocol) == Watch("7")
+
+
+def test_with_a_checkpoint_it_proves_the_version_and_watches_on_without_a_list() -> None:
+    protocol = WatchProtocol("100", UID)
+    protocol.identified(UID)
+    assert request_of(protocol) == Prove("100")
+    protocol.proven()
+    assert request_of(protocol) == Watch("100")
+
+
+def test_a_lost_checkpoint_is_a_gap_from_an_unknown_version() -> None:
+    protocol = WatchProtocol(lost="the spool was torn")
+    protocol.identified(UID)
+    relisted = protocol.page(Metadata(resource_version="7"))
+    assert relisted is not None
+    assert (relisted.gap_from, relisted.why) == ("", "the spool was torn")
+
+
+def test_another_cluster_is_noticed_and_listed_anew_as_a_gap() -> None:
+    protocol = WatchProtocol("100", "former")
+    assert protocol.identified(UID) == "former"
+    assert isinstance(request_of(protocol), ListPage)
+    relisted = protocol.page(Metadata(resource_version="7"))
+    assert relisted is not None
+    assert relisted.gap_from == "100"
+    assert "former" in relisted.why
+    assert protocol.cluster_uid == UID
+
+
+def test_an_identity_that_may_not_be_read_keeps_the_one_that_is_known() -> None:
+    protocol = WatchProtocol("100", UID)
+    assert protocol.identified("") is None
+    assert protocol.cluster_uid == UID
+    assert request_of(protocol) == Prove("100")
+
+
+def test_a_version_ahead_of_the_server_is_listed_anew_and_never_watched() -> None:
+    protocol = WatchProtocol("900", UID)
+    protocol.identified(UID)
+    protocol.refused(TOO_LARGE, Prove("900"))
+    assert isinstance(request_of(protocol), ListPage)
+    relisted = protocol.page(Metadata(resource_version="100"))
+    assert relisted is not None
+    assert relisted.gap_from == "900"
+
+
+@pytest.mark.parametrize("kind", ["ADDED", "MODIFIED", "DELETED", "BOOKMARK"])
+def test_every_line_moves_the_version(kind: str) -> None:
+    protocol = watching()
+    taken = protocol.line(line(kind, "101"))
+    assert protocol.version == "101"
+    assert taken is (Take.EVENT if kind in ("ADDED", "MODIFIED") else Take.NOTHING)
+
+
+def test_versions_are_opaque_so_a_smaller_one_is_taken_as_it_comes() -> None:
+    protocol = watching("zzz")
+    protocol.line(line("ADDED", "5"))
+    assert protocol.version == "5"
+
+
+@pytest.mark.parametrize("start", ["", "0"])
+def test_the_initial_added_of_an_unordered_watch_never_move_the_version(start: str) -> None:
+    protocol = WatchProtocol(start, UID)
+    assert protocol.line(line("ADDED", "500")) is Take.EVENT
+    assert protocol.version == start
+    protocol.line(line("BOOKMARK", "600"))
+    assert protocol.version == "600"
+
+
+def test_410_comes_as_a_status_as_an_error_and_as_an_empty_watch_and_each_means_list() -> None:
+    as_status = watching()
+    as_status.refused(Refusal(410, "too old"), Watch("100"))
+    as_error = watching()
+    assert as_error.line(error(410, "too old resource version")) is Take.END
+    as_silence = watching()
+    for _ in range(3):
+        as_silence.ended(quick=True)
+        if request_of(as_silence) == Prove("100"):
+            as_silence.proven()
+    for protocol in (as_status, as_error, as_silence):
+        assert isinstance(request_of(protocol), ListPage)
+        assert protocol.version == "100"
+        relisted = protocol.page(Metadata(resource_version="300"))
+        assert relisted is not None
+        assert relisted.gap_from == "100"
+
+
+def test_a_list_that_finds_the_same_version_is_no_gap() -> None:
+    protocol = watching()
+    protocol.refused(Refusal(410), Watch("100"))
+    relisted = protocol.page(Metadata(resource_version="100"))
+    assert relisted is not None
+    assert relisted.gap_from is None
+
+
+def test_the_first_410_is_listed_at_once_and_a_server_that_repeats_it_ever_more_slowly() -> None:
+    protocol = watching()
+    waits = []
+    for version in ("101", "102", "103"):
+        protocol.refused(Refusal(410), Watch(protocol.version))
+        step = protocol.next_step()
+        waits.append(step.failures if step.wait else 0)
+        protocol.page(Metadata(resource_version=version))
+    assert waits == [0, 2, 3]
+
+
+def test_an_empty_watch_that_ends_at_once_waits_longer_each_time_even_across_a_list() -> None:
+    protocol = watching()
+    failures = []
+    for _ in range(6):
+        protocol.ended(quick=True)
+        step = protocol.next_step()
+        assert step.wait
+        failures.append(step.failures)
+        if isinstance(step.request, ListPage):
+            protocol.page(Metadata(resource_version="100"))
+        else:
+            protocol.proven()
+    assert failures == [1, 2, 3, 4, 5, 6]
+
+
+@pytest.mark.parametrize("code", [429, 500, 502, 503, 504, 401, 403])
+@pytest.mark.parametrize("request_", [Identify(), ListPage(500, None), PAGE_2, Prove("100"), Watch("100")])
+def test_distress_is_waited_out_at_the_same_version_and_is_never_a_reason_to_list(code: int, request_: Request) -> None:
+    assert judge(Refusal(code, "busy"), request_) is Policy.RETRY
+    protocol = watching()
+    protocol.refused(Refusal(code, "busy"), Watch("100"))
+    step = protocol.next_step()
+    assert (step.request, step.wait, step.failures) == (Prove("100"), True, 1)
+
+
+def test_retry_after_is_waited_once() -> None:
+    protocol = watching()
+    protocol.line(error(429, "too many", retry_after=7))
+    assert protocol.next_step().retry_after_seconds == 7.0
+    protocol.proven()
+    assert protocol.next_step().retry_after_seconds is None
+
+
+def test_a_page_whose_token_expired_is_followed_by_one_list_of_everything() -> None:
+    protocol = WatchProtocol()
+    protocol.identified(UID)
+    protocol.page(Metadata(resource_version="7", continue_token="token"))
+    protocol.refused(Refusal(410, "The provided continue parameter is too old"), PAGE_2)
+    assert request_of(protocol) == ListPage(None, None)
+    protocol.page(Metadata(resource_version="9"))
+    assert request_of(protocol) == Watch("9")
+    protocol.refused(Refusal(410), Watch("9"))
+    assert request_of(protocol) == ListPage(500, None)
+
+
+def test_a_cut_goes_on_at_the_same_version_after_asking_who_is_there() -> None:
+    protocol = watching()
+    protocol.line(line("ADDED", "150"))
+    protocol.broken(quick=False)
+    assert protocol.next_step().failures == 0
+    assert request_of(protocol) == Identify()
+    protocol.identified(UID)
+    assert request_of(protocol) == Prove("150")
+
+
+def test_a_line_ends_a_run_of_failures() -> None:
+    protocol = watching()
+    protocol.broken(quick=True)
+    protocol.ended(quick=True)
+    protocol.line(line("ADDED", "101"))
+    protocol.ended(quick=False)
+    assert protocol.next_step().failures == 0
+
+
+ANSWERS = st.sampled_from(["ok", "410", "429", "504", "cut", "end", "quick"])
+
+
+@given(st.lists(ANSWERS, max_size=60))
+def test_whatever_is_answered_the_version_only_moves_by_lines_and_whole_lists(answers: list[str]) -> None:
+    """Nothing but a line or a finished list may move it: that is what makes "nothing lost" true."""
+    protocol = WatchProtocol("100", UID)
+    number = 100
+    for answer in answers:
+        request, before = protocol.next_step().request, protocol.version
+        if answer == "410":
+            protocol.refused(Refusal(410), request)
+        elif answer == "429":
+            protocol.refused(Refusal(429), request)
+        elif answer == "504":
+            protocol.refused(TOO_LARGE, request)
+        elif answer == "cut":
+            protocol.broken(quick=True)
+        elif isinstance(request, Watch):
+            if answer == "ok":
+                number += 1
+                protocol.line(line("ADDED", str(number)))
+                before = str(number)
+            protocol.ended(quick=answer == "quick")
+        elif isinstance(request, Identify):
+            protocol.identified(UID)
+        elif isinstance(request, Prove):
+            protocol.proven()
+        else:
+            number += 1
+            assert protocol.page(Metadata(resource_version=str(number))) is not None
+            before = str(number)
+        assert protocol.version == before
+
+
+@pytest.mark.parametrize(
+    ("body", "header", "message", "seconds"),
+    [
+        (json.dumps(status(429, "slow", retry_after=3)).encode(), None, "slow", 3.0),
+        (json.dumps(status(429, "slow", retry_after=3)).encode(), "5", "slow", 5.0),
+        (b"<html>\n<body>Bad gateway", None, "<html>", None),
+        (b"", "Wed, 21 Oct 2026 07:28:00 GMT", "", None),
+        (b"\xff\xfe", "0", "��", 0.0),
+    ],
+)
+def test_a_refusal_is_read_from_a_status_a_proxys_page_or_nothing(
+    body: bytes, header: str | None, message: str, seconds: float | None
+) -> None:
+    refusal = read_refusal(429, body, header)
+    assert (refusal.message, refusal.retry_after_seconds) == (message, seconds)
