@@ -107,6 +107,7 @@ class JobRunner:
             size,
             stall_seconds=bench.provider.stall_seconds,
             tell=bench.progress.tally,
+            sleep=bench.sleep,
         )
         return await watch.run()
 

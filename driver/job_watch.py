@@ -7,7 +7,7 @@ from enum import StrEnum
 
 import msgspec
 
-from driver.cluster_api import ClusterApi
+from driver.cluster_api import ClusterApi, Sleep
 from driver.errors import LimitError, first_error
 from driver.objects import Job, Pod
 from driver.study import Study
@@ -66,6 +66,7 @@ class JobWatch:
         *,
         stall_seconds: float | None,
         tell: Callable[[Tally], None] = lambda tally: None,
+        sleep: Sleep = asyncio.sleep,
     ) -> None:
         """``stall_seconds`` without any change is taken for a stuck cluster; None waits as long as the job may take."""
         self._study = study
@@ -82,9 +83,9 @@ class JobWatch:
         self._end: asyncio.Future[tuple[Ending, str | None]] = asyncio.get_running_loop().create_future()
         name, quiet = job.metadata.name, limits.silence_seconds
         self._job_changes = ObjectWatch(
-            api, api.jobs_path, ("fieldSelector", f"metadata.name={name}"), Job, silence_seconds=quiet
+            api, api.jobs_path, ("fieldSelector", f"metadata.name={name}"), Job, silence_seconds=quiet, sleep=sleep
         )
-        self._pod_changes = ObjectWatch(api, api.pods_path, api.pods_of(name), Pod, silence_seconds=quiet)
+        self._pod_changes = ObjectWatch(api, api.pods_path, api.pods_of(name), Pod, silence_seconds=quiet, sleep=sleep)
 
     async def run(self) -> JobEnd:
         """Raises LimitError, ApiError."""

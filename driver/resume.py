@@ -56,12 +56,12 @@ def _row(study: Study, run: str, prefix: str, job: PlannedJob, attempt: int) -> 
 
 def check_same_study(asked: Study, kept: Study) -> None:
     """Raises UsageError, naming what differs: a run is of one study."""
-    before, now = msgspec.to_builtins(kept), msgspec.to_builtins(asked)
+    before, now = (msgspec.json.decode(msgspec.json.encode(study)) for study in (kept, asked))
     different = [name for name in _names(before) if _at(before, name) != _at(now, name)]
     if different:
         name = different[0]
         raise UsageError(
-            f"--resume: this run has {name} = {_at(before, name)}, not {_at(now, name)};"
+            f"--resume: this run has {name} = {_say(_at(before, name))}, not {_say(_at(now, name))};"
             " resume without study options, or give another --out"
         )
 
@@ -76,3 +76,7 @@ def _at(value: object, name: str) -> object:
     for key in name.split("."):
         value = value.get(key) if isinstance(value, dict) else None
     return value
+
+
+def _say(value: object) -> str:
+    return msgspec.json.encode(value).decode()

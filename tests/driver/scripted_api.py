@@ -1,0 +1,90 @@
+"""An API server that answers what a test says, over loopback."""
+
+import asyncio
+import json
+from collections import defaultdict
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from driver.cluster_api import ClusterApi, open_cluster
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class ScriptedApi:
+    """Answers a path in the order in which answers were put; the last one stays. Watches have a script of their own."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.closing = asyncio.Event()  # ends the watches that stay open
+        self._answers: dict[tuple[str, str, bool], list[Answer]] = defaultdict(list)
+
+    def say(self, path: str, body: Any, *, status: int = 200, method: str = "GET", **headers: str) -> None:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            return web.Response(body=json.dumps(body), status=status, headers=headers)
+
+        self._answers[method, path, False].append(answer)
+
+    def watch(self, path: str, *lines: Any, stay: bool = False, cut: int | None = None) -> None:
+        """A watch that writes the lines and ends, or stays open; ``cut`` sends so many bytes at a time."""
+
+        async def answer(request: web.Request) -> web.StreamResponse:
+            response = web.StreamResponse()
+            await response.prepare(request)
+            text = "".join(json.dumps(line) + "\n" for line in lines).encode()
+            step = cut or max(1, len(text))
+            for start in range(0, len(text), step):
+                await response.write(text[start : start + step])
+            if stay:
+                await self.closing.wait()
+            return response
+
+        self._answers["GET", path, True].append(answer)
+
+    def refuse_watch(self, path: str, status: int) -> None:
+        async def answer(request: web.Request) -> web.StreamResponse:
+            return web.json_response({"code": status, "message": "refused"}, status=status)
+
+        self._answers["GET", path, True].append(answer)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        watching = request.query.get("watch") == "true"
+        version = f"@{request.query['resourceVersion']}" if watching else ""
+        self.asked.append(f"{request.method} {request.path}{version}")
+        answers = self._answers[request.method, request.path, watching]
+        if not answers:
+            return web.json_response({"code": 404, "message": f"no {request.path}"}, status=404)
+        answer = answers.pop(0) if len(answers) > 1 else answers[0]
+        return await answer(request)
+
+
+@asynccontextmanager
+async def scripted(directory: Path) -> AsyncIterator[tuple[ScriptedApi, ClusterApi]]:
+    """The server, and the driver's client of it."""
+    script = ScriptedApi()
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", script.handle)
+    async with TestServer(application) as server:
+        kubeconfig = directory / "kubeconfig"
+        kubeconfig.write_text(json.dumps(_kubeconfig(str(server.make_url("")))))
+        async with open_cluster(kubeconfig, "default") as api:
+            try:
+                yield script, api
+            finally:
+                script.closing.set()
+
+
+def _kubeconfig(url: str) -> dict[str, Any]:
+    return {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "test",
+        "clusters": [{"name": "test", "cluster": {"server": url.rstrip("/")}}],
+        "users": [{"name": "test", "user": {}}],
+        "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
+    }

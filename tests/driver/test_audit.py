@@ -1,0 +1,70 @@
+"""The loss audit's sums."""
+
+from driver.audit import make_audit, places, say
+from driver.witness import pod_witnesses
+from pulls.record import Outcome, witness_uid
+from store.ledger import Audit, JobRow
+from tests.driver.made import IMAGE, ORIGIN, pod, pulled, waiting
+
+ROW = JobRow(
+    job="pull-0",
+    cluster=ORIGIN.cluster,
+    run="run1",
+    size=2,
+    image=IMAGE,
+    repeat=1,
+    attempt=1,
+    position=0,
+    cache_mode="cold",
+)
+ROWS = pod_witnesses([pod(0), pod(1)], ORIGIN, "pull-0")
+RECOVERED = pulled(1, event_uid=witness_uid("uid-1", "pull"))
+
+
+def test_everything_told_and_stored_is_accounted_for() -> None:
+    both = [pulled(0), pulled(1)]
+    audit = make_audit(ROW, rows=ROWS, events=both, stored=both)
+    assert (audit.expected, audit.events, audit.pod_status, audit.stored, audit.recovered) == (2, 2, 2, 2, 0)
+    assert say([audit]) == "2/2 accounted for"
+
+
+def test_a_pull_from_pod_status_alone_counts_as_recovered() -> None:
+    audit = make_audit(ROW, rows=ROWS, events=[pulled(0)], stored=[pulled(0), RECOVERED])
+    assert (audit.events, audit.stored, audit.recovered) == (1, 1, 1)
+    assert say([audit]) == "2/2 accounted for, 1 recovered from pod status"
+
+
+def test_an_event_that_comes_after_the_recovery_takes_its_place() -> None:
+    audit = make_audit(ROW, rows=ROWS, events=[], stored=[pulled(0), pulled(1), RECOVERED])
+    assert (audit.stored, audit.recovered) == (2, 0)
+
+
+def test_a_node_without_any_pod_is_missing_and_not_forgotten() -> None:
+    audit = make_audit(ROW, rows=ROWS[:1], events=[pulled(0)], stored=[pulled(0)])
+    assert say([audit]) == "1/2 accounted for"
+
+
+def test_a_retried_index_is_expected_twice() -> None:
+    rows = pod_witnesses([pod(0), pod(1), pod(0, uid="uid-again")], ORIGIN, "pull-0")
+    again = pulled(0, Outcome.CACHED, pod_uid="uid-again", event_uid="event-again")
+    stored = [pulled(0), pulled(1), again]
+    assert say([make_audit(ROW, rows=rows, events=stored, stored=stored)]) == "3/3 accounted for"
+
+
+def test_a_failed_pull_is_accounted_for_and_a_back_off_is_not() -> None:
+    rows = pod_witnesses([pod(0, waiting=waiting("ErrImagePull", "x")), pod(1)], ORIGIN, "pull-0")
+    failed = pulled(0, Outcome.FAILED)
+    backoff = pulled(1, Outcome.BACKOFF)
+    audit = make_audit(ROW, rows=rows, events=[failed, backoff], stored=[failed, backoff])
+    assert (audit.events, audit.pod_status, audit.stored) == (1, 1, 1)
+
+
+def test_a_combined_event_accounts_for_no_container() -> None:
+    assert places([pulled(0, container=None)]) == set()
+
+
+def test_the_words_sum_over_jobs() -> None:
+    audits = [
+        Audit(cluster="c", job=str(n), expected=4, events=3, pod_status=4, stored=3, recovered=1) for n in range(2)
+    ]
+    assert say(audits) == "8/8 accounted for, 2 recovered from pod status"

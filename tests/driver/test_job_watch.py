@@ -1,0 +1,171 @@
+"""A job watched to its end, through the ways in which an API server lets one down."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from driver.cluster_api import ClusterApi
+from driver.errors import ApiError, LimitError
+from driver.job_watch import Ending, JobEnd, JobWatch, Tally
+from driver.study import RunPlan, Study
+from tests.driver.made import COMPLETE, DEADLINE, job, job_json, pod_json, waiting
+from tests.driver.scripted_api import ScriptedApi, scripted
+
+JOBS = "/apis/batch/v1/namespaces/default/jobs"
+PODS = "/api/v1/namespaces/default/pods"
+EMPTY = {"metadata": {"resourceVersion": "1"}, "items": None}
+
+Api = tuple[ScriptedApi, ClusterApi]
+
+
+@pytest.fixture
+async def api(tmp_path: Path) -> AsyncIterator[Api]:
+    async with scripted(tmp_path) as pair:
+        yield pair
+
+
+def modified(thing: dict[str, Any], kind: str = "MODIFIED") -> dict[str, Any]:
+    return {"type": kind, "object": thing}
+
+
+async def at_once(seconds: float) -> None:
+    await asyncio.sleep(0)
+
+
+async def follow(api: ClusterApi, study: Study | None = None, **more: Any) -> JobEnd:
+    more = {"stall_seconds": 20.0, "sleep": at_once, **more}
+    return await JobWatch(api, study or Study(), job(), 2, **more).run()
+
+
+async def test_a_complete_job_comes_with_its_pods_and_how_it_got_there(api: Api) -> None:
+    script, client = api
+    script.say(JOBS, {"metadata": {"resourceVersion": "1"}, "items": [job_json()]})
+    script.say(PODS, EMPTY)
+    script.watch(PODS, modified(pod_json(0), "ADDED"), modified(pod_json(1), "ADDED"), stay=True)
+    script.watch(JOBS)
+    script.watch(JOBS, modified(job_json(COMPLETE)), stay=True)
+    tallies: list[Tally] = []
+    end = await follow(client, tell=tallies.append)
+    assert (end.ending, end.error, end.job.status.succeeded) == (Ending.COMPLETE, None, 2)
+    assert sorted(end.pods) == ["uid-0", "uid-1"]
+    assert tallies[-1].started == 2
+
+
+async def test_a_job_past_its_deadline_failed_and_its_deleted_pods_are_remembered(api: Api) -> None:
+    script, client = api
+    script.say(JOBS, EMPTY)
+    script.say(PODS, {"metadata": {"resourceVersion": "1"}, "items": [pod_json(0)]})
+    script.watch(PODS, modified(pod_json(0), "DELETED"), stay=True)
+    script.watch(JOBS)
+    script.watch(JOBS, modified(job_json(DEADLINE)), stay=True)
+    end = await follow(client)
+    assert end.ending is Ending.FAILED
+    assert end.error == "DeadlineExceeded: Job was active longer than specified deadline"
+    assert list(end.pods) == ["uid-0"]
+
+
+async def test_a_pull_that_can_never_work_ends_the_job_early(api: Api) -> None:
+    script, client = api
+    message = 'rpc error: code = NotFound desc = failed to pull and unpack image "x": not found'
+    script.say(JOBS, EMPTY)
+    script.watch(JOBS, stay=True)
+    script.say(PODS, EMPTY)
+    script.watch(PODS, modified(pod_json(0, waiting=waiting("ErrImagePull", message)), "ADDED"), stay=True)
+    end = await follow(client)
+    assert end.ending is Ending.HOPELESS
+    assert end.error is not None
+    assert end.error.startswith("not-found: ghcr.io/study/images:")
+    assert "node-0" in end.error
+
+
+async def test_a_hopeless_pod_may_try_as_often_as_the_study_says(api: Api) -> None:
+    script, client = api
+    failed = waiting("ErrImagePull", "401 Unauthorized")
+    backed_off = waiting("ImagePullBackOff", "Back-off pulling image")
+    changes = [
+        pod_json(0, waiting=failed),
+        pod_json(0, waiting=failed),
+        pod_json(0, waiting=backed_off),
+        pod_json(0, waiting=failed),
+    ]
+    script.say(JOBS, EMPTY)
+    script.watch(JOBS, stay=True)
+    script.say(PODS, EMPTY)
+    script.watch(PODS, *map(modified, changes), stay=True)
+    tallies: list[Tally] = []
+    end = await follow(client, Study(run=RunPlan(hopeless_attempts=2)), tell=tallies.append)
+    assert end.ending is Ending.HOPELESS
+    assert [tally.failing for tally in tallies] == [1, 1, 1, 1]
+
+
+async def test_a_pull_that_may_yet_work_ends_nothing(api: Api) -> None:
+    script, client = api
+    busy = waiting("ErrImagePull", "429 Too Many Requests")
+    script.say(PODS, EMPTY)
+    script.watch(PODS, modified(pod_json(0, waiting=busy), "ADDED"), modified(pod_json(0)), stay=True)
+    script.say(JOBS, EMPTY)
+    script.watch(JOBS)
+    script.watch(JOBS, modified(job_json(COMPLETE)), stay=True)
+    assert (await follow(client)).ending is Ending.COMPLETE
+
+
+async def test_410_as_a_status_and_410_as_a_line_both_list_again(api: Api) -> None:
+    script, client = api
+    script.say(PODS, EMPTY)
+    script.watch(PODS, stay=True)
+    script.say(JOBS, {"metadata": {"resourceVersion": "1"}, "items": []})
+    script.say(JOBS, {"metadata": {"resourceVersion": "20"}, "items": []})
+    script.say(JOBS, {"metadata": {"resourceVersion": "30"}, "items": [job_json(COMPLETE)]})
+    script.refuse_watch(JOBS, 410)
+    script.watch(JOBS, modified({"kind": "Status", "code": 410, "message": "too old"}, "ERROR"))
+    assert (await follow(client)).ending is Ending.COMPLETE
+    about_the_job = [line for line in script.asked if JOBS in line]
+    assert about_the_job[:5] == [f"GET {JOBS}", f"GET {JOBS}@1", f"GET {JOBS}", f"GET {JOBS}@20", f"GET {JOBS}"]
+
+
+async def test_a_cut_watch_goes_on_at_the_version_it_had_reached(api: Api) -> None:
+    script, client = api
+    script.say(PODS, EMPTY)
+    script.watch(PODS, stay=True)
+    script.say(JOBS, EMPTY)
+    script.watch(JOBS, modified(job_json(version="42")), cut=7)
+    script.watch(JOBS, modified(job_json(COMPLETE, version="43")), cut=11)
+    assert (await follow(client)).ending is Ending.COMPLETE
+    assert [line for line in script.asked if JOBS in line] == [f"GET {JOBS}", f"GET {JOBS}@1", f"GET {JOBS}@42"]
+
+
+async def test_a_cluster_that_says_nothing_is_stuck_and_not_waited_for(api: Api) -> None:
+    script, client = api
+    for path in (JOBS, PODS):
+        script.say(path, EMPTY)
+        script.watch(path, stay=True)
+    with pytest.raises(LimitError, match="no change for 0 s"):
+        await follow(client, stall_seconds=0.05)
+
+
+async def test_a_refusal_is_an_error_at_once(api: Api) -> None:
+    script, client = api
+    script.say(PODS, EMPTY)
+    script.watch(PODS, stay=True)
+    script.say(JOBS, {"message": "jobs is forbidden", "code": 403}, status=403)
+    with pytest.raises(ApiError, match=r"403 \(jobs is forbidden\)"):
+        await follow(client)
+
+
+async def test_a_lost_answer_to_create_is_found_again(api: Api) -> None:
+    script, client = api
+    script.say(JOBS, {"message": "the server timed out", "code": 504}, status=504, method="POST")
+    script.say(JOBS, {"message": "already exists", "code": 409}, status=409, method="POST")
+    script.say(f"{JOBS}/pull-0", job_json())
+    created = await client.create_job({"metadata": {"name": "pull-0"}})
+    assert created.metadata.uid == "job-uid"
+
+
+async def test_a_job_that_is_gone_already_is_deleted(api: Api) -> None:
+    script, client = api
+    script.say(f"{JOBS}/pull-0", {"message": "not found", "code": 404}, status=404, method="DELETE")
+    await client.delete_job("pull-0")
+    assert script.asked == [f"DELETE {JOBS}/pull-0"]

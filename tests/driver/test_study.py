@@ -1,0 +1,91 @@
+"""study.toml: every key documented, every mistake named."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from driver.errors import UsageError
+from driver.study import CacheMode, Order, Overrides, Study, decode_study, encode_study, load_study
+
+DOCS = Path(__file__).parents[2] / "docs" / "study.md"
+NO_OVERRIDES = Overrides()
+
+
+def write(directory: Path, text: str) -> Path:
+    path = directory / "study.toml"
+    path.write_text(text)
+    return path
+
+
+def keys(value: Any) -> set[str]:
+    if not isinstance(value, dict):
+        return set()
+    return set(value) | {key for inner in value.values() for key in keys(inner)}
+
+
+def test_the_documented_block_is_the_built_in_study_and_holds_every_key(tmp_path: Path) -> None:
+    text = DOCS.read_text()
+    block = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
+    assert block is not None
+    assert load_study(write(tmp_path, block[1]), NO_OVERRIDES) == load_study(None, NO_OVERRIDES)
+    missing = [key for key in keys(msgspec.to_builtins(Study())) if not re.search(rf"\b{key}\b", text)]
+    assert missing == []
+
+
+def test_the_built_in_study_has_the_twelve_images_and_seven_sizes() -> None:
+    study = load_study(None, NO_OVERRIDES)
+    assert len(study.images.references) == 12
+    assert study.sizes == (4, 8, 16, 32, 64, 128, 256)
+    assert study.cluster.price.per_node_hour == 0.616
+
+
+def test_the_command_line_goes_over_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, '[cluster]\nsizes = [2, 3]\n[run]\nrepeats = 5\nseed = 9\ncache = "warm"\n')
+    asked = Overrides(sizes="4..8", repeats=2, order=Order.RANDOM)
+    study = load_study(path, asked)
+    assert (study.sizes, study.run.repeats, study.run.order) == ((4, 8), 2, Order.RANDOM)
+    assert (study.run.seed, study.run.cache) == (9, CacheMode.WARM)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[job]\ntimeout = 3", "unknown key 'timeout' in [job]"),
+        ("nmae = 'x'", "unknown key 'nmae'"),
+        ("[run]\nrepeats = 0", "in [run.repeats]"),
+        ("[run]\norder = 'best'", "'best'"),
+        ("[cluster]\nsizes = '4...8'", "4..256 (doubling)"),
+        ("[cluster]\nsizes = [4, 4]", "size 4 stands there twice"),
+        ("[cluster]\nsizes = []", "no size is given"),
+        ("[images]\ntags = []", "no image is given"),
+        ("[images]\ntags = ['a', 'a']", "twice"),
+        ("name = 'Not A Name'", "in [name]"),
+        ("[job]\nimage_pull_policy = 'Sometimes'", "IfNotPresent or Always"),
+        ("[limits]\njob_seconds = 0", "in [limits.job_seconds]"),
+        ("name = ", "not TOML"),
+    ],
+)
+def test_a_mistake_in_the_file_is_one_line_that_names_it(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        load_study(write(tmp_path, text), NO_OVERRIDES)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"absent\.toml: No such file"):
+        load_study(tmp_path / "absent.toml", NO_OVERRIDES)
+
+
+def test_zero_repeats_on_the_command_line_are_wrong_use() -> None:
+    with pytest.raises(UsageError, match="--repeats 0"):
+        load_study(None, Overrides(repeats=0))
+
+
+def test_the_ledger_gives_back_the_study_that_it_was_given(tmp_path: Path) -> None:
+    path = write(tmp_path, "[[job.tolerations]]\nkey = 'gpu'\n[sim.model]\nspeed = 2.5\n")
+    study = load_study(path, NO_OVERRIDES)
+    assert decode_study(encode_study(study)) == study
