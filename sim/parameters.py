@@ -1,0 +1,126 @@
+"""The numbers of the model, each with its unit, its default and where it comes from.
+
+Defaults are the cluster of the study (EKS, c5a.4xlarge, 150 GB gp2). docs/sim-model.md shows the fit.
+"""
+
+from dataclasses import dataclass, field, replace
+
+MB = 1_000_000
+GB = 1_000_000_000
+MIB = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The registry and the way to it."""
+
+    egress_bytes_per_second: float = 12.5 * GB  # shared by all nodes: 100 Gbit/s; the logs never reach it (not fitted)
+    resolve_seconds: float = 0.24  # token and manifest; fitted on the smallest images
+    layer_latency_seconds: float = 0.095  # one layer's request until its first byte; fitted on 125 layers (GKE)
+    latency_sigma: float = 0.06  # spread of the above, log-normal; spread of the 48 MB images' durations
+
+
+@dataclass(frozen=True)
+class Network:
+    """One node's link."""
+
+    bytes_per_second: float = 1.25 * GB  # c5a.4xlarge: up to 10 Gbit/s (EC2 documentation); not reached by the study
+    parallel_downloads: int = 3  # layers at once: containerd's max_concurrent_downloads
+
+
+@dataclass(frozen=True)
+class Volume:
+    """A node's disk behind the page cache (Linux ``vm.dirty_ratio`` 20, ``vm.dirty_background_ratio`` 10)."""
+
+    unpack_bytes_per_second: float = 352 * MB  # decompress and write to the page cache, one layer after another; fitted
+    write_bytes_per_second: float = 131.6 * MB  # fitted; gp2 up to 170 GiB gives 128 MiB/s = 134.2 MB/s
+    dirtyable_bytes: float = 30.6 * GB  # memory that may be dirty at most 20 %; fitted, the node has 33.3 GB
+    dirty_ratio: float = 0.20
+    dirty_background_ratio: float = 0.10
+    dirty_expire_seconds: float = 30.0  # vm.dirty_expire_centisecs: no page stays dirty for longer
+    commit_seconds: float = 0.002  # end of a layer (snapshot and metadata); 125 layers of 2.8 GB cost 0.7 s more than 9
+    busy_commit_seconds: float = (
+        0.17  # the same while the volume is writing back; 125 against 9 layers of 11-19 GB (GKE)
+    )
+    sigma: float = 0.006  # spread between pulls of one image, log-normal: the durations of the 19 GB image
+
+
+@dataclass(frozen=True)
+class KubeletTimes:
+    """From a pod's binding to its end, without the pull."""
+
+    sandbox_seconds: float = 0.42  # binding seen, sandbox and network made: Scheduled to Pulling
+    sandbox_sigma: float = 0.03
+    slow_sandbox_probability: float = 0.04  # some take longer: a mount or the network plugin
+    slow_sandbox_seconds: float = 1.2
+    create_seconds: float = 0.014  # Pulled to Created
+    start_seconds: float = 0.045  # Created to Started
+    busy_create_seconds: float = 0.37  # the same while the volume is writing back (EKS)
+    busy_start_seconds: float = 0.30
+    relist_seconds: float = 1.0  # the kubelet looks at its containers once a second (PLEG)
+    status_seconds: float = 0.05  # a change of status until it is in the API
+    deletion_seconds: float = 1.0  # a deleted pod until it is gone; not in the logs
+    image_report_seconds: float = 10.0  # node.status.images is brought up to date this often
+
+
+@dataclass(frozen=True)
+class KubeletSettings:
+    """What /configz shows. The defaults are those of both clusters of the logs where they differ from upstream's."""
+
+    serialize_image_pulls: bool = False  # two pods of a node reported pulls at once, with no waiting, in both logs
+    max_parallel_image_pulls: int | None = None
+    registry_pull_qps: float = 5.0
+    registry_burst: int = 10
+    event_record_qps: float = 50.0
+    event_burst: int = 100
+    back_off_seconds: float = 10.0  # doubling
+    back_off_max_seconds: float = 300.0
+    resync_seconds: float = 12.0  # a pod that waits for an image is looked at this often: each look is a BackOff event
+
+
+@dataclass(frozen=True)
+class ControlPlane:
+    """Controllers and API server."""
+
+    api_seconds: float = 0.006  # one request; SuccessfulCreate events of 4 pods lie 0.05-0.18 s apart
+    controller_qps: float = 20.0  # kube-controller-manager --kube-api-qps, each controller for itself
+    controller_burst: int = 30  # --kube-api-burst
+    job_calls_per_pod: int = 1  # of the job controller at the start (create) and again at the end (finalizer)
+    job_sync_seconds: float = 1.0  # pod changes are gathered for a second before a job is looked at
+    scheduler_pods_per_second: float = 100.0
+    unschedulable_retry_seconds: float = 5.0
+    event_seconds: float = 3600.0  # --event-ttl
+
+
+@dataclass(frozen=True)
+class Stragglers:
+    """Pulls that take longer for no reason seen."""
+
+    probability: float = 0.003  # of a pull; run3 has 1 in 304 (66 MB, 125 layers: 11.7 s beside 5.8 s)
+    slowdown: float = 2.0  # that one's
+
+
+@dataclass(frozen=True)
+class ModelParameters:
+    registry: Registry = field(default_factory=Registry)
+    network: Network = field(default_factory=Network)
+    volume: Volume = field(default_factory=Volume)
+    times: KubeletTimes = field(default_factory=KubeletTimes)
+    kubelet: KubeletSettings = field(default_factory=KubeletSettings)
+    control: ControlPlane = field(default_factory=ControlPlane)
+    stragglers: Stragglers = field(default_factory=Stragglers)
+
+
+EKS = ModelParameters()
+GKE = replace(
+    EKS,
+    volume=Volume(
+        unpack_bytes_per_second=190 * MB,
+        write_bytes_per_second=410 * MB,
+        dirtyable_bytes=60 * GB,
+        busy_commit_seconds=0.17,
+        sigma=0.012,
+    ),
+    times=replace(EKS.times, busy_create_seconds=0.01, busy_start_seconds=0.06),
+)
+PROFILES: dict[str, ModelParameters] = {"eks": EKS, "gke": GKE}

@@ -1,0 +1,187 @@
+"""One run of the simulator as a process: options read, server up, told so, and down again when asked."""
+
+import asyncio
+import contextlib
+import signal
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+
+from sim.cluster import ClusterSettings
+from sim.fault_kinds import AnyFault, FaultError, parse_faults
+from sim.kubeconfig import write_kubeconfig
+from sim.messages import KubernetesVersion
+from sim.parameters import PROFILES
+from sim.server import serving
+
+COMPACTION_SECONDS = 300.0  # what a real server keeps
+NAME_PREFIX = "sim-"
+DONE, INTERRUPTED = 0, 130
+
+
+class WrongUse(Exception):
+    """Options that cannot be served. ``str()`` is one line that says what to write."""
+
+
+@dataclass(frozen=True)
+class Options:
+    nodes: int
+    port: int
+    kubeconfig: Path | None
+    speed: str
+    cluster: str
+    seed: int
+    profile: str
+    version: str
+    faults: Path | None
+    start_at: str | None
+    event_seconds: float
+    keep_revisions: int
+    keep_seconds: float | None
+    exit_with_stdin: bool
+
+
+async def run(options: Options) -> int:
+    """Serve until interrupted (130) or, if asked for, until standard input ends (0). Raises WrongUse, OSError."""
+    speed = _speed(options.speed)
+    settings = _settings(options, speed)
+    faults = _faults(options.faults)
+    try:
+        async with serving(settings, speed, options.port) as server:
+            await server.inject(faults)
+            if options.kubeconfig is not None:
+                write_kubeconfig(options.kubeconfig, settings.name, server.url)
+            _announce(options, settings, server.url)
+            return await _until_over(options.exit_with_stdin, server.wait_broken())
+    except OSError as error:
+        if error.filename is None:
+            raise OSError(f"cannot listen on port {options.port} ({error.strerror}): choose another --port") from error
+        raise OSError(f"cannot write {error.filename}: {error.strerror}") from error
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise WrongUse(f"--speed {text!r}: write max, or virtual seconds a real second, like 1 or 60")
+    return speed
+
+
+def _settings(options: Options, speed: float | None) -> ClusterSettings:
+    if options.profile not in PROFILES:
+        raise WrongUse(f"--profile {options.profile!r}: write {' or '.join(PROFILES)}")
+    parameters = PROFILES[options.profile]
+    keep_seconds = options.keep_seconds
+    if keep_seconds is None and speed is not None:
+        keep_seconds = COMPACTION_SECONDS
+    name = options.cluster if options.cluster.startswith(NAME_PREFIX) else NAME_PREFIX + options.cluster
+    try:
+        version = KubernetesVersion.parse(options.version)
+        start_at = datetime.fromisoformat(options.start_at) if options.start_at else None
+    except ValueError as error:
+        raise WrongUse(str(error)) from error
+    return ClusterSettings(
+        name=name,
+        nodes=options.nodes,
+        seed=options.seed,
+        start_at=start_at.replace(tzinfo=start_at.tzinfo or UTC) if start_at else None,
+        version=version,
+        parameters=replace(parameters, control=replace(parameters.control, event_seconds=options.event_seconds)),
+        keep_revisions=options.keep_revisions,
+        keep_seconds=keep_seconds,
+    )
+
+
+def _faults(path: Path | None) -> list[AnyFault]:
+    if path is None:
+        return []
+    try:
+        return parse_faults(path.read_bytes())
+    except OSError as error:
+        raise WrongUse(f"--faults {path}: {error.strerror}") from error
+    except FaultError as error:
+        raise WrongUse(f"--faults {path}: {error}") from error
+
+
+def _announce(options: Options, settings: ClusterSettings, url: str) -> None:
+    """The line for programs on standard output, the lines for people on standard error."""
+    ready = {
+        "ready": True,
+        "url": url,
+        "cluster": settings.name,
+        "nodes": settings.nodes,
+        "kubeconfig": str(options.kubeconfig) if options.kubeconfig else None,
+    }
+    sys.stdout.write(msgspec.json.encode(ready).decode() + "\n")
+    sys.stdout.flush()
+    if options.exit_with_stdin:
+        return
+    lines = [f"simulated cluster {settings.name}: {settings.nodes} nodes on {url}"]
+    if options.kubeconfig is not None:
+        lines += [
+            f"  kubectl --kubeconfig {options.kubeconfig} get nodes",
+            f"  collector --cluster {settings.name} --kubeconfig {options.kubeconfig} --data-dir DIR",
+        ]
+    lines += [f"  curl {url}/sim/state", "Ctrl-C ends it."]
+    sys.stderr.write("\n".join(lines) + "\n")
+
+
+async def _until_over(with_stdin: bool, broken: object) -> int:
+    over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    watcher = asyncio.ensure_future(broken)  # type: ignore[call-overload]
+    with _signals(over), _stdin_end(over, with_stdin):
+        await asyncio.wait([over, watcher], return_when=asyncio.FIRST_COMPLETED)
+    if watcher.done():
+        watcher.result()
+    watcher.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await watcher
+    return over.result()
+
+
+def _end(over: "asyncio.Future[int]", code: int) -> None:
+    if not over.done():
+        over.set_result(code)
+
+
+@contextlib.contextmanager
+def _signals(over: "asyncio.Future[int]") -> Iterator[None]:
+    loop = asyncio.get_running_loop()
+    # SIGTERM is the ordinary way to be told to go.
+    codes = {signal.SIGINT: INTERRUPTED, signal.SIGTERM: DONE}
+    for number, code in codes.items():
+        loop.add_signal_handler(number, _end, over, code)
+    try:
+        yield
+    finally:
+        for number in codes:
+            loop.remove_signal_handler(number)
+
+
+@contextlib.contextmanager
+def _stdin_end(over: "asyncio.Future[int]", wanted: bool) -> Iterator[None]:
+    if not wanted:
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    descriptor = sys.stdin.fileno()
+
+    def readable() -> None:
+        import os
+
+        if not os.read(descriptor, 65536):
+            _end(over, DONE)
+
+    loop.add_reader(descriptor, readable)
+    try:
+        yield
+    finally:
+        loop.remove_reader(descriptor)

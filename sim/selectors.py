@@ -1,0 +1,99 @@
+"""Label and field selectors, as they stand in a query string."""
+
+import re
+from collections.abc import Callable, Mapping
+
+Match = Callable[[Mapping[str, str]], bool]
+
+_SET = re.compile(r"\s*(\S+)\s+(in|notin)\s+\(([^)]*)\)\s*")
+_EQUAL = re.compile(r"\s*([^\s=!]+)\s*(==|=|!=)\s*([^\s=!]*)\s*")
+_EXISTS = re.compile(r"\s*(!?)\s*([^\s=!]+)\s*")
+
+
+class SelectorError(ValueError):
+    """A selector that the API server would refuse with 400."""
+
+
+def parse_labels(text: str) -> Match | None:
+    """A test of an object's labels, or None where everything matches. Raises SelectorError."""
+    tests = [_label_test(term) for term in _terms(text)]
+    return _all_of(tests)
+
+
+def parse_fields(text: str, known: frozenset[str]) -> Match | None:
+    """A test of an object's selectable fields. Raises SelectorError for a field that is not ``known``."""
+    tests = [_field_test(term, known) for term in _terms(text)]
+    return _all_of(tests)
+
+
+def _all_of(tests: list[Match]) -> Match | None:
+    if not tests:
+        return None
+    return tests[0] if len(tests) == 1 else lambda values: all(test(values) for test in tests)
+
+
+def _terms(text: str) -> list[str]:
+    # A comma inside the parentheses of "in (a,b)" does not part two terms.
+    return [term for term in re.split(r",(?![^()]*\))", text) if term.strip()]
+
+
+def _label_test(term: str) -> Match:
+    if match := _SET.fullmatch(term):
+        key, operator, listed = match.groups()
+        wanted = frozenset(value.strip() for value in listed.split(","))
+        if operator == "in":
+            return lambda labels: labels.get(key) in wanted
+        return lambda labels: labels.get(key) not in wanted
+    if match := _EQUAL.fullmatch(term):
+        return _equality(*match.groups())
+    if match := _EXISTS.fullmatch(term):
+        absent, key = bool(match[1]), match[2]
+        return lambda labels: (key in labels) != absent
+    raise SelectorError(f"unable to parse requirement: {term}")
+
+
+def _field_test(term: str, known: frozenset[str]) -> Match:
+    match = _EQUAL.fullmatch(term)
+    if not match:
+        raise SelectorError(f"invalid field selector: {term}")
+    if match[1] not in known:
+        raise SelectorError(f'field label not supported: "{match[1]}"')
+    return _equality(*match.groups())
+
+
+def _equality(key: str, operator: str, value: str) -> Match:
+    if operator == "!=":
+        return lambda values: values.get(key, "") != value
+    return lambda values: values.get(key, None if value else "") == value
+
+
+def matches(selector: Mapping[str, object], labels: Mapping[str, str]) -> bool:
+    """Does a LabelSelector object (matchLabels, matchExpressions) match these labels?"""
+    wanted = selector.get("matchLabels") or {}
+    assert isinstance(wanted, Mapping)
+    if any(labels.get(key) != value for key, value in wanted.items()):
+        return False
+    expressions = selector.get("matchExpressions") or []
+    assert isinstance(expressions, list)
+    return all(expression_matches(expression, labels) for expression in expressions)
+
+
+def expression_matches(expression: Mapping[str, object], labels: Mapping[str, str]) -> bool:
+    """One of ``matchExpressions``: In, NotIn, Exists, DoesNotExist, Gt, Lt."""
+    value = labels.get(str(expression.get("key")))
+    values = expression.get("values") or []
+    assert isinstance(values, list)
+    match expression.get("operator"):
+        case "In":
+            return value in values
+        case "NotIn":
+            return value not in values
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+        case "Gt":
+            return value is not None and int(value) > int(values[0])
+        case "Lt":
+            return value is not None and int(value) < int(values[0])
+    return False

@@ -1,0 +1,172 @@
+"""Watches as HTTP streams: each sends what its cursor finds, waits, and may be cut, silenced or spoilt."""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable, Iterator
+from fnmatch import fnmatchcase
+
+from aiohttp import web
+
+from sim.fault_kinds import GarbageLine, TruncateLine
+from sim.http_faults import HttpFaults
+from sim.status import ApiError
+from sim.watching import Watch
+
+LAG_LIMIT = 1024  # revisions that the slowest watch may be behind before virtual time waits for it
+CHUNK_BYTES = 256 * 1024
+
+
+class Cut(Exception):
+    """This connection ends without an end."""
+
+
+class Stream:
+    """One open watch. What an order from outside asks of it, it does at its next step."""
+
+    def __init__(self, watch: Watch, resource: str, bookmarks: bool) -> None:
+        self.watch = watch
+        self.resource = resource
+        self.bookmarks = bookmarks
+        self.silent = False  # half-open: sends nothing, and nobody waits for it
+        self.sent = 0  # events
+        self._wake = asyncio.Event()
+        self._order: Exception | None = None
+        self._closing = False
+        self._bookmark_due = False
+
+    def wake(self) -> None:
+        self._wake.set()
+
+    def cut(self) -> None:
+        self._order = Cut()
+        self._wake.set()
+
+    def fail(self, error: ApiError) -> None:
+        """Send the error as a line, and end."""
+        self._order = error
+        self._wake.set()
+
+    def close(self) -> None:
+        self._closing = True
+        self._wake.set()
+
+    def bookmark(self) -> None:
+        self._bookmark_due = self.bookmarks
+        self._wake.set()
+
+    def next_lines(self) -> list[bytes] | None:
+        """What is to be sent now, nothing if there is nothing, None to end. Raises Cut, ApiError."""
+        if self._order is not None:
+            raise self._order
+        if self._closing:
+            return None
+        if self.silent:
+            return []
+        lines = self.watch.advance()
+        if not lines and self._bookmark_due and not self.watch.behind:
+            self._bookmark_due = False
+            lines = [self.watch.bookmark()]
+        return lines
+
+    async def wait(self, seconds: float) -> None:
+        """Until something was written or ordered, or the time is over."""
+        if self.watch.behind and not self.silent:
+            return
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), seconds)
+
+
+class Streams:
+    """All open watches."""
+
+    def __init__(self, faults: HttpFaults, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._faults = faults
+        self._monotonic = monotonic
+        self._open: set[Stream] = set()
+        self._progress = asyncio.Event()
+
+    def matching(self, pattern: str) -> list[Stream]:
+        return [stream for stream in self._open if fnmatchcase(stream.resource, pattern)]
+
+    def wake_all(self) -> None:
+        for stream in self._open:
+            stream.wake()
+
+    @property
+    def caught_up(self) -> bool:
+        return not any(stream.watch.behind for stream in self._open if not stream.silent)
+
+    async def keep_up(self) -> None:
+        """Return when no watch is far behind: a slow reader slows time down, and never fills memory."""
+        while any(s.watch.behind > LAG_LIMIT for s in self._open if not s.silent):
+            self._progress.clear()
+            await self._progress.wait()
+
+    @contextlib.contextmanager
+    def _registered(self, stream: Stream) -> Iterator[None]:
+        self._open.add(stream)
+        try:
+            yield
+        finally:
+            self._open.discard(stream)
+            self._progress.set()
+
+    async def serve(
+        self, request: web.Request, response: web.StreamResponse, stream: Stream, first: Iterator[bytes], seconds: float
+    ) -> None:
+        """Send until the time is over or something ends it. ``seconds`` are real."""
+        deadline = self._monotonic() + seconds
+        with self._registered(stream):
+            try:
+                await self._send_first(response, first)
+                while (left := deadline - self._monotonic()) > 0:
+                    lines = stream.next_lines()
+                    if lines is None:
+                        return
+                    if lines:
+                        await self._send(response, stream, lines)
+                        self._progress.set()
+                    else:
+                        self._progress.set()
+                        await stream.wait(left)
+                if stream.bookmarks and not stream.silent:
+                    await response.write(stream.watch.bookmark())
+            except ApiError as error:
+                await response.write(error.watch_line())
+            except Cut:
+                abort(request)
+
+    async def _send_first(self, response: web.StreamResponse, lines: Iterator[bytes]) -> None:
+        chunk: list[bytes] = []
+        size = 0
+        for line in lines:
+            chunk.append(line)
+            size += len(line)
+            if size >= CHUNK_BYTES:
+                await response.write(b"".join(chunk))
+                chunk, size = [], 0
+        if chunk:
+            await response.write(b"".join(chunk))
+
+    async def _send(self, response: web.StreamResponse, stream: Stream, lines: list[bytes]) -> None:
+        every = self._faults.cut_every(stream.resource)
+        if every is not None and stream.sent + len(lines) >= every:
+            await response.write(b"".join(lines[: every - stream.sent]))
+            self._faults.spend_cut(stream.resource)
+            raise Cut
+        spoiled = self._faults.spoil(stream.resource)
+        if isinstance(spoiled, TruncateLine):
+            await response.write(lines[0][: len(lines[0]) // 2])
+            raise Cut
+        if isinstance(spoiled, GarbageLine):
+            lines = [spoiled.text.encode() + b"\n", *lines]
+        await response.write(b"".join(lines))
+        stream.sent += len(lines)
+
+
+def abort(request: web.Request) -> None:
+    """End the connection without the closing chunk, so that the reader sees a broken stream."""
+    if request.transport is not None:
+        request.transport.close()
