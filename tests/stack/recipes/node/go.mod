@@ -1,0 +1,3 @@
+module stack/node
+
+go 1.21
