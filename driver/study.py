@@ -119,9 +119,10 @@ class SimPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The simulator's own settings; other providers leave them out."""
 
     seed: int = 1
-    kubernetes_version: str | None = None  # None: the simulator's default
+    profile: str = "eks"  # whose measured times; docs/sim.md
+    kubernetes_version: str = "1.34.4"
     speed: str = "max"  # virtual seconds a second, or max
-    model: dict[str, float] = {}  # parameters of the pull model, by the names in docs/sim.md
+    faults: tuple[dict[str, Any], ...] = ()  # what goes wrong, by the names in docs/sim.md
 
 
 class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -46,7 +46,9 @@ class SimProvider:
         log = order.directory / "logs" / f"{order.name}.sim.log"
         handle: Handle = {"incarnation": incarnation, "kubeconfig": str(kubeconfig)}
         save(handle)
-        argv = sim_command(order, kubeconfig, incarnation)
+        faults = kubeconfig.with_suffix(".faults.json")
+        faults.write_bytes(msgspec.json.encode(order.study.sim.faults))
+        argv = [*sim_command(order, kubeconfig, incarnation), "--faults", str(faults)]
         process = await start_child(argv, log, stdin=PIPE, stdout=PIPE)
         self._processes[order.name] = process
         handle = {**handle, "pid": process.pid}
@@ -101,7 +103,7 @@ def sim_command(order: ClusterOrder, kubeconfig: Path, incarnation: int) -> list
 
 
 def _settings(plan: SimPlan) -> list[str]:
-    return ["--speed", plan.speed]
+    return ["--profile", plan.profile, "--version", plan.kubernetes_version, "--speed", plan.speed]
 
 
 async def _ready(process: Process, name: str, log: Path) -> _Ready:
