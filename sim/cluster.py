@@ -80,8 +80,8 @@ class Cluster:
     def _recorder(self, component: str, node: str = "") -> Recorder:
         kubelet = self.settings.parameters.kubelet
         # Control plane components have a client of their own for events: 50 a second here too.
-        limits = (kubelet.event_record_qps, kubelet.event_burst) if node else (50.0, 100.0)
-        recorder = Recorder(self.clock, self.events, component, node, *limits, self.faults.interference)
+        rate, burst = (kubelet.event_record_qps, kubelet.event_burst) if node else (50.0, 100.0)
+        recorder = Recorder(self.clock, self.events, component, node, rate, burst, self.faults.interference)
         self.recorders[node or component] = recorder
         return recorder
 

@@ -73,7 +73,8 @@ class _JobWorker:
         self._parallelism: int = spec["parallelism"]
         self._active: dict[str, int] = {}  # pod uid to index
         self._pods: dict[str, Json] = {}
-        self._ended: dict[str, Json] = {}  # not yet counted
+        self._ended: dict[str, Json] = {}  # seen to have ended, not yet looked at
+        self._counting: set[str] = set()  # seen to have ended, not yet counted
         self._succeeded: set[int] = set()
         self._failures = 0
         self._index_failures: dict[int, int] = {}
@@ -170,8 +171,10 @@ class _JobWorker:
             self._pods[uid] = pod
             self._active[uid] = self._index_of(pod)
         elif uid in self._active and (kind == "DELETED" or pods.is_terminal(pod) or pods.is_terminating(pod)):
-            self._ended[uid] = pod
-            self._sync_soon()
+            if uid not in self._counting:
+                self._counting.add(uid)
+                self._ended[uid] = pod
+                self._sync_soon()
         elif pod["status"]["phase"] == "Running":
             self._sync_soon()
         if kind == "DELETED":
@@ -207,6 +210,7 @@ class _JobWorker:
         retry = []
         for uid in uids:
             index = self._active.pop(uid)
+            self._counting.discard(uid)
             pod = self._pods.get(uid)
             if pod is not None and pod["status"]["phase"] == "Succeeded":
                 self._succeeded.add(index)
