@@ -94,10 +94,11 @@ def collect(
 
 def main() -> None:
     """The entry point."""
-    sys.exit(_run(sys.argv[1:]))
+    sys.exit(run_command(sys.argv[1:]))
 
 
-def _run(arguments: list[str]) -> int:
+def run_command(arguments: list[str]) -> int:
+    """Run it with these arguments, and return the exit code."""
     try:
         code = app(arguments, prog_name="collector", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort):

@@ -92,7 +92,7 @@ async def run_stages(
             reporting.cancel()
     finally:
         await queue.close()
-        if context.status.lists or context.status.lines:
+        if context.status.events or context.status.lines:  # not where it failed at the start
             context.log.info("status", **context.status.fields())
 
 

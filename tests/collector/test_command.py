@@ -1,0 +1,221 @@
+"""The ``collector`` command as a process: signals, exit codes, kill -9, full disks, and one line for each mistake."""
+
+import asyncio
+import json
+import resource
+import signal
+import sqlite3
+import sys
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from collector.cli import run_command
+from store.sqlite import EmbeddedStore
+from tests.collector.api_server import ApiServer, refuse, serving, write_kubeconfig
+from tests.collector.harness import stored_counts
+from tests.collector.kube_events import event
+
+COMMAND = (sys.executable, "-c", "from collector.cli import main; main()")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ApiServer]:
+    async with serving(ApiServer()) as server:
+        yield server
+
+
+Process = asyncio.subprocess.Process
+
+
+async def start(*arguments: str, preexec: Callable[[], None] | None = None) -> Process:
+    return await asyncio.create_subprocess_exec(
+        *COMMAND, *arguments, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, preexec_fn=preexec
+    )
+
+
+@asynccontextmanager
+async def collector(server: ApiServer, directory: Path, *more: str) -> AsyncIterator[Process]:
+    """A collector that watches; killed at the end if it still runs."""
+    kubeconfig = write_kubeconfig(directory / "kubeconfig", server.url)
+    process = await start(
+        "--cluster", "sim-t", "--kubeconfig", str(kubeconfig), "--data-dir", str(directory / "out"), *more
+    )
+    try:
+        assert process.stderr is not None
+        while b"watching events" not in (line := await process.stderr.readline()):
+            assert line, "the collector ended before it watched"
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
+
+
+async def ended(process: Process) -> tuple[int, str]:
+    _, stderr = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, stderr.decode()
+
+
+async def run(*arguments: str) -> tuple[int, str]:
+    return await ended(await start(*arguments))
+
+
+async def until_stored(directory: Path, pulls: int) -> None:
+    path = directory / "out" / "study.sqlite3"
+    while True:
+        with sqlite3.connect(path) as connection:
+            (count,) = connection.execute("SELECT count(*) FROM pull_records").fetchone()
+        connection.close()
+        if count >= pulls:
+            return
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+async def test_a_signal_drains_and_ends_with_its_code(
+    server: ApiServer, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    for index in range(50):
+        await server.put(event(index))
+    async with collector(server, tmp_path, "--log-format", "json", "--run", "one", "--size", "8") as process:
+        process.send_signal(number)
+        returned, stderr = await ended(process)
+    assert returned == code
+    last = json.loads(stderr.splitlines()[-1])
+    assert (last["message"], last["pulled"], last["stored"]) == ("status", 50, 100)
+    store = EmbeddedStore(tmp_path / "out", create=False)
+    assert {(record.cluster, record.run, record.size) for record in store.pulls()} == {("sim-t", "one", 8)}
+    store.close_now()
+
+
+@pytest.mark.parametrize("events_a_second", [30, 1_000])
+async def test_case_1_kill_9_at_random_points_loses_and_doubles_nothing(
+    server: ApiServer, tmp_path: Path, events_a_second: int
+) -> None:
+    random = Random(events_a_second)
+    expected: dict[str, list[int]] = {}
+
+    async def write_on() -> None:
+        for number in range(100_000):
+            item = event(number)
+            await server.put(item)
+            expected[item["metadata"]["uid"]] = [1]
+            await asyncio.sleep(1 / events_a_second)
+
+    writing = asyncio.create_task(write_on())
+    for _ in range(3):
+        async with collector(server, tmp_path) as process:
+            await asyncio.sleep(random.uniform(0.0, 0.3))
+            process.kill()
+            assert (await ended(process))[0] == -signal.SIGKILL
+    writing.cancel()
+    async with collector(server, tmp_path) as process:
+        await until_stored(tmp_path, len(expected))
+        process.terminate()
+        assert (await ended(process))[0] == 0
+    assert stored_counts(tmp_path / "out") == expected
+    lists = [query for query in server.asked("list") if "continue" not in query]
+    assert len(lists) == 1  # each restart went on at its version
+
+
+async def test_case_10_a_full_disk_stops_it_loudly_and_loses_nothing(server: ApiServer, tmp_path: Path) -> None:
+    """The limit on a file's size is the kernel's: writes fail as they do when the disk is full."""
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", server.url)
+    arguments = ("--cluster", "sim-t", "--kubeconfig", str(kubeconfig), "--data-dir", str(tmp_path / "out"))
+
+    def limit() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+
+    for number in range(600):
+        await server.put(event(number))
+    code, stderr = await ended(await start(*arguments, preexec=limit))
+    assert code == 1
+    assert stderr.splitlines()[-1].startswith("collector: ")
+    assert "Traceback" not in stderr
+    for number in range(600, 610):
+        await server.put(event(number))
+    async with collector(server, tmp_path) as process:
+        await until_stored(tmp_path, 610)
+        process.terminate()
+        await ended(process)
+    assert len(stored_counts(tmp_path / "out")) == 610
+
+
+async def test_an_unreachable_cluster_is_given_up_after_the_tries_asked_for(tmp_path: Path) -> None:
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:1")
+    code, stderr = await run(
+        *("--cluster", "lab", "--kubeconfig", str(kubeconfig)),
+        *("--data-dir", str(tmp_path / "out"), "--connect-tries", "2"),
+    )
+    assert code == 1
+    assert stderr.splitlines()[-1] == (
+        "collector: cluster lab at http://127.0.0.1:1 cannot be reached: connection refused (2 tries); "
+        f"look with: kubectl --kubeconfig {kubeconfig} get --raw /version"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "code", "hint"),
+    [
+        ("identity", 401, "log in again"),
+        ("list", 403, "allow 'list' and 'watch'"),
+        ("list", 404, "is this a Kubernetes"),
+    ],
+)
+async def test_a_refusal_at_the_start_that_waiting_does_not_mend_is_one_line(
+    server: ApiServer, tmp_path: Path, kind: str, code: int, hint: str
+) -> None:
+    server.instead[kind].append(refuse(code, "no"))
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", server.url)
+    returned, stderr = await run(
+        "--cluster", "lab", "--kubeconfig", str(kubeconfig), "--data-dir", str(tmp_path / "out")
+    )
+    assert returned == 1
+    assert hint in stderr
+    assert len(stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        (),
+        ("--cluster", "a", "--size", "0"),
+        ("--cluster", "a/b"),
+        ("--cluster", "a", "--nope"),
+        ("--cluster", "a", "--in-cluster", "--kubeconfig", "f"),
+        ("--cluster", "a", "--log-format", "yaml"),
+        ("--cluster", "a", "--kafka", "localhost:9092"),
+    ],
+)
+def test_wrong_use_is_one_line_and_code_2(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(list(arguments)) == 2
+    stderr = capsys.readouterr().err
+    assert stderr.startswith("collector: ")
+    assert len(stderr.splitlines()) == 1
+
+
+def test_what_cannot_be_used_is_one_line_and_code_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    good = str(write_kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:1"))
+    (tmp_path / "bad").write_text("clusters: [")
+    (tmp_path / "file").write_text("")
+    (tmp_path / "other").mkdir()
+    connection = sqlite3.connect(tmp_path / "other" / "study.sqlite3")
+    connection.execute("PRAGMA user_version = 99")
+    connection.close()
+    for arguments, told in (
+        (["--kubeconfig", str(tmp_path / "none")], "no kubeconfig at"),
+        (["--kubeconfig", str(tmp_path / "bad")], "cannot be understood"),
+        (["--in-cluster"], "only in a pod"),
+        (["--kubeconfig", good, "--data-dir", str(tmp_path / "file")], "cannot be written"),
+        (["--kubeconfig", good, "--data-dir", str(tmp_path / "other")], "layout 99"),
+    ):
+        assert run_command(["--cluster", "lab", *arguments]) == 1
+        stderr = capsys.readouterr().err
+        assert told in stderr
+        assert len(stderr.splitlines()) == 1

@@ -1,0 +1,129 @@
+"""From the spool to the store: order, back-pressure, and a store that is busy or refuses."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from collector.delivery import Sink
+from collector.settings import DeliverySettings, SpoolSettings
+from pulls.batch import Batch
+from store.protocol import StoreBusyError, StoreError
+from tests.collector.api_server import ApiServer, serving
+from tests.collector.harness import SETTINGS, collecting, stored_counts
+from tests.collector.kube_events import event
+
+SMALL_SPOOL = replace(SETTINGS, spool=SpoolSettings(segment_bytes=2_000, most_bytes=10_000))
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ApiServer]:
+    async with serving(ApiServer()) as server:
+        yield server
+
+
+class Gate:
+    """A sink that lets nothing through until it is opened."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self.opened = asyncio.Event()
+
+    async def write(self, batch: Batch) -> int:
+        await self.opened.wait()
+        return await self._sink.write(batch)
+
+
+class Failing:
+    """A sink that raises these first."""
+
+    def __init__(self, sink: Sink, *errors: Exception) -> None:
+        self._sink = sink
+        self._errors = list(errors)
+
+    async def write(self, batch: Batch) -> int:
+        if self._errors:
+            raise self._errors.pop(0)
+        return await self._sink.write(batch)
+
+
+async def test_a_store_that_stands_still_pauses_the_watch_at_the_spools_bound_and_loses_nothing(
+    server: ApiServer, tmp_path: Path
+) -> None:
+    gates: list[Gate] = []
+
+    def gated(sink: Sink) -> Sink:
+        gates.append(Gate(sink))
+        return gates[0]
+
+    async with collecting(server, tmp_path, SMALL_SPOOL, gated) as running:
+        await running.until_watching()
+        made = 0
+
+        def paused() -> bool:
+            return bool(running.told("the watch is paused"))
+
+        while not paused():
+            await server.put(event(made))
+            made += 1
+            await running.until(lambda: running.status.lines == len(server.history) or paused())
+        for number in range(made, made + 100):
+            await server.put(event(number))
+        held = sum(path.stat().st_size for path in (tmp_path / "spool" / "sim-t").glob("*.spool"))
+        gates[0].opened.set()
+        await running.until_stored(2 * (made + 100))
+    assert len(stored_counts(tmp_path)) == made + 100
+    assert held < SMALL_SPOOL.spool.most_bytes + SMALL_SPOOL.spool.segment_bytes
+    assert running.told("the watch goes on")
+
+
+async def test_a_store_held_by_another_process_is_waited_for(server: ApiServer, tmp_path: Path) -> None:
+    busy = [StoreBusyError("store x is held"), StoreBusyError("store x is held")]
+    exact = replace(SETTINGS, delivery=DeliverySettings(retry=SETTINGS.backoff))
+    await server.put(event(1))
+    async with collecting(server, tmp_path, exact, lambda sink: Failing(sink, *busy)) as running:
+        await running.until_stored(2)
+    assert running.backoffs == [0.8, 1.6]
+    assert len(running.told("store x is held; trying again")) == 2
+    assert len(stored_counts(tmp_path)) == 1
+
+
+async def test_a_store_that_refuses_stops_the_collector_and_the_next_one_stores_what_was_read(
+    server: ApiServer, tmp_path: Path
+) -> None:
+    await server.put(event(1))
+    with pytest.raises(ExceptionGroup) as raised:
+        async with collecting(
+            server, tmp_path, SETTINGS, lambda sink: Failing(sink, StoreError("disk full"))
+        ) as running:
+            await running.until(lambda: False)
+    assert raised.group_contains(StoreError, match="disk full")
+    assert stored_counts(tmp_path) == {}
+    async with collecting(server, tmp_path) as running:
+        await running.until_stored(2)
+    assert running.status.lists == 0
+    assert len(stored_counts(tmp_path)) == 1
+
+
+async def test_what_the_store_has_not_taken_within_the_limit_is_stored_at_the_next_start(
+    server: ApiServer, tmp_path: Path
+) -> None:
+    await server.put(event(1))
+    hasty = replace(SETTINGS, stop=replace(SETTINGS.stop, drain_seconds=0.05))
+    async with collecting(server, tmp_path, hasty, Gate) as running:
+        await running.until_watching()
+    assert running.told("stopped before the store had everything")
+    assert stored_counts(tmp_path) == {}
+    async with collecting(server, tmp_path) as running:
+        await running.until_stored(2)
+    assert len(stored_counts(tmp_path)) == 1
+
+
+async def test_a_second_signal_gives_up_draining(server: ApiServer, tmp_path: Path) -> None:
+    await server.put(event(1))
+    async with collecting(server, tmp_path, SETTINGS, Gate) as running:
+        await running.until_watching()
+        running.stop.give_up.set()
+    assert running.told("stopped before the store had everything")
