@@ -23,7 +23,7 @@ from sim.parameters import EKS, ModelParameters
 from sim.pods import request_deletion
 from sim.pull_model import PullModel
 from sim.recorder import Recorder
-from sim.resources import NAMESPACES, NODES, PODS
+from sim.resources import JOBS, NAMESPACES, NODES, PODS
 from sim.scheduler import Scheduler
 from sim.truth import Truth
 
@@ -45,7 +45,7 @@ class ClusterSettings:
     version: KubernetesVersion = field(default_factory=lambda: KubernetesVersion.parse("1.34.4"))
     parameters: ModelParameters = EKS
     first_version: int = 1000  # resource version at birth
-    keep_revisions: int = 25_000  # about 40 MB; a client that is slower than this meets 410
+    keep_revisions: int = 16_000  # about 35 MB; a client that is slower than this meets 410
     keep_seconds: float | None = None  # compaction by time: 300 on a real server (--etcd-compaction-interval)
     slow_share: float = 0.0  # of the nodes
     slow_factor: float = 1.5
@@ -75,7 +75,15 @@ class Cluster:
         minor = settings.version.minor
         self.jobs = JobController(self.api, self._recorder("job-controller"), control, minor)
         self.garbage = GarbageCollector(self.api, control)
+        self.api.listen(PODS, self._forget_gone)
+        self.api.listen(JOBS, self._forget_gone)
         self._be_born()
+
+    def _forget_gone(self, kind: str, obj: Json) -> None:
+        if kind == "DELETED":
+            for name in ("default-scheduler", "job-controller", (obj["spec"].get("nodeName"))):
+                if name in self.recorders:
+                    self.recorders[name].forget(obj["metadata"]["uid"])
 
     def _recorder(self, component: str, node: str = "") -> Recorder:
         kubelet = self.settings.parameters.kubelet

@@ -94,7 +94,7 @@ class ControlPlane:
 
 @dataclass(frozen=True)
 class Stragglers:
-    """Pulls that take longer for no reason seen."""
+    """Pulls whose download takes longer for no reason seen; the disk is as fast as ever."""
 
     probability: float = 0.003  # of a pull; run3 has 1 in 304 (66 MB, 125 layers: 11.7 s beside 5.8 s)
     slowdown: float = 2.0  # that one's

@@ -5,6 +5,7 @@ counted anew for each pod.
 """
 
 from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -30,20 +31,69 @@ class _DomainCount:
         return meta["namespace"] == self.namespace and selectors.matches(self.selector, meta.get("labels") or {})
 
 
+@dataclass(frozen=True)
+class _Traits:
+    """What of a node decides which pods it takes."""
+
+    labels: dict[str, str]
+    taints: list[Json]
+    unschedulable: bool
+
+    @classmethod
+    def of(cls, node: Json) -> "_Traits":
+        spec = node["spec"]
+        labels = dict(node["metadata"].get("labels") or {})
+        return cls(labels, list(spec.get("taints") or ()), bool(spec.get("unschedulable")))
+
+    def unfit(self, pod: Json) -> str | None:
+        """Why the pod cannot be here, whoever else is."""
+        if self.unschedulable:
+            return "node(s) were unschedulable"
+        for taint in self.taints:
+            if taint["effect"] != "PreferNoSchedule" and not _tolerated(taint, pod):
+                return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
+        wanted = pod["spec"].get("nodeSelector") or {}
+        if any(self.labels.get(key) != value for key, value in wanted.items()) or not _affine(pod, self.labels):
+            return "node(s) didn't match Pod's node affinity/selector"
+        return None
+
+
+class _Fitting:
+    """Nodes that will do for pods of one kind, with their labels, and how many were refused for which reason."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.labels: dict[str, dict[str, str]] = {}
+        self.refusals: Counter[str] = Counter()
+        self._values: dict[str, dict[str, str | None]] = {}
+
+    def values(self, key: str) -> dict[str, str | None]:
+        """The value of one label by node."""
+        if key not in self._values:
+            self._values[key] = {name: labels.get(key) for name, labels in self.labels.items()}
+        return self._values[key]
+
+
 class Placement:
     """The nodes' labels and what runs where. Nodes and pods are told to it; it asks nobody."""
 
     def __init__(self) -> None:
-        self._nodes: dict[str, Json] = {}
+        self._nodes: dict[str, _Traits] = {}
         self._running: dict[str, dict[str, Json]] = {}  # node, pod uid
         self._counts: dict[bytes, _DomainCount] = {}
+        self._fitting: dict[bytes, _Fitting] = {}
 
     def node_changed(self, node: Json) -> None:
-        self._nodes[node["metadata"]["name"]] = node
-        self._running.setdefault(node["metadata"]["name"], {})
+        name = node["metadata"]["name"]
+        traits = _Traits.of(node)
+        if self._nodes.get(name) != traits:
+            self._nodes[name] = traits
+            self._fitting.clear()
+        self._running.setdefault(name, {})
 
     def node_gone(self, name: str) -> None:
         self._nodes.pop(name, None)
+        self._fitting.clear()
 
     def occupy(self, pod: Json, name: str) -> None:
         self._running[name][pod["metadata"]["uid"]] = pod
@@ -67,7 +117,7 @@ class Placement:
 
     def _labels(self, name: str) -> dict[str, str]:
         node = self._nodes.get(name)
-        return (node["metadata"].get("labels") or {}) if node else {}
+        return node.labels if node else {}
 
     def _counter(self, namespace: str, selector: Json, topology_key: str) -> _DomainCount:
         key = msgspec.json.encode([namespace, topology_key, selector])
@@ -82,34 +132,35 @@ class Placement:
 
     def feasible(self, pod: Json) -> tuple[list[str], Counter[str]]:
         """Names of the nodes that will do, and, for those that will not, how many were refused for which reason."""
-        refusals: Counter[str] = Counter()
-        tests = [*self._anti_affinity(pod), *self._spread(pod)]
-        names = []
-        for name, node in self._nodes.items():
-            reason = self._unfit(node, pod, name)
-            if reason is None:
-                labels = node["metadata"].get("labels") or {}
-                reason = next((why for key, full, why in tests if labels.get(key) is None or labels[key] in full), None)
-            if reason is None:
-                names.append(name)
-            else:
-                refusals[reason] += 1
-        return names, refusals
+        fitting = self._fitting_nodes(pod)
+        names, refusals = fitting.names, Counter(fitting.refusals)
+        for key, full, why in [*self._anti_affinity(pod), *self._spread(pod)]:
+            values = fitting.values(key)
+            left = [name for name in names if (value := values[name]) is not None and value not in full]
+            if len(left) < len(names):
+                refusals[why] += len(names) - len(left)
+            names = left
+        free = [name for name in names if len(self._running[name]) < MAX_PODS]
+        if len(free) < len(names):
+            refusals["Too many pods"] += len(names) - len(free)
+        return free, refusals
 
-    def _unfit(self, node: Json, pod: Json, name: str) -> str | None:
-        spec = node["spec"]
-        if spec.get("unschedulable"):
-            return "node(s) were unschedulable"
-        for taint in spec.get("taints") or ():
-            if taint["effect"] != "PreferNoSchedule" and not _tolerated(taint, pod):
-                return f"node(s) had untolerated taint {{{taint['key']}: {taint.get('value', '')}}}"
-        if len(self._running[name]) >= MAX_PODS:
-            return "Too many pods"
-        labels = node["metadata"].get("labels") or {}
-        wanted = pod["spec"].get("nodeSelector") or {}
-        if any(labels.get(key) != value for key, value in wanted.items()) or not _affine(pod, labels):
-            return "node(s) didn't match Pod's node affinity/selector"
-        return None
+    def _fitting_nodes(self, pod: Json) -> "_Fitting":
+        """The nodes that pass whatever does not depend on other pods; found once for all pods that ask the same."""
+        spec = pod["spec"]
+        affinity = (spec.get("affinity") or {}).get("nodeAffinity")
+        key = msgspec.json.encode([spec.get("nodeSelector"), affinity, spec.get("tolerations")])
+        found = self._fitting.get(key)
+        if found is None:
+            found = self._fitting[key] = _Fitting()
+            for name, node in self._nodes.items():
+                reason = node.unfit(pod)
+                if reason is None:
+                    found.labels[name] = node.labels
+                else:
+                    found.refusals[reason] += 1
+            found.names = list(found.labels)
+        return found
 
     def _anti_affinity(self, pod: Json) -> list[tuple[str, set[str], str]]:
         affinity = (pod["spec"].get("affinity") or {}).get("podAntiAffinity") or {}
@@ -127,11 +178,7 @@ class Placement:
                 continue
             key = constraint["topologyKey"]
             count = self._counter(pod["metadata"]["namespace"], constraint.get("labelSelector") or {}, key)
-            domains = {
-                value
-                for node in self._nodes.values()
-                if (value := (node["metadata"].get("labels") or {}).get(key)) is not None
-            }
+            domains = {value for node in self._nodes.values() if (value := node.labels.get(key)) is not None}
             lowest = min((count.pods[value] for value in domains), default=0)
             full = {value for value in domains if count.pods[value] + 1 - lowest > constraint.get("maxSkew", 1)}
             tests.append((key, full, "node(s) didn't match pod topology spread constraints"))

@@ -49,7 +49,7 @@ class PullModel:
     def pull(self, missing: Missing, disk: Disk, slowdown: float, done: Done) -> None:
         """Start now; ``done`` is called when the image is there. ``slowdown`` is 1 for an ordinary node."""
         registry = self._parameters.registry
-        slow = slowdown * self._straggle()
+        slow = slowdown * self._straggle()  # of the link; the disk is the node's own
         jitter = slow * math.exp(self._random.gauss(0.0, registry.latency_sigma))
         resolve = registry.resolve_seconds * jitter
         if not missing.layers:
@@ -59,7 +59,7 @@ class PullModel:
         latency = registry.layer_latency_seconds * jitter
 
         def downloaded() -> None:
-            self._clock.call_at(self._end(resolved_at, latency, missing, disk, slow), done)
+            self._clock.call_at(self._end(resolved_at, latency, missing, disk, slowdown), done)
 
         # A slower link is modelled as more bytes to send: shares stay equal, and no node is faster than its link.
         self._clock.call_later(resolve, lambda: self._egress.download(missing.compressed_bytes * slow, downloaded))
@@ -68,7 +68,7 @@ class PullModel:
         stragglers = self._parameters.stragglers
         return stragglers.slowdown if self._random.random() < stragglers.probability else 1.0
 
-    def _end(self, resolved_at: float, latency: float, missing: Missing, disk: Disk, slow: float) -> float:
+    def _end(self, resolved_at: float, latency: float, missing: Missing, disk: Disk, slowdown: float) -> float:
         """All bytes have come now; the requests' latencies and the unpacking lie beside and after the transfer."""
         volume = self._parameters.volume
         count = len(missing.layers)
@@ -77,7 +77,7 @@ class PullModel:
         last_at = max(self._clock.now + rounds * latency, first_at)
         unpacked = disk.unpack(first_at, missing.unpacked_bytes)
         # Noise only ever slows: the rates are what cache and volume can do.
-        noise = slow * math.exp(abs(self._random.gauss(0.0, volume.sigma)))
+        noise = slowdown * math.exp(abs(self._random.gauss(0.0, volume.sigma)))
         busy = unpacked.busy_seconds / unpacked.seconds if unpacked.seconds else 0.0
         commit = volume.commit_seconds + busy * (volume.busy_commit_seconds - volume.commit_seconds)
         all_seconds = unpacked.seconds * noise + count * commit

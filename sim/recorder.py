@@ -18,7 +18,7 @@ AGGREGATE_AFTER = 10  # different messages of one object, type and reason
 AGGREGATE_SECONDS = 600.0
 SPAM_BURST = 25
 SPAM_PER_SECOND = 1 / 300
-CACHE_ENTRIES = 4096  # of each of client-go's LRU caches
+CACHED_OBJECTS = 4096  # client-go's LRU caches hold so many entries
 QUEUE_LENGTH = 1000  # events waiting to be sent; more are dropped
 NAME_STEP_NS = 1_000  # two events of one instant get names that differ
 
@@ -44,6 +44,17 @@ class _Known:
 class _Similar:
     messages: set[str]
     last_at: float
+
+
+class _About:
+    """All that the recorder remembers of one object. The keys are what client-go's caches are keyed by, less the object."""
+
+    __slots__ = ("known", "similar", "spam")
+
+    def __init__(self) -> None:
+        self.known: dict[tuple[str, ...], _Known] = {}
+        self.similar: dict[tuple[str, str], _Similar] = {}
+        self.spam: dict[str, TokenBucket] = {}
 
 
 Interference = Callable[[Json], tuple[float, bool]]  # an injected delay in seconds, and whether to lose the event
@@ -72,42 +83,49 @@ class Recorder:
         self._component, self._host = component, host
         self._limit = TokenBucket(rate, burst)
         self._interference = interference
-        self._known: dict[tuple[Any, ...], _Known] = {}
-        self._similar: dict[tuple[Any, ...], _Similar] = {}
-        self._spam: dict[tuple[Any, ...], TokenBucket] = {}
+        self._about: dict[str, _About] = {}
         self._last_name_ns = 0
         self._queued = 0
         self.skew_seconds = 0.0
 
     def record(self, involved: Json, kind: str, reason: str, message: str) -> Sent:
         """Count, aggregate, filter and send one event of type ``kind`` (Normal or Warning)."""
-        identity = (involved["kind"], involved.get("namespace", ""), involved["name"], involved["uid"])
-        aggregated = self._aggregate((*identity, kind, reason), message)
+        about = self._remembered(involved["uid"])
         sent = Sent()
-        if aggregated:
+        if self._aggregate(about, (kind, reason), message):
             message = f"(combined from similar events): {message}"
             involved = {name: value for name, value in involved.items() if name != "fieldPath"}
-            key: tuple[Any, ...] = (*identity, kind, reason)
+            key: tuple[str, ...] = (kind, reason)
             sent.lost = "combined"
         else:
-            key = (*identity, kind, reason, involved.get("fieldPath", ""), message)
+            key = (kind, reason, involved.get("fieldPath", ""), message)
         event = self._event(involved, kind, reason, message)
-        known = self._observe(key, event)
-        if not self._spam_filter((*identity, kind)):
+        known = self._observe(about, key, event)
+        if not about.spam.setdefault(kind, TokenBucket(SPAM_PER_SECOND, SPAM_BURST)).take(self._clock.now):
             sent.lost = "spam filter"
             return sent
-        self._send(key, event, known, sent)
+        self._send(event, known, sent)
         return sent
 
-    def _aggregate(self, key: tuple[Any, ...], message: str) -> bool:
+    def forget(self, uid: str) -> None:
+        """The object is gone and its uid with it: nothing more will be said of it."""
+        self._about.pop(uid, None)
+
+    def _remembered(self, uid: str) -> _About:
+        about = self._about.pop(uid, None) or _About()
+        self._about[uid] = about
+        if len(self._about) > CACHED_OBJECTS:
+            del self._about[next(iter(self._about))]
+        return about
+
+    def _aggregate(self, about: _About, key: tuple[str, str], message: str) -> bool:
         """Is this one of so many different messages that it goes out combined?"""
-        similar = self._similar.get(key)
         now = self._clock.now
+        similar = about.similar.get(key)
         if similar is None or now - similar.last_at > AGGREGATE_SECONDS:
-            similar = _Similar(set(), now)
+            similar = about.similar[key] = _Similar(set(), now)
         similar.messages.add(message)
         similar.last_at = now
-        _remember(self._similar, key, similar)
         if len(similar.messages) < AGGREGATE_AFTER:
             return False
         similar.messages.pop()  # the set stays as large as it must be, and no larger
@@ -140,23 +158,17 @@ class Recorder:
         self._last_name_ns = now if abs(now - self._last_name_ns) >= NAME_STEP_NS else self._last_name_ns + NAME_STEP_NS
         return self._last_name_ns
 
-    def _observe(self, key: tuple[Any, ...], event: Json) -> _Known:
-        known = self._known.get(key)
+    def _observe(self, about: _About, key: tuple[str, ...], event: Json) -> _Known:
+        known = about.known.get(key)
         if known is None:
-            known = _Known(event["metadata"]["name"], "", event["firstTimestamp"], 0)
+            known = about.known[key] = _Known(event["metadata"]["name"], "", event["firstTimestamp"], 0)
         known.count += 1
         event["metadata"]["name"] = known.name
         event["firstTimestamp"] = known.first_timestamp
         event["count"] = known.count
-        _remember(self._known, key, known)
         return known
 
-    def _spam_filter(self, key: tuple[Any, ...]) -> bool:
-        bucket = self._spam.get(key) or TokenBucket(SPAM_PER_SECOND, SPAM_BURST)
-        _remember(self._spam, key, bucket)
-        return bucket.take(self._clock.now)
-
-    def _send(self, key: tuple[Any, ...], event: Json, known: _Known, sent: Sent) -> None:
+    def _send(self, event: Json, known: _Known, sent: Sent) -> None:
         delay, lose = self._interference(event)
         if lose:
             sent.lost = "sender loss"
@@ -182,10 +194,3 @@ class Recorder:
             # A patch that meets 404 (the event's time to live was over) creates it anew: new uid, the count goes on.
             known.uid = self._registry.create(event)
         sent.uid, sent.count = known.uid, event["count"]
-
-
-def _remember(cache: dict[tuple[Any, ...], Any], key: tuple[Any, ...], value: Any) -> None:
-    cache.pop(key, None)
-    cache[key] = value
-    if len(cache) > CACHE_ENTRIES:
-        del cache[next(iter(cache))]
