@@ -21,7 +21,9 @@ from driver.commands.status_command import status_command
 from driver.commands.sweep_command import sweep_command
 from driver.errors import DriverError
 from driver.interrupt import InterruptedByUserError
+from sim.cli import sim
 from store.protocol import StoreError
+from store.sqlite import NotAStudyError
 
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 BUG_LOG = "bug.log"
@@ -29,13 +31,14 @@ BUG_LOG = "bug.log"
 # Typer brings its own click in some versions and uses the installed one in others: this is the right one in both.
 _UsageError: Any = typer.BadParameter.__mro__[1]
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, no_args_is_help=True, pretty_exceptions_enable=False)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "sweep": sweep_command,
     "plan": plan_command,
     "status": status_command,
     "down": down_command,
+    "sim": sim,
     "import": import_command,
     "export": export_command,
     "report": report_command,
@@ -71,7 +74,7 @@ def main() -> None:
 def run(arguments: Sequence[str]) -> int:
     """Run a command; the exit code."""
     try:
-        code = app(list(arguments), prog_name="pulldriver", standalone_mode=False)
+        code = app(list(arguments) or ["--help"], prog_name="pulldriver", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort, InterruptedByUserError):
         return _fail("interrupted", INTERRUPTED)
     except _UsageError as error:
@@ -90,6 +93,8 @@ def _explain(error: Exception, arguments: Sequence[str]) -> int:
     """One line for what a user can do something about; for a bug, one line that names the file with the rest."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
+    if isinstance(error, NotAStudyError):
+        return _fail(str(error), WRONG_USE)
     if isinstance(error, DriverError | StoreError) or hasattr(error, "exit_code"):
         return _fail(str(error), getattr(error, "exit_code", FAILED))
     if isinstance(error, OSError):

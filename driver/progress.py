@@ -30,7 +30,7 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True):
         """From the job's creation to its end, by its own status; empty where it has no end."""
         if self.row.created_at is None or self.row.completed_at is None:
             return ""
-        return say_seconds((self.row.completed_at - self.row.created_at).total_seconds())
+        return f"{(self.row.completed_at - self.row.created_at).total_seconds():.0f} s"
 
 
 class Progress(Protocol):
