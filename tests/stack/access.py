@@ -11,6 +11,7 @@ import aiohttp
 
 from tests.stack.certificate import Authority, Certificate, openssl
 from tests.stack.error import StackError
+from tests.stack.wait import until
 
 ADMIN = "admin"
 CLUSTER = "stack"
@@ -129,6 +130,24 @@ class Access:
             if not response.ok:
                 raise ApiRefusedError(f"{method} {path}", response.status, text)
             return json.loads(text)
+
+    async def nodes_ready(self, names: Iterable[str], deadline_seconds: float) -> None:
+        """Return when these nodes are Ready and without a taint, so that pods can be put on them.
+
+        Raises StackError after the deadline.
+        """
+        wanted = set(names)
+
+        async def all_ready() -> bool:
+            nodes = (await self.request("GET", "/api/v1/nodes"))["items"]
+            return wanted <= {node["metadata"]["name"] for node in nodes if _takes_pods(node)}
+
+        await until(all_ready, deadline_seconds, f"{len(wanted)} nodes to be Ready: {', '.join(sorted(wanted)[:5])}")
+
+
+def _takes_pods(node: dict[str, Any]) -> bool:
+    conditions = {entry["type"]: entry["status"] for entry in node["status"].get("conditions", ())}
+    return conditions.get("Ready") == "True" and not node["spec"].get("taints")
 
 
 def _part(claims: dict[str, Any]) -> str:

@@ -193,9 +193,8 @@ class ApiServer(Server):
             "audit-policy-file": directory / "audit-policy.json",
             "audit-log-path": directory / "audit.log",
         }
-        super().__init__(
-            Process("kube-apiserver", [home.program("kube-apiserver"), *_flags(flags | options)], directory)
-        )
+        program = home.program("kube-apiserver")
+        super().__init__(Process("kube-apiserver", [program, *_flags(flags | options)], directory))
 
     async def is_ready(self) -> bool:
         """Whether /readyz says ok: its own roles are made by then."""

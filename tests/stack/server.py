@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from abc import ABC, abstractmethod
+from collections.abc import Container
 from types import TracebackType
 from typing import Self
 
@@ -90,11 +91,11 @@ class Server(ABC):
         await self.stop()
 
 
-async def answers(url: str, *, tls: ssl.SSLContext | bool = True) -> bool:
-    """Whether a GET of the URL is answered 200 now."""
+async def answers(url: str, *, tls: ssl.SSLContext | bool = True, statuses: Container[int] = (200,)) -> bool:
+    """Whether a GET of the URL is answered now, with one of these statuses."""
     timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
     try:
         async with aiohttp.ClientSession(timeout=timeout) as session, session.get(url, ssl=tls) as response:
-            return response.status == 200
+            return response.status in statuses
     except (aiohttp.ClientError, TimeoutError):
         return False
