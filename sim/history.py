@@ -17,6 +17,7 @@ Json = dict[str, Any]
 Key = tuple[str, str]  # namespace, name
 
 _TRIM = 1024  # how many compacted revisions are let gather before the list is cut: a cut copies the list
+_NO_LABELS: dict[str, str] = {}
 _encode = msgspec.json.Encoder().encode
 
 
@@ -26,8 +27,11 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     key: Key
     version: int
     labels: dict[str, str]
-    fields: Fields
     data: bytes
+
+    def fields(self, resource: Resource) -> Fields:
+        """What field selectors may ask for: read from the bytes, since few ask and many objects are kept."""
+        return resource.fields(msgspec.json.decode(self.data))
 
 
 class Revision(msgspec.Struct, frozen=True, gc=False):
@@ -67,7 +71,7 @@ class History:
         meta = obj["metadata"]
         meta["resourceVersion"] = str(self.version)
         key = (meta.get("namespace", ""), meta["name"])
-        entry = Entry(key, self.version, meta.get("labels") or {}, resource.fields(obj), _encode(obj))
+        entry = Entry(key, self.version, meta.get("labels") or _NO_LABELS, _encode(obj))
         entries = self._entries.setdefault(resource.store_key, {})
         previous = entries.get(key)
         entries[key] = entry
@@ -81,7 +85,7 @@ class History:
         meta["resourceVersion"] = str(self.version)
         key = (meta.get("namespace", ""), meta["name"])
         previous = self._entries[resource.store_key].pop(key)
-        entry = Entry(key, self.version, previous.labels, previous.fields, _encode(obj))
+        entry = Entry(key, self.version, previous.labels, _encode(obj))
         self._append(resource.store_key, "DELETED", entry, previous)
 
     def remove_by_key(self, resource: Resource, key: Key) -> bool:

@@ -142,7 +142,7 @@ class RestApi:
             return (
                 (namespace is None or entry.key[0] == namespace)
                 and (labels is None or labels(entry.labels))
-                and (fields is None or fields(entry.fields))
+                and (fields is None or fields(entry.fields(resource)))
             )
 
         return keep
