@@ -41,14 +41,12 @@ class SimProvider:
 
     async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
         incarnation = int((order.previous or {}).get("incarnation", 0)) + 1
-        kubeconfig = order.directory / "kubeconfigs" / f"{order.name}.yaml"
+        kubeconfig = order.directory / "clusters" / f"{order.name}.kubeconfig"
         kubeconfig.parent.mkdir(parents=True, exist_ok=True)
         log = order.directory / "logs" / f"{order.name}.sim.log"
-        handle: Handle = {"incarnation": incarnation, "kubeconfig": str(kubeconfig)}
+        handle: Handle = {"incarnation": incarnation, "kubeconfig": str(kubeconfig), "log": str(log)}
         save(handle)
-        faults = kubeconfig.with_suffix(".faults.json")
-        faults.write_bytes(msgspec.json.encode(order.study.sim.faults))
-        argv = [*sim_command(order, kubeconfig, incarnation), "--faults", str(faults)]
+        argv = sim_command(order, kubeconfig, incarnation)
         process = await start_child(argv, log, stdin=PIPE, stdout=PIPE)
         self._processes[order.name] = process
         handle = {**handle, "pid": process.pid}
@@ -66,8 +64,8 @@ class SimProvider:
 
     async def lost(self, cluster: Cluster) -> NoReturn:
         code = await self._processes[cluster.name].wait()
-        log = cluster.kubeconfig.parent.parent / "logs" / f"{cluster.name}.sim.log"
-        raise ProviderError(f"the simulator of {cluster.name} ended with code {code}: {last_line(log)}")
+        said = last_line(Path(cluster.handle["log"]))
+        raise ProviderError(f"the simulator of {cluster.name} ended with code {code}: {said}")
 
     async def down(self, name: str, handle: Handle) -> None:
         process = self._processes.pop(name, None)
@@ -99,11 +97,16 @@ def sim_command(order: ClusterOrder, kubeconfig: Path, incarnation: int) -> list
     plan = order.study.sim
     seed = plan.seed + 1_000_003 * (incarnation - 1)
     argv = [sys.executable, "-m", "sim", "--nodes", str(order.size), "--port", "0", "--kubeconfig", str(kubeconfig)]
-    return [*argv, "--cluster", order.name, "--seed", str(seed), "--exit-with-stdin", *_settings(plan)]
+    argv += ["--cluster", order.name, "--seed", str(seed), "--exit-with-stdin"]
+    argv += ["--profile", plan.profile, "--version", plan.kubernetes_version, "--speed", plan.speed]
+    return [*argv, *_faults(plan, kubeconfig.with_suffix(".faults.json"))]
 
 
-def _settings(plan: SimPlan) -> list[str]:
-    return ["--profile", plan.profile, "--version", plan.kubernetes_version, "--speed", plan.speed]
+def _faults(plan: SimPlan, path: Path) -> list[str]:
+    if not plan.faults:
+        return []
+    path.write_bytes(msgspec.json.encode(plan.faults))
+    return ["--faults", str(path)]
 
 
 async def _ready(process: Process, name: str, log: Path) -> _Ready:

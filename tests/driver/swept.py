@@ -1,0 +1,137 @@
+"""Sweeps on the simulator, in this process or as the command, small enough to be run often."""
+
+import json
+import os
+import sqlite3
+import subprocess
+import sys
+import urllib.request
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from driver.job_watch import Tally
+from driver.progress import JobSummary
+from driver.provider import Handle
+from driver.providers.sim import SimProvider
+from driver.study import ClusterPlan, Images, JobPlan, Limits, RunPlan, SimPlan, Study
+from driver.sweep import Outcome, Sweep
+from store.ledger import JobRow, Ledger
+from store.sqlite import EmbeddedStore
+
+REPOSITORY = "ghcr.io/converged-computing/container-chonks-run1"
+SMALL, LARGE = "9-layers-size-1176249324-bytes", "125-layers-size-2770722493-bytes"
+LIMITS = Limits(quiet_seconds=0.3, drain_seconds=20.0, pods_gone_seconds=20.0, cache_clear_seconds=20.0)
+
+
+def small_study(*tags: str, size: int = 2, faults: tuple[dict[str, Any], ...] = (), **run: Any) -> Study:
+    return Study(
+        name="test",
+        cluster=ClusterPlan(sizes=(size,)),
+        images=Images(tags=tags or (SMALL, LARGE)),
+        run=RunPlan(**run),
+        job=JobPlan(),
+        limits=LIMITS,
+        sim=SimPlan(faults=faults),
+    )
+
+
+class Heard:
+    """A Progress that remembers."""
+
+    def __init__(self) -> None:
+        self.notes: list[str] = []
+        self.jobs: list[JobSummary] = []
+        self.sizes: list[str] = []
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)
+
+    def size_started(self, cluster: str, size: int, jobs: int) -> None:
+        pass
+
+    def job_started(self, row: JobRow, number: int, jobs: int) -> None:
+        pass
+
+    def tally(self, tally: Tally) -> None:
+        pass
+
+    def job_ended(self, summary: JobSummary) -> None:
+        self.jobs.append(summary)
+
+    def size_ended(self, cluster: str, accounted: str) -> None:
+        self.sizes.append(accounted)
+
+    def close(self) -> None:
+        pass
+
+
+class TruthfulSim(SimProvider):
+    """Asks each simulator what really happened before it is taken down."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.truth: list[dict[str, Any]] = []
+
+    async def down(self, name: str, handle: Handle) -> None:
+        if "url" in handle:
+            with urllib.request.urlopen(f"{handle['url']}/sim/truth") as answer:  # noqa: ASYNC210 - a test's own loop
+                self.truth.extend(json.load(answer))
+        await super().down(name, handle)
+
+
+async def swept(study: Study, directory: Path, provider: SimProvider | None = None) -> tuple[Outcome, Heard]:
+    """Run the study to its end."""
+    heard = Heard()
+    provider = provider or SimProvider()
+    with closing(Ledger(directory, create=True)) as ledger:
+        store = EmbeddedStore(directory, create=True)
+        try:
+            return await Sweep(study, provider, directory, ledger, store).run(heard), heard
+        finally:
+            await provider.close()
+            store.close_now()
+
+
+def rows(directory: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
+    """What a user's own SQLite shell finds."""
+    with closing(sqlite3.connect(directory / "study.sqlite3")) as shell:
+        return shell.execute(sql, values).fetchall()
+
+
+def pulled(directory: Path) -> list[tuple[Any, ...]]:
+    return rows(directory, "SELECT size, image, node FROM pulls WHERE outcome = 'pulled' ORDER BY 1, 2, 3")
+
+
+def write_study(directory: Path, *tags: str) -> Path:
+    """A study.toml for the command."""
+    path = directory / "study.toml"
+    names = ", ".join(f'"{tag}"' for tag in tags)
+    path.write_text(f'name = "test"\n[images]\ntags = [{names}]\n[limits]\nquiet_seconds = 0.3\n')
+    return path
+
+
+def start_command(*arguments: str) -> subprocess.Popen[str]:
+    """``pulldriver``, as a user starts it."""
+    command = [str(Path(sys.executable).with_name("pulldriver")), *arguments]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"}
+    )
+
+
+def run_command(*arguments: str) -> subprocess.CompletedProcess[str]:
+    with start_command(*arguments) as process:
+        out, err = process.communicate(timeout=50)
+    return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+
+def left_running(directory: Path) -> list[str]:
+    """Simulators and collectors that work for this directory."""
+    found = []
+    for process in psutil.process_iter(["cmdline", "status"]):
+        words = process.info["cmdline"] or []
+        if any(str(directory) in word for word in words) and process.info["status"] != psutil.STATUS_ZOMBIE:
+            found.append(" ".join(words))
+    return found

@@ -1,0 +1,97 @@
+"""Sweeps on the simulator, in this process, with the collector beside it."""
+
+import json
+from pathlib import Path
+
+from pulls.record import WITNESS_PREFIX
+from tests.driver.swept import LARGE, REPOSITORY, SMALL, TruthfulSim, left_running, pulled, rows, small_study, swept
+
+
+async def test_every_pull_that_happened_is_stored_once_and_the_cluster_is_gone(tmp_path: Path) -> None:
+    provider = TruthfulSim()
+    outcome, heard = await swept(small_study(size=3, repeats=2, order="interleaved"), tmp_path, provider)
+    assert (outcome.done, outcome.failed, outcome.accounted) == (4, [], "12/12 accounted for")
+    stored = rows(tmp_path, "SELECT event_uid, count, node, image, job, outcome FROM pulls")
+    truth = [
+        (row["event_uid"], row["count"], row["node"], row["image"], row["job"], row["outcome"])
+        for row in provider.truth
+    ]
+    assert sorted(stored) == sorted(truth)
+    assert len(truth) == 12
+    assert [summary.row.position for summary in heard.jobs] == [0, 1, 2, 3]
+    assert [(summary.row.image.rpartition(":")[2], summary.row.repeat) for summary in heard.jobs] == [
+        (SMALL, 1),
+        (LARGE, 1),
+        (SMALL, 2),
+        (LARGE, 2),
+    ]
+    assert left_running(tmp_path) == []
+
+
+async def test_what_goes_wrong_in_one_sweep_is_told_apart(tmp_path: Path) -> None:
+    """Four jobs: a Pulled event lost by its sender, an image that does not exist, a pod that fails once, and peace."""
+    faults = (
+        {"fault": "lose-events", "reason": "Pulled", "times": 1},
+        {"fault": "pull-fails", "kind": "not_found", "image": "*:no-such-tag"},
+        {"fault": "pod-fails", "job": "pull-2-*", "index": 1, "times": 1},
+    )
+    provider = TruthfulSim()
+    study = small_study(SMALL, "no-such-tag", LARGE, "9-layers-size-6836726027-bytes", faults=faults)
+    outcome, heard = await swept(study, tmp_path, provider)
+    lossy, hopeless, retried, peaceful = heard.jobs
+    assert lossy.accounted == "2/2 accounted for, 1 recovered from pod status"
+    assert hopeless.row.state == "failed"
+    assert hopeless.row.error is not None
+    assert hopeless.row.error.startswith("not-found: ")
+    assert retried.accounted == "3/3 accounted for"
+    assert peaceful.accounted == "2/2 accounted for"
+    assert [row.job for row in outcome.failed] == [hopeless.row.job]
+    assert len(pulled(tmp_path)) == 6
+
+    recovered = rows(
+        tmp_path, "SELECT node, pull_seconds, digest FROM pulls WHERE event_uid LIKE ?", f"{WITNESS_PREFIX}%"
+    )
+    assert len(recovered) == 1
+    assert recovered[0][1] is None
+    told = {(row["pod_uid"], row["outcome"]) for row in provider.truth}
+    assert set(rows(tmp_path, "SELECT pod_uid, outcome FROM pulls")) <= told
+    outcomes = rows(tmp_path, "SELECT outcome, count(*) FROM pulls WHERE job = ? GROUP BY 1", retried.row.job)
+    assert outcomes == [("cached", 1), ("pulled", 2)]
+    audits = rows(tmp_path, "SELECT expected, events, pod_status, stored, recovered FROM audits ORDER BY rowid")
+    assert audits[0] == (2, 1, 2, 1, 1)
+    assert audits[2] == (3, 3, 3, 3, 0)
+
+
+async def test_warm_caches_are_left_and_said_to_be_warm(tmp_path: Path) -> None:
+    outcome, heard = await swept(small_study(SMALL, repeats=2, cache="warm"), tmp_path)
+    assert outcome.accounted == "4/4 accounted for"
+    assert [summary.caches for summary in heard.jobs] == ["cold", "warm"]
+    assert rows(tmp_path, "SELECT outcome, count(*) FROM pulls GROUP BY 1") == [("cached", 2), ("pulled", 2)]
+    assert rows(tmp_path, "SELECT job, cache, count(*) FROM job_nodes GROUP BY 1, 2") == [
+        (heard.jobs[0].row.job, "cold", 2),
+        (heard.jobs[1].row.job, "warm", 2),
+    ]
+
+
+async def test_the_run_is_described_where_it_is_kept(tmp_path: Path) -> None:
+    await swept(small_study(SMALL), tmp_path)
+    ((state, environment),) = rows(tmp_path, "SELECT state, environment FROM clusters")
+    described = json.loads(environment)
+    assert state == "down"
+    assert described["nodes"] == 2
+    assert described["instance_types"] == ["c5a.4xlarge"]
+    assert described["configz"]["kind"] == "KubeletConfiguration"
+    snapshot = json.loads((tmp_path / "nodes" / "nodes-sim-test-2.json").read_text())
+    assert len(snapshot["items"]) == 2
+    moments = rows(
+        tmp_path, "SELECT moment, count(*) FROM milestones WHERE witness IN ('pod', 'job') GROUP BY 1 ORDER BY 1"
+    )
+    assert dict(moments) == {
+        "finished": 2,
+        "job_completed": 1,
+        "job_created": 1,
+        "pod_created": 2,
+        "scheduled": 2,
+        "started": 2,
+    }
+    assert rows(tmp_path, "SELECT DISTINCT image FROM job_pods") == [(f"{REPOSITORY}:{SMALL}",)]
