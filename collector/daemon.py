@@ -1,6 +1,7 @@
 """The collector as a whole: its stages put together, run until a signal, and ended in order."""
 
 import asyncio
+import gc
 import signal
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,7 @@ async def run_stages(
     """The stages side by side, until the signal; then one after the other."""
     for line in spool.damage:
         context.log.warning(f"the spool was damaged: {line}; reading goes on from the version of the last whole record")
+    spare_the_garbage_collector()
     queue = SpoolQueue(spool, context.log)
     watch = make_watch(target, api, spool, queue, context)
     delivery = Delivery(queue, sink, context)
@@ -94,6 +96,17 @@ async def run_stages(
         await queue.close()
         if context.status.events or context.status.lines:  # not where it failed at the start
             context.log.info("status", **context.status.fields())
+
+
+def spare_the_garbage_collector() -> None:
+    """Records hold no references to each other, so that nothing here waits for the collector of cycles to be freed.
+
+    What is loaded by now (the client's two thousand classes) would be looked through again and again: a third of the
+    time of a busy watch.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def make_watch(target: Target, api: EventApi, spool: Spool, queue: SpoolQueue, context: Context) -> EventWatch:

@@ -8,7 +8,7 @@ from pulls.milestone import Milestone
 from pulls.record import PullRecord
 
 
-class Reject(msgspec.Struct, frozen=True, kw_only=True):
+class Reject(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """Input that could not be understood, kept whole. Identity is all of it."""
 
     cluster: str
@@ -18,7 +18,7 @@ class Reject(msgspec.Struct, frozen=True, kw_only=True):
     raw: str  # the text as it came
 
 
-class Gap(msgspec.Struct, frozen=True, kw_only=True):
+class Gap(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """A stretch of the event stream that nobody watched: what was deleted in it, or updated twice, is unknown."""
 
     cluster: str

@@ -6,6 +6,7 @@ Every function takes the message alone and returns None where it is not of its f
 
 import re
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 
@@ -14,7 +15,7 @@ from pulls.duration import parse_nanoseconds
 
 COMBINED = "(combined from similar events): "
 
-_QUOTED = r'"((?:[^"\\]|\\.)*)"'
+_QUOTED = r'"([^"\\]*(?:\\.[^"\\]*)*)"'  # unrolled: an image's name has no backslash as a rule
 _PULLED = re.compile(
     rf"Successfully pulled image {_QUOTED}(?: in ({DURATION})(?: \(({DURATION}) including waiting\))?)?"
     r"(?:\. Image size: (\d+) bytes\.?)?"
@@ -86,6 +87,7 @@ def read_cached(text: str) -> str | None:
     return _image(_CACHED.fullmatch(text))
 
 
+@lru_cache(maxsize=1024)
 def read_pulling(text: str) -> str | None:
     return _image(_PULLING.fullmatch(text))
 
@@ -121,6 +123,7 @@ def read_created_pod(text: str) -> str | None:
     return match[1] if match else None
 
 
+@lru_cache(maxsize=1024)
 def read_container(field_path: str | None) -> str | None:
     """The container that a ``spec.containers{NAME}`` field path points at."""
     match = _FIELD_PATH.fullmatch(field_path or "")

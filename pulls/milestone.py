@@ -29,7 +29,7 @@ class Witness(StrEnum):
     JOB = "job"  # job metadata or status, whole seconds
 
 
-class Milestone(msgspec.Struct, frozen=True, kw_only=True):
+class Milestone(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """One moment of one pod's (or job's) life. Identity is ``(event_uid, count, moment)``.
 
     ``clock`` names whose clock the time was read from: a node's name for what a kubelet says, ``control-plane``

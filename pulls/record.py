@@ -15,7 +15,7 @@ class Outcome(StrEnum):
     BACKOFF = "backoff"  # the kubelet waits before it tries again
 
 
-class PullRecord(msgspec.Struct, frozen=True, kw_only=True):
+class PullRecord(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     """What is known of one pull. Unknown is None (an empty cell in an export), never 0.
 
     The order of the fields is the order of the columns in every export and store.

@@ -1,0 +1,225 @@
+"""Events a second from the bytes of a watch to a stored record, on one core, side by side:
+
+(a) typed   kubernetes_asyncio's watch.Watch().stream: a CoreV1Event for each line, and nothing done with it
+(b) raw     its client's raw chunks, split at newlines, orjson.loads for each line, and nothing done with it
+(c) decoded the collector's way to records: raw chunks to PullRecord and Milestone, not kept
+(d) stored  the collector whole: decoded, spooled with fsync, written to the embedded store, acknowledged
+
+Each runs in a process of its own, pinned to one core; the events are replayed over loopback by another process.
+Memory is the peak of that process, for (d) at growing numbers of events.
+
+    python bench/watch_to_store.py [--quick] [--json]
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from random import Random
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent))
+WAYS = {
+    "typed": "(a) kubernetes_asyncio typed watch",
+    "raw": "(b) raw chunks + orjson, nothing else",
+    "decoded": "(c) collector, decoded to records",
+    "stored": "(d) collector, stored in SQLite",
+}
+EVENTS = {"typed": 10_000, "raw": 100_000, "decoded": 100_000, "stored": 100_000}
+MEMORY_AT = (10_000, 100_000, 1_000_000)
+LONG_SECONDS = 3_600.0
+
+
+async def _client(url: str) -> Any:
+    from kubernetes_asyncio.client import ApiClient, Configuration
+
+    configuration = Configuration()
+    configuration.host = url
+    return ApiClient(configuration)
+
+
+async def typed(url: str, count: int) -> None:
+    from kubernetes_asyncio import client, watch
+
+    async with await _client(url) as api:
+        events = client.CoreV1Api(api)
+        seen = 0
+        async with watch.Watch() as stream:
+            async for _ in stream.stream(
+                events.list_event_for_all_namespaces, resource_version="1000", timeout_seconds=int(LONG_SECONDS)
+            ):
+                seen += 1
+                if seen == count:
+                    return
+
+
+async def raw(url: str, count: int) -> None:
+    import orjson
+    from kubernetes_asyncio import client
+
+    async with await _client(url) as api:
+        response = await client.CoreV1Api(api).list_event_for_all_namespaces(
+            watch=True, resource_version="1000", _preload_content=False
+        )
+        seen, rest = 0, b""
+        async for chunk in response.content.iter_any():
+            lines = (rest + chunk).split(b"\n")
+            rest = lines.pop()
+            for line in lines:
+                orjson.loads(line)
+            seen += len(lines)
+        assert seen == count
+
+
+async def decoded(url: str, count: int) -> None:
+    from collector.api import KubernetesEvents
+    from collector.daemon import spare_the_garbage_collector
+    from collector.intake import Intake
+    from collector.lines import LineSplitter
+    from collector.seen import Seen
+    from collector.settings import Settings
+    from collector.status import Status
+    from pulls.decode import Origin
+
+    spare_the_garbage_collector()
+    settings, status, splitter = Settings(), Status(), LineSplitter()
+    intake = Intake(Origin(cluster="bench"), Seen(settings.seen_events), status)
+    records = 0
+    async with KubernetesEvents(await _client(url), settings.watch) as api:
+        async for chunk in api.watch_events("1000", LONG_SECONDS):
+            for line in splitter.feed(chunk):
+                read = intake.read_line(line, "")
+                assert read is not None
+                intake.event(read.object, line)
+            records += len(intake.take_batch())
+    assert status.events == count
+    assert records == count + status.outcomes["pulled"]
+
+
+async def stored(url: str, count: int) -> None:
+    from collector.api import KubernetesEvents
+    from collector.clock import SystemClock
+    from collector.context import Context
+    from collector.daemon import StopSignal, Target, run_stages
+    from collector.log import Log
+    from collector.settings import Settings
+    from collector.spool import Spool
+    from pulls.decode import Origin
+    from store.sqlite import EmbeddedStore
+
+    settings, clock, stop = Settings(), SystemClock(), StopSignal()
+    context = Context(settings, clock, Random(1), Log(clock, write=lambda line: None))
+    expected = count + (count + 2) // 6  # each event a milestone, each Pulled a record too
+
+    async def until_stored() -> None:
+        while context.status.stored < expected:  # noqa: ASYNC110 - the measured code is the product's, unchanged
+            await asyncio.sleep(0.02)
+        stop.stop.set()
+
+    with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as name:
+        target = Target(Origin(cluster="bench"), None, False, Path(name))
+        async with KubernetesEvents(await _client(url), settings.watch) as api:
+            with Spool(target.spool_directory, settings.spool) as spool:
+                store = EmbeddedStore(target.data_directory, create=True)
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(until_stored())
+                    group.create_task(run_stages(target, api, spool, store, context, stop))
+                await store.close()
+
+
+RUN: dict[str, Callable[[str, int], Awaitable[None]]] = {
+    "typed": typed,
+    "raw": raw,
+    "decoded": decoded,
+    "stored": stored,
+}
+
+
+def measure_here(way: str, url: str, count: int) -> dict[str, Any]:
+    """In the process that is measured. Imports are not counted: each way is run once on nothing first."""
+    os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+
+    async def timed() -> tuple[float, float]:
+        wall, cpu = time.perf_counter(), time.process_time()
+        await RUN[way](url, count)
+        return time.perf_counter() - wall, time.process_time() - cpu
+
+    import kubernetes_asyncio.client  # noqa: F401 - half a second that is no work on events
+
+    wall, cpu = asyncio.run(timed())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return {
+        "way": way,
+        "events": count,
+        "seconds": round(wall, 3),
+        "cpu_seconds": round(cpu, 3),
+        "events_per_second": round(count / wall),
+        "events_per_cpu_second": round(count / cpu),
+        "peak_mib": round(peak / 1024, 1),
+    }
+
+
+def measure(way: str, count: int) -> dict[str, Any]:
+    """In a process of its own, against a replay of its own."""
+    server = subprocess.Popen(
+        [sys.executable, str(HERE / "replay_server.py"), str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    try:
+        assert server.stdout is not None
+        url = json.loads(server.stdout.readline())["url"]
+        command = [sys.executable, __file__, "--measure", way, url, str(count)]
+        return dict(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
+    finally:
+        server.communicate()
+
+
+def line_bytes() -> int:
+    from replay_server import lines
+
+    sample = list(lines(600))
+    return round(sum(map(len, sample)) / len(sample))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--quick", action="store_true", help="a tenth of the events, and memory to 100,000 only")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    parser.add_argument("--measure", nargs=3, metavar=("WAY", "URL", "EVENTS"), help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.measure:
+        way, url, count = options.measure
+        print(json.dumps(measure_here(way, url, int(count))))
+        return
+    share = 10 if options.quick else 1
+    say = (lambda text: None) if options.json else print
+    say(f"events of {line_bytes()} bytes, one core, Python {sys.version.split()[0]}\n")
+    say(f"{'':<42}{'events':>9}{'events/s':>10}{'per CPU s':>11}{'x typed':>9}{'peak MiB':>10}")
+    rates = []
+    for way in WAYS:
+        result = measure(way, EVENTS[way] // share)
+        rates.append(result)
+        times = result["events_per_second"] / rates[0]["events_per_second"]
+        say(
+            f"{WAYS[way]:<42}{result['events']:>9,}{result['events_per_second']:>10,}"
+            f"{result['events_per_cpu_second']:>11,}{times:>9.1f}{result['peak_mib']:>10}"
+        )
+    say("\nmemory of (d) as the number of events grows")
+    memory = []
+    for count in MEMORY_AT[: 2 if options.quick else 3]:
+        result = measure("stored", count)
+        memory.append(result)
+        say(f"{count:>12,} events{result['peak_mib']:>10} MiB{result['events_per_second']:>10,} events/s")
+    if options.json:
+        print(json.dumps({"line_bytes": line_bytes(), "rates": rates, "memory": memory}))
+
+
+if __name__ == "__main__":
+    main()
