@@ -60,6 +60,15 @@ class VirtualClock:
         self.on_change()
         return timer
 
+    def every(self, period: float, action: Action) -> None:
+        """In the background, for ever."""
+
+        def again() -> None:
+            action()
+            self.call_later(period, again, Urgency.BACKGROUND)
+
+        self.call_later(period, again, Urgency.BACKGROUND)
+
     def next_at(self, urgency: Urgency) -> float | None:
         """When the earliest action of this urgency is due, or None."""
         queue = self._queues[urgency]

@@ -102,8 +102,7 @@ class Cluster:
         for index in range(self.settings.nodes):
             self._add_node(index, model)
         self.fleet.slow_down(self.settings.slow_share, self.settings.slow_factor, self.random)
-        period = self.settings.parameters.times.image_report_seconds
-        self.clock.call_later(period, self._report, Urgency.BACKGROUND)
+        self.clock.every(self.settings.parameters.times.image_report_seconds, self.fleet.report_images)
 
     def _add_node(self, index: int, model: PullModel) -> None:
         settings = self.settings
@@ -117,11 +116,6 @@ class Cluster:
         self.kubelets.add(
             Kubelet(self.api, node, puller, recorder, wording, settings.parameters, self.random, self.faults.exit_code)
         )
-
-    def _report(self) -> None:
-        self.fleet.report_images()
-        period = self.settings.parameters.times.image_report_seconds
-        self.clock.call_later(period, self._report, Urgency.BACKGROUND)
 
     @property
     def identity(self) -> str:

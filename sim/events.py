@@ -4,7 +4,7 @@ from collections import deque
 from typing import Any
 
 from sim.apiserver import Identities
-from sim.clock import Urgency, VirtualClock
+from sim.clock import VirtualClock
 from sim.history import History, Key
 from sim.resources import EVENTS
 
@@ -22,7 +22,7 @@ class EventRegistry:
         self._identities = identities
         self.keep_seconds = keep_seconds
         self._lapsing: deque[tuple[float, Key, int]] = deque()
-        self._sweep()
+        clock.every(SWEEP_SECONDS, self._sweep)
 
     def create(self, event: Json) -> str:
         """Post a new event; its uid is returned."""
@@ -56,7 +56,6 @@ class EventRegistry:
     def _sweep(self) -> None:
         self.lapse(self.keep_seconds)
         self._history.compact_by_age()
-        self._clock.call_later(SWEEP_SECONDS, self._sweep, Urgency.BACKGROUND)
 
 
 def _key(event: Json) -> Key:

@@ -159,8 +159,6 @@ class RestApi:
             version=query.get("resourceVersion", ""),
             match=query.get("resourceVersionMatch", ""),
         )
-        if resource is NODES:
-            self._cluster.fleet.report_images()
         page = list_page(self._cluster.history, resource, asked)
         if self._faults.list_doubled(resource.plural):
             page.items.extend(list(page.items))

@@ -16,7 +16,7 @@ from sim.fault_orders import FaultOrders
 from sim.http_faults import HttpFaults
 from sim.pacing import Pacer
 from sim.rest import RestApi
-from sim.streams import Streams
+from sim.streams import BOOKMARK_SECONDS, Streams
 
 HOST = "127.0.0.1"
 MAX_BODY_BYTES = 16 * 1024 * 1024
@@ -37,6 +37,7 @@ class _Behind:
         http_faults = HttpFaults()
         self.streams = Streams(http_faults)
         self.cluster.history.on_write = self.streams.wake_all
+        self.cluster.clock.every(BOOKMARK_SECONDS, self.streams.bookmark_all)
         self.pacer = Pacer(self.cluster.clock, speed, self.streams.keep_up, self.cluster.fleet.report_images)
         self.orders = FaultOrders(self.cluster, http_faults, self.streams, away, restart)
         self.rest = RestApi(self.cluster, self.streams, http_faults, None if speed is None else 1 / speed)

@@ -14,6 +14,7 @@ from sim.status import ApiError
 from sim.watching import Watch
 
 LAG_LIMIT = 1024  # revisions that the slowest watch may be behind before virtual time waits for it
+BOOKMARK_SECONDS = 60.0  # virtual; the watch cache's bookmark timer
 CHUNK_BYTES = 256 * 1024
 
 
@@ -93,6 +94,10 @@ class Streams:
     def wake_all(self) -> None:
         for stream in self._open:
             stream.wake()
+
+    def bookmark_all(self) -> None:
+        for stream in self._open:
+            stream.bookmark()
 
     @property
     def caught_up(self) -> bool:
