@@ -82,9 +82,11 @@ class TruthfulSim(SimProvider):
         await super().down(name, handle)
 
 
-async def swept(study: Study, directory: Path, provider: SimProvider | None = None) -> tuple[Outcome, Heard]:
+async def swept(
+    study: Study, directory: Path, provider: SimProvider | None = None, heard: Heard | None = None
+) -> tuple[Outcome, Heard]:
     """Run the study to its end."""
-    heard = Heard()
+    heard = heard or Heard()
     provider = provider or SimProvider()
     with closing(Ledger(directory, create=True)) as ledger:
         store = EmbeddedStore(directory, create=True)
