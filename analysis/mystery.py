@@ -2,8 +2,9 @@
 
 The wall time of a size is its jobs' makespans and the time between jobs; each makespan is its critical path's
 stretches. So wall time is a sum of stretches by name, and what grows with the size can be read off, to the second.
-Compared are the images that every size pulled, a mean of their repeats, in one cache state. Left out are jobs of which
-a moment has no witness that most jobs have: their stretches would lie under another name.
+Compared are the images that every size pulled, a mean of their repeats, in one cache state. A moment counts
+where at every size at least half of the jobs have it; left out are jobs that lack one that counts, because their
+stretches would lie under another name.
 """
 
 from collections import Counter, defaultdict
@@ -26,7 +27,7 @@ class PhaseBySize:
 
     phase: str
     seconds: dict[int, float]
-    per_node: Line | None  # its growth, over sizes, images apart
+    per_node: Line | None  # its growth in seconds a node, of the mean image; images have intercepts of their own
 
     def growth_seconds(self, small: int, large: int) -> float:
         return self.seconds[large] - self.seconds[small]
@@ -36,9 +37,10 @@ class PhaseBySize:
 class Decomposition:
     """Wall seconds by size and what they are made of; ``phases`` add up to ``wall_seconds``."""
 
+    run: str | None
+    cache: str
     sizes: tuple[int, ...]
     images: tuple[str, ...]
-    cache: str
     wall_seconds: dict[int, float]
     phases: tuple[PhaseBySize, ...]
     left_out: int  # jobs with moments missing, or of images that not every size pulled
@@ -49,9 +51,9 @@ class Decomposition:
         return self.wall_seconds[self.sizes[-1]] - self.wall_seconds[self.sizes[0]]
 
     def share_of_growth(self, phase: PhaseBySize) -> float | None:
-        """None where the whole did not change by a hundredth: a share of nothing says nothing."""
+        """None where the whole grew by less than a twentieth: a share of nothing says nothing."""
         small, large = self.sizes[0], self.sizes[-1]
-        if abs(self.growth_seconds) < 0.01 * self.wall_seconds[small]:
+        if self.growth_seconds < 0.05 * self.wall_seconds[small]:
             return None
         return phase.growth_seconds(small, large) / self.growth_seconds
 
@@ -69,21 +71,19 @@ Gaps = dict[tuple[str, str, str | None], float]
 
 
 def decompositions(jobs: Sequence[JobTimeline]) -> list[Decomposition]:
-    """One for each cache state in which every size pulled an image in common."""
+    """One for each run and cache state in which every size pulled an image in common."""
     gaps = gaps_between(jobs)
-    of_states = [
-        decompose([job for job in jobs if job.cache == cache], cache, gaps)
-        for cache in dict.fromkeys(job.cache for job in jobs)
-    ]
-    return [decomposition for decomposition in of_states if decomposition is not None]
+    kinds = dict.fromkeys((job.run, job.cache) for job in jobs)
+    found = [decompose([job for job in jobs if (job.run, job.cache) == kind], gaps) for kind in kinds]
+    return [decomposition for decomposition in found if decomposition is not None]
 
 
-def decompose(jobs: Sequence[JobTimeline], cache: str, gaps: Gaps) -> Decomposition | None:
-    """None where no image was pulled at every size."""
+def decompose(jobs: Sequence[JobTimeline], gaps: Gaps) -> Decomposition | None:
+    """Of jobs of one run in one cache state; None where no image was pulled at every size."""
     paths = [(job, critical_path(job)) for job in jobs]
     paths = [(job, path) for job, path in paths if path and job.size is not None and job.image is not None]
-    usual = _usual_moments([path for _, path in paths])
-    costs = [_cost(job, path, gaps) for job, path in paths if _moments(path) == usual]
+    usual = _usual_moments(paths)
+    costs = [_cost(job, _coarsened(path, usual), gaps) for job, path in paths if usual <= set(_moments(path))]
     sizes = tuple(sorted({cost.size for cost in costs}))
     images = _common_images(costs, sizes)
     if not images:
@@ -92,16 +92,42 @@ def decompose(jobs: Sequence[JobTimeline], cache: str, gaps: Gaps) -> Decomposit
     names = sorted({name for cost in compared for name in cost.seconds}, key=_order)
     phases = tuple(_by_size(name, compared, sizes, images) for name in names)
     wall = {size: sum(phase.seconds[size] for phase in phases) for size in sizes}
-    return Decomposition(sizes, images, cache, wall, phases, left_out=len(jobs) - len(compared))
+    return Decomposition(
+        run=jobs[0].run,
+        cache=jobs[0].cache,
+        sizes=sizes,
+        images=images,
+        wall_seconds=wall,
+        phases=phases,
+        left_out=len(jobs) - len(compared),
+    )
 
 
-def _moments(path: Sequence[Stretch]) -> tuple[Moment, ...]:
-    return (*(stretch.begin for stretch in path), path[-1].end)
+Stretches = list[Stretch]
 
 
-def _usual_moments(paths: Sequence[Sequence[Stretch]]) -> tuple[Moment, ...]:
-    counts = Counter(_moments(path) for path in paths)
-    return counts.most_common(1)[0][0] if counts else ()
+def _moments(path: Stretches) -> list[Moment]:
+    return [*(stretch.begin for stretch in path), path[-1].end]
+
+
+def _usual_moments(paths: Sequence[tuple[JobTimeline, Stretches]]) -> set[Moment]:
+    usual = set(MOMENTS)
+    for size in {job.size for job, _ in paths}:
+        seen = [_moments(path) for job, path in paths if job.size == size]
+        counts = Counter(moment for moments in seen for moment in moments)
+        usual &= {moment for moment, count in counts.items() if 2 * count >= len(seen)}
+    return usual
+
+
+def _coarsened(path: Stretches, usual: set[Moment]) -> Stretches:
+    """The path with only those moments: stretches around the others are joined."""
+    joined: Stretches = []
+    for stretch in path:
+        if joined and stretch.begin not in usual:
+            before = joined.pop()
+            stretch = Stretch(before.begin, stretch.end, before.seconds + stretch.seconds)
+        joined.append(stretch)
+    return joined
 
 
 def gaps_between(jobs: Iterable[JobTimeline]) -> Gaps:

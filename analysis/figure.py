@@ -1,0 +1,131 @@
+"""A figure: one chart definition that serves the page, light and dark, and the PNG file.
+
+On the page a figure is as wide as its column and its title is HTML, which wraps; in the file both are fixed.
+"""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+PNG_WIDTH = 760
+PNG_SCALE = 2
+_TITLE_CHARACTERS = 95
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A Vega-Lite chart as a dict, without width and title, with what stands around it."""
+
+    name: str  # of its file and its element: lower case and hyphens
+    title: str
+    caption: str
+    spec: Mapping[str, Any]
+
+    def for_page(self) -> dict[str, Any]:
+        return {**self.spec, "width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
+
+    def for_file(self, provenance: str) -> dict[str, Any]:
+        title = {
+            "text": textwrap.wrap(self.title, _TITLE_CHARACTERS - 20),
+            "subtitle": textwrap.wrap(provenance, _TITLE_CHARACTERS),
+            "anchor": "start",
+        }
+        return {**self.spec, "width": PNG_WIDTH, "title": title, "config": config(LIGHT)}
+
+    def png(self, provenance: str) -> bytes:
+        import vl_convert
+
+        image: bytes = vl_convert.vegalite_to_png(self.for_file(provenance), scale=PNG_SCALE)
+        return image
+
+
+@dataclass(frozen=True)
+class Theme:
+    """The colours around the data."""
+
+    background: str
+    text: str
+    faint: str
+
+
+LIGHT = Theme(background="#ffffff", text="#1c2128", faint="#d4d8de")
+DARK = Theme(background="#171b21", text="#dde2e8", faint="#3a424d")
+
+
+def config(theme: Theme) -> dict[str, Any]:
+    """Vega-Lite's config for a theme."""
+    axis = {
+        "labelColor": theme.text,
+        "titleColor": theme.text,
+        "domainColor": theme.faint,
+        "tickColor": theme.faint,
+        "gridColor": theme.faint,
+        "labelFontSize": 11,
+        "titleFontSize": 11,
+        "titleFontWeight": "normal",
+        "labelLimit": 170,
+        "labelOverlap": True,
+    }
+    legend = {
+        "labelColor": theme.text,
+        "titleColor": theme.text,
+        "orient": "bottom",
+        "direction": "horizontal",
+        "labelFontSize": 11,
+        "titleFontSize": 11,
+        "titleFontWeight": "normal",
+        "labelLimit": 200,
+        "columns": 2,
+    }
+    title = {"color": theme.text, "subtitleColor": theme.text, "fontSize": 14, "subtitleFontSize": 11}
+    return {
+        "background": theme.background,
+        "view": {"stroke": theme.faint},
+        "axis": axis,
+        "legend": legend,
+        "title": title,
+        "text": {"color": theme.text},
+        "rule": {"color": theme.text},
+        "font": "system-ui, -apple-system, 'Segoe UI', 'Liberation Sans', sans-serif",
+    }
+
+
+# Of middling lightness: each stands out from white and from near black.
+_RAMP = ("#3d6fd9", "#1590b5", "#1c9a72", "#6b9a1b", "#bd8a00", "#dc6327", "#c93a76")
+
+PHASE_COLOURS = {
+    "job_created_to_pod_created": "#8b95a3",
+    "job_created_to_scheduled": "#8b95a3",
+    "pod_created_to_scheduled": "#9067d6",
+    "scheduled_to_pulling": "#d0569c",
+    "scheduled_to_pulled": "#3d7fd9",
+    "pulling_to_pulled": "#3d7fd9",
+    "pulled_to_created": "#15959b",
+    "created_to_started": "#5d9b2c",
+    "started_to_finished": "#c79200",
+    "started_to_job_completed": "#dc6a2c",
+    "finished_to_job_completed": "#dc6a2c",
+    "between_jobs": "#6d6158",
+}
+_OTHER_COLOUR = "#a9746e"
+
+
+def size_colours(sizes: Sequence[object]) -> list[str]:
+    """A colour a size, in the order of the sizes, spread over the ramp."""
+    if len(sizes) == 1:
+        return [_RAMP[0]]
+    last = len(_RAMP) - 1
+    return [_between(place * last / (len(sizes) - 1)) for place in range(len(sizes))]
+
+
+def _between(place: float) -> str:
+    low = min(int(place), len(_RAMP) - 2)
+    left, right = (_RAMP[low], _RAMP[low + 1])
+    part = place - low
+    channels = (round(int(left[i : i + 2], 16) * (1 - part) + int(right[i : i + 2], 16) * part) for i in (1, 3, 5))
+    return "#" + "".join(f"{channel:02x}" for channel in channels)
+
+
+def phase_colour(phase: str) -> str:
+    return PHASE_COLOURS.get(phase, _OTHER_COLOUR)

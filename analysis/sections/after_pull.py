@@ -1,0 +1,120 @@
+"""What a node is busy with after the container started: does the volume's write rate set the makespan?"""
+
+from typing import Any
+
+from analysis import wording
+from analysis.facts import Facts
+from analysis.figure import Figure
+from analysis.html import Markup, paragraph, table
+from analysis.sections.box_chart import rounded
+from analysis.sections.section import Block, Section
+from analysis.writeback import Point, RateFit, fit_makespan, fit_started, points
+
+# Source: AWS, "General Purpose SSD volumes": a gp2 volume of up to 170 GiB has at most 128 MiB/s.
+GP2_BYTES_PER_SECOND = 128 * 1024 * 1024
+LEAST_SIZES = 3
+
+
+def build(facts: Facts) -> Section:
+    found = points(facts.jobs)
+    whole, started = fit_makespan(found), fit_started(found)
+    if whole is None or started is None or len({point.image_bytes for point in found}) < LEAST_SIZES:
+        words = "Jobs of at least three image sizes with a known end are needed for this; this study has too few."
+        return Section("after-the-pull", "After the pull", (paragraph(words),))
+    blocks: list[Block] = [
+        paragraph(
+            "The containers do nothing, yet jobs end long after they started. If a node's volume still writes the "
+            "image back from memory when the kubelet says Pulled, a job takes a fixed time plus unpacked bytes over "
+            "the volume's write rate, whatever the pull itself took."
+        ),
+        paragraph(finding(whole, started)),
+        Figure(
+            "makespan-by-bytes",
+            "Makespan and time to the last start, by unpacked bytes, with the lines fitted to each",
+            "Circles: the job completed. Diamonds: its last container started. A job is one of each.",
+            _spec(found, whole, started),
+        ),
+        _table(facts, found),
+    ]
+    return Section("after-the-pull", "After the pull", tuple(blocks))
+
+
+def finding(whole: RateFit, started: RateFit) -> str:
+    """The hypothesis, tested: what the fits say."""
+    rate = f"{wording.rate(whole.rate)} (95%: {wording.rate(whole.rate_low)} to {wording.rate(whole.rate_high)})"
+    text = (
+        f"Over {wording.plural(whole.count, 'job')}, makespan = {wording.seconds(whole.overhead_seconds)} + "
+        f"bytes / {rate}, R² {_r(whole)}. The line through the last starts alone: "
+        f"{wording.seconds(started.overhead_seconds)} + bytes / {wording.rate(started.rate)}, R² {_r(started)}. "
+    )
+    return text + _verdict(whole, started)
+
+
+def _verdict(whole: RateFit, started: RateFit) -> str:
+    if whole.rate is None or whole.r_squared is None or whole.r_squared < 0.95:
+        return "One write rate does not explain these makespans."
+    if started.r_squared is not None and started.r_squared >= whole.r_squared:
+        return "The pulls themselves make as straight a line, so that this says nothing about the volume."
+    distance = whole.rate / GP2_BYTES_PER_SECOND - 1
+    known = f"; a gp2 volume of up to 170 GiB is limited to {wording.rate(GP2_BYTES_PER_SECOND)}, {_apart(distance)}"
+    return f"One write rate explains the makespans better than the pulls do{known if abs(distance) < 0.1 else ''}."
+
+
+def _apart(distance: float) -> str:
+    return f"{wording.percent(abs(distance))} {'below' if distance > 0 else 'above'} the fitted rate"
+
+
+def _r(fit: RateFit) -> str:
+    return wording.UNKNOWN if fit.r_squared is None else f"{fit.r_squared:.4f}"
+
+
+def _spec(found: list[Point], whole: RateFit, started: RateFit) -> dict[str, Any]:
+    kinds = ["job completed", "last container started"]
+    rows = [
+        {"gigabytes": rounded(point.image_bytes / 1e9), "seconds": rounded(value), "nodes": point.size, "until": kind}
+        for point in found
+        for kind, value in zip(kinds, (point.makespan_seconds, point.started_seconds), strict=True)
+    ]
+    ends = (min(point.image_bytes for point in found), max(point.image_bytes for point in found))
+    lines = [
+        {"gigabytes": rounded(end / 1e9), "seconds": rounded(fit.overhead_seconds + end / fit.rate), "until": kind}
+        for kind, fit in zip(kinds, (whole, started), strict=True)
+        if fit.rate is not None
+        for end in ends
+    ]
+    x: dict[str, Any] = {"field": "gigabytes", "type": "quantitative", "title": "total image size, unpacked, GB"}
+    x["axis"] = {"format": "~g"}
+    y = {"field": "seconds", "type": "quantitative", "title": "seconds since the job began"}
+    colour = {"field": "until", "title": None, "scale": {"domain": kinds, "range": ["#dc6a2c", "#3d7fd9"]}}
+    return {
+        "height": 300,
+        "encoding": {"x": x, "y": y, "color": {**colour, "type": "nominal"}},
+        "layer": [
+            {"data": {"values": lines}, "mark": {"type": "line", "strokeWidth": 1.5}},
+            {
+                "data": {"values": rows},
+                "mark": {"type": "point", "size": 36, "opacity": 0.85},
+                "encoding": {
+                    "shape": {
+                        "field": "until",
+                        "type": "nominal",
+                        "title": None,
+                        "scale": {"domain": kinds, "range": ["circle", "diamond"]},
+                    },
+                    "tooltip": [{"field": name} for name in ("until", "gigabytes", "seconds", "nodes")],
+                },
+            },
+        ],
+    }
+
+
+def _table(facts: Facts, found: list[Point]) -> Markup:
+    rows = []
+    for size in sorted({point.size for point in found}, key=lambda value: value or 0):
+        whole = fit_makespan([point for point in found if point.size == size])
+        if whole is not None:
+            bounds = f"{wording.rate(whole.rate_low)} to {wording.rate(whole.rate_high)}"
+            cells = [wording.seconds(whole.overhead_seconds), wording.rate(whole.rate), bounds, _r(whole)]
+            rows.append([wording.number(size), whole.count, *cells])
+    header = ["nodes", "jobs", "fixed time", "rate", "95% interval", "R²"]
+    return table(header, rows, caption="The same line at each cluster size")

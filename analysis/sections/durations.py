@@ -1,0 +1,120 @@
+"""How long pulls took: distributions by total image size, one hue a cluster, one figure a layer count."""
+
+from typing import Any
+
+from analysis import wording
+from analysis.facts import Facts, PullGroup
+from analysis.figure import Figure
+from analysis.html import Markup, element, paragraph, table
+from analysis.quantiles import ecdf, quantile
+from analysis.sections.box_chart import box_spec, colour_by_series, log_scale, rounded
+from analysis.sections.section import Block, Section, cache_words
+
+_QUANTILES = (0.5, 0.95, 0.99)
+
+
+def build(facts: Facts) -> Section:
+    blocks: list[Block] = [
+        paragraph(
+            "The first duration of the kubelet's message, one value a pull. Pulls of different cache states never "
+            "stand in one distribution. Boxes are quartiles, whiskers reach the last value within 1.5 interquartile "
+            "ranges; at most twelve of the values beyond are drawn."
+        )
+    ]
+    for group in facts.groups:
+        blocks.extend(_group_blocks(group, facts.series.labels))
+    if not facts.groups:
+        blocks.append(paragraph("No pull with a duration is in this study."))
+    return Section("durations", "Pull durations", tuple(blocks))
+
+
+def group_words(group: PullGroup) -> str:
+    layers = wording.plural(group.layers, "layer") if group.layers else "images of any layer count"
+    return f"{layers}, {cache_words(group.cache)}"
+
+
+def group_slug(group: PullGroup) -> str:
+    return f"{group.cache}-{group.layers or 'other'}-layers"
+
+
+def x_label(group: PullGroup, image: str, unpacked_bytes: int | None) -> str:
+    """Gigabytes where all images state theirs, else names."""
+    return f"{unpacked_bytes / 1e9:.3g}" if group.layers and unpacked_bytes else wording.image_name(image)
+
+
+def x_title(group: PullGroup) -> str:
+    return "total image size, unpacked, GB" if group.layers else "image"
+
+
+def _group_blocks(group: PullGroup, labels: list[str]) -> list[Block]:
+    words, slug = group_words(group), group_slug(group)
+    values = {
+        (x_label(group, key.image, key.unpacked_bytes), series): [record.pull_seconds or 0.0 for record in records]
+        for (key, series), records in group.pulls.items()
+    }
+    categories = list(dict.fromkeys(x_label(group, key.image, key.unpacked_bytes) for key in group.images))
+    present = [label for label in labels if any(series == label for _, series in values)]
+
+    def boxes(logarithmic: bool) -> dict[str, Any]:
+        y_title = "pull duration, seconds" + (" (log)" if logarithmic else "")
+        return box_spec(
+            values,
+            categories,
+            present,
+            x_title=x_title(group),
+            y_title=y_title,
+            logarithmic=logarithmic and _positive(values),
+        )
+
+    return [
+        element("h3", words[0].upper() + words[1:]),
+        Figure(f"durations-{slug}", f"Pull duration by image size: {words}", "Linear scale.", boxes(False)),
+        Figure(f"durations-{slug}-log", f"Pull duration by image size, log: {words}", "Log scale.", boxes(True)),
+        Figure(
+            f"ecdf-{slug}",
+            f"Share of pulls done by a time: {words}",
+            "Empirical distribution; every bundle of lines is one image, the smaller to the left.",
+            _ecdf_spec(values, present),
+        ),
+        _quantile_table(group, labels),
+    ]
+
+
+def _positive(values: dict[tuple[str, str], list[float]]) -> bool:
+    # A log scale has no place for 0 or an odd negative duration; those stay on the linear one.
+    return all(value > 0 for found in values.values() for value in found)
+
+
+def _ecdf_spec(values: dict[tuple[str, str], list[float]], labels: list[str]) -> dict[str, Any]:
+    rows = [
+        {"category": category, "series": series, "value": rounded(value), "share": rounded(share)}
+        for (category, series), found in values.items()
+        for value, share in ecdf(found)
+    ]
+    everything = [value for found in values.values() for value in found]
+    scale = log_scale(everything) if _positive(values) else {"zero": False}
+    return {
+        "height": 280,
+        "data": {"values": rows},
+        "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.4, "clip": True},
+        "encoding": {
+            "x": {"field": "value", "type": "quantitative", "scale": scale, "title": "pull duration, seconds (log)"},
+            "y": {"field": "share", "type": "quantitative", "title": "share of pulls", "axis": {"format": "%"}},
+            "color": colour_by_series(labels),
+            "detail": {"field": "category"},
+            "tooltip": [{"field": "category", "title": "image"}, {"field": "series", "title": "nodes"}],
+        },
+    }
+
+
+def _quantile_table(group: PullGroup, labels: list[str]) -> Markup:
+    rows = []
+    for key in group.images:
+        for label in labels:
+            found = group.pulls.get((key, label))
+            if found:
+                ordered = sorted(record.pull_seconds or 0.0 for record in found)
+                marks = [wording.seconds(quantile(ordered, probability)) for probability in _QUANTILES]
+                rows.append([wording.image_name(key.image), label, len(ordered), *marks, wording.seconds(ordered[-1])])
+    header = ["image", "nodes", "pulls", *(f"p{100 * probability:.0f}" for probability in _QUANTILES), "slowest"]
+    return table(header, rows, caption=f"Pull durations: {group_words(group)}")

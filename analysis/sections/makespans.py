@@ -1,0 +1,278 @@
+"""Where the time goes: makespans split into phases, which of them grow with the cluster, and the critical paths."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from analysis import wording
+from analysis.critical_path import critical_container, critical_path
+from analysis.facts import Facts
+from analysis.figure import Figure, phase_colour
+from analysis.html import Markup, element, paragraph, table
+from analysis.mystery import Decomposition, PhaseBySize
+from analysis.phases import BRIDGES, PHASES, Phase, count_flags, phase_rows
+from analysis.quantiles import quantile
+from analysis.sections.box_chart import rounded
+from analysis.sections.section import Block, Section, cache_words
+
+
+def build(facts: Facts) -> Section:
+    if not facts.jobs:
+        return Section("phases", "Where the time goes", (paragraph("No job is in this study."),))
+    blocks: list[Block] = [
+        paragraph(
+            "A job is over when its last pod is: its makespan is the phases of the pod that finished last, "
+            "its critical path. Wall time is the makespans and the time between jobs."
+        )
+    ]
+    for decomposition in facts.decompositions:
+        blocks.extend(_decomposition_blocks(facts, decomposition))
+    if not facts.decompositions:
+        blocks.append(paragraph("No image was pulled at every size, so that sizes cannot be compared by phase."))
+    blocks.append(_all_pods_table(facts))
+    blocks.append(_critical_table(facts))
+    blocks.append(_flags_words(facts))
+    return Section("phases", "Where the time goes", tuple(blocks))
+
+
+def answer(decomposition: Decomposition) -> str:
+    """What makes runs longer on more nodes, in a sentence or two, from the numbers."""
+    small, large = decomposition.sizes[0], decomposition.sizes[-1]
+    before, after = decomposition.wall_seconds[small], decomposition.wall_seconds[large]
+    head = (
+        f"The same {wording.plural(len(decomposition.images), 'image')} took {wording.seconds(before)} of wall time "
+        f"on {wording.plural(small, 'node')} and {wording.seconds(after)} on {wording.plural(large, 'node')}"
+    )
+    if small == large:
+        return f"One size only, of {wording.seconds(before)} wall time: growth cannot be told."
+    ranked = _by_growth(decomposition)
+    if decomposition.share_of_growth(ranked[0]) is None:
+        return f"{head}: no growth to explain within these sizes. It is made of {_largest_parts(decomposition)}."
+    parts = [
+        f"{wording.phase_name(phase.phase)} ({wording.percent(decomposition.share_of_growth(phase))}, "
+        f"{wording.seconds(phase.seconds[small])} to {wording.seconds(phase.seconds[large])})"
+        for phase in ranked
+        if (decomposition.share_of_growth(phase) or 0) >= 0.05
+    ]
+    return f"{head}. The growth of {wording.seconds(after - before)} lies in {wording.listed(parts)}."
+
+
+def _largest_parts(decomposition: Decomposition) -> str:
+    """The phases that make a twentieth or more of the largest size's wall time."""
+    large = decomposition.sizes[-1]
+    whole = decomposition.wall_seconds[large]
+    ranked = sorted(decomposition.phases, key=lambda phase: -phase.seconds[large])
+    parts = [
+        f"{wording.phase_name(phase.phase)} ({wording.percent(phase.seconds[large] / whole)})"
+        for phase in ranked
+        if phase.seconds[large] >= 0.05 * whole
+    ]
+    return wording.listed(parts)
+
+
+def _by_growth(decomposition: Decomposition) -> list[PhaseBySize]:
+    small, large = decomposition.sizes[0], decomposition.sizes[-1]
+    return sorted(decomposition.phases, key=lambda phase: -phase.growth_seconds(small, large))
+
+
+def _decomposition_blocks(facts: Facts, decomposition: Decomposition) -> list[Block]:
+    named = f" of run {decomposition.run}" if len({item.run for item in facts.decompositions}) > 1 else ""
+    words = f"{wording.plural(len(decomposition.images), 'image')}, {cache_words(decomposition.cache)}{named}"
+    slug = f"{decomposition.cache}{'-' + _slug(decomposition.run) if named else ''}"
+    largest = decomposition.sizes[-1]
+    blocks: list[Block] = [
+        element("h3", words[0].upper() + words[1:]),
+        paragraph(answer(decomposition)),
+        Figure(
+            f"phases-by-size-{slug}",
+            f"Wall time by cluster size, by phase of the critical path: {words}",
+            "Summed over the images that every size pulled.",
+            _stack_spec(_size_rows(decomposition), [str(size) for size in decomposition.sizes], "nodes"),
+        ),
+        Figure(
+            f"phases-by-image-{slug}",
+            f"Makespan by image on {wording.plural(largest, 'node')}, by phase of the critical path: {words}",
+            "One job an image, or the mean of its repeats.",
+            _image_spec(facts, decomposition, largest),
+        ),
+        _growth_table(decomposition, words),
+    ]
+    if decomposition.left_out:
+        left = wording.plural(decomposition.left_out, "job")
+        blocks.append(paragraph(f"Left out: {left} with a moment missing, or of images that not every size pulled."))
+    return blocks
+
+
+def _slug(run: str | None) -> str:
+    return "".join(letter if letter.isalnum() else "-" for letter in run or "unnamed")
+
+
+def _size_rows(decomposition: Decomposition) -> list[dict[str, Any]]:
+    return [
+        {"category": str(size), "phase": wording.phase_name(phase.phase), "seconds": rounded(seconds), "order": order}
+        for order, phase in enumerate(decomposition.phases)
+        for size, seconds in phase.seconds.items()
+    ]
+
+
+def _image_spec(facts: Facts, decomposition: Decomposition, size: int) -> dict[str, Any]:
+    sums: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for job in facts.jobs:
+        if job.size == size and job.image in decomposition.images and job.cache == decomposition.cache:
+            for stretch in critical_path(job):
+                sums[wording.image_name(job.image), stretch.name].append(stretch.seconds)
+    categories = [wording.image_name(image) for image in decomposition.images]
+    names = [phase.phase for phase in decomposition.phases]
+    rows = [
+        {
+            "category": category,
+            "phase": wording.phase_name(name),
+            "seconds": rounded(sum(values) / len(values)),
+            "order": names.index(name) if name in names else len(names),
+        }
+        for (category, name), values in sums.items()
+    ]
+    return _stack_spec(rows, categories, None, horizontal=True)
+
+
+def _stack_spec(
+    rows: list[dict[str, Any]], categories: Sequence[str], title: str | None, *, horizontal: bool = False
+) -> dict[str, Any]:
+    by_order = dict(sorted((row["order"], row["phase"]) for row in rows))
+    phases = list(dict.fromkeys(by_order.values()))
+    colours = [phase_colour(phase.replace(" → ", "_to_").replace(" ", "_")) for phase in phases]
+    category: dict[str, Any] = {"field": "category", "type": "ordinal", "sort": list(categories), "title": title}
+    seconds = {"field": "seconds", "type": "quantitative", "title": "seconds", "stack": True}
+    if not horizontal:
+        category["axis"] = {"labelAngle": 0}
+    return {
+        "height": max(140, 24 * len(categories)) if horizontal else 320,
+        "data": {"values": rows},
+        "mark": {"type": "bar"},
+        "encoding": {
+            ("y" if horizontal else "x"): category,
+            ("x" if horizontal else "y"): seconds,
+            "color": {
+                "field": "phase",
+                "type": "nominal",
+                "title": None,
+                "scale": {"domain": phases, "range": colours},
+            },
+            "order": {"field": "order", "type": "quantitative"},
+            "tooltip": [{"field": "category"}, {"field": "phase"}, {"field": "seconds", "format": ".4~g"}],
+        },
+    }
+
+
+def _growth_table(decomposition: Decomposition, words: str) -> Markup:
+    small, large = decomposition.sizes[0], decomposition.sizes[-1]
+    rows = [_growth_row(decomposition, phase) for phase in decomposition.phases]
+    total = [wording.seconds(decomposition.wall_seconds[size]) for size in decomposition.sizes]
+    rows.append(["wall time", *total, wording.seconds(decomposition.growth_seconds), "", ""])
+    header = [
+        "phase",
+        *(wording.plural(size, "node") for size in decomposition.sizes),
+        f"{small} to {large}",
+        "of the growth",
+        "a node more adds (95% interval)",
+    ]
+    return table(header, rows, caption=f"Seconds by phase and cluster size: {words}")
+
+
+def _growth_row(decomposition: Decomposition, phase: PhaseBySize) -> list[object]:
+    small, large = decomposition.sizes[0], decomposition.sizes[-1]
+    return [
+        wording.phase_name(phase.phase),
+        *(wording.seconds(phase.seconds[size]) for size in decomposition.sizes),
+        wording.seconds(phase.growth_seconds(small, large)),
+        wording.percent(decomposition.share_of_growth(phase)),
+        _slope(phase, len(decomposition.images)),
+    ]
+
+
+def _slope(phase: PhaseBySize, images: int) -> str:
+    line = phase.per_node
+    if line is None:
+        return wording.UNKNOWN
+    mean = wording.seconds(line.slope * images)
+    if line.slope_low is None or line.slope_high is None:
+        return mean
+    verdict = "" if line.grows else ", no growth beyond chance" if line.slope_high > 0 else ", shrinks"
+    return (
+        f"{mean} ({wording.seconds(line.slope_low * images)} to {wording.seconds(line.slope_high * images)}{verdict})"
+    )
+
+
+_SHOWN: tuple[Phase, ...] = (*PHASES, *BRIDGES)
+
+
+def _all_pods_table(facts: Facts) -> Markup:
+    """Phases of all pods, not only of the last."""
+    values: dict[tuple[str, str], list[float]] = defaultdict(list)
+    for job in facts.jobs:
+        label = facts.series.label(job.cluster)
+        for container in job.containers:
+            for phase in _SHOWN:
+                seconds = phase.seconds(container.marks)
+                if seconds is not None:
+                    values[phase.name, label].append(seconds)
+            pull = container.pull
+            if pull is not None and pull.waiting_seconds is not None:
+                values["queued at the kubelet", label].append(pull.waiting_seconds)
+            if pull is not None and pull.pull_seconds is not None:
+                values["pulling, by the kubelet", label].append(pull.pull_seconds)
+    names = [*(phase.name for phase in _SHOWN), "queued at the kubelet", "pulling, by the kubelet"]
+    labels = facts.series.labels
+    rows = [
+        [wording.phase_name(name), *(_quantiles(values.get((name, label))) for label in labels)]
+        for name in names
+        if any((name, label) in values for label in labels)
+    ]
+    header = ["phase", *(f"{label} nodes" for label in labels)]
+    return table(header, rows, caption="Every pod's phases: median / p95 / longest, all images together")
+
+
+def _quantiles(values: list[float] | None) -> str:
+    if not values:
+        return wording.UNKNOWN
+    ordered = sorted(values)
+    return " / ".join(
+        wording.seconds(value) for value in (quantile(ordered, 0.5), quantile(ordered, 0.95), ordered[-1])
+    )
+
+
+def _critical_table(facts: Facts) -> Markup:
+    rows = []
+    for job in facts.jobs:
+        path, critical = critical_path(job), critical_container(job)
+        if not path or critical is None:
+            continue
+        longest = max(path, key=lambda stretch: stretch.seconds)
+        total = sum(stretch.seconds for stretch in path)
+        rows.append(
+            [
+                wording.image_name(job.image),
+                facts.series.label(job.cluster),
+                critical.node or wording.UNKNOWN,
+                f"{wording.phase_name(longest.name)}, {wording.percent(longest.seconds / total if total else None)}",
+                wording.seconds(total),
+                len(job.containers),
+            ]
+        )
+    header = ["image", "nodes", "node of the last pod", "longest phase", "makespan", "pods"]
+    return table(header, rows, caption="Critical path of every job", text_columns=4)
+
+
+def _flags_words(facts: Facts) -> Markup:
+    flags = count_flags(row for row in phase_rows(facts.jobs) if row.level == "pod")  # type: ignore[attr-defined]
+    odd = {flag: count for flag, count in flags.items() if flag.startswith(("negative:", "unresolved:"))}
+    if not odd:
+        return paragraph("No phase of any pod is negative.")
+    told = [
+        f"{wording.phase_name(flag.partition(':')[2])} {count} times ({flag.partition(':')[0]})"
+        for flag, count in odd.items()
+    ]
+    return paragraph(
+        f"Negative phases stay as they are: {wording.listed(told)}. Within the times' resolution they are unresolved; "
+        "beyond it two clocks disagree."
+    )

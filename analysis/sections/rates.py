@@ -1,0 +1,96 @@
+"""How fast pulls were: bytes a second, unpacked and as the kubelet counts an image."""
+
+from collections.abc import Callable
+from typing import Any
+
+from analysis.facts import Facts, ImageKey, PullGroup
+from analysis.figure import Figure
+from analysis.html import paragraph
+from analysis.quantiles import quantile
+from analysis.sections.box_chart import colour_by_series, rounded
+from analysis.sections.durations import group_slug, group_words, x_label, x_title
+from analysis.sections.section import Block, Section
+from pulls.record import PullRecord
+
+Bytes = Callable[[ImageKey, PullRecord], int | None]
+
+
+def build(facts: Facts) -> Section:
+    blocks: list[Block] = [
+        paragraph(
+            "An image's unpacked bytes, as its tag states them, over the pull's duration: what the node wrote. "
+            "The kubelet's own image size over the same duration is what the registry sent, compressed as it is. "
+            "Points are medians, bars reach from p5 to p95."
+        )
+    ]
+    for group in facts.groups:
+        for slug, title, count in (
+            ("unpacked", "Unpacked bytes a second", _unpacked),
+            ("image", "Bytes a second by the kubelet's image size", _image_bytes),
+        ):
+            rows = _rows(group, count)
+            if rows:
+                figure = Figure(
+                    f"rate-{slug}-{group_slug(group)}",
+                    f"{title}: {group_words(group)}",
+                    "Median of all pulls of an image at a cluster size.",
+                    _spec(group, rows, facts.series.labels),
+                )
+                blocks.append(figure)
+    if len(blocks) == 1:
+        blocks.append(paragraph("No image of this study states its bytes, so that no rate is known."))
+    return Section("rates", "Pull rate", tuple(blocks))
+
+
+def _unpacked(key: ImageKey, record: PullRecord) -> int | None:
+    return key.unpacked_bytes
+
+
+def _image_bytes(key: ImageKey, record: PullRecord) -> int | None:
+    return record.image_bytes or None  # the kubelet writes 0 where it does not know
+
+
+def _rows(group: PullGroup, count: Bytes) -> list[dict[str, Any]]:
+    rows = []
+    for (key, series), records in group.pulls.items():
+        rates = sorted(
+            size / record.pull_seconds / 1e6
+            for record in records
+            if (size := count(key, record)) is not None and record.pull_seconds is not None and record.pull_seconds > 0
+        )
+        if rates:
+            low, middle, high = (rounded(quantile(rates, p)) for p in (0.05, 0.5, 0.95))
+            row = {"category": x_label(group, key.image, key.unpacked_bytes), "series": series}
+            rows.append({**row, "low": low, "median": middle, "high": high, "count": len(rates)})
+    return rows
+
+
+def _spec(group: PullGroup, rows: list[dict[str, Any]], labels: list[str]) -> dict[str, Any]:
+    categories = list(dict.fromkeys(x_label(group, key.image, key.unpacked_bytes) for key in group.images))
+    present = [label for label in labels if any(row["series"] == label for row in rows)]
+    y = {"type": "quantitative", "title": "MB a second", "scale": {"zero": True}}
+    tips = [{"field": name} for name in ("category", "series", "count", "median", "low", "high")]
+    angle = 0 if len(categories) <= 8 else -50
+    return {
+        "height": 260,
+        "data": {"values": rows},
+        "encoding": {
+            "x": {
+                "field": "category",
+                "type": "ordinal",
+                "sort": categories,
+                "title": x_title(group),
+                "axis": {"labelAngle": angle, "labelOverlap": False},
+            },
+            "xOffset": {"field": "series", "type": "nominal", "sort": present},
+            "color": colour_by_series(present),
+            "tooltip": tips,
+        },
+        "layer": [
+            {
+                "mark": {"type": "rule", "strokeWidth": 1.5},
+                "encoding": {"y": {**y, "field": "low"}, "y2": {"field": "high"}},
+            },
+            {"mark": {"type": "point", "filled": True, "size": 30}, "encoding": {"y": {**y, "field": "median"}}},
+        ],
+    }

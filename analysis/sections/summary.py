@@ -1,0 +1,122 @@
+"""The answers first: headline numbers, and what the rest of the page shows, in words."""
+
+from analysis import wording
+from analysis.facts import COLD, Facts, ImageKey, PullGroup, cache_order
+from analysis.html import Markup, element, warning
+from analysis.quantiles import quantile
+from analysis.sections import after_pull, costs, failures, makespans
+from analysis.sections.section import Block, Section, cache_words
+from analysis.stragglers import job_spreads
+from analysis.writeback import fit_makespan, fit_started, points
+from pulls.record import Outcome
+
+
+def build(facts: Facts) -> Section:
+    blocks: list[Block] = [*_cautions(facts), _headlines(facts), element("ul", *_answers(facts))]
+    return Section("summary", "Summary", tuple(blocks))
+
+
+def _cautions(facts: Facts) -> list[Block]:
+    found: list[Block] = []
+    if facts.study.simulated:
+        found.append(warning("simulated clusters: every figure here comes from a model, none from real nodes."))
+    missing = sum(audit.expected - audit.accounted for audit in facts.study.ledger.audits)
+    if missing:
+        found.append(
+            warning(f"{wording.plural(missing, 'pull')} that should have been made are accounted for by nobody.")
+        )
+    unfinished = [job for job in facts.study.ledger.jobs if job.state in ("planned", "created", "complete")]
+    if unfinished:
+        found.append(warning(f"{wording.plural(len(unfinished), 'job')} of the study are not done: the study goes on."))
+    return found
+
+
+def _headlines(facts: Facts) -> Markup:
+    pulled = facts.pulled
+    failed = [record for record in facts.study.pulls if record.outcome is Outcome.FAILED]
+    wall = sum(item.wall_seconds[size] for item in facts.decompositions for size in item.sizes)
+    tiles = [
+        (f"{len(pulled):,}", "pulls"),
+        (str(len({record.image for record in pulled})), "images"),
+        (_sizes(facts), "nodes"),
+        (f"{sum(record.count for record in failures.latest(failed)):,}", "failed attempts"),
+        (wording.seconds(wall) if wall else wording.UNKNOWN, "wall time, all sizes"),
+    ]
+    cost = costs.total_cost(facts)
+    if cost is not None:
+        tiles.append((cost, "at the study's price"))
+    items = [element("div", element("b", value), element("span", name)) for value, name in tiles]
+    return element("div", *items, class_="tiles")
+
+
+def _sizes(facts: Facts) -> str:
+    sizes = sorted({record.size for record in facts.study.pulls if record.size})
+    if not sizes:
+        return wording.UNKNOWN
+    return ", ".join(map(str, sizes)) if len(sizes) <= 4 else f"{sizes[0]}–{sizes[-1]}"
+
+
+def _answers(facts: Facts) -> list[Markup]:
+    items = [
+        element("li", element("b", title if title.endswith("?") else f"{title}:"), " ", words)
+        for title, words in _findings(facts)
+    ]
+    return items or [element("li", "Nothing to tell: no pull of a job is in this study.")]
+
+
+def _findings(facts: Facts) -> list[tuple[str, str]]:
+    found = []
+    durations = _durations(facts)
+    if durations:
+        found.append(("Do pulls get slower on larger clusters?", durations))
+    found += [(_mystery_title(facts, item.run, item.cache), makespans.answer(item)) for item in facts.decompositions]
+    found += _after_pull(facts)
+    spreads = job_spreads(facts.jobs)
+    if spreads:
+        late = sum(len(spread.stragglers) for spread in spreads)
+        cost = sum(spread.cost_seconds for spread in spreads)
+        words = f"{wording.plural(late, 'straggler')}; waiting for the last pod cost {wording.seconds(cost)} in all."
+        found.append(("Stragglers", words))
+    return found
+
+
+def _mystery_title(facts: Facts, run: str | None, cache: str) -> str:
+    title = "Where does a longer run's time go?"
+    several = len(facts.decompositions) > 1
+    return f"{title} ({run}, {cache_words(cache)})" if several else title
+
+
+def _after_pull(facts: Facts) -> list[tuple[str, str]]:
+    found = points(facts.jobs)
+    whole, started = fit_makespan(found), fit_started(found)
+    if whole is None or started is None or len({point.image_bytes for point in found}) < after_pull.LEAST_SIZES:
+        return []
+    return [("What follows the pull?", after_pull.finding(whole, started))]
+
+
+def _durations(facts: Facts) -> str | None:
+    """The largest image's median pull at the smallest and the largest size, coldest caches first."""
+    for group in sorted(facts.groups, key=lambda group: (cache_order(group.cache), -_largest(group))):
+        labels = [label for label in facts.series.labels if any(series == label for _, series in group.pulls)]
+        key = group.images[-1]
+        ends = [label for label in labels if (key, label) in group.pulls]
+        if len(ends) >= 2:
+            small, large = (_median(group, key, label) for label in (ends[0], ends[-1]))
+            cache = "" if group.cache == COLD else f" ({cache_words(group.cache)})"
+            return (
+                f"the median pull of {wording.image_name(key.image)} took {wording.seconds(small)} on {ends[0]} nodes "
+                f"and {wording.seconds(large)} on {ends[-1]}{cache}, {_ratio(large / small if small else None)}."
+            )
+    return None
+
+
+def _largest(group: PullGroup) -> int:
+    return max((key.unpacked_bytes or 0 for key in group.images), default=0)
+
+
+def _median(group: PullGroup, key: ImageKey, label: str) -> float:
+    return quantile(sorted(record.pull_seconds or 0.0 for record in group.pulls[key, label]), 0.5)
+
+
+def _ratio(ratio: float | None) -> str:
+    return "a ratio that is unknown" if ratio is None else f"{ratio:.3f} times as long"
