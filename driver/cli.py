@@ -21,7 +21,7 @@ from driver.commands.status_command import status_command
 from driver.commands.sweep_command import sweep_command
 from driver.errors import DriverError
 from driver.interrupt import InterruptedByUserError
-from sim.cli import sim
+from sim.cli import app as sim_app
 from store.protocol import StoreError
 from store.sqlite import NotAStudyError
 
@@ -38,7 +38,6 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "plan": plan_command,
     "status": status_command,
     "down": down_command,
-    "sim": sim,
     "import": import_command,
     "export": export_command,
     "report": report_command,
@@ -46,6 +45,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
+app.registered_commands.extend(sim_app.registered_commands)  # ``pulldriver sim`` is ``python -m sim``, options and all
 
 
 def _show_version(wanted: bool) -> None:
@@ -117,7 +117,7 @@ def _bug_log(arguments: Sequence[str]) -> Path:
 
 
 def _command_of(arguments: Sequence[str]) -> str:
-    return f"{arguments[0]} " if arguments and arguments[0] in COMMANDS else ""
+    return f"{arguments[0]} " if arguments and arguments[0] in (*COMMANDS, "sim") else ""
 
 
 def _first_line(error: Exception) -> str:

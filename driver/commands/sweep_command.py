@@ -58,8 +58,9 @@ def sweep_command(
 
     overrides = Overrides(sizes=sizes, repeats=repeats, seed=seed, order=order, cache=cache)
     asked = None if study is None and overrides == Overrides() else load_study(study, overrides)
+    cluster_provider = make_provider(provider)
     with directory_lock(out):
-        code = _sweep(asked, make_provider(provider), out, resume=resume, yes=yes)
+        code = _sweep(asked, cluster_provider, out, resume=resume, yes=yes)
     if code:
         raise typer.Exit(code)
 

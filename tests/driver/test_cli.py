@@ -1,0 +1,154 @@
+"""What the user meets when something is wrong: one line, and the exit code that is documented."""
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from driver import cli
+from driver.commands.plan_command import say_plan
+from driver.errors import ApiError, CollectorError, LimitError, ProviderError, UsageError
+from driver.lock import directory_lock
+from driver.plan import Plan
+from driver.providers import PROVIDERS
+from driver.study import Overrides, encode_study, load_study
+from driver.sweep import wall_clock
+from store.ledger import ClusterRow, Ledger, Run
+
+Capture = pytest.CaptureFixture[str]
+
+
+def begun(directory: Path) -> None:
+    """A sweep of which nothing is done."""
+    study = load_study(None, Overrides(sizes="2"))
+    with closing(Ledger(directory, create=True)) as ledger:
+        run = Run(run="run1", provider="sim", study=encode_study(study), started_at=wall_clock())
+        ledger.begin(run, [ClusterRow(cluster="sim-pulling-study-2", run="run1", size=2)])
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("sweep --sizes 4...8", "4..256 (doubling), 4,8,12 (a list) or 4..20:4 (in steps)"),
+        ("sweep --provider abacus", "--provider abacus: there is sim"),
+        ("sweep --study absent.toml", "absent.toml: No such file"),
+        ("sweep --repeats 0", "--repeats 0"),
+        ("sweep --order best", "'best' is not one of"),
+        ("plan --sizes 0", "1 node or more"),
+        ("status --out absent", "absent is no study"),
+        ("down --out absent", "absent is no study"),
+        ("frobnicate", "No such command 'frobnicate'"),
+        ("plan --colour", "No such option: --colour"),
+    ],
+)
+def test_wrong_use_is_one_line_and_code_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture, words: str, said: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.run(words.split()) == 2
+    complained = capsys.readouterr().err
+    assert said in complained
+    assert complained.count("\n") == 1
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_sweep_is_never_begun_over_another(tmp_path: Path, capsys: Capture) -> None:
+    begun(tmp_path)
+    assert cli.run(["sweep", "--out", str(tmp_path)]) == 2
+    assert "already holds a sweep (unfinished): add --resume" in capsys.readouterr().err
+
+
+def test_a_sweep_goes_on_only_with_its_own_study(tmp_path: Path, capsys: Capture) -> None:
+    begun(tmp_path)
+    assert cli.run(["sweep", "--out", str(tmp_path), "--resume", "--sizes", "4"]) == 2
+    assert "this run has cluster.sizes = [2], not [4]" in capsys.readouterr().err
+
+
+def test_a_directory_in_use_is_left_alone(tmp_path: Path, capsys: Capture) -> None:
+    begun(tmp_path)
+    with directory_lock(tmp_path):
+        assert cli.run(["sweep", "--out", str(tmp_path), "--resume"]) == 2
+        assert cli.run(["down", "--out", str(tmp_path)]) == 2
+        assert cli.run(["status", "--out", str(tmp_path)]) == 0
+    heard = capsys.readouterr()
+    assert heard.err.count("is in use by process") == 2
+    assert "running: process" in heard.out
+
+
+def test_a_file_that_is_no_store_is_not_touched(tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "study.sqlite3"
+    path.write_bytes(b"dear diary, " * 100)
+    assert cli.run(["status", "--out", str(tmp_path)]) == 2
+    assert cli.run(["sweep", "--out", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.count("no SQLite file") == 2
+    assert path.read_bytes() == b"dear diary, " * 100
+
+
+def test_a_store_of_another_layout_is_refused(tmp_path: Path, capsys: Capture) -> None:
+    with closing(sqlite3.connect(tmp_path / "study.sqlite3")) as shell:
+        shell.execute("PRAGMA user_version = 99")
+    assert cli.run(["status", "--out", str(tmp_path)]) == 2
+    assert "layout 99" in capsys.readouterr().err
+
+
+def test_plan_as_json_is_the_plan(capsys: Capture) -> None:
+    assert cli.run(["plan", "--sizes", "4..256", "--json"]) == 0
+    plan = msgspec.json.decode(capsys.readouterr().out, type=Plan)
+    assert (plan.jobs, plan.pulls) == (84, 6096)
+    assert [size.cluster for size in plan.sizes][:2] == ["sim-pulling-study-4", "sim-pulling-study-8"]
+    assert any("6,096" in line for line in say_plan(plan))
+
+
+def test_status_as_json_tells_what_is_left(tmp_path: Path, capsys: Capture) -> None:
+    begun(tmp_path)
+    assert cli.run(["status", "--out", str(tmp_path), "--json"]) == 0
+    status = msgspec.json.decode(capsys.readouterr().out)
+    assert (status["jobs"], status["done"], status["finished"], status["driver_pid"]) == (12, 0, False, None)
+
+
+def test_no_words_show_the_help(capsys: Capture) -> None:
+    assert cli.run([]) == 0
+    shown = capsys.readouterr().out
+    for name in (*cli.COMMANDS, "sim"):
+        assert f"  {name}" in shown
+
+
+@pytest.mark.parametrize("name", [*cli.COMMANDS, "sim"])
+def test_every_command_shows_an_example(name: str, capsys: Capture) -> None:
+    assert cli.run([name, "--help"]) == 0
+    assert "Example" in capsys.readouterr().out
+
+
+def test_the_version_is_shown(capsys: Capture) -> None:
+    assert cli.run(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("pulldriver ")
+
+
+def test_a_bug_is_one_line_that_names_the_file_with_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    begun(tmp_path)
+
+    def broken(out: Path) -> None:
+        raise ZeroDivisionError("one\ntwo")
+
+    monkeypatch.setattr("driver.commands.status_command.read_status", broken)
+    assert cli.run(["status", "--out", str(tmp_path)]) == 1
+    complained = capsys.readouterr().err
+    log = tmp_path / "logs" / "bug.log"
+    assert complained == f"pulldriver: a bug: ZeroDivisionError: one; please report {log}\n"
+    assert "Traceback" in log.read_text()
+
+
+def test_errors_carry_the_code_that_is_documented() -> None:
+    assert UsageError("x").exit_code == 2
+    refused = ApiError("list the nodes", 403, "nodes is forbidden")
+    assert str(refused) == "list the nodes: the API server answered 403 (nodes is forbidden)"
+    assert {error.exit_code for error in (refused, LimitError("x"), ProviderError("x"), CollectorError("x"))} == {1}
+
+
+def test_help_lists_only_the_providers_that_exist(capsys: Capture) -> None:
+    assert cli.run(["sweep", "--help"]) == 0
+    assert f"One of: {', '.join(PROVIDERS)}." in " ".join(capsys.readouterr().out.split())
