@@ -90,7 +90,9 @@ def read_tags(path: Path) -> list[str]:
     try:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.reader(file))
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except OSError as error:
+        raise TagsError(path, error.strerror or str(error)) from error
+    except (UnicodeDecodeError, csv.Error) as error:
         raise TagsError(path, str(error)) from error
     for cells in [rows[0] if rows else [], *zip(*rows, strict=False)]:
         tags = [tag for tag in map(_tag, cells) if tag]

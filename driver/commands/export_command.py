@@ -13,6 +13,13 @@ def export_command(
     out: Out = DEFAULT_OUT,
     format: Annotated[str, typer.Option("--format", help="csv, jsonl or parquet.")] = "csv",
     to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Write here instead of to stdout.")] = None,
+    tags_of: Annotated[
+        Path | None,
+        typer.Option("--tags-of", metavar="CSV", help="layers, similarity: only the images that this file names."),
+    ] = None,
+    without_shared: Annotated[
+        bool, typer.Option("--without-shared", help="layers, similarity: leave out layers that all images share.")
+    ] = False,
 ) -> None:
     """Write a table of a study, to standard output or a file.
 
@@ -21,7 +28,9 @@ def export_command(
       pulldriver export pulls --format csv > pulls.csv
 
       pulldriver export phases --format parquet --to phases.parquet
-    """
-    from analysis.export import export
 
-    export(out, what, format, to)
+      pulldriver export layers --tags-of container-similarity.csv --without-shared
+    """
+    from analysis.export import LayerChoice, export
+
+    export(out, what, format, to, LayerChoice(tags_of, without_shared))
