@@ -5,13 +5,16 @@ killed with its parent (PR_SET_PDEATHSIG, by setpriv), so that a test run that i
 """
 
 import asyncio
+import contextlib
 import os
 import signal
 import subprocess
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 LOG_LINES_SHOWN = 12
+POLL_SECONDS = 0.01
 
 KEPT = ("PATH", "HOME", "TMPDIR", "LANG")
 """All that a server sees of this process's environment: no proxy and no credential of the user's reaches it."""
@@ -71,9 +74,8 @@ class Process:
 
     def kill(self) -> None:
         """End it and all it started at once, as a crash of the machine would (SIGKILL)."""
-        if self._child is not None:
-            self._signal(signal.SIGKILL)
-            self._child.wait()
+        if self._child is not None and self.running:
+            self._end_group(self._child)
 
     def freeze(self) -> None:
         """Stop it where it is (SIGSTOP): connections stay open and nobody answers."""
@@ -90,11 +92,17 @@ class Process:
         self.thaw()
         self._signal(signal.SIGTERM)
         try:
-            await asyncio.wait_for(self.ended(), timeout_seconds)
+            async with asyncio.timeout(timeout_seconds):
+                await self.ended()
+                # What it started may need longer; the group is still its own while one of them is in it.
+                while True:
+                    if not _has_members(self._child.pid):
+                        break
+                    await asyncio.sleep(POLL_SECONDS)
         except TimeoutError:
-            self.kill()
+            self._end_group(self._child)
         except BaseException:
-            self.kill()
+            self._end_group(self._child)
             raise
 
     async def ended(self) -> int | None:
@@ -122,7 +130,24 @@ class Process:
 
     def _signal(self, number: signal.Signals) -> None:
         if self._child is not None and self.running:
-            try:
-                os.killpg(self._child.pid, number)
-            except ProcessLookupError:
-                self._child.poll()
+            _signal_group(self._child.pid, number)
+
+    def _end_group(self, leader: subprocess.Popen[bytes]) -> None:
+        _signal_group(leader.pid, signal.SIGKILL)
+        leader.wait()
+        while _has_members(leader.pid):
+            time.sleep(POLL_SECONDS)
+
+
+def _signal_group(group: int, number: signal.Signals) -> None:
+    # Between looking and signalling the last member may have ended.
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, number)
+
+
+def _has_members(group: int) -> bool:
+    try:
+        os.killpg(group, 0)
+    except ProcessLookupError:
+        return False
+    return True
