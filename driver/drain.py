@@ -91,9 +91,11 @@ class Drain:
     async def _told(self, job: str) -> list[PullRecord]:
         found: list[PullRecord] = []
         for reason in REASONS:
-            events = (await self._api.events(reason)).items or []
-            found.extend(pull for event in events for pull in decode_event(event, self._origin).pulls)
-        return [pull for pull in found if pull.job == job]
+            for event in (await self._api.events(reason)).items or []:
+                # The list holds every earlier job's events too: a pod's name tells them apart before they are decoded.
+                if event.object is not None and event.object.name.startswith(f"{job}-"):
+                    found.extend(decode_event(event, self._origin).pulls)
+        return found
 
     async def _until_stored(
         self, stored: Callable[[], set[Identity]], listed: set[Identity], told: list[PullRecord]

@@ -80,6 +80,7 @@ class JobWatch:
         self._patience = stall_seconds or limits.job_seconds + limits.silence_seconds
         self._limit_is_stall = stall_seconds is not None
         self._timeout: asyncio.Timeout | None = None
+        self._next_look = 0.0
         self._end: asyncio.Future[tuple[Ending, str | None]] = asyncio.get_running_loop().create_future()
         name, quiet = job.metadata.name, limits.silence_seconds
         self._job_changes = ObjectWatch(
@@ -140,8 +141,10 @@ class JobWatch:
         return Tally(self._size, self._states["started"], self._job.status.succeeded, self._states["failing"])
 
     def _alive(self) -> None:
-        if self._limit_is_stall and self._timeout is not None and not self._timeout.expired():
-            self._timeout.reschedule(asyncio.get_running_loop().time() + self._patience)
+        now = asyncio.get_running_loop().time()
+        if self._limit_is_stall and self._timeout is not None and now > self._next_look and not self._timeout.expired():
+            self._next_look = now + self._patience / 10  # a change a millisecond need not move the alarm each time
+            self._timeout.reschedule(now + self._patience)
 
     def _finish(self, ending: Ending, error: str | None) -> None:
         if not self._end.done():
