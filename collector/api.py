@@ -103,7 +103,7 @@ class KubernetesEvents:
             if answer.status != 200:
                 raise await _refused(answer)
             _keep_alive(answer)
-            async for chunk in answer.content.iter_any():
+            async for chunk in answer.content.iter_chunked(self._settings.chunk_bytes):
                 yield chunk
 
     async def _get(self, path: str, query: list[tuple[str, str]]) -> bytes:

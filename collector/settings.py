@@ -13,6 +13,7 @@ class WatchSettings:
     deadline_margin_seconds: float = 30.0  # beyond the watch's time-out: then the connection is dead, FIN or no FIN
     request_seconds: float = 60.0  # for a whole answer that is no watch; the API server itself gives up after 60
     connect_seconds: float = 10.0  # for the TCP and TLS handshake
+    chunk_bytes: int = 1 << 20  # read at a time: some 900 events, decoded, spooled and synchronised together
     quick_seconds: float = 1.0  # a watch that ends empty before this did not work (kubernetes #104171)
     quick_ends_before_list: int = 3  # so often in a row, and the version is taken to be stale
 
@@ -61,5 +62,5 @@ class Settings:
     spool: SpoolSettings = field(default_factory=SpoolSettings)
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     stop: StopSettings = field(default_factory=StopSettings)
-    seen_events: int = 32_768  # events remembered for de-duplication, twice over: some 15 MB
+    seen_events: int = 16_384  # events remembered for de-duplication, twice over: some 7 MB
     status_seconds: float = 60.0  # between two status lines

@@ -95,7 +95,7 @@ def _named_time(event: Event, first: datetime) -> _When | None:
     return _When(first.replace(microsecond=nanoseconds // 1000), _MICROSECOND, Witness.EVENT_NAME)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)  # the pods of a moment: more would only hold memory
 def job_of_pod(pod: str) -> str | None:
     """The Indexed Job that a pod's name ``<job>-<index>-<5 chars>`` tells."""
     match = _INDEXED_POD.fullmatch(pod)
