@@ -96,7 +96,19 @@ def sim_command(order: ClusterOrder, kubeconfig: Path, incarnation: int) -> list
     """A cluster that is made again gets another seed: its uids must not be those of its forerunner's events."""
     plan = order.study.sim
     seed = plan.seed + 1_000_003 * (incarnation - 1)
-    argv = [sys.executable, "-m", "sim", "--nodes", str(order.size), "--port", "0", "--kubeconfig", str(kubeconfig)]
+    # -P: a user's own sim.py in the working directory is not the simulator.
+    argv = [
+        sys.executable,
+        "-P",
+        "-m",
+        "sim",
+        "--nodes",
+        str(order.size),
+        "--port",
+        "0",
+        "--kubeconfig",
+        str(kubeconfig),
+    ]
     argv += ["--cluster", order.name, "--seed", str(seed), "--exit-with-stdin"]
     argv += ["--profile", plan.profile, "--version", plan.kubernetes_version, "--speed", plan.speed]
     return [*argv, *_faults(plan, kubeconfig.with_suffix(".faults.json"))]
