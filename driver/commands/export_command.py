@@ -15,13 +15,6 @@ def export_command(
     to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Write here instead of to stdout.")] = None,
     tags_of: Annotated[
         Path | None,
-        typer.Option(metavar="CSV", help="layers, similarity: only the images whose tags this file names."),
-    ] = None,
-    without_shared: Annotated[
-        bool, typer.Option("--without-shared", help="layers, similarity: leave out layers that all of them have.")
-    ] = False,
-    tags_of: Annotated[
-        Path | None,
         typer.Option("--tags-of", metavar="CSV", help="layers, similarity: only the images that this file names."),
     ] = None,
     without_shared: Annotated[
