@@ -68,7 +68,7 @@ class Admin:
             faults = parse_faults(await request.read())
         except FaultError as error:
             raise status.bad_request(str(error)) from error
-        return [await self._orders.inject(fault) for fault in faults]
+        return [self._orders.inject(fault) for fault in faults]
 
     async def _clear_faults(self, _: web.Request) -> Json:
         self._orders.clear()

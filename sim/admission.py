@@ -1,4 +1,4 @@
-"""What the API server does to an object before it is kept: checks it, fills in defaults, strikes out what is not the client's."""
+"""What becomes of an object before it is kept: it is checked, gets defaults, and loses what is not the client's to say."""
 
 from typing import Any
 
@@ -19,11 +19,8 @@ def admit_meta(obj: Json, namespace: str | None) -> Json:
         raise status.invalid(
             obj.get("kind", ""), "", "", "metadata.name", "Required value: name or generateName is required"
         )
-    if namespace is not None:
-        if meta.setdefault("namespace", namespace) != namespace:
-            raise status.bad_request(
-                "the namespace of the provided object does not match the namespace sent on the request"
-            )
+    if namespace is not None and meta.setdefault("namespace", namespace) != namespace:
+        raise status.bad_request("the namespace of the provided object does not match the namespace sent on the request")
     body = {key: value for key, value in obj.items() if key not in ("kind", "apiVersion", "metadata")}
     return {"metadata": meta, **body}
 

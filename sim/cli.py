@@ -8,9 +8,11 @@ import typer
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-_EPILOG = """Examples: pulldriver sim --nodes 16 --port 8001 --kubeconfig sim.yaml, then kubectl --kubeconfig sim.yaml get nodes, or
-pulldriver sweep --provider kubeconfig --kubeconfig sim.yaml. --speed 60 makes a minute of the cluster a second of yours;
-without it time jumps from one thing that happens to the next, and stands still while nothing does."""
+_EPILOG = """
+Examples: pulldriver sim --nodes 16 --port 8001 --kubeconfig sim.yaml, and then in another window
+kubectl --kubeconfig sim.yaml get nodes, or pulldriver sweep --provider kubeconfig --kubeconfig sim.yaml.
+With --speed 60 a minute of the cluster is a second of yours; without it time jumps from one thing that happens to the
+next, and stands still while nothing does."""
 
 
 @app.command(epilog=_EPILOG)
@@ -39,9 +41,10 @@ def sim(
 ) -> None:
     """Serve a simulated cluster on loopback until interrupted.
 
-    Prints one JSON line when it is ready: {"ready": true, "url": ...}. Its own side is under /sim/ (truth, faults, state).
+    Prints one JSON line when it is ready: {"ready": true, "url": ...}. Its own side is under /sim/: the truth, faults,
+    the state.
     """
-    from sim.run import Options, WrongUse, run
+    from sim.run import Options, WrongUseError, run
 
     options = Options(
         nodes=nodes, port=port, kubeconfig=kubeconfig, speed=speed, cluster=cluster, seed=seed, profile=profile,
@@ -50,7 +53,7 @@ def sim(
     )  # fmt: skip
     try:
         code = asyncio.run(run(options))
-    except WrongUse as error:
+    except WrongUseError as error:
         typer.echo(f"sim: {error}", err=True)
         code = 2
     except OSError as error:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
 
-Action = Callable[[], None]
+Action = Callable[[], object]
 
 
 class Urgency(IntEnum):

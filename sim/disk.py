@@ -21,7 +21,7 @@ class Unpacked:
 
 @lru_cache(maxsize=4096)
 def unpack(volume: Volume, size_bytes: float, dirty_bytes: float = 0.0) -> Unpacked:
-    """Write ``size_bytes`` into a cache that holds ``dirty_bytes`` already. Never faster than cache limit and volume allow."""
+    """Write ``size_bytes`` into a cache that holds ``dirty_bytes`` already: no faster than cache and volume allow."""
     fill, drain = volume.unpack_bytes_per_second, volume.write_bytes_per_second
     limit = volume.dirtyable_bytes * volume.dirty_ratio
     background = min(volume.dirtyable_bytes * volume.dirty_background_ratio, fill * volume.dirty_expire_seconds)
@@ -58,7 +58,7 @@ class Disk:
         return self.dirty_at(now) > self._volume.dirtyable_bytes * self._volume.dirty_background_ratio
 
     def clean_at(self, now: float) -> float:
-        """When all that is dirty now will be on the volume: an overlay file system waits for it when it is unmounted."""
+        """When all that is dirty now will be on the volume: an overlay waits for it when it is unmounted."""
         return now + self.dirty_at(now) / self._volume.write_bytes_per_second
 
     def unpack(self, now: float, size_bytes: float) -> Unpacked:

@@ -14,7 +14,9 @@ ALWAYS = 1_000_000_000
 
 
 class Fault(msgspec.Struct, frozen=True, tag_field="fault", forbid_unknown_fields=True, kw_only=True):
-    """One order to misbehave."""
+    """One order to misbehave, now or ``in_seconds`` of virtual time (which makes no time pass by itself)."""
+
+    in_seconds: float = 0.0
 
 
 # The stream of a watch

@@ -1,10 +1,13 @@
 """Orders to misbehave, carried out or loaded."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import Any
+
+import msgspec
 
 from sim import fault_kinds as kinds
 from sim import status
+from sim.clock import Urgency
 from sim.cluster import Cluster
 from sim.http_faults import HttpFaults, refused
 from sim.streams import Streams
@@ -21,7 +24,7 @@ class FaultOrders:
         http: HttpFaults,
         streams: Streams,
         away: Callable[[float], None],
-        restart: Callable[[str | None], Awaitable[None]],
+        restart: Callable[[str | None], None],
     ) -> None:
         self._cluster = cluster
         self._http = http
@@ -29,8 +32,15 @@ class FaultOrders:
         self._away = away
         self._restart = restart
 
-    async def inject(self, fault: kinds.AnyFault) -> Json:
-        """Do it now or load it; returns what was done."""
+    def inject(self, fault: kinds.AnyFault) -> Json:
+        """Do it now, load it, or plan it; returns what was done."""
+        if fault.in_seconds > 0:
+            now = msgspec.structs.replace(fault, in_seconds=0.0)
+            self._cluster.clock.call_later(fault.in_seconds, lambda: self._carry_out(now), Urgency.BACKGROUND)
+            return {"planned_in_seconds": fault.in_seconds}
+        return self._carry_out(fault)
+
+    def _carry_out(self, fault: kinds.AnyFault) -> Json:
         match fault:
             case kinds.DropWatches(every_events=None):
                 return self._each(fault.resource, lambda stream: stream.cut())
@@ -49,7 +59,7 @@ class FaultOrders:
                 self._away(fault.seconds)
                 return {"away_seconds": fault.seconds}
             case kinds.RestartAs():
-                await self._restart(fault.cluster)
+                self._restart(fault.cluster)
                 return {"restarted": True}
             case kinds.Compact():
                 self._cluster.history.compact()

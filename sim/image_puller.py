@@ -212,7 +212,7 @@ class ImagePuller:
         if wanted:
             self._node.add(pulling.image)
             self._images_changed(self._node)
-        for ask in pulling.asks:
+        for _ in pulling.asks:
             self._free_slot()
         for ask in wanted:
             self._tell_pulled(ask, pulling)

@@ -1,7 +1,7 @@
 """The job controller: pods of Indexed (and plain) Jobs made, counted, replaced, and the job brought to its end.
 
-Source: kubernetes ``pkg/controller/job/job_controller.go``. What makes large jobs slow is here: every pod costs requests
-that the controller's own client limits to some 20 a second.
+Source: kubernetes ``pkg/controller/job/job_controller.go``. What makes large jobs slow is here: every pod costs
+requests, and the controller's client sends only some 20 a second.
 """
 
 import math

@@ -21,6 +21,7 @@ class Pacer:
         speed: float | None,
         keep_up: Callable[[], Awaitable[None]],
         settle: Callable[[], None],
+        patience_seconds: float = PATIENCE_SECONDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         """``keep_up`` returns when no watcher is far behind; ``settle`` publishes what lags when all is quiet."""
@@ -28,7 +29,9 @@ class Pacer:
         self._speed = speed
         self._keep_up = keep_up
         self._settle = settle
+        self._patience_seconds = patience_seconds
         self._monotonic = monotonic
+        self._quiet_since = monotonic()
         self._origin: tuple[float, float] | None = None  # real and virtual, where a fixed speed began
         self._changed = asyncio.Event()
         clock.on_change = self._changed.set
@@ -42,11 +45,13 @@ class Pacer:
         """Nothing is under way that would make time run."""
         return self._clock.next_at(Urgency.FOREGROUND) is None and self._clock.next_at(Urgency.PATIENT) is None
 
-    def touch(self) -> None:
-        """A client asks for something: it is thinking, so patience starts anew, and the clock is brought up to now."""
+    def touch(self, writes: bool) -> None:
+        """A client asks. One that writes is at work: patience starts anew. One that reads may be polling."""
         if self._origin is not None:
             self._catch_up()
-        self._changed.set()
+        if writes:
+            self._quiet_since = self._monotonic()
+            self._changed.set()
 
     async def run(self) -> None:
         """For ever, until cancelled."""
@@ -58,6 +63,7 @@ class Pacer:
                 self._run_batch()
                 await asyncio.sleep(0)
                 await self._keep_up()
+                self._quiet_since = self._monotonic()
             else:
                 self._settle()
                 await self._wait_quietly()
@@ -71,12 +77,13 @@ class Pacer:
 
     async def _wait_quietly(self) -> None:
         patient = self._clock.next_at(Urgency.PATIENT)
+        left = self._quiet_since + self._patience_seconds - self._monotonic()
+        if patient is not None and left <= 0:
+            self._clock.run_until(patient)
+            return
         self._changed.clear()
-        try:
-            await asyncio.wait_for(self._changed.wait(), None if patient is None else PATIENCE_SECONDS)
-        except TimeoutError:
-            if patient is not None:
-                self._clock.run_until(patient)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._changed.wait(), None if patient is None else left)
 
     async def _run_at(self, speed: float) -> None:
         self._origin = (self._monotonic(), self._clock.now)

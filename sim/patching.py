@@ -1,4 +1,4 @@
-"""Patches: JSON merge (RFC 7386), which serves for strategic merge too where no lists are merged, and JSON patch (RFC 6902)."""
+"""Patches: JSON patch (RFC 6902), and JSON merge (RFC 7386), also taken for strategic merge: lists are replaced."""
 
 import copy
 from typing import Any

@@ -1,7 +1,7 @@
 """How long a pull takes: layers downloaded a few at a time, unpacked one after another, both at once.
 
-Download and unpacking of a layer overlap with those of other layers. With both advancing evenly, the end is the later of
-two: the first layer's arrival and then all unpacking, or the last layer's arrival and then its own unpacking.
+Download and unpacking of a layer overlap with those of other layers. With both advancing evenly, the end is the later
+of two: the first layer's arrival and then all unpacking, or the last layer's arrival and then its own unpacking.
 """
 
 import math

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from sim.clock import VirtualClock
+from sim.clock import Urgency, VirtualClock
 from sim.events import EventRegistry
 from sim.token_bucket import TokenBucket
 
@@ -21,6 +21,7 @@ SPAM_PER_SECOND = 1 / 300
 CACHED_OBJECTS = 4096  # client-go's LRU caches hold so many entries
 QUEUE_LENGTH = 1000  # events waiting to be sent; more are dropped
 NAME_STEP_NS = 1_000  # two events of one instant get names that differ
+CLOCK_SET_BACK_NS = 1_000_000_000
 
 
 @dataclass
@@ -47,7 +48,7 @@ class _Similar:
 
 
 class _About:
-    """All that the recorder remembers of one object. The keys are what client-go's caches are keyed by, less the object."""
+    """All that the recorder remembers of one object: client-go's caches, keyed by what is left beside the object."""
 
     __slots__ = ("known", "similar", "spam")
 
@@ -155,7 +156,8 @@ class Recorder:
 
     def _name_ns(self) -> int:
         now = self._clock.unix_ns(self.skew_seconds)
-        self._last_name_ns = now if abs(now - self._last_name_ns) >= NAME_STEP_NS else self._last_name_ns + NAME_STEP_NS
+        set_back = self._last_name_ns - now > CLOCK_SET_BACK_NS
+        self._last_name_ns = now if set_back else max(now, self._last_name_ns + NAME_STEP_NS)
         return self._last_name_ns
 
     def _observe(self, about: _About, key: tuple[str, ...], event: Json) -> _Known:
@@ -181,7 +183,9 @@ class Recorder:
             sent.lost = "queue full"
             return
         self._queued += 1
-        self._clock.call_at(at, lambda: self._post_queued(event, known, sent))
+        # An injected delay is one that clients may act in: time does not rush over it.
+        urgency = Urgency.PATIENT if delay else Urgency.FOREGROUND
+        self._clock.call_at(at, lambda: self._post_queued(event, known, sent), urgency)
 
     def _post_queued(self, event: Json, known: _Known, sent: Sent) -> None:
         self._queued -= 1

@@ -281,10 +281,8 @@ class RestApi:
             raise status.method_not_allowed()
         obj = self._api.get(resource, target.namespace or "", str(target.name))
         body = await _body(request, any_type=True)
-        if request.method == "PUT":
-            changed = {**obj, **body}
-        else:
-            changed = patching.apply(obj, body, request.content_type)
+        put = request.method == "PUT"
+        changed = {**obj, **body} if put else patching.apply(obj, body, request.content_type)
         version = changed["metadata"].get("resourceVersion")
         if version not in (None, "", obj["metadata"]["resourceVersion"]):
             raise status.conflict(resource.plural, str(target.name))

@@ -23,7 +23,7 @@ NAME_PREFIX = "sim-"
 DONE, INTERRUPTED = 0, 130
 
 
-class WrongUse(Exception):
+class WrongUseError(Exception):
     """Options that cannot be served. ``str()`` is one line that says what to write."""
 
 
@@ -46,13 +46,13 @@ class Options:
 
 
 async def run(options: Options) -> int:
-    """Serve until interrupted (130) or, if asked for, until standard input ends (0). Raises WrongUse, OSError."""
+    """Serve until interrupted (130) or, if asked for, until standard input ends (0). Raises WrongUseError, OSError."""
     speed = _speed(options.speed)
     settings = _settings(options, speed)
     faults = _faults(options.faults)
     try:
         async with serving(settings, speed, options.port) as server:
-            await server.inject(faults)
+            server.inject(faults)
             if options.kubeconfig is not None:
                 write_kubeconfig(options.kubeconfig, settings.name, server.url)
             _announce(options, settings, server.url)
@@ -71,13 +71,13 @@ def _speed(text: str) -> float | None:
     except ValueError:
         speed = 0.0
     if not 0 < speed < float("inf"):
-        raise WrongUse(f"--speed {text!r}: write max, or virtual seconds a real second, like 1 or 60")
+        raise WrongUseError(f"--speed {text!r}: write max, or virtual seconds a real second, like 1 or 60")
     return speed
 
 
 def _settings(options: Options, speed: float | None) -> ClusterSettings:
     if options.profile not in PROFILES:
-        raise WrongUse(f"--profile {options.profile!r}: write {' or '.join(PROFILES)}")
+        raise WrongUseError(f"--profile {options.profile!r}: write {' or '.join(PROFILES)}")
     parameters = PROFILES[options.profile]
     keep_seconds = options.keep_seconds
     if keep_seconds is None and speed is not None:
@@ -87,7 +87,7 @@ def _settings(options: Options, speed: float | None) -> ClusterSettings:
         version = KubernetesVersion.parse(options.version)
         start_at = datetime.fromisoformat(options.start_at) if options.start_at else None
     except ValueError as error:
-        raise WrongUse(str(error)) from error
+        raise WrongUseError(str(error)) from error
     return ClusterSettings(
         name=name,
         nodes=options.nodes,
@@ -106,9 +106,9 @@ def _faults(path: Path | None) -> list[AnyFault]:
     try:
         return parse_faults(path.read_bytes())
     except OSError as error:
-        raise WrongUse(f"--faults {path}: {error.strerror}") from error
+        raise WrongUseError(f"--faults {path}: {error.strerror}") from error
     except FaultError as error:
-        raise WrongUse(f"--faults {path}: {error}") from error
+        raise WrongUseError(f"--faults {path}: {error}") from error
 
 
 def _announce(options: Options, settings: ClusterSettings, url: str) -> None:

@@ -1,7 +1,7 @@
 """The scheduler: one pod after another, at random among the nodes that will do.
 
-The real one scores nodes, but in both logs several pods of a job shared a node while others stood empty: what keeps pods
-apart is anti-affinity or a topology spread, not luck.
+The real one scores nodes, but in both logs several pods of a job shared a node while others stood empty: what keeps
+pods apart is anti-affinity or a topology spread, not luck.
 """
 
 import random

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from email.utils import format_datetime
 from typing import Any
 
@@ -14,7 +14,7 @@ from sim.cluster import Cluster, ClusterSettings, successor
 from sim.fault_kinds import AnyFault
 from sim.fault_orders import FaultOrders
 from sim.http_faults import HttpFaults
-from sim.pacing import Pacer
+from sim.pacing import PATIENCE_SECONDS, Pacer
 from sim.rest import RestApi
 from sim.streams import BOOKMARK_SECONDS, Streams
 
@@ -30,15 +30,17 @@ class _Behind:
         self,
         settings: ClusterSettings,
         speed: float | None,
+        patience_seconds: float,
         away: Callable[[float], None],
-        restart: Callable[[str | None], Awaitable[None]],
+        restart: Callable[[str | None], None],
     ) -> None:
         self.cluster = Cluster(settings)
         http_faults = HttpFaults()
         self.streams = Streams(http_faults)
         self.cluster.history.on_write = self.streams.wake_all
         self.cluster.clock.every(BOOKMARK_SECONDS, self.streams.bookmark_all)
-        self.pacer = Pacer(self.cluster.clock, speed, self.streams.keep_up, self.cluster.fleet.report_images)
+        settle = self.cluster.fleet.report_images
+        self.pacer = Pacer(self.cluster.clock, speed, self.streams.keep_up, settle, patience_seconds)
         self.orders = FaultOrders(self.cluster, http_faults, self.streams, away, restart)
         self.rest = RestApi(self.cluster, self.streams, http_faults, None if speed is None else 1 / speed)
         self.admin = Admin(self.cluster, self.orders, self.pacer, self.streams)
@@ -55,14 +57,18 @@ class _Behind:
 class SimServer:
     """Use ``serving``. ``failed`` ends with an exception if the simulation broke."""
 
-    def __init__(self, settings: ClusterSettings, speed: float | None, port: int) -> None:
+    def __init__(
+        self, settings: ClusterSettings, speed: float | None, port: int, patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
         self._settings = settings
         self._speed = speed
+        self._patience_seconds = patience_seconds
         self.port = port
         self._behind: _Behind | None = None
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
         self._returning: asyncio.Task[None] | None = None
+        self._leaving: asyncio.Task[None] | None = None
 
     @property
     def url(self) -> str:
@@ -87,7 +93,7 @@ class SimServer:
         self._behind = self._new_behind(self._settings)
 
     def _new_behind(self, settings: ClusterSettings) -> _Behind:
-        return _Behind(settings, self._speed, self._go_away, self._restart_as)
+        return _Behind(settings, self._speed, self._patience_seconds, self._go_away, self._restart_as)
 
     async def _listen(self) -> None:
         assert self._runner is not None
@@ -99,6 +105,8 @@ class SimServer:
     async def stop(self) -> None:
         if self._returning is not None:
             self._returning.cancel()
+        if self._leaving is not None:
+            await self._leaving
         if self._behind is not None:
             await self._behind.stop()
         if self._runner is not None:
@@ -114,14 +122,14 @@ class SimServer:
                 running.result()
             await asyncio.sleep(0)
 
-    async def inject(self, faults: list[AnyFault]) -> list[dict[str, Any]]:
+    def inject(self, faults: list[AnyFault]) -> list[dict[str, Any]]:
         assert self._behind is not None
-        return [await self._behind.orders.inject(fault) for fault in faults]
+        return [self._behind.orders.inject(fault) for fault in faults]
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         behind = self._behind
         assert behind is not None
-        behind.pacer.touch()
+        behind.pacer.touch(writes=request.method not in ("GET", "HEAD"))
         try:
             if request.path.startswith("/sim/"):
                 return await behind.admin.handle(request)
@@ -149,11 +157,11 @@ class SimServer:
         await asyncio.sleep(seconds)
         await self._listen()
 
-    async def _restart_as(self, name: str | None) -> None:
+    def _restart_as(self, name: str | None) -> None:
         old = self._behind
         assert old is not None
         self._behind = self._new_behind(successor(old.cluster.settings, name))
-        await old.stop()
+        self._leaving = asyncio.create_task(old.stop())
 
 
 def _refusal(error: status.ApiError) -> web.Response:
@@ -164,9 +172,14 @@ def _refusal(error: status.ApiError) -> web.Response:
 
 
 @contextlib.asynccontextmanager
-async def serving(settings: ClusterSettings, speed: float | None = None, port: int = 0) -> AsyncIterator[SimServer]:
+async def serving(
+    settings: ClusterSettings,
+    speed: float | None = None,
+    port: int = 0,
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> AsyncIterator[SimServer]:
     """A server that answers inside the block. Raises OSError if the port is taken."""
-    server = SimServer(settings, speed, port)
+    server = SimServer(settings, speed, port, patience_seconds)
     await server.start()
     try:
         yield server

@@ -18,7 +18,7 @@ BOOKMARK_SECONDS = 60.0  # virtual; the watch cache's bookmark timer
 CHUNK_BYTES = 256 * 1024
 
 
-class Cut(Exception):
+class CutError(Exception):
     """This connection ends without an end."""
 
 
@@ -40,7 +40,7 @@ class Stream:
         self._wake.set()
 
     def cut(self) -> None:
-        self._order = Cut()
+        self._order = CutError()
         self._wake.set()
 
     def fail(self, error: ApiError) -> None:
@@ -57,7 +57,7 @@ class Stream:
         self._wake.set()
 
     def next_lines(self) -> list[bytes] | None:
-        """What is to be sent now, nothing if there is nothing, None to end. Raises Cut, ApiError."""
+        """What is to be sent now, nothing if there is nothing, None to end. Raises CutError, ApiError."""
         if self._order is not None:
             raise self._order
         if self._closing:
@@ -140,7 +140,7 @@ class Streams:
                     await response.write(stream.watch.bookmark())
             except ApiError as error:
                 await response.write(error.watch_line())
-            except Cut:
+            except CutError:
                 abort(request)
 
     async def _send_first(self, response: web.StreamResponse, lines: Iterator[bytes]) -> None:
@@ -160,11 +160,11 @@ class Streams:
         if every is not None and stream.sent + len(lines) >= every:
             await response.write(b"".join(lines[: every - stream.sent]))
             self._faults.spend_cut(stream.resource)
-            raise Cut
+            raise CutError
         spoiled = self._faults.spoil(stream.resource)
         if isinstance(spoiled, TruncateLine):
             await response.write(lines[0][: len(lines[0]) // 2])
-            raise Cut
+            raise CutError
         if isinstance(spoiled, GarbageLine):
             lines = [spoiled.text.encode() + b"\n", *lines]
         await response.write(b"".join(lines))

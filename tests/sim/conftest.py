@@ -52,7 +52,7 @@ class Api:
     async def quiet(self) -> None:
         """Until nothing that makes time run is left."""
         while not (await self.get("/sim/state"))["idle"]:
-            await asyncio.sleep(0)
+            pass
 
     async def run_job(self, name: str, **kwargs: Any) -> Json:
         """Create a job and wait until the cluster is quiet; the job as it is then."""
@@ -112,9 +112,9 @@ async def start() -> AsyncIterator[Start]:
     """Start a cluster with these settings; ``speed`` None is as fast as it goes."""
     opened: list[Any] = []
 
-    async def begin(speed: float | None = None, **settings: Any) -> Api:
+    async def begin(speed: float | None = None, patience_seconds: float = 0.002, **settings: Any) -> Api:
         whole = replace(ClusterSettings(name="sim-test", nodes=4, seed=1, start_at=START_AT), **settings)
-        context = serving(whole, speed)
+        context = serving(whole, speed, patience_seconds=patience_seconds)
         server = await context.__aenter__()
         session = aiohttp.ClientSession()
         opened.append((context, session))

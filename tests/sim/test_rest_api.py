@@ -115,9 +115,9 @@ async def test_events_can_be_asked_for_by_their_object_in_both_forms(api: Api) -
     await api.run_job("one", pods=1)
     pod = (await api.get(PODS))["items"][0]["metadata"]
     core = (await api.get(f"{EVENTS}?fieldSelector=involvedObject.uid%3D{pod['uid']},reason%3DPulled"))["items"]
-    new = (
-        await api.get(f"/apis/events.k8s.io/v1/events?fieldSelector=regarding.uid%3D{pod['uid']},reason%3DPulled")
-    )["items"]
+    new = (await api.get(f"/apis/events.k8s.io/v1/events?fieldSelector=regarding.uid%3D{pod['uid']},reason%3DPulled"))[
+        "items"
+    ]
     assert [event["message"] for event in core] == [event["note"] for event in new]
     assert core[0]["metadata"] == new[0]["metadata"]
     assert new[0]["regarding"] == core[0]["involvedObject"]
