@@ -1,9 +1,11 @@
-"""What every test may ask for: the real data of the study, which lies beside the clone."""
+"""What every test may ask for: the real data of the study, which lies beside the clone, and the real servers."""
 
 import os
 from pathlib import Path
 
 import pytest
+
+pytest_plugins = ["tests.stack.plugin", "tests.stack.fixtures"]
 
 
 @pytest.fixture(scope="session")

@@ -45,7 +45,7 @@ class ControlPlane:
         self.audit_log = directory / "audit.log"
         self._tokens = {ADMIN: secrets.token_hex(16)} | {user: secrets.token_hex(16) for user in users}
         authority = Authority(directory / "tls")
-        self.etcd = Etcd(directory / "etcd")
+        self.etcd = Etcd(directory)
         self.api_server = ApiServer(home, directory, authority, self.etcd.url, dict(api_server_options or {}))
         self.access = Access(self.api_server.url, authority, directory, self._tokens)
         self._write_files()
@@ -137,7 +137,7 @@ class Etcd(Server):
         self.url = f"http://{LOOPBACK}:{free_port()}"
         peers = f"http://{LOOPBACK}:{free_port()}"
         flags = {
-            "data-dir": directory / "data",
+            "data-dir": directory / "etcd",
             "listen-client-urls": self.url,
             "advertise-client-urls": self.url,
             "listen-peer-urls": peers,

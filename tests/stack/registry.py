@@ -88,6 +88,13 @@ class Registry(Server):
             raise StackError(f"{name} was not pushed: {output.decode(errors='replace').strip()}")
         return Pushed(reference, layout.digest, layout.layers, layout.layer_bytes)
 
+    def pull_secret(self, name: str) -> dict[str, object]:
+        """The Secret a pod needs to pull from here, for its ``imagePullSecrets``."""
+        user, password = self.credentials or ("", "")
+        login = json.dumps({"auths": {self.host: {"username": user, "password": password}}})
+        kind = "kubernetes.io/dockerconfigjson"
+        return {"metadata": {"name": name}, "type": kind, "stringData": {".dockerconfigjson": login}}
+
     def blob(self, digest: str) -> Path:
         """Where a blob lies on the registry's disk."""
         algorithm, _, value = digest.partition(":")

@@ -1,0 +1,60 @@
+"""The option ``--real``: only with it tests marked ``real`` run, on servers that are built first where need be.
+
+All of them run in one worker of pytest-xdist, unless a test names another group, so that each server that can be shared
+is started once; the other workers run the rest meanwhile.
+"""
+
+import sys
+
+import pytest
+
+from tests.stack.build import ensure
+from tests.stack.error import StackError
+from tests.stack.home import StackHome
+
+MARK = "real"
+TIMEOUT_SECONDS = 300
+"""Of a real test that states none: servers start within it, on cores shared with other tests."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Make the option known."""
+    text = "also run the tests on real servers (Kafka, InfluxDB, Kubernetes), built by the first run in about 15 min"
+    parser.addoption("--real", action="store_true", help=text)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Have the groups obeyed before pytest-xdist reads its options."""
+    if config.option.real and config.option.dist != "no":
+        config.option.dist = "loadgroup"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Build what is missing, once, in the process that starts the workers."""
+    wanted = config.option.real and not config.option.collectonly
+    if wanted and not hasattr(config, "workerinput"):
+        try:
+            ensure(StackHome.from_environment(), [], _say)
+        except StackError as error:
+            raise pytest.UsageError(str(error)) from error
+
+
+# Before pytest-xdist, which reads the group marks in the same hook.
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Group the real tests, or say of each that it was not run."""
+    left_out = pytest.mark.skip(reason="runs on real servers: pytest --real")
+    for item in items:
+        if item.get_closest_marker(MARK) is None:
+            continue
+        if not config.option.real:
+            item.add_marker(left_out)
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(MARK))
+        if item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
+
+
+def _say(line: str) -> None:
+    sys.stderr.write(f"stack: {line}\n")
