@@ -48,6 +48,14 @@ def _type(hint: Any) -> type:
     return found
 
 
+class AbandonedJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job attempt that another one replaced: what it pulled is left out on reading. The driver's word, no sink's."""
+
+    cluster: str
+    job: str
+    at: datetime  # when it was given up
+
+
 LANE = "lane"
 PULL = Measurement(
     name="pull",
@@ -77,10 +85,14 @@ GAP = Measurement(
     time="found_at",
     tags=("cluster",),
 )
-MEASUREMENTS: tuple[Measurement, ...] = (PULL, MILESTONE, REJECT, GAP)
-
-# A job attempt that another one replaced: what it pulled is left out on reading. Written by the driver, not by a sink.
-ABANDONED = "abandoned"
+ABANDONED = Measurement(
+    name="abandoned",
+    struct=AbandonedJob,
+    identity=("cluster", "job"),
+    time="at",
+    tags=("cluster",),
+)
+MEASUREMENTS: tuple[Measurement, ...] = (PULL, MILESTONE, REJECT, GAP, ABANDONED)
 
 
 def nanoseconds(at: datetime) -> int:

@@ -14,7 +14,7 @@ from functools import lru_cache
 from hashlib import blake2b
 
 TAG_CHARACTERS = 512  # a series key is refused over 65,535 bytes, of all tags together
-FIELD_CHARACTERS = 65_536  # a string field is refused over 1 MiB
+FIELD_CHARACTERS = 16_384  # a string field is refused over 1 MiB; a cell of Python's csv module holds 131,072
 
 _STAND_IN = "\ufffd"
 _IN_TAG = re.compile(_STAND_IN + "(?=[0-9a-f]{4})|[\x00-\x1f\x7f\\\\\ud800-\udfff]")

@@ -1,0 +1,73 @@
+"""The Store on InfluxDB 2: one point a record, overwritten and never doubled when it is written again."""
+
+from collections.abc import Iterator
+from random import Random
+
+from pulls.batch import Batch, Gap, Reject
+from pulls.milestone import Milestone
+from pulls.notices import Notices
+from pulls.record import Outcome, PullRecord
+from store.influx_connection import InfluxConnection
+from store.influx_read import InfluxReader
+from store.influx_settings import InfluxSettings
+from store.influx_write import DeadLetter, Delivered, InfluxWriter, Timing, WriteCounters
+from store.point_layout import AbandonedJob
+from store.protocol import StoreError
+
+
+class RefusedError(StoreError):
+    """The server took all of a batch but these, and will never take these."""
+
+    def __init__(self, dead: tuple[DeadLetter, ...]) -> None:
+        more = f", and {len(dead) - 1} more" if len(dead) > 1 else ""
+        super().__init__(f"InfluxDB refused a record: {dead[0].reason}{more}")
+        self.dead = dead
+
+
+class InfluxStore:
+    """One bucket. It waits for a server that is away, and for a setting to be put right, for ever."""
+
+    def __init__(
+        self, settings: InfluxSettings, notices: Notices, random: Random, timing: Timing | None = None
+    ) -> None:
+        """Connects at the first write or read."""
+        self._connection = InfluxConnection(settings)
+        self._writer = InfluxWriter(settings, self._connection, notices, random, timing or Timing())
+        self._reader = InfluxReader(settings)
+
+    @property
+    def counters(self) -> WriteCounters:
+        return self._writer.counters
+
+    async def deliver(self, batch: Batch) -> Delivered:
+        """Write the batch. What the server will never take comes back as dead letters: they are the caller's now."""
+        return await self._writer.deliver([*batch.pulls, *batch.milestones, *batch.rejects, *batch.gaps])
+
+    async def write(self, batch: Batch) -> int:
+        """deliver() for callers that know no dead letters. The number of points written: the server does not say how
+        many of them are new. Raises RefusedError after all the others are written."""
+        delivered = await self.deliver(batch)
+        if delivered.dead:
+            raise RefusedError(delivered.dead)
+        return delivered.written
+
+    async def abandon(self, jobs: list[AbandonedJob]) -> None:
+        """Leave their pulls and milestones out of what is read. Raises RefusedError."""
+        delivered = await self._writer.deliver(jobs)
+        if delivered.dead:
+            raise RefusedError(delivered.dead)
+
+    def pulls(self, *, outcome: Outcome | None = None, job: str | None = None) -> Iterator[PullRecord]:
+        return self._reader.pulls(outcome, job)
+
+    def milestones(self) -> Iterator[Milestone]:
+        return self._reader.milestones()
+
+    def rejects(self) -> Iterator[Reject]:
+        return self._reader.rejects()
+
+    def gaps(self) -> Iterator[Gap]:
+        return self._reader.gaps()
+
+    async def close(self) -> None:
+        await self._connection.close()

@@ -1,0 +1,100 @@
+"""What InfluxDB's answer to a write means, as a value. No I/O, no clock.
+
+| answer | what it is | what follows |
+|---|---|---|
+| 2xx | written | done |
+| 400 with ``"code": "invalid"`` | a malformed line: none of the batch was written | divide |
+| 413 | too large, by the server or a proxy before it | divide |
+| 422 | some points refused (type conflict, older than the retention), the rest written | divide |
+| 408, 425, 429, 5xx, no answer | away or overloaded; Retry-After is honoured | repeat |
+| 401, 403, 404, any other | a setting is wrong: token, bucket, organisation, address | repeat, and alarm |
+
+To divide is to write each half for itself; a single point that would have to be divided is refused.
+Nothing is ever discarded because of a wrong setting: it is repeated until the setting is right.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from enum import StrEnum
+
+import msgspec
+
+
+class Action(StrEnum):
+    """What to do with the points of a request."""
+
+    DONE = "done"
+    REPEAT = "repeat"
+    DIVIDE = "divide"  # into halves, each written for itself; a single point that gets here is refused
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The meaning of one answer."""
+
+    action: Action
+    reason: str = ""  # one line
+    alarm: bool = False  # somebody has to change a setting
+    wait_seconds: float | None = None  # the server's own wish
+    dropped: int = 0  # points that a 422 says were refused, at least
+
+
+_AWAY = (408, 425, 429)
+_ADVICE = {
+    401: "the token is not accepted: check INFLUXDB_V2_TOKEN",
+    403: "the token may not write to the bucket: give it write permission",
+    404: "no such organisation or bucket: create it, or check INFLUXDB_V2_ORG and the bucket's name",
+}
+_DROPPED = re.compile(r"dropped=(\d+)")
+_REASON_CHARACTERS = 500
+
+
+class _Problem(msgspec.Struct):
+    code: str = ""
+    message: str = ""
+
+
+_decode = msgspec.json.Decoder(_Problem).decode
+
+
+def judge(status: int, headers: Mapping[str, str], body: bytes, now: datetime) -> Verdict:
+    """The meaning of an answer."""
+    if 200 <= status < 300:
+        return Verdict(Action.DONE)
+    problem = _problem(body)
+    reason = f"{status} {problem.message or body.decode(errors='replace')}"[:_REASON_CHARACTERS].replace("\n", " ")
+    if _divides(status, problem):
+        found = _DROPPED.search(problem.message)
+        return Verdict(Action.DIVIDE, reason, dropped=int(found[1]) if found and status == 422 else 0)
+    if status in _AWAY or status >= 500:
+        return Verdict(Action.REPEAT, reason, wait_seconds=retry_after_seconds(headers.get("Retry-After"), now))
+    advice = _ADVICE.get(status, "this is no answer of InfluxDB's write API: check the address")
+    return Verdict(Action.REPEAT, f"{reason}: {advice}", alarm=True)
+
+
+def _divides(status: int, problem: _Problem) -> bool:
+    # A proxy's 400 is about the request, not about a point: without InfluxDB's own code it is a wrong setting.
+    return status == 413 or (status == 400 and problem.code == "invalid") or (status == 422 and bool(problem.code))
+
+
+def _problem(body: bytes) -> _Problem:
+    try:
+        return _decode(body)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _Problem()
+
+
+def retry_after_seconds(value: str | None, now: datetime) -> float | None:
+    """Of a Retry-After header: seconds, or an HTTP date (RFC 9110, 10.2.3). None where it is neither."""
+    if value is None:
+        return None
+    if value.strip().isdigit():
+        return float(value)
+    try:
+        at = parsedate_to_datetime(value)
+    except ValueError:
+        return None
+    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds())

@@ -1,0 +1,299 @@
+"""What every store does, the same: on the embedded one, and on a real InfluxDB (marked ``real``)."""
+
+import asyncio
+import sqlite3
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+from typing import Protocol
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pulls.batch import Batch
+from pulls.milestone import Moment
+from pulls.record import Outcome, PullRecord, witness_uid
+from store.influx import InfluxStore
+from store.influx_settings import InfluxSettings
+from store.point_layout import AbandonedJob
+from store.protocol import Store
+from store.schema import FILE_NAME
+from store.sqlite import EmbeddedStore
+from tests.notices import KeptNotices
+from tests.store.records import AT, any_milestone, any_pull, gap, milestone, pull, reject
+
+FULL = pull(
+    run="1", size=4, node="n", namespace="d", job="j", pod="p", pod_uid="pu", container="k", image="i:t",
+    repository="i", tag="t", digest="sha256:1", started_at=AT - timedelta(seconds=2), finished_at=AT,
+    pull_seconds=1.5, waiting_seconds=0.5, image_bytes=12, error="e",
+)  # fmt: skip
+
+
+class Case(Protocol):
+    """One kind of store, empty, for one test."""
+
+    def open(self) -> Store: ...
+
+    def abandon(self, cluster: str, job: str) -> None: ...
+
+
+class EmbeddedCase:
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def open(self) -> Store:
+        return EmbeddedStore(self._directory, create=True)
+
+    def abandon(self, cluster: str, job: str) -> None:
+        with sqlite3.connect(self._directory / FILE_NAME) as direct:
+            direct.execute(
+                "INSERT INTO jobs (job, cluster, run, size, image, repeat, attempt, position, cache_mode, state)"
+                " VALUES (?, ?, '1', 4, 'i', 1, 1, 0, 'cold', 'abandoned')",
+                (job, cluster),
+            )
+        direct.close()
+
+
+class InfluxCase:
+    def __init__(self, settings: InfluxSettings) -> None:
+        self._settings = settings
+
+    def open(self) -> InfluxStore:
+        return InfluxStore(self._settings, KeptNotices(), Random(1))
+
+    def abandon(self, cluster: str, job: str) -> None:
+        async def say() -> None:
+            store = self.open()
+            await store.abandon([AbandonedJob(cluster=cluster, job=job, at=AT)])
+            await store.close()
+
+        asyncio.run(say())
+
+
+KINDS = ["embedded", pytest.param("influx", marks=pytest.mark.real)]
+
+
+@pytest.fixture(params=KINDS)
+def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
+    if request.param == "embedded":
+        return EmbeddedCase(tmp_path)
+    bucket: Callable[..., InfluxSettings] = request.getfixturevalue("bucket")
+    return InfluxCase(bucket(read_points=50))  # many pieces, so that their seams are tested
+
+
+def write(case: Case, *batches: Batch) -> None:
+    async def run() -> None:
+        store = case.open()
+        for batch in batches:
+            await store.write(batch)
+        await store.close()
+
+    asyncio.run(run())
+
+
+class Contents:
+    """All that is read of a store."""
+
+    def __init__(self, case: Case) -> None:
+        store = case.open()
+        self.pulls = list(store.pulls())
+        self.milestones = list(store.milestones())
+        self.rejects = list(store.rejects())
+        self.gaps = list(store.gaps())
+        asyncio.run(store.close())
+
+
+def pulls_of(case: Case, outcome: Outcome | None = None, job: str | None = None) -> list[PullRecord]:
+    store = case.open()
+    found = list(store.pulls(outcome=outcome, job=job))
+    asyncio.run(store.close())
+    return found
+
+
+def uids(records: list[PullRecord]) -> list[str]:
+    return [record.event_uid for record in records]
+
+
+def test_an_empty_store_reads_as_empty(case: Case) -> None:
+    write(case, Batch())
+    contents = Contents(case)
+    assert (contents.pulls, contents.milestones, contents.rejects, contents.gaps) == ([], [], [], [])
+
+
+def test_what_was_written_is_read_back_whole(case: Case) -> None:
+    write(case, Batch(pulls=(FULL, pull("bare")), milestones=(milestone(),), rejects=(reject(),), gaps=(gap(),)))
+    contents = Contents(case)
+    assert contents.pulls == [pull("bare"), FULL]
+    assert contents.milestones == [milestone()]
+    assert contents.rejects == [reject()]
+    assert contents.gaps == [gap()]
+
+
+def test_the_same_record_written_often_is_kept_once(case: Case) -> None:
+    batch = Batch(
+        pulls=(pull("a"), pull("b"), pull("a")), milestones=(milestone(),), rejects=(reject(),), gaps=(gap(),)
+    )
+    write(case, batch, batch, Batch(pulls=(pull("b"),)))
+    contents = Contents(case)
+    assert uids(contents.pulls) == ["a", "b"]
+    assert (len(contents.milestones), len(contents.rejects), len(contents.gaps)) == (1, 1, 1)
+
+
+def test_another_count_of_the_same_event_is_another_record(case: Case) -> None:
+    write(case, Batch(pulls=tuple(pull(count=count, finished_at=AT) for count in range(1, 6))))
+    assert [record.count for record in Contents(case).pulls] == [1, 2, 3, 4, 5]
+
+
+def test_two_pulls_of_one_microsecond_with_equal_tags_are_two(case: Case) -> None:
+    write(case, Batch(pulls=tuple(pull(f"u{number:03}", node="n", finished_at=AT) for number in range(200))))
+    assert len(Contents(case).pulls) == 200
+
+
+def test_unknown_stays_unknown_and_is_no_zero(case: Case) -> None:
+    write(case, Batch(pulls=(pull(),)))
+    (back,) = Contents(case).pulls
+    assert back.pull_seconds is None
+    assert back.image_bytes is None
+    assert back.finished_at is None
+
+
+def test_odd_values_stay_as_they_are(case: Case) -> None:
+    odd = pull(pull_seconds=-3.0, waiting_seconds=1e300, image_bytes=0, error="", finished_at=AT, count=0)
+    write(case, Batch(pulls=(odd,)))
+    assert Contents(case).pulls == [odd]
+
+
+def test_pulls_come_in_order_of_cluster_time_uid_and_count(case: Case) -> None:
+    records = [
+        pull(f"u{number % 7}", number, cluster=f"c{number % 3}", node=f"n{number % 5}", finished_at=at)
+        for number, at in enumerate(_times(), start=1)
+    ]
+    Random(4).shuffle(records)
+    write(case, Batch(pulls=tuple(records)))
+    ordered = sorted(records, key=lambda r: (r.cluster, r.finished_at is not None, r.finished_at, r.event_uid, r.count))
+    assert Contents(case).pulls == ordered
+
+
+def _times() -> Iterator[datetime | None]:
+    for number in range(150):
+        yield AT + timedelta(microseconds=number % 40 * 50_000, hours=number % 4)
+    yield from (AT - timedelta(days=9_000), None, None, AT + timedelta(days=9_000), None)
+
+
+def test_milestones_come_in_order_of_cluster_and_time(case: Case) -> None:
+    made = [
+        milestone(
+            f"u{number:02}", cluster=f"c{number % 2}", at=AT + timedelta(milliseconds=number * 137), moment=moment
+        )
+        for number, moment in enumerate(list(Moment) * 5)
+    ]
+    write(case, Batch(milestones=tuple(reversed(made))))
+    assert Contents(case).milestones == sorted(made, key=lambda m: (m.cluster, m.at, m.event_uid, m.count, m.moment))
+
+
+def test_rejects_and_gaps_come_in_order(case: Case) -> None:
+    rejects = [reject(source=source, position=position) for source in "ab" for position in ("1", "2", "3")]
+    gaps = [gap(found_at=AT + timedelta(hours=number), why=f"w{number}") for number in range(5)]
+    write(case, Batch(rejects=tuple(reversed(rejects)), gaps=tuple(reversed(gaps))))
+    contents = Contents(case)
+    assert contents.rejects == rejects
+    assert contents.gaps == gaps
+
+
+def test_pulls_can_be_asked_for_by_outcome_and_by_job(case: Case) -> None:
+    write(
+        case,
+        Batch(
+            pulls=(
+                pull("a", job="j1"),
+                pull("b", job="j1", outcome=Outcome.FAILED),
+                pull("c", job="j2"),
+                pull("d"),
+            )
+        ),
+    )
+    assert uids(pulls_of(case, outcome=Outcome.FAILED)) == ["b"]
+    assert uids(pulls_of(case, job="j1")) == ["a", "b"]
+    assert uids(pulls_of(case, job="j1", outcome=Outcome.PULLED)) == ["a"]
+    assert uids(pulls_of(case, job='j1" or true or "')) == []
+    assert uids(pulls_of(case, job="${j1}")) == []
+
+
+def test_an_abandoned_attempt_is_left_out(case: Case) -> None:
+    places = [("c", "j-a1"), ("c", "j-a2"), ("other", "j-a1")]
+    write(
+        case,
+        Batch(
+            pulls=tuple(pull(f"p{number}", cluster=cluster, job=job) for number, (cluster, job) in enumerate(places)),
+            milestones=tuple(milestone(f"m{n}", cluster=cluster, job=job) for n, (cluster, job) in enumerate(places)),
+        ),
+    )
+    case.abandon("c", "j-a1")
+    contents = Contents(case)
+    assert uids(contents.pulls) == ["p1", "p2"]
+    assert [each.event_uid for each in contents.milestones] == ["m1", "m2"]
+
+
+def test_what_pod_status_witnessed_gives_way_to_the_event_that_comes_late(case: Case) -> None:
+    place = {"pod_uid": "pu", "container": "k"}
+    witnessed = pull(witness_uid("pu", "k"), **place)
+    others = (pull(witness_uid("pu", "l"), pod_uid="pu", container="l"), pull("x", pod_uid="pu2", container="k"))
+    write(case, Batch(pulls=(witnessed, *others)))
+    assert witnessed in Contents(case).pulls
+    write(case, Batch(pulls=(pull("failed", outcome=Outcome.FAILED, **place),)))
+    assert witnessed in Contents(case).pulls
+    write(case, Batch(pulls=(pull("late", **place),)))
+    assert set(uids(Contents(case).pulls)) == {"late", "failed", witness_uid("pu", "l"), "x"}
+
+
+HOSTILE = [
+    "plain", " spaces ", "a,b=c d", 'quo"ted', "back\\slash", "ends\\", "\\", "two\nlines", "\n", "cr\rlf\r\n", "\t",
+    "", "�", "�0041", "${x}", "é🙂", "\x7f", "%00", "'", "null", "#datatype", ",", "=", "x" * 500,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "column", ["cluster", "run", "node", "repository", "namespace", "job", "tag", "error", "event_uid"]
+)
+def test_hostile_text_in_any_column_is_read_back_exactly(case: Case, column: str) -> None:
+    records = [pull(**{"event_uid": f"u{number:02}", column: text}) for number, text in enumerate(HOSTILE)]
+    write(case, Batch(pulls=tuple(records)))
+    found = sorted(Contents(case).pulls, key=lambda record: (record.event_uid, getattr(record, column) or ""))
+    assert found == sorted(records, key=lambda record: (record.event_uid, getattr(record, column) or ""))
+
+
+def _storable(record: msgspec.Struct) -> bool:
+    # SQLite refuses a lone surrogate, and ends a text at a NUL where it compares.
+    texts = [value for name in record.__struct_fields__ if isinstance(value := getattr(record, name), str)]
+    return not any("\x00" in text or any("\ud800" <= character <= "\udfff" for character in text) for text in texts)
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
+@given(data=st.data())
+def test_any_records_at_all_are_read_back(case: Case, data: st.DataObject) -> None:
+    run = data.draw(st.uuids()).hex
+    by_uid = {"unique_by": lambda record: record.event_uid}
+    plain_pulls = data.draw(st.lists(any_pull.filter(_storable), max_size=8, **by_uid))
+    plain_milestones = data.draw(st.lists(any_milestone.filter(_storable), max_size=8, **by_uid))
+    pulls = [_own(record, run) for record in plain_pulls]
+    milestones = [_own(record, run) for record in plain_milestones]
+    write(case, Batch(pulls=tuple(pulls), milestones=tuple(milestones)))
+    contents = Contents(case)
+    key = lambda record: record.event_uid  # noqa: E731
+    assert sorted((each for each in contents.pulls if each.run == run), key=key) == sorted(pulls, key=key)
+    assert sorted((each for each in contents.milestones if each.run == run), key=key) == sorted(milestones, key=key)
+
+
+def _own(record: msgspec.Struct, run: str) -> PullRecord:
+    # The example's own, beside those of the other examples in the same store; no job of it is abandoned.
+    uid = f"{run}-{record.event_uid}"  # type: ignore[attr-defined]
+    return msgspec.structs.replace(record, run=run, event_uid=uid)  # type: ignore[return-value]
+
+
+def test_nothing_is_older_than_utc_can_say(case: Case) -> None:
+    old = pull("old", finished_at=datetime(1969, 7, 20, 20, 17, 40, 5, tzinfo=UTC))
+    write(case, Batch(pulls=(old,)))
+    assert Contents(case).pulls == [old]
