@@ -19,6 +19,7 @@ class Stretch:
     begin: Moment
     end: Moment
     seconds: float
+    resolution_seconds: float  # of the coarser of the two times
 
     @property
     def name(self) -> str:
@@ -59,9 +60,12 @@ def critical_path(job: JobTimeline) -> list[Stretch]:
     # The job's start can be another pod's moment: where its creation has no witness, its first pod's stands for it.
     inner = [pair for pair in marks if _between(pair[0], start[0], end[0])]
     chain = [start, *inner, end]
-    return [
-        Stretch(begin, finish, later.seconds_since(earlier)) for (begin, earlier), (finish, later) in pairwise(chain)
-    ]
+    return [_stretch(earlier, later) for earlier, later in pairwise(chain)]
+
+
+def _stretch(earlier: tuple[Moment, Mark], later: tuple[Moment, Mark]) -> Stretch:
+    resolution = max(earlier[1].resolution_seconds, later[1].resolution_seconds)
+    return Stretch(earlier[0], later[0], later[1].seconds_since(earlier[1]), resolution)
 
 
 def _between(moment: Moment, start: Moment, end: Moment) -> bool:

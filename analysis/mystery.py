@@ -15,7 +15,7 @@ from statistics import fmean
 
 from analysis.critical_path import Stretch, critical_path
 from analysis.regression import Line, fit_grouped
-from analysis.timeline import MOMENTS, JobTimeline
+from analysis.timeline import MOMENTS, JobTimeline, Mark
 from pulls.milestone import Moment
 
 BETWEEN_JOBS = "between_jobs"
@@ -27,6 +27,7 @@ class PhaseBySize:
 
     phase: str
     seconds: dict[int, float]
+    resolution_seconds: float  # by how much they can be off at most, times of whole seconds being cut off
     per_node: Line | None  # its growth in seconds a node, of the mean image; images have intercepts of their own
 
     def growth_seconds(self, small: int, large: int) -> float:
@@ -59,15 +60,26 @@ class Decomposition:
 
 
 @dataclass(frozen=True)
+class _Part:
+    """A stretch of one job, or the gap after it."""
+
+    seconds: float
+    resolution_seconds: float
+
+
+_NOTHING = _Part(0.0, 0.0)
+
+
+@dataclass(frozen=True)
 class _Cost:
     """What one job cost, by phase."""
 
     size: int
     image: str
-    seconds: dict[str, float]
+    parts: dict[str, _Part]
 
 
-Gaps = dict[tuple[str, str, str | None], float]
+Gaps = dict[tuple[str, str, str | None], _Part]
 
 
 def decompositions(jobs: Sequence[JobTimeline]) -> list[Decomposition]:
@@ -89,7 +101,7 @@ def decompose(jobs: Sequence[JobTimeline], gaps: Gaps) -> Decomposition | None:
     if not images:
         return None
     compared = [cost for cost in costs if cost.image in images]
-    names = sorted({name for cost in compared for name in cost.seconds}, key=_order)
+    names = sorted({name for cost in compared for name in cost.parts}, key=_order)
     phases = tuple(_by_size(name, compared, sizes, images) for name in names)
     wall = {size: sum(phase.seconds[size] for phase in phases) for size in sizes}
     return Decomposition(
@@ -125,31 +137,34 @@ def _coarsened(path: Stretches, usual: set[Moment]) -> Stretches:
     for stretch in path:
         if joined and stretch.begin not in usual:
             before = joined.pop()
-            stretch = Stretch(before.begin, stretch.end, before.seconds + stretch.seconds)
+            resolution = max(before.resolution_seconds, stretch.resolution_seconds)
+            stretch = Stretch(before.begin, stretch.end, before.seconds + stretch.seconds, resolution)
         joined.append(stretch)
     return joined
 
 
 def gaps_between(jobs: Iterable[JobTimeline]) -> Gaps:
-    """Seconds from each job's end to the next one's start on its cluster, by the earlier job. The last has none."""
-    by_cluster: dict[str, list[tuple[float, float, JobTimeline]]] = defaultdict(list)
+    """From each job's end to the next one's start on its cluster, by the earlier job. The last has none."""
+    by_cluster: dict[str, list[tuple[Mark, Mark, JobTimeline]]] = defaultdict(list)
     for job in jobs:
         start, end = job.start, job.end
         if start and end:
-            by_cluster[job.cluster].append((start[1].at.timestamp(), end[1].at.timestamp(), job))
-    return {
-        (job.cluster, job.job, job.image): following[0] - ended
-        for timed in by_cluster.values()
-        for (_, ended, job), following in pairwise(timed)
-    }
+            by_cluster[job.cluster].append((start[1], end[1], job))
+    gaps: Gaps = {}
+    for timed in by_cluster.values():
+        timed.sort(key=lambda item: item[0].at)
+        for (_, ended, job), (begun, _, _) in pairwise(timed):
+            resolution = max(ended.resolution_seconds, begun.resolution_seconds)
+            gaps[job.cluster, job.job, job.image] = _Part(begun.seconds_since(ended), resolution)
+    return gaps
 
 
-def _cost(job: JobTimeline, path: Sequence[Stretch], gaps: Gaps) -> _Cost:
+def _cost(job: JobTimeline, path: Stretches, gaps: Gaps) -> _Cost:
     assert job.size is not None  # decompose looked
     assert job.image is not None
-    seconds = {stretch.name: stretch.seconds for stretch in path}
-    seconds[BETWEEN_JOBS] = gaps.get((job.cluster, job.job, job.image), 0.0)
-    return _Cost(job.size, job.image, seconds)
+    parts = {stretch.name: _Part(stretch.seconds, stretch.resolution_seconds) for stretch in path}
+    parts[BETWEEN_JOBS] = gaps.get((job.cluster, job.job, job.image), _NOTHING)
+    return _Cost(job.size, job.image, parts)
 
 
 def _common_images(costs: Iterable[_Cost], sizes: Sequence[int]) -> tuple[str, ...]:
@@ -160,14 +175,19 @@ def _common_images(costs: Iterable[_Cost], sizes: Sequence[int]) -> tuple[str, .
 
 
 def _by_size(name: str, costs: Sequence[_Cost], sizes: Sequence[int], images: Sequence[str]) -> PhaseBySize:
-    repeats: dict[tuple[int, str], list[float]] = defaultdict(list)
+    repeats: dict[tuple[int, str], list[_Part]] = defaultdict(list)
     for cost in costs:
-        repeats[cost.size, cost.image].append(cost.seconds.get(name, 0.0))
-    cells = {key: fmean(values) for key, values in repeats.items()}
+        repeats[cost.size, cost.image].append(cost.parts.get(name, _NOTHING))
+    cells = {key: fmean(part.seconds for part in parts) for key, parts in repeats.items()}
+    coarseness = {key: max(part.resolution_seconds for part in parts) for key, parts in repeats.items()}
     keys = sorted(cells)
     line = fit_grouped([image for _, image in keys], [size for size, _ in keys], [cells[key] for key in keys])
-    seconds = {size: sum(cells[size, image] for image in images) for size in sizes}
-    return PhaseBySize(name, seconds, line)
+    return PhaseBySize(
+        phase=name,
+        seconds={size: sum(cells[size, image] for image in images) for size in sizes},
+        resolution_seconds=max(sum(coarseness[size, image] for image in images) for size in sizes),
+        per_node=line,
+    )
 
 
 def _order(name: str) -> tuple[int, int]:

@@ -16,9 +16,10 @@ from pulls.milestone import Moment
 
 @dataclass(frozen=True)
 class Point:
-    """One job: its image's unpacked bytes, its makespan, and how much of it came before Started."""
+    """One job: its image's layers and unpacked bytes, its makespan, and how much of it came before the last start."""
 
     size: int | None
+    layers: int
     image_bytes: int
     makespan_seconds: float
     started_seconds: float
@@ -36,23 +37,18 @@ class RateFit:
     count: int
 
 
-def unpacked_bytes(image: str | None) -> int | None:
-    """What the tag of a study's image states; None for other images."""
-    shape = study_shape(parse_image(image).tag) if image else None
-    return shape[1] if shape else None
-
-
 def points(jobs: Iterable[JobTimeline]) -> list[Point]:
     """Of the jobs of which start, end and size of the image are known."""
     return [point for point in map(_point, jobs) if point is not None]
 
 
 def _point(job: JobTimeline) -> Point | None:
-    size, start, makespan = unpacked_bytes(job.image), job.start, job.makespan_seconds
+    shape = study_shape(parse_image(job.image).tag) if job.image else None
+    start, makespan = job.start, job.makespan_seconds
     starts = [container.marks[Moment.STARTED] for container in job.containers if Moment.STARTED in container.marks]
-    if size is None or start is None or makespan is None or not starts or Moment.JOB_COMPLETED not in job.marks:
+    if shape is None or start is None or makespan is None or not starts or Moment.JOB_COMPLETED not in job.marks:
         return None
-    return Point(job.size, size, makespan, max(mark.seconds_since(start[1]) for mark in starts))
+    return Point(job.size, *shape, makespan, max(mark.seconds_since(start[1]) for mark in starts))
 
 
 def fit_makespan(found: Iterable[Point]) -> RateFit | None:

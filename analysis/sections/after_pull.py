@@ -5,7 +5,7 @@ from typing import Any
 from analysis import wording
 from analysis.facts import Facts
 from analysis.figure import Figure
-from analysis.html import Markup, paragraph, table
+from analysis.html import Markup, element, paragraph, table
 from analysis.sections.box_chart import rounded
 from analysis.sections.section import Block, Section
 from analysis.writeback import Point, RateFit, fit_makespan, fit_started, points
@@ -16,9 +16,8 @@ LEAST_SIZES = 3
 
 
 def build(facts: Facts) -> Section:
-    found = points(facts.jobs)
-    whole, started = fit_makespan(found), fit_started(found)
-    if whole is None or started is None or len({point.image_bytes for point in found}) < LEAST_SIZES:
+    groups = fitted_groups(facts)
+    if not groups:
         words = "Jobs of at least three image sizes with a known end are needed for this; this study has too few."
         return Section("after-the-pull", "After the pull", (paragraph(words),))
     blocks: list[Block] = [
@@ -26,21 +25,36 @@ def build(facts: Facts) -> Section:
             "The containers do nothing, yet jobs end long after they started. If a node's volume still writes the "
             "image back from memory when the kubelet says Pulled, a job takes a fixed time plus unpacked bytes over "
             "the volume's write rate, whatever the pull itself took."
-        ),
-        paragraph(finding(whole, started)),
-        Figure(
-            "makespan-by-bytes",
-            "Makespan and time to the last start, by unpacked bytes, with the lines fitted to each",
-            "Circles: the job completed. Diamonds: its last container started. A job is one of each.",
-            _spec(found, whole, started),
-        ),
-        _table(facts, found),
+        )
     ]
+    for layers, group in groups.items():
+        words = wording.plural(layers, "layer")
+        figure = Figure(
+            f"makespan-by-bytes-{layers}-layers",
+            f"Makespan and time to the last start, by unpacked bytes: {words}",
+            "Circles: the job completed. Diamonds: its last container started. A job is one of each.",
+            _spec(group),
+        )
+        blocks += [element("h3", words), paragraph(finding(group)), figure]
+    blocks.append(_table(groups))
     return Section("after-the-pull", "After the pull", tuple(blocks))
 
 
-def finding(whole: RateFit, started: RateFit) -> str:
-    """The hypothesis, tested: what the fits say."""
+def fitted_groups(facts: Facts) -> dict[int, list[Point]]:
+    """Jobs by the layer count of their image, where three sizes of images or more make a line."""
+    groups: dict[int, list[Point]] = {}
+    for point in sorted(points(facts.jobs), key=lambda point: point.layers):
+        groups.setdefault(point.layers, []).append(point)
+    return {
+        layers: group for layers, group in groups.items() if len({point.image_bytes for point in group}) >= LEAST_SIZES
+    }
+
+
+def finding(group: list[Point]) -> str:
+    """The hypothesis, tested on one layer count's jobs: what the fits say."""
+    whole, started = fit_makespan(group), fit_started(group)
+    if whole is None or started is None:
+        return "These jobs make no line."
     rate = f"{wording.rate(whole.rate)} (95%: {wording.rate(whole.rate_low)} to {wording.rate(whole.rate_high)})"
     text = (
         f"Over {wording.plural(whole.count, 'job')}, makespan = {wording.seconds(whole.overhead_seconds)} + "
@@ -68,7 +82,7 @@ def _r(fit: RateFit) -> str:
     return wording.UNKNOWN if fit.r_squared is None else f"{fit.r_squared:.4f}"
 
 
-def _spec(found: list[Point], whole: RateFit, started: RateFit) -> dict[str, Any]:
+def _spec(found: list[Point]) -> dict[str, Any]:
     kinds = ["job completed", "last container started"]
     rows = [
         {"gigabytes": rounded(point.image_bytes / 1e9), "seconds": rounded(value), "nodes": point.size, "until": kind}
@@ -78,8 +92,8 @@ def _spec(found: list[Point], whole: RateFit, started: RateFit) -> dict[str, Any
     ends = (min(point.image_bytes for point in found), max(point.image_bytes for point in found))
     lines = [
         {"gigabytes": rounded(end / 1e9), "seconds": rounded(fit.overhead_seconds + end / fit.rate), "until": kind}
-        for kind, fit in zip(kinds, (whole, started), strict=True)
-        if fit.rate is not None
+        for kind, fit in zip(kinds, (fit_makespan(found), fit_started(found)), strict=True)
+        if fit is not None and fit.rate is not None
         for end in ends
     ]
     x: dict[str, Any] = {"field": "gigabytes", "type": "quantitative", "title": "total image size, unpacked, GB"}
@@ -108,13 +122,14 @@ def _spec(found: list[Point], whole: RateFit, started: RateFit) -> dict[str, Any
     }
 
 
-def _table(facts: Facts, found: list[Point]) -> Markup:
+def _table(groups: dict[int, list[Point]]) -> Markup:
     rows = []
-    for size in sorted({point.size for point in found}, key=lambda value: value or 0):
-        whole = fit_makespan([point for point in found if point.size == size])
-        if whole is not None:
-            bounds = f"{wording.rate(whole.rate_low)} to {wording.rate(whole.rate_high)}"
-            cells = [wording.seconds(whole.overhead_seconds), wording.rate(whole.rate), bounds, _r(whole)]
-            rows.append([wording.number(size), whole.count, *cells])
-    header = ["nodes", "jobs", "fixed time", "rate", "95% interval", "R²"]
-    return table(header, rows, caption="The same line at each cluster size")
+    for layers, group in groups.items():
+        for size in sorted({point.size or 0 for point in group}):
+            whole = fit_makespan([point for point in group if (point.size or 0) == size])
+            if whole is not None:
+                bounds = f"{wording.rate(whole.rate_low)} to {wording.rate(whole.rate_high)}"
+                cells = [wording.seconds(whole.overhead_seconds), wording.rate(whole.rate), bounds, _r(whole)]
+                rows.append([layers, size or wording.UNKNOWN, whole.count, *cells])
+    header = ["layers", "nodes", "jobs", "fixed time", "rate", "95% interval", "R²"]
+    return table(header, rows, caption="The line through the makespans at each cluster size", text_columns=0)

@@ -15,6 +15,8 @@ from analysis.quantiles import quantile
 from analysis.sections.box_chart import rounded
 from analysis.sections.section import Block, Section, cache_words
 
+_COARSE_SECONDS = 0.5
+
 
 def build(facts: Facts) -> Section:
     if not facts.jobs:
@@ -97,6 +99,12 @@ def _decomposition_blocks(facts: Facts, decomposition: Decomposition) -> list[Bl
         ),
         _growth_table(decomposition, words),
     ]
+    if any(seconds < 0 for phase in decomposition.phases for seconds in phase.seconds.values()):
+        words = (
+            "A sum below zero is within what its times can be off by: a job's creation is told in whole seconds, cut "
+            "off, so that up to a second a job is counted in the phase after it instead of the one before."
+        )
+        blocks.append(paragraph(words))
     if decomposition.left_out:
         left = wording.plural(decomposition.left_out, "job")
         blocks.append(paragraph(f"Left out: {left} with a moment missing, or of images that not every size pulled."))
@@ -168,13 +176,16 @@ def _growth_table(decomposition: Decomposition, words: str) -> Markup:
     small, large = decomposition.sizes[0], decomposition.sizes[-1]
     rows = [_growth_row(decomposition, phase) for phase in decomposition.phases]
     total = [wording.seconds(decomposition.wall_seconds[size]) for size in decomposition.sizes]
-    rows.append(["wall time", *total, wording.seconds(decomposition.growth_seconds), "", ""])
+    rows.append(["wall time", *total, "", wording.seconds(decomposition.growth_seconds), "", "", "", ""])
     header = [
         "phase",
         *(wording.plural(size, "node") for size in decomposition.sizes),
+        "off by at most",
         f"{small} to {large}",
         "of the growth",
-        "a node more adds (95% interval)",
+        "grows?",
+        "a node more adds",
+        "95% interval",
     ]
     return table(header, rows, caption=f"Seconds by phase and cluster size: {words}")
 
@@ -184,23 +195,24 @@ def _growth_row(decomposition: Decomposition, phase: PhaseBySize) -> list[object
     return [
         wording.phase_name(phase.phase),
         *(wording.seconds(phase.seconds[size]) for size in decomposition.sizes),
+        wording.seconds(phase.resolution_seconds) if phase.resolution_seconds >= _COARSE_SECONDS else "",
         wording.seconds(phase.growth_seconds(small, large)),
         wording.percent(decomposition.share_of_growth(phase)),
-        _slope(phase, len(decomposition.images)),
+        *_slope(phase, len(decomposition.images)),
     ]
 
 
-def _slope(phase: PhaseBySize, images: int) -> str:
+def _slope(phase: PhaseBySize, images: int) -> list[str]:
+    """Whether the phase grows beyond chance, by how much a node, and the interval of that, for all images together."""
     line = phase.per_node
     if line is None:
-        return wording.UNKNOWN
+        return ["", wording.UNKNOWN, wording.UNKNOWN]
     mean = wording.seconds(line.slope * images)
     if line.slope_low is None or line.slope_high is None:
-        return mean
-    verdict = "" if line.grows else ", no growth beyond chance" if line.slope_high > 0 else ", shrinks"
-    return (
-        f"{mean} ({wording.seconds(line.slope_low * images)} to {wording.seconds(line.slope_high * images)}{verdict})"
-    )
+        return ["", mean, wording.UNKNOWN]
+    verdict = "yes" if line.grows else "shrinks" if line.slope_high < 0 else "no"
+    interval = f"{wording.seconds(line.slope_low * images)} to {wording.seconds(line.slope_high * images)}"
+    return [verdict, mean, interval]
 
 
 _SHOWN: tuple[Phase, ...] = (*PHASES, *BRIDGES)

@@ -7,7 +7,6 @@ from analysis.quantiles import quantile
 from analysis.sections import after_pull, costs, failures, makespans
 from analysis.sections.section import Block, Section, cache_words
 from analysis.stragglers import job_spreads
-from analysis.writeback import fit_makespan, fit_started, points
 from pulls.record import Outcome
 
 
@@ -87,11 +86,11 @@ def _mystery_title(facts: Facts, run: str | None, cache: str) -> str:
 
 
 def _after_pull(facts: Facts) -> list[tuple[str, str]]:
-    found = points(facts.jobs)
-    whole, started = fit_makespan(found), fit_started(found)
-    if whole is None or started is None or len({point.image_bytes for point in found}) < after_pull.LEAST_SIZES:
-        return []
-    return [("What follows the pull?", after_pull.finding(whole, started))]
+    groups = after_pull.fitted_groups(facts)
+    return [
+        (f"What follows the pull of {wording.plural(layers, 'layer')}?", after_pull.finding(group))
+        for layers, group in groups.items()
+    ]
 
 
 def _durations(facts: Facts) -> str | None:
