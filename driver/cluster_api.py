@@ -23,6 +23,8 @@ T = TypeVar("T")
 
 REQUEST_SECONDS = 60.0
 TRIES = 6
+GONE = 410
+PAGE_ITEMS = 1000  # events a page, some 1 MB
 FIRST_PAUSE_SECONDS = 0.25
 # 408, 429 and 5xx are worth another try; 0 stands for a connection that was not made or broke.
 AGAIN = frozenset((0, 408, 429, 500, 502, 503, 504))
@@ -91,6 +93,25 @@ class ClusterApi:
         """The events of the namespace, of one reason or all, that the API server still has."""
         query = [("fieldSelector", f"reason={reason}")] if reason else []
         return decode_event_list(await self._ask("list the events", "GET", self._events_path, query))
+
+    async def event_pages(self) -> AsyncIterator[EventList]:
+        """All events of the namespace, some at a time: those of a large cluster would fill the memory at once.
+
+        Where the rest of the list expires meanwhile, all of it comes once more, in one piece.
+        """
+        token = ""
+        while True:
+            query = [("limit", str(PAGE_ITEMS))] + ([("continue", token)] if token else [])
+            try:
+                page = decode_event_list(await self._ask("list the events", "GET", self._events_path, query))
+            except ApiError as error:
+                if error.status != GONE or not token:
+                    raise
+                page = await self.events()
+            yield page
+            token = page.continue_token or ""
+            if not token:
+                return
 
     async def list_json(self, path: str, selector: tuple[str, str]) -> bytes:
         """Some objects, as served."""

@@ -16,6 +16,8 @@ from driver.provider import Cluster
 WATCHING = "watching"  # the word of its first line on stderr once the first list is done
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0  # it gives itself 20 to drain
+STARTS = 3
+RETRY_SECONDS = 2.0
 POLL_SECONDS = 0.02
 RESTARTS = 3  # of a collector that died: its spool and checkpoint make it go on where it was
 
@@ -47,6 +49,16 @@ class Collector:
 
     async def start(self) -> None:
         """Return when it watches: no event from now on is missed. Raises CollectorError."""
+        for left in range(STARTS - 1, -1, -1):
+            try:
+                return await self._start_once()
+            except CollectorError:
+                if not left:
+                    raise
+                # One that an earlier, killed driver had started may still drain, and hold the spool's lock.
+                await self._sleep(RETRY_SECONDS)
+
+    async def _start_once(self) -> None:
         offset = self._log.stat().st_size if self._log.exists() else 0
         self._process = await start_child(self._argv, self._log, stdin=DEVNULL, stdout=DEVNULL)
         self._save_pid(self._process.pid)

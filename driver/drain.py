@@ -5,7 +5,7 @@ then the events are compared with the store, and only what nothing will tell any
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
@@ -81,12 +81,18 @@ class Drain:
 
     async def cluster(self) -> int:
         """Wait for everything that any event of the namespace tells; how many events came late. Raises as job()."""
-        events = (await self._api.events()).items or []
-        decoded = [decode_event(event, self._origin) for event in events]
-        batch = _batch(decoded)
-        listed = {pull.identity for pull in batch.pulls} | {(m.event_uid, m.count) for m in batch.milestones}
+        listed: set[Identity] = set()
+        async for batch in self._batches():
+            listed |= _identities(batch)
         missing = await self._missing_at_limit(lambda: self._ledger.stored_identities(self._origin.cluster), listed)
-        return await self._store_late(batch, missing)
+        if missing:
+            async for batch in self._batches():
+                await self._store_late(batch, missing)
+        return len(missing)
+
+    async def _batches(self) -> AsyncIterator[Batch]:
+        async for page in self._api.event_pages():
+            yield _batch([decode_event(event, self._origin) for event in page.items or ()])
 
     async def _told(self, job: str) -> list[PullRecord]:
         found: list[PullRecord] = []
@@ -121,6 +127,10 @@ class Drain:
                 )
             )
         return len(missing)
+
+
+def _identities(batch: Batch) -> set[Identity]:
+    return {pull.identity for pull in batch.pulls} | {(m.event_uid, m.count) for m in batch.milestones}
 
 
 def _batch(decoded: list[Decoded]) -> Batch:

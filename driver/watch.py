@@ -10,13 +10,12 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from driver.cluster_api import AGAIN, FIRST_PAUSE_SECONDS, ClusterApi, Sleep
+from driver.cluster_api import AGAIN, FIRST_PAUSE_SECONDS, GONE, ClusterApi, Sleep
 from driver.errors import ApiError
 from driver.objects import Metadata, Page, Status, WatchLine
 
 LAST_PAUSE_SECONDS = 30.0
 FAILURES = 12  # in a row: with the pauses about 4 minutes
-GONE = 410
 
 
 class _Named(Protocol):

@@ -1,6 +1,7 @@
 """``pulldriver sweep``."""
 
 import asyncio
+import os
 import sys
 from contextlib import closing
 from pathlib import Path
@@ -82,7 +83,7 @@ def _sweep(asked: Study | None, provider: Provider, out: Path, *, resume: bool, 
             sweep = Sweep(study, provider, out, ledger, store)
             left = sweep.remaining()
             if left.done:
-                print(f"resumed: {left.done} jobs are done, {len(left.jobs)} are left")
+                _say(f"resumed: {left.done} jobs are done, {len(left.jobs)} are left")
             progress = make_progress(_say, total_jobs=left.done + len(left.jobs), done_jobs=left.done)
             try:
                 outcome = asyncio.run(interruptible(_run(sweep, progress, provider), progress.note))
@@ -90,7 +91,7 @@ def _sweep(asked: Study | None, provider: Provider, out: Path, *, resume: bool, 
                 progress.close()
         finally:
             store.close_now()
-        print("\n".join(size_lines(ledger, RUN)))
+        _say("\n".join(size_lines(ledger, RUN)))
     return _tell(outcome, out)
 
 
@@ -102,7 +103,7 @@ async def _run(sweep: Sweep, progress: Progress, provider: Provider) -> Outcome:
 
 
 def _show_plan(study: Study, provider: Provider, *, yes: bool) -> None:
-    print("\n".join(say_plan(plan_of(study, provider))), flush=True)
+    _say("\n".join(say_plan(plan_of(study, provider))))
     if not provider.billed or yes:
         return
     if not sys.stdin.isatty():
@@ -111,10 +112,10 @@ def _show_plan(study: Study, provider: Provider, *, yes: bool) -> None:
 
 
 def _tell(outcome: Outcome, out: Path) -> int:
-    print(outcome.accounted)
+    _say(outcome.accounted)
     for row in outcome.failed:
         print(f"failed: {row.cluster} {row.job}: {row.error}", file=sys.stderr)
-    print(f"next: pulldriver report --out {out}")
+    _say(f"next: pulldriver report --out {out}")
     if outcome.failed:
         print(f"pulldriver: {len(outcome.failed)} jobs failed; try them again with --resume", file=sys.stderr)
         return 1
@@ -122,4 +123,8 @@ def _tell(outcome: Outcome, out: Path) -> int:
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)
+    """A line to standard output. A sweep outlives whoever read it: ``| head`` must not cost a cluster its jobs."""
+    try:
+        print(text, flush=True)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -6,7 +6,9 @@ import sqlite3
 import subprocess
 import sys
 import urllib.request
+from collections.abc import Callable
 from contextlib import closing
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +19,7 @@ from driver.progress import JobSummary
 from driver.provider import Handle
 from driver.providers.sim import SimProvider
 from driver.study import ClusterPlan, Images, JobPlan, Limits, RunPlan, SimPlan, Study
-from driver.sweep import Outcome, Sweep
+from driver.sweep import Outcome, Sweep, wall_clock
 from store.ledger import JobRow, Ledger
 from store.sqlite import EmbeddedStore
 
@@ -83,7 +85,11 @@ class TruthfulSim(SimProvider):
 
 
 async def swept(
-    study: Study, directory: Path, provider: SimProvider | None = None, heard: Heard | None = None
+    study: Study,
+    directory: Path,
+    provider: SimProvider | None = None,
+    heard: Heard | None = None,
+    now: Callable[[], datetime] = wall_clock,
 ) -> tuple[Outcome, Heard]:
     """Run the study to its end."""
     heard = heard or Heard()
@@ -91,7 +97,7 @@ async def swept(
     with closing(Ledger(directory, create=True)) as ledger:
         store = EmbeddedStore(directory, create=True)
         try:
-            return await Sweep(study, provider, directory, ledger, store).run(heard), heard
+            return await Sweep(study, provider, directory, ledger, store, now=now).run(heard), heard
         finally:
             await provider.close()
             store.close_now()

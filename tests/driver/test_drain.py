@@ -130,3 +130,17 @@ async def test_the_last_drain_of_a_cluster_is_of_milestones_too(api: Api, store:
     late = await Drain(client, ledger, store, ORIGIN, LIMITS, sleep=Clock().sleep).cluster()
     assert late == 1
     assert {one.moment for one in store.milestones()} == {"pulled", "started"}
+
+
+async def test_a_list_that_expires_on_its_second_page_is_read_whole(
+    api: Api, store: EmbeddedStore, ledger: Ledger
+) -> None:
+    script, client = api
+    first = event_list(pulled_event(0))
+    first["metadata"]["continue"] = "more"
+    script.say(EVENTS, first)
+    script.say(EVENTS, {"code": 410, "reason": "Expired", "message": "the continue token is too old"}, status=410)
+    script.say(EVENTS, event_list(pulled_event(0), pulled_event(1)))
+    store.write_now(decoded(pulled_event(0), pulled_event(1)))
+    assert await Drain(client, ledger, store, ORIGIN, LIMITS, sleep=Clock().sleep).cluster() == 0
+    assert len(script.asked) == 3

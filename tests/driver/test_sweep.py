@@ -1,7 +1,10 @@
 """Sweeps on the simulator, in this process, with the collector beside it."""
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
+
+import msgspec
 
 from pulls.record import WITNESS_PREFIX
 from tests.driver.swept import LARGE, REPOSITORY, SMALL, TruthfulSim, left_running, pulled, rows, small_study, swept
@@ -29,23 +32,29 @@ async def test_every_pull_that_happened_is_stored_once_and_the_cluster_is_gone(t
 
 
 async def test_what_goes_wrong_in_one_sweep_is_told_apart(tmp_path: Path) -> None:
-    """Four jobs: a Pulled event lost by its sender, an image that does not exist, a pod that fails once, and peace."""
+    """A Pulled event lost by its sender, an image that does not exist, a pod that fails once, a registry that refuses
+    for longer than the job may take, and peace."""
     faults = (
         {"fault": "lose-events", "reason": "Pulled", "times": 1},
         {"fault": "pull-fails", "kind": "not_found", "image": "*:no-such-tag"},
         {"fault": "pod-fails", "job": "pull-2-*", "index": 1, "times": 1},
+        {"fault": "pull-fails", "kind": "too_many_requests", "image": "*:busy", "node": "*"},
     )
     provider = TruthfulSim()
-    study = small_study(SMALL, "no-such-tag", LARGE, "9-layers-size-6836726027-bytes", faults=faults)
+    study = small_study(SMALL, "no-such-tag", LARGE, "busy", "9-layers-size-6836726027-bytes", faults=faults)
+    limits = msgspec.structs.replace(study.limits, job_seconds=300.0)
+    study = msgspec.structs.replace(study, limits=limits)
     outcome, heard = await swept(study, tmp_path, provider)
-    lossy, hopeless, retried, peaceful = heard.jobs
+    lossy, hopeless, retried, busy, peaceful = heard.jobs
     assert lossy.accounted == "2/2 accounted for, 1 recovered from pod status"
     assert hopeless.row.state == "failed"
     assert hopeless.row.error is not None
     assert hopeless.row.error.startswith("not-found: ")
     assert retried.accounted == "3/3 accounted for"
     assert peaceful.accounted == "2/2 accounted for"
-    assert [row.job for row in outcome.failed] == [hopeless.row.job]
+    assert (busy.row.state, busy.accounted) == ("failed", "2/2 accounted for")
+    assert busy.row.error == "DeadlineExceeded: Job was active longer than specified deadline"
+    assert [row.job for row in outcome.failed] == [hopeless.row.job, busy.row.job]
     assert len(pulled(tmp_path)) == 6
 
     recovered = rows(
@@ -73,8 +82,13 @@ async def test_warm_caches_are_left_and_said_to_be_warm(tmp_path: Path) -> None:
     ]
 
 
-async def test_the_run_is_described_where_it_is_kept(tmp_path: Path) -> None:
-    await swept(small_study(SMALL), tmp_path)
+async def test_the_run_is_described_where_it_is_kept_and_no_time_is_the_drivers(tmp_path: Path) -> None:
+    """The driver's clock stands in the year 2000, one node's is ten minutes ahead."""
+    skew = {"fault": "clock-skew", "node": "*", "seconds": 600.0}
+    await swept(small_study(SMALL, faults=(skew,)), tmp_path, now=lambda: datetime(2000, 1, 1, tzinfo=UTC))
+    assert rows(tmp_path, "SELECT started_at LIKE '2000-%' FROM runs") == [(1,)]
+    for table, column in (("pulls", "finished_at"), ("milestones", "at"), ("jobs", "completed_at")):
+        assert rows(tmp_path, f"SELECT count(*) FROM {table} WHERE {column} LIKE '2000-%'") == [(0,)]
     ((state, environment),) = rows(tmp_path, "SELECT state, environment FROM clusters")
     described = json.loads(environment)
     assert state == "down"
