@@ -20,7 +20,9 @@ def admit_meta(obj: Json, namespace: str | None) -> Json:
             obj.get("kind", ""), "", "", "metadata.name", "Required value: name or generateName is required"
         )
     if namespace is not None and meta.setdefault("namespace", namespace) != namespace:
-        raise status.bad_request("the namespace of the provided object does not match the namespace sent on the request")
+        raise status.bad_request(
+            "the namespace of the provided object does not match the namespace sent on the request"
+        )
     body = {key: value for key, value in obj.items() if key not in ("kind", "apiVersion", "metadata")}
     return {"metadata": meta, **body}
 

@@ -61,10 +61,6 @@ class Disk:
         """When all that is dirty now will be on the volume: an overlay waits for it when it is unmounted."""
         return now + self.dirty_at(now) / self._volume.write_bytes_per_second
 
-    def unpack(self, now: float, size_bytes: float) -> Unpacked:
-        """What unpacking would take from ``now`` on. Nothing is taken yet."""
-        return unpack(self._volume, size_bytes, self.dirty_at(now))
-
     def settle(self, at: float, dirty_bytes: float) -> None:
         """An unpacking ends at ``at`` and leaves this much dirty."""
         self._dirty, self._as_of, self.free_at = dirty_bytes, at, at

@@ -22,6 +22,7 @@ class GarbageCollector:
     def __init__(self, api: ApiServer, settings: ControlPlane) -> None:
         self._api = api
         self._requests = TokenBucket(settings.controller_qps, settings.controller_burst)
+        self._calls_per_pod = settings.collector_calls_per_pod
         self._dependents: dict[str, dict[str, Json]] = {}  # owner's uid, pod's uid
         api.listen(PODS, self._pod_changed)
         api.listen(JOBS, self._job_changed)
@@ -48,7 +49,7 @@ class GarbageCollector:
 
     def _delete_all(self, dependents: list[Json]) -> None:
         for pod in dependents:
-            at = self._requests.reserve(self._api.clock.now)
+            at = max(self._requests.reserve(self._api.clock.now) for _ in range(self._calls_per_pod))
             self._api.clock.call_at(at, partial(pods.request_deletion, self._api, pod), Urgency.FOREGROUND)
 
     def _pod_changed(self, kind: str, pod: Json) -> None:

@@ -180,7 +180,7 @@ class ImagePuller:
             return TIMEOUT_SECONDS
         if kind == "no_space":
             missing = Missing.of(describe(image), self._node.layers)
-            return NO_SPACE_SHARE * self._node.disk.unpack(self._clock.now, missing.unpacked_bytes).seconds
+            return NO_SPACE_SHARE * self._model.unpack_seconds(missing)
         return REFUSAL_SECONDS if failure.code else 0.0
 
     def _failed(self, ask: _Ask, failure: PullFailure) -> None:

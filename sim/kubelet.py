@@ -216,6 +216,7 @@ class _PodWorker:
         container.state = {"running": {"startedAt": clock.stamp(self._kubelet.node.skew_seconds)}}
         # The overlay is synced to the volume when it is unmounted: a container ends only when its pages are written.
         end = max(clock.now + container.program.seconds, self._kubelet.node.disk.clean_at(clock.now))
+        end += self._kubelet.parameters.times.end_seconds
         self._later(end - clock.now, lambda: self._ended(container))
 
     def _ended(self, container: _Container) -> None:

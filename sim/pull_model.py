@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from sim.clock import VirtualClock
-from sim.disk import Disk
+from sim.disk import Disk, unpack
 from sim.egress import Egress
 from sim.images import Image, Layer
 from sim.parameters import ModelParameters
@@ -59,28 +59,52 @@ class PullModel:
         latency = registry.layer_latency_seconds * jitter
 
         def downloaded() -> None:
-            self._clock.call_at(self._end(resolved_at, latency, missing, disk, slowdown), done)
+            begin_at = max(resolved_at + latency, disk.free_at)
+            noise = slowdown * math.exp(abs(self._random.gauss(0.0, self._parameters.volume.sigma)))
+            dirty = disk.dirty_at(begin_at)
+            end, left_dirty = _finish(self._parameters, missing, begin_at, self._clock.now, latency, dirty, noise)
+            disk.settle(end, left_dirty)
+            self._clock.call_at(end, done)
 
         # A slower link is modelled as more bytes to send: shares stay equal, and no node is faster than its link.
         self._clock.call_later(resolve, lambda: self._egress.download(missing.compressed_bytes * slow, downloaded))
+
+    def unpack_seconds(self, missing: Missing) -> float:
+        """Unpacking alone, on a clean volume."""
+        return unpack(self._parameters.volume, missing.unpacked_bytes).seconds
 
     def _straggle(self) -> float:
         stragglers = self._parameters.stragglers
         return stragglers.slowdown if self._random.random() < stragglers.probability else 1.0
 
-    def _end(self, resolved_at: float, latency: float, missing: Missing, disk: Disk, slowdown: float) -> float:
-        """All bytes have come now; the requests' latencies and the unpacking lie beside and after the transfer."""
-        volume = self._parameters.volume
-        count = len(missing.layers)
-        rounds = math.ceil(count / self._parameters.network.parallel_downloads)
-        first_at = max(resolved_at + latency, disk.free_at)
-        last_at = max(self._clock.now + rounds * latency, first_at)
-        unpacked = disk.unpack(first_at, missing.unpacked_bytes)
-        # Noise only ever slows: the rates are what cache and volume can do.
-        noise = slowdown * math.exp(abs(self._random.gauss(0.0, volume.sigma)))
-        busy = unpacked.busy_seconds / unpacked.seconds if unpacked.seconds else 0.0
-        commit = volume.commit_seconds + busy * (volume.busy_commit_seconds - volume.commit_seconds)
-        all_seconds = unpacked.seconds * noise + count * commit
-        end = max(first_at + all_seconds, last_at + all_seconds / count)
-        disk.settle(end, unpacked.dirty_bytes)
-        return end
+
+def _finish(
+    parameters: ModelParameters,
+    missing: Missing,
+    begin_at: float,
+    downloaded_at: float,
+    latency: float,
+    dirty_bytes: float,
+    noise: float,
+) -> tuple[float, float]:
+    """When the pull ends, and what is dirty then. Unpacking begins at ``begin_at``; the latencies of the requests lie
+    beside the transfer, which ended at ``downloaded_at``. ``noise`` is 1 or more: the rates are what cache and volume
+    can do."""
+    volume, count = parameters.volume, len(missing.layers)
+    rounds = math.ceil(count / parameters.network.parallel_downloads)
+    last_at = max(downloaded_at + rounds * latency, begin_at)
+    unpacked = unpack(volume, missing.unpacked_bytes, dirty_bytes)
+    busy = unpacked.busy_seconds / unpacked.seconds if unpacked.seconds else 0.0
+    commit = volume.commit_seconds + busy * (volume.busy_commit_seconds - volume.commit_seconds)
+    all_seconds = unpacked.seconds * noise + count * commit
+    return max(begin_at + all_seconds, last_at + all_seconds / count), unpacked.dirty_bytes
+
+
+def nominal_seconds(parameters: ModelParameters, image: Image) -> float:
+    """A cold pull on an idle node from an idle registry, without any spread."""
+    missing = Missing.of(image, frozenset())
+    registry, network = parameters.registry, parameters.network
+    rate = min(registry.egress_bytes_per_second, network.bytes_per_second)
+    resolved_at, latency = registry.resolve_seconds, registry.layer_latency_seconds
+    downloaded_at = resolved_at + missing.compressed_bytes / rate
+    return _finish(parameters, missing, resolved_at + latency, downloaded_at, latency, 0.0, 1.0)[0]

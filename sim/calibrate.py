@@ -1,0 +1,188 @@
+"""``python -m sim.calibrate DATA``: fit the model's rates to the real logs, and show model against real, with errors."""
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from statistics import fmean, median
+
+from sim.cluster import ClusterSettings
+from sim.experiment import JobRun, run_study
+from sim.fitting import minimise
+from sim.images import describe
+from sim.messages import KubernetesVersion
+from sim.parameters import EKS, GKE, MB, ModelParameters
+from sim.pull_model import nominal_seconds
+from sim.real_logs import RealJob, Shape, read_log
+
+REPOSITORY = "ghcr.io/converged-computing/container-chonks-run1"
+
+# Wall seconds of the upstream sweep of 38 images on GKE, by nodes (EVENTS.md of the study's data).
+UPSTREAM_WALL_SECONDS = {4: 1383.6, 8: 1392.8, 16: 1408.5, 32: 1426.8, 64: 1535.2, 128: 1941.0, 256: 2884.2}
+UPSTREAM_JOBS = 38
+
+
+@dataclass(frozen=True)
+class Source:
+    """A set of logs of one kind of cluster."""
+
+    name: str
+    directory: str
+    sizes: tuple[int, ...]
+    version: str
+    parameters: ModelParameters
+
+    def path(self, data: Path, size: int) -> Path:
+        return data / self.directory / f"events-size-{size}.json"
+
+
+SOURCES = (
+    Source("eks", "pulling-aws", (4, 8, 16), "1.27.16", EKS),
+    Source("gke", "pulling-test-run3", (4, 8), "1.30.5", GKE),
+)
+
+
+def image_of(shape: Shape) -> str:
+    return f"{REPOSITORY}:{shape[0]}-layers-size-{shape[1]}-bytes"
+
+
+@dataclass(frozen=True)
+class Row:
+    """One image at one size: real and model, in seconds."""
+
+    size: int
+    shape: Shape
+    real: RealJob
+    model: JobRun
+
+    @property
+    def pull_error(self) -> float:
+        return self.model.median_pull_seconds / self.real.median_pull_seconds - 1
+
+
+def compare(source: Source, data: Path, seed: int = 0) -> list[Row]:
+    """Each image of each log against a simulated run of the same size."""
+    rows = []
+    for size in source.sizes:
+        real = read_log(source.path(data, size))
+        shapes = sorted(real)
+        version = KubernetesVersion.parse(source.version)
+        settings = ClusterSettings("sim-calibrate", size, seed, version=version, parameters=source.parameters)
+        runs = run_study(settings, [image_of(shape) for shape in shapes])
+        rows += [Row(size, shape, real[shape], run) for shape, run in zip(shapes, runs, strict=True)]
+    return rows
+
+
+def with_rates(parameters: ModelParameters, rates: list[float]) -> ModelParameters:
+    """The parameters that are fitted on durations of pulls, in the order of ``rates_of``."""
+    unpack, write, dirtyable, busy_commit, resolve, latency = rates
+    volume = replace(
+        parameters.volume,
+        unpack_bytes_per_second=unpack,
+        write_bytes_per_second=write,
+        dirtyable_bytes=dirtyable,
+        busy_commit_seconds=busy_commit,
+    )
+    registry = replace(parameters.registry, resolve_seconds=resolve, layer_latency_seconds=latency)
+    return replace(parameters, volume=volume, registry=registry)
+
+
+def rates_of(parameters: ModelParameters) -> list[float]:
+    volume, registry = parameters.volume, parameters.registry
+    return [
+        volume.unpack_bytes_per_second,
+        volume.write_bytes_per_second,
+        volume.dirtyable_bytes,
+        volume.busy_commit_seconds,
+        registry.resolve_seconds,
+        registry.layer_latency_seconds,
+    ]
+
+
+def fit(source: Source, data: Path) -> ModelParameters:
+    """The rates with the least squared relative error of the median pull, over all images and sizes."""
+    observed = [
+        (describe(image_of(shape)), job.median_pull_seconds)
+        for size in source.sizes
+        for shape, job in read_log(source.path(data, size)).items()
+    ]
+
+    def error(rates: list[float]) -> float:
+        trial = with_rates(source.parameters, rates)
+        return sum((nominal_seconds(trial, image) / seconds - 1) ** 2 for image, seconds in observed)
+
+    return with_rates(source.parameters, minimise(error, rates_of(source.parameters)))
+
+
+def growth(parameters: ModelParameters = GKE) -> Iterator[tuple[int, float, float]]:
+    """Nodes, and by how many seconds a job takes longer than with 4 nodes: upstream, and the model.
+
+    Over images of every kind, as upstream's were.
+    """
+    images = [image_of((layers, size)) for layers in (9, 125) for size in (66_460_665, 387_602_448, 6_836_726_027)]
+    base: float | None = None
+    for size, wall in UPSTREAM_WALL_SECONDS.items():
+        runs = run_study(ClusterSettings("sim-growth", size, parameters=parameters), images)
+        seconds = fmean(run.wall_seconds for run in runs)
+        base = seconds if base is None else base
+        yield size, (wall - UPSTREAM_WALL_SECONDS[4]) / UPSTREAM_JOBS, seconds - base
+
+
+def report(data: Path) -> Iterator[str]:
+    """The lines of docs/sim-model.md's tables."""
+    for source in SOURCES:
+        yield from _fit_lines(source, data)
+        yield from _comparison_lines(source, data)
+    yield "\n## A job's growth with the cluster, against 4 nodes (upstream GKE sweep)\n"
+    yield "|nodes|real s|model s|"
+    yield "|-|-|-|"
+    for size, real, model in growth():
+        yield f"|{size}|{real:.1f}|{model:.1f}|"
+
+
+def _fit_lines(source: Source, data: Path) -> Iterator[str]:
+    names = ("unpack MB/s", "write MB/s", "dirtyable GB", "busy commit s", "resolve s", "layer latency s")
+    scales = (MB, MB, 1000 * MB, 1, 1, 1)
+    yield f"\n## {source.name}: rates\n"
+    yield "|parameter|in use|best fit|"
+    yield "|-|-|-|"
+    fitted = rates_of(fit(source, data))
+    for name, scale, used, best in zip(names, scales, rates_of(source.parameters), fitted, strict=True):
+        yield f"|{name}|{used / scale:.4g}|{best / scale:.4g}|"
+
+
+def _comparison_lines(source: Source, data: Path) -> Iterator[str]:
+    rows = compare(source, data)
+    yield f"\n## {source.name}: model against real, seconds\n"
+    yield "|nodes|layers|MB|pull real|pull model|error|start to end real|model|makespan real|model|"
+    yield "|-|-|-|-|-|-|-|-|-|-|"
+    for row in rows:
+        yield (
+            f"|{row.size}|{row.shape[0]}|{row.shape[1] / MB:.0f}|{row.real.median_pull_seconds:.2f}"
+            f"|{row.model.median_pull_seconds:.2f}|{row.pull_error:+.1%}"
+            f"|{_seconds(row.real.tail_seconds)}|{_seconds(row.model.tail_seconds)}"
+            f"|{_seconds(row.real.makespan_seconds)}|{_seconds(row.model.makespan_seconds)}|"
+        )
+    errors = sorted(abs(row.pull_error) for row in rows)
+    yield f"\nMedian error of the median pull {median(errors):.1%}, largest {errors[-1]:.1%}, {len(rows)} rows."
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.1f}"
+
+
+def main() -> int:
+    if len(sys.argv) != 2 or not Path(sys.argv[1]).is_dir():
+        sys.stderr.write("usage: python -m sim.calibrate DATA, where DATA holds pulling-aws/ and pulling-test-run3/\n")
+        return 2
+    try:
+        for line in report(Path(sys.argv[1])):
+            sys.stdout.write(line + "\n")
+    except FileNotFoundError as error:
+        sys.stderr.write(f"sim.calibrate: no log {error.filename}; DATA holds pulling-aws/ and pulling-test-run3/\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
