@@ -13,6 +13,7 @@ from pulls.image import parse_image, study_shape
 from store.ledger import JobRow, JobState
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.progress import TaskID
 
 
@@ -82,12 +83,12 @@ class PlainProgress:
 class LiveProgress:
     """One bar for the sweep and one for the running job; what is over scrolls by above them."""
 
-    def __init__(self, total_jobs: int, done_jobs: int) -> None:
+    def __init__(self, total_jobs: int, done_jobs: int, console: "Console | None" = None) -> None:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
         from rich.progress import Progress as RichProgress
 
         self._bars: RichProgress = RichProgress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn()
+            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
         )
         self._sweep: TaskID = self._bars.add_task("jobs", total=total_jobs, completed=done_jobs)
         self._job: TaskID = self._bars.add_task("", total=None, visible=False)
