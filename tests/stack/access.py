@@ -15,6 +15,7 @@ from tests.stack.wait import until
 
 ADMIN = "admin"
 CLUSTER = "stack"
+LEEWAY_SECONDS = 60
 ISSUER = "https://kubernetes.default.svc"
 
 
@@ -73,10 +74,11 @@ class Access:
     async def service_account_token(
         self, name: str, namespace: str = "default", *, lifetime_seconds: float = 3600
     ) -> str:
-        """A token of a service account that expires when told, even in a second.
+        """A token of a service account that is refused when told, even after a second.
 
         The API's own tokens last ten minutes at least, so this one is signed here, with the API server's key. The API
-        server keeps what it found of a token for ten seconds: an expired one is refused that much later at the most.
+        server takes a token for a minute after its ``exp`` (a leeway for clocks), which is why that is a minute early
+        here; what it found of a token it keeps for ten seconds, so it may refuse that much later.
         """
         account = await self.request("GET", f"/api/v1/namespaces/{namespace}/serviceaccounts/{name}")
         now = int(time.time())
@@ -85,9 +87,9 @@ class Access:
             "iss": ISSUER,
             "aud": [ISSUER],
             "sub": f"system:serviceaccount:{namespace}:{name}",
-            "iat": now,
-            "nbf": now,
-            "exp": now + round(lifetime_seconds),
+            "iat": now - LEEWAY_SECONDS,
+            "nbf": now - LEEWAY_SECONDS,
+            "exp": now + round(lifetime_seconds) - LEEWAY_SECONDS,
             "kubernetes.io": identity,
         }
         signed = f"{_part({'alg': 'RS256', 'typ': 'JWT'})}.{_part(claims)}"
