@@ -43,3 +43,7 @@ async def interruptible(work: Coroutine[Any, Any, T], say: Callable[[str], None]
     finally:
         for number in SIGNALS:
             loop.remove_signal_handler(number)
+            if signals:
+                signal.signal(
+                    number, signal.SIG_IGN
+                )  # the process is about to end with its code, not with a third Ctrl-C

@@ -3,10 +3,19 @@
 import asyncio
 import os
 import signal
+from collections.abc import Iterator
 
 import pytest
 
-from driver.interrupt import InterruptedByUserError, interruptible
+from driver.interrupt import SIGNALS, InterruptedByUserError, interruptible
+
+
+@pytest.fixture(autouse=True)
+def signals_as_before() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in SIGNALS}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 async def test_cleaning_up_is_not_cut_short_by_a_second_signal() -> None:
@@ -27,6 +36,7 @@ async def test_cleaning_up_is_not_cut_short_by_a_second_signal() -> None:
     assert cleaned == ["all of it"]
     assert said[0] == "SIGTERM: stopping; the cluster is being taken down"
     assert said[1].startswith("still taking the cluster down")
+    os.kill(os.getpid(), signal.SIGTERM)  # too late to change how the process ends
 
 
 async def test_what_the_work_returns_comes_back_and_the_signals_are_free_again() -> None:
