@@ -27,8 +27,8 @@ class Figure:
 
     def for_file(self, provenance: str) -> dict[str, Any]:
         title = {
-            "text": textwrap.wrap(self.title, _TITLE_CHARACTERS - 20),
-            "subtitle": textwrap.wrap(provenance, _TITLE_CHARACTERS),
+            "text": textwrap.wrap(self.title, _TITLE_CHARACTERS - 20, break_on_hyphens=False),
+            "subtitle": textwrap.wrap(provenance, _TITLE_CHARACTERS, break_on_hyphens=False),
             "anchor": "start",
         }
         return {**self.spec, "width": PNG_WIDTH, "title": title, "config": config(LIGHT)}

@@ -149,9 +149,9 @@ def _began_at(members: Members) -> datetime | None:
     return min((member.first_at for member in members.values() if member.first_at is not None), default=None)
 
 
-def _beginnings(key: JobKey, members: Members) -> Iterable[tuple[datetime, JobKey | None]]:
-    """When the job began. Pods of an unknown image are of jobs of their own, whose ends are no other job's."""
-    if key[3] is None:
+def _beginnings(key: JobKey, members: Members, *, has_namesakes: bool) -> Iterable[tuple[datetime, JobKey | None]]:
+    """When the job began. Among namesakes, pods of an unknown image are of other jobs, whose ends are nobody else's."""
+    if key[3] is None and has_namesakes:
         return [(member.first_at, None) for member in members.values() if member.first_at is not None]
     began_at = _began_at(members)
     return [(began_at, key)] if began_at is not None else []
@@ -201,8 +201,9 @@ def _job_marks(study: Study, groups: Mapping[JobKey, Members]) -> dict[JobKey, M
     """The job's own moments; where several images' jobs had one name, by time."""
     marks: dict[JobKey, Marks] = {key: {} for key in groups}
     namesakes: dict[tuple[str, str], list[tuple[datetime, JobKey | None]]] = defaultdict(list)
+    named = {(key[0], key[2]) for key in groups if key[3] is not None}
     for key, members in groups.items():
-        namesakes[key[0], key[2]].extend(_beginnings(key, members))
+        namesakes[key[0], key[2]].extend(_beginnings(key, members, has_namesakes=(key[0], key[2]) in named))
     for milestone in study.milestones:
         if milestone.pod is None and milestone.moment in JOB_MOMENTS and milestone.job is not None:
             owner = _owner(namesakes.get((milestone.cluster, milestone.job), []), milestone)

@@ -1,0 +1,66 @@
+"""Bounds of nodes' clocks hold the truth, whatever it is."""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from analysis.clock_skew import NodeClock, node_clocks
+from analysis.study import read_study
+from analysis.witnesses import build_timelines
+from pulls.milestone import Moment
+from tests.analysis.hand_made import HandMade, image_of
+
+M = Moment
+
+
+def clocks_of(directory: Path, offsets: list[float], delays: list[float]) -> dict[str, NodeClock]:
+    """Nodes whose clocks are ahead by ``offsets``; each says Pulling its delay after Scheduled, in true time."""
+    made = HandMade()
+    for index, (offset, delay) in enumerate(zip(offsets, delays, strict=True)):
+        node_times = {M.PULLING: 1 + delay, M.PULLED: 6 + delay, M.CREATED: 6.1 + delay, M.STARTED: 6.2 + delay}
+        times = {M.SCHEDULED: 1.0, **{moment: true + offset for moment, true in node_times.items()}}
+        made.life("j", f"p{index}", image_of(), times, node=f"node-{index}")
+    made.mark("j", None, M.JOB_COMPLETED, 20)
+    made.write(directory)
+    return {clock.node: clock for clock in node_clocks(build_timelines(read_study(directory)))}
+
+
+@given(
+    st.lists(st.tuples(st.floats(-5, 5, allow_nan=False), st.floats(0.01, 3, allow_nan=False)), min_size=1, max_size=4)
+)
+@settings(max_examples=15, deadline=None)
+def test_the_true_offset_lies_within_the_bounds(nodes: list[tuple[float, float]]) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        clocks = clocks_of(Path(directory), [offset for offset, _ in nodes], [delay for _, delay in nodes])
+    for index, (offset, _) in enumerate(nodes):
+        clock = clocks[f"node-{index}"]
+        assert clock.at_least_seconds is not None
+        assert clock.at_most_seconds is not None
+        # Times in the store are cut to the microsecond.
+        assert clock.at_least_seconds - 1e-5 <= offset <= clock.at_most_seconds + 1e-5
+
+
+def test_a_clock_ten_minutes_off_is_certain(tmp_path: Path) -> None:
+    clocks = clocks_of(tmp_path, [0, 0, -600, 600], [0.4] * 4)
+    assert [clock.certainly_off for clock in clocks.values()] == [False, False, True, True]
+    assert clocks["node-2"].against_others_seconds == pytest.approx(-600, abs=1e-3)
+    assert clocks["node-3"].against_others_seconds == pytest.approx(600, abs=1e-3)
+
+
+def test_clocks_in_step_are_as_far_apart_as_their_delays(tmp_path: Path) -> None:
+    clocks = clocks_of(tmp_path, [0, 0, 0], [0.40, 0.42, 0.45])
+    assert [clock.against_others_seconds for clock in clocks.values()] == pytest.approx([-0.02, 0, 0.03], abs=1e-5)
+
+
+def test_a_node_of_which_only_the_end_is_known_has_one_bound(tmp_path: Path) -> None:
+    made = HandMade()
+    made.mark("j", "p", M.STARTED, 5)
+    made.mark("j", None, M.JOB_COMPLETED, 9)
+    made.write(tmp_path)
+    (clock,) = node_clocks(build_timelines(read_study(tmp_path)))
+    assert clock.at_least_seconds == pytest.approx(-4, abs=1e-5)
+    assert clock.at_most_seconds is None
+    assert clock.against_others_seconds is None

@@ -1,0 +1,121 @@
+"""The study's own figures, and what its real logs say about where the time goes."""
+
+import csv
+from pathlib import Path
+
+import pytest
+
+from analysis.critical_path import critical_path
+from analysis.facts import Facts
+from analysis.layers import Layer, choose_tags, read_layers, read_tags, shared_by_all, without
+from analysis.mystery import BETWEEN_JOBS
+from analysis.phases import count_flags, phase_rows
+from analysis.similarity import pairs, spread
+from analysis.writeback import fit_makespan, fit_started, points
+
+
+@pytest.fixture
+def chosen(aws_directory: Path, study_data: Path) -> list[Layer]:
+    """The layers of the 32 images that the study compared."""
+    tags = read_tags(study_data / "pulling-aws" / "container-similarity.csv")
+    return choose_tags(read_layers(aws_directory), tags)
+
+
+def test_the_layer_table_without_the_shared_base_has_the_figures_of_the_study(chosen: list[Layer]) -> None:
+    own = without(chosen, shared_by_all(chosen))
+    assert len(own) == 2112
+    assert len({layer.repository for layer in own}) == 1
+    assert len({layer.image for layer in own}) == 32
+    assert len({layer.digest for layer in own}) == 2112
+
+
+def test_the_similarities_have_mean_and_deviation_of_the_study_to_the_last_digit(chosen: list[Layer]) -> None:
+    found = pairs(chosen)
+    digest = spread(pair.digest_similarity for pair in found)
+    content = spread(pair.content_similarity for pair in found)
+    assert (digest.mean, digest.std) == (0.03125, 0.17399263633843817)
+    assert (content.mean, content.std) == (0.04973742826236392, 0.17210235537054003)
+
+
+@pytest.mark.parametrize(
+    ("name", "field"),
+    [
+        ("container-similarity.csv", "digest_similarity"),
+        ("container-layer-content-similarity.csv", "content_similarity"),
+    ],
+)
+def test_every_cell_of_a_similarity_matrix_is_that_of_the_study(
+    chosen: list[Layer], study_data: Path, name: str, field: str
+) -> None:
+    with (study_data / "pulling-aws" / name).open(newline="") as file:
+        header, *rows = csv.reader(file)
+    tags = [cell.rpartition(":")[2] for cell in header[1:]]
+    expected = {
+        (row[0].rpartition(":")[2], tag): float(cell) for row in rows for tag, cell in zip(tags, row[1:], strict=True)
+    }
+    found = {
+        (pair.image.rpartition(":")[2], pair.other_image.rpartition(":")[2]): getattr(pair, field)
+        for pair in pairs(chosen)
+    }
+    assert found == expected
+
+
+def test_bytes_weigh_the_shared_base_unlike_the_studys_content_similarity(chosen: list[Layer]) -> None:
+    # The base is 2.2 MB compressed, the whole of the smallest image 2.3 MB: by bytes small images are much alike.
+    assert max(pair.bytes_similarity for pair in pairs(chosen) if pair.image != pair.other_image) > 0.9
+    assert spread(pair.bytes_similarity for pair in pairs(chosen)).mean == pytest.approx(0.68357, abs=1e-5)
+
+
+def test_every_image_has_one_job_a_size_though_all_jobs_have_one_name(aws: Facts) -> None:
+    assert {job.job for job in aws.jobs} == {"container-pull"}
+    assert sorted((job.size, len(job.containers)) for job in aws.jobs) == sorted([(4, 4), (8, 8), (16, 16)] * 6)
+
+
+def test_critical_paths_add_up_to_their_makespans(aws: Facts) -> None:
+    for job in aws.jobs:
+        assert sum(stretch.seconds for stretch in critical_path(job)) == pytest.approx(job.makespan_seconds)
+
+
+def test_up_to_16_nodes_the_wall_time_does_not_grow_and_two_fifths_of_it_follow_the_start(aws: Facts) -> None:
+    (decomposition,) = aws.decompositions
+    assert decomposition.left_out == 0
+    assert {size: round(seconds) for size, seconds in decomposition.wall_seconds.items()} == {4: 497, 8: 491, 16: 499}
+    shares = {phase.phase: phase.seconds[16] / decomposition.wall_seconds[16] for phase in decomposition.phases}
+    assert shares["pulling_to_pulled"] == pytest.approx(0.535, abs=0.001)
+    assert shares["started_to_job_completed"] == pytest.approx(0.421, abs=0.001)
+    assert shares[BETWEEN_JOBS] == pytest.approx(0.021, abs=0.001)
+    assert not any(
+        phase.per_node and phase.per_node.grows for phase in decomposition.phases if shares[phase.phase] > 0.01
+    )
+
+
+def test_one_write_rate_of_130_mb_a_second_explains_makespans_better_than_pulls_do(aws: Facts) -> None:
+    found = points(aws.jobs)
+    whole, started = fit_makespan(found), fit_started(found)
+    assert whole is not None
+    assert started is not None
+    assert whole.rate == pytest.approx(129.9e6, rel=1e-3)
+    assert whole.rate_low is not None
+    assert whole.rate_high is not None
+    assert (round(whole.rate_low / 1e6, 1), round(whole.rate_high / 1e6, 1)) == (126.5, 133.4)
+    assert whole.r_squared == pytest.approx(0.9975, abs=1e-4)
+    assert started.r_squared == pytest.approx(0.9740, abs=1e-4)
+
+
+def test_several_pods_of_a_job_shared_a_node_and_its_pull(aws: Facts) -> None:
+    flags = count_flags(phase_rows(aws.jobs))
+    assert (flags["shares-node"], flags["rides-along"]) == (47, 25)
+
+
+def test_no_phase_of_the_real_logs_is_negative(aws: Facts) -> None:
+    assert not [flag for flag in count_flags(phase_rows(aws.jobs)) if flag.startswith(("negative", "unresolved"))]
+
+
+def test_lost_events_leave_moments_missing_and_make_no_false_ones(lossy: Facts) -> None:
+    flags = count_flags(phase_rows(lossy.jobs))
+    assert flags["missing:pulled"] == 30
+    assert flags["image-inferred"] == 12
+    # One pod's Scheduled was stamped 1 ms before the job controller's Created pod.
+    assert {flag: count for flag, count in flags.items() if flag.startswith("negative")} == {
+        "negative:pod_created_to_scheduled": 1
+    }
