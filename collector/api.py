@@ -155,6 +155,8 @@ def _keep_alive(answer: aiohttp.ClientResponse) -> None:
 def _in_words(error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno:
         return os.strerror(error.os_error.errno).lower()
+    if isinstance(error, aiohttp.ClientPayloadError):  # its own text speaks of transfer encodings
+        return "the connection was closed in the middle of the answer"
     if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
         return "no answer within the deadline"
     return str(error) or type(error).__name__

@@ -20,6 +20,7 @@ from pulls.batch import Gap, Reject
 from pulls.decode import Origin
 from store.sqlite import EmbeddedStore
 from tests.collector.api_server import ApiServer, write_kubeconfig
+from tests.collector.polling import until
 
 # Without jitter the waits are exact; a status line would wake the virtual clock for ever.
 SETTINGS = replace(Settings(), backoff=replace(BackoffSettings(), jitter=0.0))
@@ -69,9 +70,7 @@ class Collecting:
         return [seconds for seconds in self.clock.sleeps if seconds > 0.05]
 
     async def until(self, condition: Callable[[], bool]) -> None:
-        """Give the collector its turns until this holds; the test's own time limit ends a wait in vain."""
-        while not condition():  # noqa: ASYNC110 - the condition may be of any stage
-            await asyncio.sleep(0.002)
+        await until(condition)
 
     async def until_watching(self) -> None:
         await self.until(lambda: self.server.watches > 0)

@@ -4,9 +4,10 @@ import asyncio
 import json
 import resource
 import signal
+import socket
 import sqlite3
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from random import Random
@@ -18,6 +19,7 @@ from store.sqlite import EmbeddedStore
 from tests.collector.api_server import ApiServer, refuse, serving, write_kubeconfig
 from tests.collector.harness import stored_counts
 from tests.collector.kube_events import event
+from tests.collector.polling import until
 
 COMMAND = (sys.executable, "-c", "from collector.cli import main; main()")
 
@@ -66,14 +68,7 @@ async def run(*arguments: str) -> tuple[int, str]:
 
 
 async def until_stored(directory: Path, pulls: int) -> None:
-    path = directory / "out" / "study.sqlite3"
-    while True:
-        with sqlite3.connect(path) as connection:
-            (count,) = connection.execute("SELECT count(*) FROM pull_records").fetchone()
-        connection.close()
-        if count >= pulls:
-            return
-        await asyncio.sleep(0.01)
+    await until(lambda: sum(map(len, stored_counts(directory / "out").values())) >= pulls)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
@@ -147,15 +142,24 @@ async def test_case_10_a_full_disk_stops_it_loudly_and_loses_nothing(server: Api
     assert len(stored_counts(tmp_path / "out")) == 610
 
 
-async def test_an_unreachable_cluster_is_given_up_after_the_tries_asked_for(tmp_path: Path) -> None:
-    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", "http://127.0.0.1:1")
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    """A port that is taken, so that nobody else listens there, and not listened on."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+async def test_an_unreachable_cluster_is_given_up_after_the_tries_asked_for(tmp_path: Path, closed_port: int) -> None:
+    url = f"http://127.0.0.1:{closed_port}"
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", url)
     code, stderr = await run(
         *("--cluster", "lab", "--kubeconfig", str(kubeconfig)),
         *("--data-dir", str(tmp_path / "out"), "--connect-tries", "2"),
     )
     assert code == 1
     assert stderr.splitlines()[-1] == (
-        "collector: cluster lab at http://127.0.0.1:1 cannot be reached: connection refused (2 tries); "
+        f"collector: cluster lab at {url} cannot be reached: connection refused (2 tries); "
         f"look with: kubectl --kubeconfig {kubeconfig} get --raw /version"
     )
 
