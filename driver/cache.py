@@ -58,9 +58,9 @@ def cache_state(image: str, names: set[str], layers: Layers) -> CacheState:
 
 
 def holding(nodes: Iterable[Node], images: Iterable[str]) -> list[str]:
-    """The nodes that still have one of the images."""
+    """The nodes that still have one of the images. A node that is not ready says nothing new, and gets no pods."""
     wanted = {canonical(image) for image in images}
-    return [node.metadata.name for node in nodes if wanted & cached_names(node)]
+    return [node.metadata.name for node in nodes if node.ready and wanted & cached_names(node)]
 
 
 async def wait_until_cleared(

@@ -18,6 +18,7 @@ from driver.provider import Cluster, ClusterOrder, Handle, Provider
 from driver.snapshot import save_nodes
 from driver.study import Study
 from store.ledger import ClusterRow, ClusterState, Ledger
+from store.protocol import StoreError
 
 POLL_SECONDS = 0.05
 SLOWEST_POLL_SECONDS = 5.0
@@ -106,9 +107,16 @@ class ClusterKeeper:
         return await self._provider.up(order, lambda handle: state.keep(provider=handle))
 
     async def _down(self, state: "_Kept") -> None:
-        state.put(state=ClusterState.DELETING)
+        self._try_put(state, state=ClusterState.DELETING)
         await self._provider.down(state.row.cluster, state.leftovers.provider)
-        state.put(state=ClusterState.DOWN, down_at=self._now())
+        self._try_put(state, state=ClusterState.DOWN, down_at=self._now())
+
+    def _try_put(self, kept: "_Kept", **changes: object) -> None:
+        # A full disk is no reason to leave a cluster up: the next driver reads an older state and takes it down again.
+        try:
+            kept.put(**changes)
+        except StoreError as error:
+            self._progress.note(f"{kept.row.cluster} is taken down, but that could not be written: {error}")
 
     def _collector(self, cluster: Cluster, state: "_Kept") -> Collector:
         return Collector(

@@ -4,6 +4,7 @@ Each step is in the ledger before it is taken, so that a driver that dies leaves
 """
 
 import asyncio
+import math
 from collections import Counter
 from collections.abc import Callable, Iterable
 from datetime import datetime
@@ -88,7 +89,7 @@ class JobRunner:
         found = {
             node.metadata.name: cache_state(row.image, cached_names(node), self._layers)
             for node in self._nodes
-            if node.takes_pods
+            if node.takes_pods and node.ready
         }
         self._bench.ledger.put_node_caches(
             NodeCache(cluster=row.cluster, job=row.job, node=node, cache=cache) for node, cache in found.items()
@@ -151,7 +152,10 @@ class JobRunner:
         if bench.study.run.cache is CacheMode.COLD:
             await bench.provider.clear_cache(bench.cluster, (row.image,))
             self._nodes = await wait_until_cleared(
-                bench.api, (row.image,), limit_seconds=bench.study.limits.cache_clear_seconds, sleep=bench.sleep
+                bench.api,
+                (row.image,),
+                limit_seconds=min(bench.study.limits.cache_clear_seconds, bench.provider.stall_seconds or math.inf),
+                sleep=bench.sleep,
             )
         return row
 

@@ -107,8 +107,8 @@ class Sweep:
         left = self.remaining()
         for job in left.abandoned:
             self._ledger.put_job(msgspec.structs.replace(job, state=JobState.ABANDONED))
-        await self._sizes(left.jobs, keeper, progress)
-        self._ledger.finish_run(RUN, self._now())
+        if await self._sizes(left.jobs, keeper, progress):
+            self._ledger.finish_run(RUN, self._now())
         return self._outcome()
 
     def _begin(self) -> None:
@@ -125,12 +125,14 @@ class Sweep:
         names = ((cluster_name(self._provider.prefix, self._study, size), size) for size in self._study.sizes)
         self._ledger.begin(run, [ClusterRow(cluster=name, run=RUN, size=size) for name, size in names])
 
-    async def _sizes(self, jobs: list[JobRow], keeper: ClusterKeeper, progress: Progress) -> None:
+    async def _sizes(self, jobs: list[JobRow], keeper: ClusterKeeper, progress: Progress) -> bool:
+        """Whether all of them were run, well or badly."""
         rows = {row.cluster: row for row in self._ledger.clusters(RUN)}
         for cluster, group in groupby(jobs, key=lambda job: job.cluster):
             go_on = await self._size(rows[cluster], list(group), keeper, progress)
             if not go_on:
-                return
+                return False
+        return True
 
     async def _size(self, row: ClusterRow, jobs: list[JobRow], keeper: ClusterKeeper, progress: Progress) -> bool:
         async with keeper.running(row) as (cluster, api):

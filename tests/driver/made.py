@@ -76,8 +76,11 @@ DEADLINE = {
 }
 
 
+READY = {"type": "Ready", "status": "True"}
+
+
 def node(name: str, *images: str, **spec: Any) -> Node:
-    status = {"images": [{"names": list(images), "sizeBytes": 1}] if images else [], "conditions": []}
+    status = {"images": [{"names": list(images), "sizeBytes": 1}] if images else [], "conditions": [READY]}
     return msgspec.convert({"metadata": {"name": name}, "spec": spec, "status": status}, Node)
 
 

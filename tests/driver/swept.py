@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import psutil
 
 from driver.job_watch import Tally
@@ -33,7 +34,7 @@ def small_study(*tags: str, size: int = 2, faults: tuple[dict[str, Any], ...] = 
         name="test",
         cluster=ClusterPlan(sizes=(size,)),
         images=Images(tags=tags or (SMALL, LARGE)),
-        run=RunPlan(**run),
+        run=msgspec.convert(run, RunPlan),
         job=JobPlan(),
         limits=LIMITS,
         sim=SimPlan(faults=faults),

@@ -1,10 +1,12 @@
 """Cold, partial or warm, by what a node lists."""
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from driver.cache import cache_state, cached_names, canonical, holding
+from driver.objects import Node
 from pulls.cache import CacheState
 from pulls.image import ImageReference
 from tests.driver.made import DIGEST, node
@@ -56,6 +58,7 @@ def test_the_state_before_a_job(held: list[str], layers: object, state: CacheSta
 
 
 def test_nodes_that_still_hold_an_image_are_named() -> None:
-    nodes = [node("one", MINE), node("two", "nginx"), node("three")]
+    lost = msgspec.convert({"metadata": {"name": "lost"}, "status": {"images": [{"names": [MINE]}]}}, Node)
+    nodes = [node("one", MINE), node("two", "nginx"), node("three"), lost]
     assert holding(nodes, (MINE, "docker.io/library/nginx:latest")) == ["one", "two"]
     assert holding(nodes, ()) == []

@@ -3,21 +3,22 @@
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 import pytest
 
 from driver.cluster_api import ClusterApi
 from driver.errors import LimitError
 from driver.job_run import Bench, JobRunner
-from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
+from driver.provider import Cluster
 from driver.study import CacheMode, Limits, RunPlan, Study
 from pulls.batch import Batch
 from pulls.record import Outcome
 from store.ledger import JobRow, JobState, Ledger
 from store.sqlite import EmbeddedStore
-from tests.driver.made import COMPLETE, IMAGE, ORIGIN, job_json, pod_json, pulled
+from tests.driver.made import COMPLETE, IMAGE, ORIGIN, READY, job_json, pod_json, pulled
 from tests.driver.scripted_api import ScriptedApi, scripted
+from tests.driver.standing import Standing
 from tests.driver.swept import Heard, rows
 
 JOBS = "/apis/batch/v1/namespaces/default/jobs"
@@ -35,37 +36,6 @@ ROW = JobRow(
     position=0,
     cache_mode="cold",
 )
-
-
-class Standing:
-    """A provider whose one cluster stands already; remembers what it was asked."""
-
-    name = "standing"
-    prefix = ""
-    overhead_seconds = 0.0
-    billed = False
-    stall_seconds: float | None = 20.0
-
-    def __init__(self) -> None:
-        self.cleared: list[tuple[str, ...]] = []
-
-    async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
-        raise NotImplementedError
-
-    async def clear_cache(self, cluster: Cluster, images: tuple[str, ...]) -> None:
-        self.cleared.append(images)
-
-    async def environment(self, cluster: Cluster) -> dict[str, Any]:
-        return {}
-
-    async def lost(self, cluster: Cluster) -> NoReturn:
-        raise NotImplementedError
-
-    async def down(self, name: str, handle: Handle) -> None:
-        raise NotImplementedError
-
-    async def close(self) -> None:
-        pass
 
 
 class World:
@@ -100,7 +70,8 @@ class World:
         script.say(f"{JOBS}/pull-0", {}, method="DELETE")
         for images in nodes:
             held = [{"names": images}] if images else []
-            items = [{"metadata": {"name": f"node-{n}"}, "status": {"images": held}} for n in range(2)]
+            status = {"images": held, "conditions": [READY]}
+            items = [{"metadata": {"name": f"node-{n}"}, "status": status} for n in range(2)]
             script.say(NODES, {"items": items})
 
     async def run(self, **run: Any) -> JobRow:

@@ -109,3 +109,12 @@ async def test_the_run_is_described_where_it_is_kept_and_no_time_is_the_drivers(
         "started": 2,
     }
     assert rows(tmp_path, "SELECT DISTINCT image FROM job_pods") == [(f"{REPOSITORY}:{SMALL}",)]
+
+
+async def test_a_study_may_stop_at_its_first_failure_and_go_on_later(tmp_path: Path) -> None:
+    fault = {"fault": "pull-fails", "kind": "unauthorized", "image": "*:private"}
+    study = small_study("private", SMALL, faults=(fault,), on_failure="stop")
+    outcome, heard = await swept(study, tmp_path)
+    assert [len(heard.jobs), outcome.done, len(outcome.failed)] == [1, 0, 1]
+    assert rows(tmp_path, "SELECT finished_at FROM runs") == [(None,)]
+    assert rows(tmp_path, "SELECT state FROM clusters") == [("down",)]

@@ -1,0 +1,82 @@
+"""A cluster is taken down whatever happens."""
+
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from driver.cluster_run import ClusterKeeper, Leftovers
+from driver.errors import ProviderError
+from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
+from driver.study import Study
+from store.ledger import ClusterRow, ClusterState, Ledger, Run
+from tests.driver.standing import Standing
+from tests.driver.swept import Heard
+
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+ROW = ClusterRow(cluster="sim-test-2", run="run1", size=2)
+
+
+class Failing(Standing):
+    """Cannot make a cluster, but leaves something behind when it tries."""
+
+    def __init__(self, ledger: Ledger, *, full: bool = False) -> None:
+        super().__init__()
+        self._ledger = ledger
+        self._full = full
+        self.seen: list[str] = []
+        self.down_with: list[Handle] = []
+
+    async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
+        save({"step": "network"})
+        (row,) = self._ledger.clusters("run1")
+        self.seen = [row.state, row.handle or ""]
+        if self._full:
+            self._ledger.close()
+        raise ProviderError("no more addresses in the network")
+
+    async def down(self, name: str, handle: Handle) -> None:
+        self.down_with.append(handle)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    with closing(Ledger(tmp_path, create=True)) as opened:
+        opened.begin(Run(run="run1", provider="standing", study="{}", started_at=AT), [ROW])
+        yield opened
+
+
+def keeper(provider: Failing, ledger: Ledger, heard: Heard) -> ClusterKeeper:
+    return ClusterKeeper(provider, ledger, Study(), ledger.path.parent, heard, now=lambda: AT)
+
+
+async def test_what_was_begun_is_written_before_and_taken_down_after(ledger: Ledger) -> None:
+    provider = Failing(ledger)
+    with pytest.raises(ProviderError, match="no more addresses"):
+        async with keeper(provider, ledger, Heard()).running(ROW):
+            raise AssertionError("there is no cluster")
+    assert provider.seen[0] == "creating"
+    assert msgspec.json.decode(provider.seen[1], type=Leftovers).provider == {"step": "network"}
+    assert provider.down_with == [{"step": "network"}]
+    assert ledger.clusters("run1")[0].state is ClusterState.DOWN
+
+
+async def test_a_ledger_that_cannot_be_written_is_no_reason_to_leave_a_cluster_up(ledger: Ledger) -> None:
+    provider, heard = Failing(ledger, full=True), Heard()
+    with pytest.raises(ProviderError, match="no more addresses"):
+        async with keeper(provider, ledger, heard).running(ROW):
+            raise AssertionError("there is no cluster")
+    assert provider.down_with == [{"step": "network"}]
+    assert "is taken down, but that could not be written" in heard.notes[0]
+
+
+async def test_what_a_killed_driver_left_is_taken_down_by_its_handle(ledger: Ledger) -> None:
+    handle = msgspec.json.encode(Leftovers(provider={"step": "nodes"}, collector_pid=2**22 + 1)).decode()
+    left = msgspec.structs.replace(ROW, state=ClusterState.UP, handle=handle)
+    provider = Failing(ledger)
+    await keeper(provider, ledger, Heard()).clean_up(left)
+    assert provider.down_with == [{"step": "nodes"}]
+    assert ledger.clusters("run1")[0].state is ClusterState.DOWN
