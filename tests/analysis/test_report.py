@@ -1,0 +1,301 @@
+"""The report: self-contained, safe, told in words where there is nothing to draw."""
+
+import json
+import re
+import struct
+from datetime import UTC, datetime
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import altair
+import pytest
+
+from analysis.facts import Facts, gather_facts
+from analysis.figure import Figure, size_colours
+from analysis.html import element, json_script
+from analysis.page import page
+from analysis.report import SECTIONS, provenance, write_report
+from analysis.sections import after_pull, failures, losses, makespans, summary
+from analysis.study import Study, read_study
+from pulls.batch import Batch, Gap, Reject
+from pulls.milestone import Moment
+from pulls.record import Outcome
+from store.ledger import Audit
+from store.sqlite import EmbeddedStore
+from tests.analysis.hand_made import HandMade, image_of
+
+HOSTILE = "</script><script>alert(1)</script><img src=http://evil.example/x onerror=alert(2)>&\"'"
+
+
+class Reader(HTMLParser):
+    """What a browser would see: elements with their attributes, and text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.text: list[str] = []
+        self.scripts: dict[str, str] = {}
+        self._script: str | None = None
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
+        found = dict(attributes)
+        self.elements.append((tag, found))
+        self._script = (found.get("id") or "code") if tag == "script" else None
+
+    def handle_endtag(self, tag: str) -> None:
+        if tag == "script":
+            self._script = None
+
+    def handle_data(self, data: str) -> None:
+        if self._script is None:
+            self.text.append(data)
+        else:
+            self.scripts[self._script] = self.scripts.get(self._script, "") + data
+
+    def words(self) -> str:
+        return " ".join(self.text)
+
+
+def hostile_study() -> HandMade:
+    made = HandMade(cluster="c-<b>")
+    made.job("j", image_of(), 0, 20, error=HOSTILE)
+    made.life("j", "p", image_of(), {Moment.SCHEDULED: 1, Moment.PULLED: 9, Moment.STARTED: 10}, node=HOSTILE)
+    made.pull("j", "q", HOSTILE, None, outcome=Outcome.FAILED, error=HOSTILE, finished=4)
+    return made
+
+
+@pytest.fixture(scope="module")
+def written(sweep_directory: Path) -> list[Path]:
+    return write_report(sweep_directory)
+
+
+@pytest.fixture(scope="module")
+def sweep_page(written: list[Path]) -> Reader:
+    return Reader(written[0].read_text())
+
+
+def text_of(facts: Facts) -> str:
+    sections = [build(facts) for build in SECTIONS]
+    return page("t", provenance(facts), facts.study.simulated, sections)
+
+
+def test_the_page_fetches_nothing(sweep_page: Reader) -> None:
+    for tag, attributes in sweep_page.elements:
+        assert tag not in ("link", "iframe", "object", "embed", "base")
+        assert "src" not in attributes
+        assert (attributes.get("href") or "#").startswith("#")
+    (policy,) = [a["content"] for t, a in sweep_page.elements if a.get("http-equiv") == "Content-Security-Policy"]
+    assert policy is not None
+    assert "default-src 'none'" in policy
+    assert "http" not in policy
+
+
+def test_no_chart_names_a_network_address(sweep_page: Reader) -> None:
+    specs = {name: text for name, text in sweep_page.scripts.items() if name.startswith("spec-")}
+    assert specs
+    assert not [name for name, text in specs.items() if "http" in text or '"url"' in text]
+
+
+def test_every_figure_is_on_the_page_and_a_png_twice_as_fine(written: list[Path], sweep_page: Reader) -> None:
+    names = {path.stem for path in written[1:]}
+    drawn = {
+        (a.get("data-spec") or "").removeprefix("spec-") for t, a in sweep_page.elements if a.get("class") == "chart"
+    }
+    assert names == drawn
+    assert len(names) > 10
+    for path in written[1:]:
+        head = path.read_bytes()[:24]
+        assert head[:8] == b"\x89PNG\r\n\x1a\n"
+        assert struct.unpack(">I", head[16:20])[0] > 1500
+
+
+def test_simulated_is_said_on_the_page_and_on_every_picture(sweep: Facts, sweep_page: Reader) -> None:
+    badges = [a for t, a in sweep_page.elements if a.get("class") == "badge"]
+    figures = [a for t, a in sweep_page.elements if t == "figure"]
+    assert len(badges) == len(figures) + 1
+    assert "every figure here comes from a model" in sweep_page.words()
+    for figure in (figure for build in SECTIONS for figure in build(sweep).figures):
+        assert figure.for_file(provenance(sweep))["title"]["subtitle"][0].startswith("SIMULATED · provider sim")
+
+
+def test_real_data_is_not_called_simulated(aws: Facts) -> None:
+    assert "simulated" not in Reader(text_of(aws)).words().lower()
+
+
+def few_rows(spec: Any) -> Any:
+    """The chart with three rows of each of its tables: validity does not depend on how many there are."""
+    if isinstance(spec, dict):
+        return {key: value[:3] if key == "values" else few_rows(value) for key, value in spec.items()}
+    return [few_rows(item) for item in spec] if isinstance(spec, list) else spec
+
+
+def test_every_chart_is_valid_vega_lite(sweep: Facts, aws: Facts) -> None:
+    figures = [figure for facts in (sweep, aws) for build in SECTIONS for figure in build(facts).figures]
+    for figure in {re.sub(r"\d", "", figure.name): figure for figure in figures}.values():
+        altair.Chart.from_dict(few_rows(json.loads(json.dumps(figure.for_page()))), validate=True)
+    altair.Chart.from_dict(few_rows(json.loads(json.dumps(figures[0].for_file("x")))), validate=True)
+
+
+def test_names_of_figures_are_names_of_files_and_stand_once(sweep: Facts, aws: Facts) -> None:
+    for facts in (sweep, aws):
+        names = [figure.name for build in SECTIONS for figure in build(facts).figures]
+        assert len(set(names)) == len(names)
+        assert all(re.fullmatch(r"[a-zA-Z0-9-]+", name) for name in names)
+
+
+def test_text_from_outside_stays_text(tmp_path: Path) -> None:
+    hostile_study().write(tmp_path)
+    facts = gather_facts(read_study(tmp_path))
+    reader = Reader(text_of(facts))
+    assert not [tag for tag, _ in reader.elements if tag in ("img", "b") and tag == "img"]
+    assert sum(tag == "script" for tag, _ in reader.elements) == len(reader.scripts) + 1  # libraries and page.js: no id
+    assert HOSTILE in reader.words()
+    assert not [attributes for _, attributes in reader.elements if any(name.startswith("on") for name in attributes)]
+
+
+def test_no_text_can_end_a_script_element() -> None:
+    assert "</script" not in json_script("x", {"a": HOSTILE})[:-9]
+    assert json.loads(Reader(json_script("x", {"a": HOSTILE})).scripts["x"]) == {"a": HOSTILE}
+
+
+def test_attributes_are_escaped_too() -> None:
+    ((_, attributes),) = Reader(element("div", class_=HOSTILE)).elements
+    assert attributes == {"class": HOSTILE}
+
+
+def test_an_empty_study_is_told_in_words(tmp_path: Path) -> None:
+    EmbeddedStore(tmp_path, create=True).close_now()
+    page_file, *figures = write_report(tmp_path)
+    words = Reader(page_file.read_text()).words()
+    assert figures == []
+    for sentence in (
+        "no pull of a job is in this study",
+        "No job is in this study",
+        "No audit was made",
+        "No layers are known",
+        "No environment was saved",
+        "clocks cannot be compared",
+        "no hours can be told",
+    ):
+        assert sentence in words
+
+
+def test_tables_are_whole_without_scripts(sweep_page: Reader) -> None:
+    words = sweep_page.words()
+    for caption in ("Pull durations: 9 layers, cold cache", "Critical path of every job", "Cost by cluster size"):
+        assert caption in words
+    assert any(tag == "noscript" for tag, _ in sweep_page.elements)
+
+
+def test_pictures_of_an_earlier_report_are_taken_away(tmp_path: Path) -> None:
+    EmbeddedStore(tmp_path, create=True).close_now()
+    stale = tmp_path / "figures" / "durations-of-yore.png"
+    stale.parent.mkdir()
+    stale.write_bytes(b"old")
+    write_report(tmp_path)
+    assert not stale.exists()
+
+
+def test_cache_states_stand_in_figures_of_their_own(tmp_path: Path) -> None:
+    from pulls.cache import CacheState
+
+    made = HandMade()
+    for index, state in enumerate((CacheState.COLD, CacheState.PARTIAL, CacheState.WARM)):
+        made.pull(f"j{index}", f"p{index}", image_of(), 5.0 + index)
+        made.job(f"j{index}", image_of(), 0, 20)
+        made.cache(f"j{index}", "node-0", state)
+    made.write(tmp_path)
+    facts = gather_facts(read_study(tmp_path))
+    assert [(group.cache, sum(map(len, group.pulls.values()))) for group in facts.groups] == [
+        ("cold", 1),
+        ("partial", 1),
+        ("warm", 1),
+    ]
+
+
+def test_the_summary_answers_from_the_numbers(sweep: Facts) -> None:
+    """4 nodes wait for two pods more than 2 nodes, and their slowest pull is 2% longer than the others'."""
+    words = Reader("".join(map(str, summary.build(sweep).blocks))).words()
+    assert "18 pulls" in words
+    assert "the median pull of 4 GB, 9 layers took 40.2 s on 2 nodes and 40.6 s on 4, 1.010 times as long" in words
+    (decomposition,) = sweep.decompositions
+    assert "no growth to explain" in makespans.answer(decomposition)
+
+
+def test_a_grown_run_is_explained_by_what_grew(tmp_path: Path) -> None:
+    for size, created in ((4, 1.0), (256, 61.0)):
+        made = HandMade(cluster=f"c-{size}", size=size)
+        made.job("j", image_of(), 0, created + 20)
+        times = {Moment.POD_CREATED: created, Moment.SCHEDULED: created + 1, Moment.PULLED: created + 19}
+        made.life("j", "p", image_of(), times)
+        made.write(tmp_path)
+    (decomposition,) = gather_facts(read_study(tmp_path)).decompositions
+    assert makespans.answer(decomposition) == (
+        "The same 1 image took 21.0 s of wall time on 4 nodes and 81.0 s on 256 nodes. "
+        "The growth of 60.0 s lies in job created → pod created (100.0%, 1.00 s to 61.0 s)."
+    )
+
+
+def test_failures_are_told_by_class_with_what_was_said(tmp_path: Path) -> None:
+    made = HandMade()
+    text = "failed to pull and unpack image: 429 Too Many Requests"
+    made.pull("j", "p", image_of(), None, outcome=Outcome.FAILED, error=text, count=1, event_uid="u")
+    made.pull("j", "p", image_of(), None, outcome=Outcome.FAILED, error=text, count=3, event_uid="u")
+    made.pull("j", "p", image_of(), None, outcome=Outcome.BACKOFF, count=7)
+    made.write(tmp_path)
+    section = failures.build(gather_facts(read_study(tmp_path)))
+    words = Reader("".join(str(block) for block in section.blocks if not isinstance(block, Figure))).words()
+    assert "3 failed attempts, 7 back-offs" in words
+    assert "rate-limited" in words
+    assert text in words
+
+
+def test_the_audit_says_what_is_accounted_for_and_by_whom(tmp_path: Path) -> None:
+    made = HandMade()
+    made.job("j", image_of(), 0, 20)
+    made.pull("j", "p", image_of(), 5.0)
+    made.audits.append(
+        Audit(cluster="c-4", job="j", expected=256, events=253, pod_status=256, spooled=253, stored=253, recovered=2)
+    )
+    made.write(tmp_path)
+    words = Reader("".join(map(str, losses.build(gather_facts(read_study(tmp_path))).blocks))).words()
+    assert "255/256 accounted for, 2 recovered from pod status, 1 missing." in words
+
+
+def test_gaps_and_rejects_are_shown(tmp_path: Path) -> None:
+    gap = Gap(cluster="c", from_version="5", to_version="9", found_at=datetime(2026, 1, 1, tzinfo=UTC), why="410 Gone")
+    reject = Reject(cluster="c", source="events.json", position="12", problem="no JSON object on this line", raw="x")
+    store = EmbeddedStore(tmp_path, create=True)
+    store.write_now(Batch(gaps=(gap,), rejects=(reject,)))
+    store.close_now()
+    words = Reader("".join(map(str, losses.build(gather_facts(read_study(tmp_path))).blocks))).words()
+    assert "410 Gone" in words
+    assert "no JSON object on this line" in words
+
+
+def test_the_write_rate_is_told_for_the_real_logs(aws: Facts) -> None:
+    (group,) = after_pull.fitted_groups(aws).values()
+    assert after_pull.finding(group).startswith("Over 18 jobs, makespan = 9.58 s + bytes / 129.9 MB/s")
+    assert "One write rate explains the makespans better than the pulls do" in after_pull.finding(group)
+
+
+def test_environments_that_differ_are_warned_of(tmp_path: Path) -> None:
+    for size, kernel in ((4, "5.10"), (8, "6.1")):
+        made = HandMade(cluster=f"c-{size}", size=size, environment={"nodes": size, "kernels": [kernel]})
+        made.job("j", image_of(), 0, 20)
+        made.pull("j", f"p-{size}", image_of(), 5.0)
+        made.write(tmp_path)
+    words = Reader(text_of(gather_facts(read_study(tmp_path)))).words()
+    assert "The clusters compared here differ in kernels." in words
+
+
+def test_sizes_have_colours_of_their_own_however_many_there_are() -> None:
+    for count in (1, 2, 7, 12):
+        colours = size_colours(list(map(str, range(count))))
+        assert len(set(colours)) == count
+
+
+def test_a_study_of_no_records_has_no_provenance_to_invent() -> None:
+    assert provenance(gather_facts(Study(name="empty"))) == "clusters none"
