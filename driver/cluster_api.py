@@ -7,6 +7,8 @@ import asyncio
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -50,6 +52,15 @@ class ClusterApi:
         self._client = client
         self.namespace = namespace
         self._sleep = sleep
+        self._date = ""
+
+    @property
+    def server_time(self) -> datetime | None:
+        """The server's own clock at its last answer, to the second; None where it told none."""
+        try:
+            return parsedate_to_datetime(self._date).astimezone(UTC)
+        except ValueError:
+            return None
 
     async def nodes_json(self) -> bytes:
         """All nodes, as served."""
@@ -170,6 +181,7 @@ class ClusterApi:
             response = await self._call(method, path, query, body, REQUEST_SECONDS)
             async with response:
                 content: bytes = await response.read()
+        self._date = response.headers.get("Date", "")
         if not 200 <= response.status < 300:
             raise _refused(what, response, content)
         return content

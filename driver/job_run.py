@@ -6,8 +6,7 @@ Each step is in the ledger before it is taken, so that a driver that dies leaves
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable
-from datetime import datetime
+from collections.abc import Iterable
 from functools import lru_cache
 
 import msgspec
@@ -54,7 +53,6 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
     store: EmbeddedStore
     origin: Origin
     progress: Progress
-    now: Callable[[], datetime]
     sleep: Sleep = asyncio.sleep
 
 
@@ -147,7 +145,7 @@ class JobRunner:
         bench = self._bench
         await bench.api.delete_job(row.job)
         await self._wait_until_pods_gone(row.job)
-        row = self._put(row, deleted_at=bench.now())
+        row = self._put(row, deleted_at=bench.api.server_time)
         self._nodes = None
         if bench.study.run.cache is CacheMode.COLD:
             await bench.provider.clear_cache(bench.cluster, (row.image,))

@@ -146,7 +146,6 @@ class Sweep:
                 store=self._store,
                 origin=Origin(cluster=row.cluster, run=RUN, size=row.size),
                 progress=progress,
-                now=self._now,
                 sleep=self._sleep,
             )
             go_on = await self._jobs(JobRunner(bench), jobs)

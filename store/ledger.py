@@ -2,7 +2,7 @@
 
 Every change is one transaction, written before the step that it announces, so that after a kill -9 the ledger names
 everything that may exist. Times of runs and clusters are the driver's own clock: book-keeping, never a measurement.
-Times of jobs and pods are the API server's.
+Times of jobs and pods are the API server's (``deleted_at`` by its Date header).
 """
 
 from collections.abc import Iterable

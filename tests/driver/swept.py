@@ -17,7 +17,7 @@ import psutil
 
 from driver.job_watch import Tally
 from driver.progress import JobSummary
-from driver.provider import Handle
+from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.providers.sim import SimProvider
 from driver.study import ClusterPlan, Images, JobPlan, Limits, RunPlan, SimPlan, Study
 from driver.sweep import Outcome, Sweep, wall_clock
@@ -77,6 +77,17 @@ class TruthfulSim(SimProvider):
     def __init__(self) -> None:
         super().__init__()
         self.truth: list[dict[str, Any]] = []
+        self._url = ""
+
+    async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
+        cluster = await super().up(order, save)
+        self._url = cluster.handle["url"]
+        return cluster
+
+    def inject(self, fault: dict[str, Any]) -> None:
+        """Make something go wrong now."""
+        request = urllib.request.Request(f"{self._url}/sim/faults", data=json.dumps(fault).encode())
+        urllib.request.urlopen(request).close()
 
     async def down(self, name: str, handle: Handle) -> None:
         if "url" in handle:

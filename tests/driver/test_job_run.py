@@ -1,7 +1,6 @@
 """One attempt against a scripted API server: the steps, their order, and what fails it."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -87,7 +86,6 @@ class World:
             store=self.store,
             origin=ORIGIN,
             progress=self.heard,
-            now=lambda: datetime(2026, 1, 1, tzinfo=UTC),
             sleep=self.sleep,
         )
         return await JobRunner(bench).run(ROW, 1, 1)

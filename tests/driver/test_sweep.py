@@ -7,7 +7,19 @@ from pathlib import Path
 import msgspec
 
 from pulls.record import WITNESS_PREFIX
-from tests.driver.swept import LARGE, REPOSITORY, SMALL, TruthfulSim, left_running, pulled, rows, small_study, swept
+from store.ledger import JobRow
+from tests.driver.swept import (
+    LARGE,
+    REPOSITORY,
+    SMALL,
+    Heard,
+    TruthfulSim,
+    left_running,
+    pulled,
+    rows,
+    small_study,
+    swept,
+)
 
 
 async def test_every_pull_that_happened_is_stored_once_and_the_cluster_is_gone(tmp_path: Path) -> None:
@@ -87,8 +99,14 @@ async def test_the_run_is_described_where_it_is_kept_and_no_time_is_the_drivers(
     skew = {"fault": "clock-skew", "node": "*", "seconds": 600.0}
     await swept(small_study(SMALL, faults=(skew,)), tmp_path, now=lambda: datetime(2000, 1, 1, tzinfo=UTC))
     assert rows(tmp_path, "SELECT started_at LIKE '2000-%' FROM runs") == [(1,)]
-    for table, column in (("pulls", "finished_at"), ("milestones", "at"), ("jobs", "completed_at")):
-        assert rows(tmp_path, f"SELECT count(*) FROM {table} WHERE {column} LIKE '2000-%'") == [(0,)]
+    for table, column in (
+        ("pulls", "finished_at"),
+        ("milestones", "at"),
+        ("jobs", "completed_at"),
+        ("jobs", "deleted_at"),
+    ):
+        assert rows(tmp_path, f"SELECT count(*) FROM {table} WHERE {column} < '2026'") == [(0,)]
+    assert rows(tmp_path, "SELECT deleted_at >= completed_at FROM jobs") == [(1,)]
     ((state, environment),) = rows(tmp_path, "SELECT state, environment FROM clusters")
     described = json.loads(environment)
     assert state == "down"
@@ -118,3 +136,24 @@ async def test_a_study_may_stop_at_its_first_failure_and_go_on_later(tmp_path: P
     assert [len(heard.jobs), outcome.done, len(outcome.failed)] == [1, 0, 1]
     assert rows(tmp_path, "SELECT finished_at FROM runs") == [(None,)]
     assert rows(tmp_path, "SELECT state FROM clusters") == [("down",)]
+
+
+class Unplugger(Heard):
+    """Turns the machine of one node off when the first job begins."""
+
+    def __init__(self, provider: TruthfulSim) -> None:
+        super().__init__()
+        self._provider = provider
+
+    def job_started(self, row: JobRow, number: int, jobs: int) -> None:
+        if number == 1:
+            self._provider.inject({"fault": "lose-node", "node": "ip-192-168-0-1.*"})
+
+
+async def test_a_node_that_is_lost_makes_the_next_job_share_one_and_that_is_noticed(tmp_path: Path) -> None:
+    provider = TruthfulSim()
+    outcome, heard = await swept(small_study(size=3), tmp_path, provider, Unplugger(provider))
+    assert [summary.accounted for summary in heard.jobs] == ["3/3 accounted for", "3/3 accounted for"]
+    (failed,) = outcome.failed
+    assert failed.error is not None
+    assert failed.error.startswith("not one pod a node: 1 nodes ran two of them, the first is ip-192-168-0-")
