@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -24,13 +24,12 @@ LOG_LINES_SHOWN = 15
 Say = Callable[[str], None]
 
 
-def ensure(home: StackHome, names: list[str], say: Say) -> None:
-    """Have these parts (all, if none is named) in the cache and their system packages installed.
+def ensure(home: StackHome, parts: Sequence[Part], say: Say) -> None:
+    """Have these parts in the cache and their system packages installed.
 
     Raises StackError with what is missing, or with the end of the failed command's output.
     """
     supported()
-    parts = parts_named(names)
     if not _missing_packages(parts) and all(_is_built(home, part) for part in parts):
         return
     home.root.mkdir(parents=True, exist_ok=True)
@@ -177,12 +176,12 @@ def main(arguments: list[str]) -> int:
 
     home = StackHome.from_environment()
     try:
-        parts_named(arguments)
+        parts = parts_named(arguments)
     except StackError as error:
         say(str(error))
         return 2
     try:
-        ensure(home, arguments, say)
+        ensure(home, parts, say)
     except StackError as error:
         say(str(error))
         return 1

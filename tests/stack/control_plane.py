@@ -4,6 +4,7 @@ Each of the four is a server of its own, so that a test can kill or freeze just 
 or service accounts; what they may do is RBAC's, as on any cluster.
 """
 
+import base64
 import json
 import secrets
 from collections.abc import Iterable, Mapping
@@ -23,6 +24,7 @@ from tests.stack.wait import until
 
 AUDIT_POLICY = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]}
 DEFAULT_NAMESPACE_SECONDS = 30
+HISTORY_KEY = base64.b64encode(b"stack/history").decode()
 
 
 class ControlPlane:
@@ -102,7 +104,11 @@ class ControlPlane:
 
     async def forget_history(self) -> None:
         """Compact etcd up to now: every older resource version is answered 410 from here on."""
-        revision = int((await self.etcd.call("/v3/maintenance/status", {}))["header"]["revision"])
+        # A watch starts one revision after the version it is given, and only what lies before the compacted revision
+        # is gone: two writes outside the API server's keys put the newest version behind it.
+        for _ in range(2):
+            written = await self.etcd.call("/v3/kv/put", {"key": HISTORY_KEY, "value": ""})
+        revision = int(written["header"]["revision"])
         await self.etcd.call("/v3/kv/compaction", {"revision": revision, "physical": True})
 
     def audited(self) -> list[dict[str, Any]]:

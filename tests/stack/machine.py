@@ -43,6 +43,7 @@ exec sleep infinity
 """
 
 CGROUPS = Path("/sys/fs/cgroup")
+CGROUP_PREFIX = "pullstudy-"
 TASKS = "lib/containerd/io.containerd.runtime.v2.task/k8s.io"
 """Where, on the node's disk, containerd has a directory a container that it started."""
 
@@ -52,7 +53,7 @@ class Machine:
 
     def __init__(self, directory: Path, name: str) -> None:
         self.directory = directory
-        self.cgroup = f"pullstudy-{os.getpid()}-{name}"
+        self.cgroup = f"{CGROUP_PREFIX}{os.getpid()}-{name}"
         """What the kubelet takes for the root of all cgroups: it writes limits there, and not to this machine's own."""
         command = [*NAMESPACES, "--", "sh", "-c", BOOT, "boot", str(directory), " ".join(SYSCTLS)]
         self.process = Process("machine", command, directory)
@@ -67,8 +68,9 @@ class Machine:
         (self.directory / "booted").unlink(missing_ok=True)
         for name in ("lib", "log", "sysctl"):
             (self.directory / name).mkdir(parents=True, exist_ok=True)
-        for hierarchy in CGROUPS.glob("*/cgroup.procs"):
-            (hierarchy.parent / self.cgroup).mkdir(exist_ok=True)
+        remove_cgroups_of_ended_runs()
+        for hierarchy in _hierarchies():
+            (hierarchy / self.cgroup).mkdir(exist_ok=True)
         self.process.start()
 
     def inside(self, command: list[str]) -> list[str]:
@@ -92,10 +94,22 @@ class Machine:
 def _remove_cgroups(names: list[str]) -> None:
     """Remove these where they are empty: one that another node's containers are in refuses, and stays."""
     for name in names:
-        for top in [*CGROUPS.glob(f"*/{name}"), *CGROUPS.glob(name)]:
-            for directory, _, _ in os.walk(top, topdown=False):
+        for hierarchy in _hierarchies():
+            for directory, _, _ in os.walk(hierarchy / name, topdown=False):
                 with contextlib.suppress(OSError):
                     Path(directory).rmdir()
+
+
+def remove_cgroups_of_ended_runs() -> None:
+    """Remove the empty cgroups of test runs that were killed: the kernel ends their processes, not their cgroups."""
+    found = {path.name for hierarchy in _hierarchies() for path in hierarchy.glob(f"{CGROUP_PREFIX}*")}
+    _remove_cgroups([name for name in found if not Path("/proc", name.split("-")[1]).exists()])
+
+
+def _hierarchies() -> list[Path]:
+    """The roots of the cgroups: one in version 2, one a group of controllers in version 1."""
+    one = CGROUPS / "cgroup.procs"
+    return [CGROUPS] if one.exists() else [path.parent for path in CGROUPS.glob("*/cgroup.procs")]
 
 
 def why_not() -> str | None:

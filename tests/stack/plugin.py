@@ -11,6 +11,7 @@ import pytest
 from tests.stack.build import ensure
 from tests.stack.error import StackError
 from tests.stack.home import StackHome
+from tests.stack.parts import parts_named
 
 MARK = "real"
 TIMEOUT_SECONDS = 300
@@ -35,7 +36,7 @@ def pytest_configure(config: pytest.Config) -> None:
     wanted = config.option.real and not config.option.collectonly
     if wanted and not hasattr(config, "workerinput"):
         try:
-            ensure(StackHome.from_environment(), [], _say)
+            ensure(StackHome.from_environment(), parts_named([]), _say)
         except StackError as error:
             raise pytest.UsageError(str(error)) from error
 

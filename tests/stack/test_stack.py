@@ -25,6 +25,7 @@ from tests.stack.home import StackHome
 from tests.stack.influx import Influx
 from tests.stack.kafka import Kafka, Security
 from tests.stack.kwok import Kwok
+from tests.stack.machine import remove_cgroups_of_ended_runs
 from tests.stack.node import KubeletNode
 from tests.stack.pod import pod
 from tests.stack.registry import Registry
@@ -351,3 +352,5 @@ async def test_servers_end_with_a_test_run_that_is_killed(tmp_path: Path) -> Non
         return not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in family)
 
     await until(all_gone, 10, f"{pids} to end with the run that started them")
+    remove_cgroups_of_ended_runs()
+    assert not list(Path("/sys/fs/cgroup").glob(f"*/pullstudy-{run.pid}-*"))
