@@ -86,6 +86,6 @@ def test_zero_repeats_on_the_command_line_are_wrong_use() -> None:
 
 
 def test_the_ledger_gives_back_the_study_that_it_was_given(tmp_path: Path) -> None:
-    path = write(tmp_path, "[[job.tolerations]]\nkey = 'gpu'\n[sim.model]\nspeed = 2.5\n")
+    path = write(tmp_path, "[[job.tolerations]]\nkey = 'gpu'\n[[sim.faults]]\nfault = 'compact'\n")
     study = load_study(path, NO_OVERRIDES)
     assert decode_study(encode_study(study)) == study
