@@ -8,7 +8,7 @@ from analysis.figure import Figure
 from analysis.html import Markup, element, paragraph, table
 from analysis.sections.box_chart import rounded
 from analysis.sections.section import Block, Section
-from analysis.writeback import Point, RateFit, fit_makespan, fit_started, points
+from analysis.writeback import Point, RateFit, fit_makespan, fit_started, points, steps
 
 # Source: AWS, "General Purpose SSD volumes": a gp2 volume of up to 170 GiB has at most 128 MiB/s.
 GP2_BYTES_PER_SECOND = 128 * 1024 * 1024
@@ -35,7 +35,12 @@ def build(facts: Facts) -> Section:
             "Circles: the job completed. Diamonds: its last container started. A job is one of each.",
             _spec(group),
         )
-        blocks += [element("h3", words), paragraph(finding(group)), figure]
+        blocks += [
+            element("h3", words),
+            paragraph(finding(group, aws=of_aws(facts))),
+            figure,
+            _steps_table(group, words),
+        ]
     blocks.append(_table(groups))
     return Section("after-the-pull", "After the pull", tuple(blocks))
 
@@ -50,7 +55,13 @@ def fitted_groups(facts: Facts) -> dict[int, list[Point]]:
     }
 
 
-def finding(group: list[Point]) -> str:
+def of_aws(facts: Facts) -> bool:
+    """Whether the nodes' names are those that EC2 gives: only there a gp2 volume is to be thought of."""
+    nodes = [record.node for record in facts.study.pulls if record.node]
+    return bool(nodes) and all(node.endswith((".compute.internal", ".ec2.internal")) for node in nodes)
+
+
+def finding(group: list[Point], *, aws: bool) -> str:
     """The hypothesis, tested on one layer count's jobs: what the fits say."""
     whole, started = fit_makespan(group), fit_started(group)
     if whole is None or started is None:
@@ -61,17 +72,19 @@ def finding(group: list[Point]) -> str:
         f"bytes / {rate}, R² {_r(whole)}. The line through the last starts alone: "
         f"{wording.seconds(started.overhead_seconds)} + bytes / {wording.rate(started.rate)}, R² {_r(started)}. "
     )
-    return text + _verdict(whole, started)
+    return text + _verdict(whole, started, aws) + _step_words(group)
 
 
-def _verdict(whole: RateFit, started: RateFit) -> str:
+def _verdict(whole: RateFit, started: RateFit, aws: bool) -> str:
     if whole.rate is None or whole.r_squared is None or whole.r_squared < 0.95:
         return "One write rate does not explain these makespans."
     if started.r_squared is not None and started.r_squared >= whole.r_squared:
         return "The pulls themselves make as straight a line, so that this says nothing about the volume."
     distance = whole.rate / GP2_BYTES_PER_SECOND - 1
     known = f"; a gp2 volume of up to 170 GiB is limited to {wording.rate(GP2_BYTES_PER_SECOND)}, {_apart(distance)}"
-    return f"One write rate explains the makespans better than the pulls do{known if abs(distance) < 0.1 else ''}."
+    return (
+        f"One write rate explains the makespans better than the pulls do{known if aws and abs(distance) < 0.1 else ''}."
+    )
 
 
 def _apart(distance: float) -> str:
@@ -120,6 +133,37 @@ def _spec(found: list[Point]) -> dict[str, Any]:
             },
         ],
     }
+
+
+def _steps_table(group: list[Point], words: str) -> Markup:
+    rows = [
+        [
+            f"{wording.size_of(step.from_bytes)} to {wording.size_of(step.to_bytes)}",
+            wording.rate(step.pull_rate),
+            wording.rate(step.makespan_rate),
+        ]
+        for step in steps(group)
+    ]
+    caption = f"At which rate the further bytes of the next larger image came: {words}, medians of all jobs"
+    return table(["from image to image", "into the pull", "into the makespan"], rows, caption=caption)
+
+
+def _step_words(group: list[Point]) -> str:
+    """How the pull's own rate changes over image sizes, where it falls to the makespans' rate."""
+    rates = [step for step in steps(group) if step.pull_rate is not None and step.makespan_rate is not None]
+    if len(rates) < LEAST_SIZES:
+        return ""
+    first, last = rates[0], rates[-1]
+    fell = (first.pull_rate or 0) > 1.5 * (last.pull_rate or 0)
+    met = abs((last.pull_rate or 0) / (last.makespan_rate or 1) - 1) < 0.15
+    if not (fell and met):
+        return ""
+    return (
+        f" The pulls themselves come to that rate too: from {wording.size_of(first.from_bytes)} to "
+        f"{wording.size_of(first.to_bytes)} further bytes came at {wording.rate(first.pull_rate)}, from "
+        f"{wording.size_of(last.from_bytes)} to {wording.size_of(last.to_bytes)} at {wording.rate(last.pull_rate)}, "
+        "as if the memory for unwritten pages were full by then."
+    )
 
 
 def _table(groups: dict[int, list[Point]]) -> Markup:

@@ -52,7 +52,7 @@ def answer(decomposition: Decomposition) -> str:
         return f"{head}: no growth to explain within these sizes. It is made of {_largest_parts(decomposition)}."
     parts = [
         f"{wording.phase_name(phase.phase)} ({wording.percent(decomposition.share_of_growth(phase))}, "
-        f"{wording.seconds(phase.seconds[small])} to {wording.seconds(phase.seconds[large])})"
+        f"{wording.seconds(phase.growth_seconds(small, large))} more)"
         for phase in ranked
         if (decomposition.share_of_growth(phase) or 0) >= 0.05
     ]

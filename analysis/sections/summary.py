@@ -88,7 +88,10 @@ def _mystery_title(facts: Facts, run: str | None, cache: str) -> str:
 def _after_pull(facts: Facts) -> list[tuple[str, str]]:
     groups = after_pull.fitted_groups(facts)
     return [
-        (f"What follows the pull of {wording.plural(layers, 'layer')}?", after_pull.finding(group))
+        (
+            f"What follows the pull of {wording.plural(layers, 'layer')}?",
+            after_pull.finding(group, aws=after_pull.of_aws(facts)),
+        )
         for layers, group in groups.items()
     ]
 

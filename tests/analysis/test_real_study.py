@@ -11,7 +11,7 @@ from analysis.layers import Layer, choose_tags, read_layers, read_tags, shared_b
 from analysis.mystery import BETWEEN_JOBS
 from analysis.phases import count_flags, phase_rows
 from analysis.similarity import pairs, spread
-from analysis.writeback import fit_makespan, fit_started, points
+from analysis.writeback import fit_makespan, fit_started, points, steps
 
 
 @pytest.fixture
@@ -100,6 +100,11 @@ def test_one_write_rate_of_130_mb_a_second_explains_makespans_better_than_pulls_
     assert (round(whole.rate_low / 1e6, 1), round(whole.rate_high / 1e6, 1)) == (126.5, 133.4)
     assert whole.r_squared == pytest.approx(0.9975, abs=1e-4)
     assert started.r_squared == pytest.approx(0.9740, abs=1e-4)
+
+
+def test_the_pulls_themselves_come_down_to_that_rate_beyond_ten_gigabytes(aws: Facts) -> None:
+    rates = [round((step.pull_rate or 0) / 1e6) for step in steps(points(aws.jobs))]
+    assert rates == [363, 335, 154, 132, 131]
 
 
 def test_several_pods_of_a_job_shared_a_node_and_its_pull(aws: Facts) -> None:

@@ -234,7 +234,7 @@ def test_a_grown_run_is_explained_by_what_grew(tmp_path: Path) -> None:
     (decomposition,) = gather_facts(read_study(tmp_path)).decompositions
     assert makespans.answer(decomposition) == (
         "The same 1 image took 21.0 s of wall time on 4 nodes and 81.0 s on 256 nodes. "
-        "The growth of 60.0 s lies in job created → pod created (100.0%, 1.00 s to 61.0 s)."
+        "The growth of 60.0 s lies in job created → pod created (100.0%, 60.0 s more)."
     )
 
 
@@ -277,8 +277,15 @@ def test_gaps_and_rejects_are_shown(tmp_path: Path) -> None:
 
 def test_the_write_rate_is_told_for_the_real_logs(aws: Facts) -> None:
     (group,) = after_pull.fitted_groups(aws).values()
-    assert after_pull.finding(group).startswith("Over 18 jobs, makespan = 9.58 s + bytes / 129.9 MB/s")
-    assert "One write rate explains the makespans better than the pulls do" in after_pull.finding(group)
+    assert after_pull.finding(group, aws=True).startswith("Over 18 jobs, makespan = 9.58 s + bytes / 129.9 MB/s")
+    assert "One write rate explains the makespans better than the pulls do" in after_pull.finding(group, aws=True)
+    assert "gp2" in after_pull.finding(group, aws=True)
+    assert "gp2" not in after_pull.finding(group, aws=False)
+    assert after_pull.of_aws(aws)
+
+
+def test_gp2_volumes_are_not_thought_of_outside_aws(lossy: Facts) -> None:
+    assert not after_pull.of_aws(lossy)
 
 
 def test_environments_that_differ_are_warned_of(tmp_path: Path) -> None:
