@@ -1,0 +1,27 @@
+"""Every column, flag and choice stands in the docs."""
+
+from pathlib import Path
+
+import pytest
+
+from analysis.export import LAYER_COLUMNS, TABLES
+from analysis.phases import PHASE_COLUMNS
+from analysis.similarity import PAIR_COLUMNS
+from analysis.tables import WRITERS
+from pulls.record import PULL_COLUMNS
+
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+FLAGS = ("missing:", "unresolved:", "negative:", "shares-node", "rides-along", "image-inferred", "no-pod-seen")
+
+
+@pytest.mark.parametrize(
+    ("page", "words"),
+    [
+        ("exports.md", (*PULL_COLUMNS, *TABLES, *WRITERS)),
+        ("phases.md", (*PHASE_COLUMNS, *FLAGS)),
+        ("similarity.md", (*LAYER_COLUMNS, *(name for name in PAIR_COLUMNS if "image" not in name))),
+    ],
+)
+def test_every_word_of_the_exports_is_explained(page: str, words: tuple[str, ...]) -> None:
+    text = (DOCS / page).read_text()
+    assert [word for word in words if word not in text] == []
