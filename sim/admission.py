@@ -1,4 +1,4 @@
-"""What becomes of an object before it is kept: it is checked, gets defaults, and loses what is not the client's to say."""
+"""What becomes of an object before it is kept: checked, given defaults, and rid of what is not the client's to say."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""``python -m sim.calibrate DATA``: fit the model's rates to the real logs, and show model against real, with errors."""
+"""``python -m sim.calibrate DATA``: fit the model to the real logs, and show model against real, with errors."""
 
 import sys
 from collections.abc import Iterator

@@ -26,6 +26,9 @@ def sim(
     ] = "sim-cluster",
     seed: Annotated[int, typer.Option(help="Of all that is random: placement, spread, stragglers.")] = 0,
     profile: Annotated[str, typer.Option(help="Whose measured times: eks or gke.")] = "eks",
+    model: Annotated[
+        Path | None, typer.Option(help="A JSON file of model parameters to change; see docs/sim-model.md.")
+    ] = None,
     version: Annotated[str, typer.Option(help="The Kubernetes version whose messages are spoken.")] = "1.34.4",
     faults: Annotated[Path | None, typer.Option(help="A JSON list of faults to begin with; see docs/sim.md.")] = None,
     start_at: Annotated[
@@ -48,6 +51,7 @@ def sim(
 
     options = Options(
         nodes=nodes, port=port, kubeconfig=kubeconfig, speed=speed, cluster=cluster, seed=seed, profile=profile,
+        model=model,
         version=version, faults=faults, start_at=start_at, event_seconds=event_seconds, keep_revisions=keep_revisions,
         keep_seconds=keep_seconds, exit_with_stdin=exit_with_stdin,
     )  # fmt: skip

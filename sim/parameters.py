@@ -4,10 +4,12 @@ Defaults are the cluster of the study (EKS, c5a.4xlarge, 150 GB gp2). docs/sim-m
 """
 
 from dataclasses import dataclass, field, replace
+from typing import Any
+
+import msgspec
 
 MB = 1_000_000
 GB = 1_000_000_000
-MIB = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,12 @@ class Volume:
 
     unpack_bytes_per_second: float = 358 * MB  # decompress and write to the page cache, one layer after another; fitted
     write_bytes_per_second: float = 132 * MB  # fitted; gp2 up to 170 GiB gives 128 MiB/s = 134.2 MB/s
-    dirtyable_bytes: float = 30.2 * GB  # memory that may be dirty at most 20 %; fitted, the node has 33.3 GB
-    dirty_ratio: float = 0.20
-    dirty_background_ratio: float = 0.10
+    dirtyable_bytes: float = 30.7 * GB  # memory that may be dirty at most 20 %; fitted, the node has 33.3 GB
+    dirty_ratio: float = 0.20  # Linux's default
+    dirty_background_ratio: float = 0.10  # Linux's default
     dirty_expire_seconds: float = 30.0  # vm.dirty_expire_centisecs: no page stays dirty for longer
     commit_seconds: float = 0.002  # end of a layer (snapshot and metadata); 125 layers of 2.8 GB cost 0.7 s more than 9
-    busy_commit_seconds: float = (
-        0.17  # the same while the volume is writing back; 125 against 9 layers of 11-19 GB (GKE)
-    )
+    busy_commit_seconds: float = 0.17  # the same while the volume writes back; 125 against 9 layers, 11-19 GB (GKE)
     sigma: float = 0.006  # spread between pulls of one image, log-normal: the durations of the 19 GB image
 
 
@@ -50,13 +50,13 @@ class KubeletTimes:
     """From a pod's binding to its end, without the pull."""
 
     sandbox_seconds: float = 0.42  # binding seen, sandbox and network made: Scheduled to Pulling
-    sandbox_sigma: float = 0.03
+    sandbox_sigma: float = 0.03  # spread of the above, relative
     slow_sandbox_probability: float = 0.04  # some take longer: a mount or the network plugin
-    slow_sandbox_seconds: float = 1.2
+    slow_sandbox_seconds: float = 1.2  # by so much at the most, half as long again
     create_seconds: float = 0.014  # Pulled to Created
     start_seconds: float = 0.045  # Created to Started
     busy_create_seconds: float = 0.37  # the same while the volume is writing back (EKS)
-    busy_start_seconds: float = 0.30
+    busy_start_seconds: float = 0.30  # the same while the volume is writing back (EKS)
     end_seconds: float = 0.0  # the program's end until the runtime tells, beside the write-back (EKS: none seen)
     relist_seconds: float = 1.0  # the kubelet looks at its containers once a second (PLEG)
     status_seconds: float = 0.05  # a change of status until it is in the API
@@ -69,13 +69,13 @@ class KubeletSettings:
     """What /configz shows. The defaults are those of both clusters of the logs where they differ from upstream's."""
 
     serialize_image_pulls: bool = False  # two pods of a node reported pulls at once, with no waiting, in both logs
-    max_parallel_image_pulls: int | None = None
-    registry_pull_qps: float = 5.0
-    registry_burst: int = 10
-    event_record_qps: float = 50.0
-    event_burst: int = 100
-    back_off_seconds: float = 10.0  # doubling
-    back_off_max_seconds: float = 300.0
+    max_parallel_image_pulls: int | None = None  # no limit
+    registry_pull_qps: float = 5.0  # upstream's; a pull over it fails with "pull QPS exceeded"
+    registry_burst: int = 10  # upstream's
+    event_record_qps: float = 50.0  # from 1.27 on
+    event_burst: int = 100  # from 1.27 on
+    back_off_seconds: float = 10.0  # after the first failure of a pod's image, doubling
+    back_off_max_seconds: float = 300.0  # upstream's
     resync_seconds: float = 12.0  # a pod that waits for an image is looked at this often: each look is a BackOff event
 
 
@@ -89,8 +89,8 @@ class ControlPlane:
     job_calls_per_pod: int = 1  # of the job controller at the start (create) and again at the end (finalizer)
     collector_calls_per_pod: int = 2  # of the garbage collector: it reads a pod anew before it deletes it
     job_sync_seconds: float = 1.0  # pod changes are gathered for a second before a job is looked at
-    scheduler_pods_per_second: float = 100.0
-    unschedulable_retry_seconds: float = 5.0
+    scheduler_pods_per_second: float = 100.0  # not reached: pods are created more slowly
+    unschedulable_retry_seconds: float = 300.0  # the scheduler looks anew at the latest then
     event_seconds: float = 3600.0  # --event-ttl
 
 
@@ -127,3 +127,26 @@ GKE = replace(
     times=replace(EKS.times, end_seconds=1.1, busy_create_seconds=0.01, busy_start_seconds=0.06),
 )
 PROFILES: dict[str, ModelParameters] = {"eks": EKS, "gke": GKE}
+
+
+class ParametersError(ValueError):
+    """An override that names no parameter, or gives it a value of another kind. ``str()`` is one line."""
+
+
+def override(parameters: ModelParameters, text: bytes) -> ModelParameters:
+    """The parameters with those changed that a JSON document names, by group: ``{"volume": {"write_bytes_per_second":
+    1e9}}``. Raises ParametersError."""
+    try:
+        groups = msgspec.json.decode(text, type=dict[str, dict[str, float | int | bool | None]])
+        changed = {name: _changed(name, getattr(parameters, name), values) for name, values in groups.items()}
+        return replace(parameters, **changed)
+    except (msgspec.MsgspecError, AttributeError, TypeError) as error:
+        raise ParametersError(f"not understood: {error}") from error
+
+
+def _changed(name: str, group: Any, values: dict[str, Any]) -> Any:
+    known = msgspec.to_builtins(group)
+    unknown = sorted(set(values) - set(known))
+    if unknown:
+        raise ParametersError(f"{name} has no {', '.join(unknown)}; it has {', '.join(known)}")
+    return msgspec.convert({**known, **values}, type(group))

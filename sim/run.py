@@ -15,7 +15,7 @@ from sim.cluster import ClusterSettings
 from sim.fault_kinds import AnyFault, FaultError, parse_faults
 from sim.kubeconfig import write_kubeconfig
 from sim.messages import KubernetesVersion
-from sim.parameters import PROFILES
+from sim.parameters import PROFILES, ModelParameters, ParametersError, override
 from sim.server import serving
 
 COMPACTION_SECONDS = 300.0  # what a real server keeps
@@ -36,6 +36,7 @@ class Options:
     cluster: str
     seed: int
     profile: str
+    model: Path | None
     version: str
     faults: Path | None
     start_at: str | None
@@ -78,7 +79,7 @@ def _speed(text: str) -> float | None:
 def _settings(options: Options, speed: float | None) -> ClusterSettings:
     if options.profile not in PROFILES:
         raise WrongUseError(f"--profile {options.profile!r}: write {' or '.join(PROFILES)}")
-    parameters = PROFILES[options.profile]
+    parameters = _parameters(options)
     keep_seconds = options.keep_seconds
     if keep_seconds is None and speed is not None:
         keep_seconds = COMPACTION_SECONDS
@@ -98,6 +99,18 @@ def _settings(options: Options, speed: float | None) -> ClusterSettings:
         keep_revisions=options.keep_revisions,
         keep_seconds=keep_seconds,
     )
+
+
+def _parameters(options: Options) -> ModelParameters:
+    parameters = PROFILES[options.profile]
+    if options.model is None:
+        return parameters
+    try:
+        return override(parameters, options.model.read_bytes())
+    except OSError as error:
+        raise WrongUseError(f"--model {options.model}: {error.strerror}") from error
+    except ParametersError as error:
+        raise WrongUseError(f"--model {options.model}: {error}") from error
 
 
 def _faults(path: Path | None) -> list[AnyFault]:

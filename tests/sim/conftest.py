@@ -1,6 +1,5 @@
 """A simulated cluster in the test's own event loop, reached through real HTTP."""
 
-import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
