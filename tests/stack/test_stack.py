@@ -25,7 +25,7 @@ from tests.stack.home import StackHome
 from tests.stack.influx import Influx
 from tests.stack.kafka import Kafka, Security
 from tests.stack.kwok import Kwok
-from tests.stack.machine import remove_cgroups_of_ended_runs
+from tests.stack.machine import CGROUPS, remove_cgroups_of_ended_runs
 from tests.stack.node import KubeletNode
 from tests.stack.pod import pod
 from tests.stack.registry import Registry
@@ -338,6 +338,10 @@ asyncio.run(main(Path(sys.argv[1])))
 """
 
 
+def cgroups_of(pid: int) -> list[Path]:
+    return [*CGROUPS.glob(f"*/pullstudy-{pid}-*"), *CGROUPS.glob(f"pullstudy-{pid}-*")]
+
+
 async def test_servers_end_with_a_test_run_that_is_killed(tmp_path: Path) -> None:
     pipe = asyncio.subprocess.PIPE
     run = await asyncio.create_subprocess_exec(sys.executable, "-c", LONE_RUN, str(tmp_path), stdout=pipe)
@@ -353,4 +357,4 @@ async def test_servers_end_with_a_test_run_that_is_killed(tmp_path: Path) -> Non
 
     await until(all_gone, 10, f"{pids} to end with the run that started them")
     remove_cgroups_of_ended_runs()
-    assert not list(Path("/sys/fs/cgroup").glob(f"*/pullstudy-{run.pid}-*"))
+    assert cgroups_of(run.pid) == []
