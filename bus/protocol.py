@@ -51,8 +51,9 @@ class Parcel:
 
     def next_offsets(self) -> dict[tuple[str, int], int]:
         """By topic and partition, where to go on: the last offset and one."""
+        behind = {(lost.topic, lost.partition): lost.last + 1 for lost in self.lost if lost.last is not None}
         # The messages of a partition are in order, so the last one wins.
-        return {(each.topic, each.partition): each.offset + 1 for each in self.messages}
+        return behind | {(each.topic, each.partition): each.offset + 1 for each in self.messages}
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,10 @@ class Published:
 
 
 class Consumer(Protocol):
-    """A member of a consumer group, with a share of the partitions that may change at any time."""
+    """A member of a consumer group, with a share of the partitions that may change at any time.
+
+    One call of take() at a time.
+    """
 
     async def take(self, most_messages: int, most_bytes: int, wait_seconds: float) -> Parcel:
         """The next messages: at most so many, and not many bytes more; waits that long for the first one."""

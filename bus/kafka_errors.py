@@ -1,0 +1,45 @@
+"""What an error of the Kafka client means, as a value."""
+
+from enum import StrEnum
+
+from aiokafka import errors
+
+
+class Meaning(StrEnum):
+    """What to do about it."""
+
+    TOO_LARGE = "too large"  # the messages have to be looked at one by one
+    WRONG_SETTING = "wrong setting"  # repeat, and alarm: somebody has to act
+    PASSING = "passing"  # repeat
+
+
+_TOO_LARGE = (errors.MessageSizeTooLargeError, errors.RecordListTooLargeError)
+_WRONG_SETTING = (
+    errors.TopicAuthorizationFailedError,
+    errors.GroupAuthorizationFailedError,
+    errors.ClusterAuthorizationFailedError,
+    errors.AuthenticationFailedError,
+    errors.AuthenticationMethodNotSupported,
+    errors.SaslAuthenticationFailed,
+    errors.UnsupportedSaslMechanismError,
+    errors.IllegalSaslStateError,
+    errors.InvalidTopicError,
+    errors.PolicyViolationError,
+    errors.InvalidReplicationFactorError,
+    errors.UnsupportedVersionError,
+    errors.IncompatibleBrokerVersion,
+)
+
+
+def meaning(error: BaseException) -> Meaning:
+    """Anything that is not known to be a wrong setting may pass: it is never a reason to discard."""
+    if isinstance(error, _TOO_LARGE):
+        return Meaning.TOO_LARGE
+    return Meaning.WRONG_SETTING if isinstance(error, _WRONG_SETTING) else Meaning.PASSING
+
+
+def text(error: BaseException) -> str:
+    """One line."""
+    described = str(error).replace("\n", " ").strip()
+    name = type(error).__name__
+    return described if described.startswith(name) else f"{name}: {described}".removesuffix(": ")
