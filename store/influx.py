@@ -10,7 +10,7 @@ from pulls.record import Outcome, PullRecord
 from store.influx_connection import InfluxConnection
 from store.influx_read import InfluxReader
 from store.influx_settings import InfluxSettings
-from store.influx_write import DeadLetter, Delivered, InfluxWriter, Timing, WriteCounters
+from store.influx_write import Delivered, InfluxWriter, Refused, Timing, WriteCounters
 from store.point_layout import AbandonedJob
 from store.protocol import StoreError
 
@@ -18,10 +18,10 @@ from store.protocol import StoreError
 class RefusedError(StoreError):
     """The server took all of a batch but these, and will never take these."""
 
-    def __init__(self, dead: tuple[DeadLetter, ...]) -> None:
-        more = f", and {len(dead) - 1} more" if len(dead) > 1 else ""
-        super().__init__(f"InfluxDB refused a record: {dead[0].reason}{more}")
-        self.dead = dead
+    def __init__(self, refused: tuple[Refused, ...]) -> None:
+        more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
+        super().__init__(f"InfluxDB refused a record: {refused[0].reason}{more}")
+        self.refused = refused
 
 
 class InfluxStore:
@@ -40,22 +40,25 @@ class InfluxStore:
         return self._writer.counters
 
     async def deliver(self, batch: Batch) -> Delivered:
-        """Write the batch. What the server will never take comes back as dead letters: they are the caller's now."""
+        """Write the batch. What the server will never take comes back with the reason: it is the caller's now."""
         return await self._writer.deliver([*batch.pulls, *batch.milestones, *batch.rejects, *batch.gaps])
 
     async def write(self, batch: Batch) -> int:
-        """deliver() for callers that know no dead letters. The number of points written: the server does not say how
-        many of them are new. Raises RefusedError after all the others are written."""
+        """deliver() for callers that can do nothing about a refused record.
+
+        The number of points written: the server does not say how many of them are new. Raises RefusedError after all
+        the others are written.
+        """
         delivered = await self.deliver(batch)
-        if delivered.dead:
-            raise RefusedError(delivered.dead)
+        if delivered.refused:
+            raise RefusedError(delivered.refused)
         return delivered.written
 
     async def abandon(self, jobs: list[AbandonedJob]) -> None:
         """Leave their pulls and milestones out of what is read. Raises RefusedError."""
         delivered = await self._writer.deliver(jobs)
-        if delivered.dead:
-            raise RefusedError(delivered.dead)
+        if delivered.refused:
+            raise RefusedError(delivered.refused)
 
     def pulls(self, *, outcome: Outcome | None = None, job: str | None = None) -> Iterator[PullRecord]:
         return self._reader.pulls(outcome, job)

@@ -1,8 +1,8 @@
-"""Records to InfluxDB, for as long as it takes: each ends as written, or as a dead letter with its reason."""
+"""Records to InfluxDB, for as long as it takes: each ends as written, or as refused with the reason."""
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random
@@ -17,7 +17,7 @@ from store.line_protocol import PointError, encode_point
 
 
 @dataclass(frozen=True)
-class DeadLetter:
+class Refused:
     """A record that the store will never take, and why."""
 
     record: msgspec.Struct
@@ -26,10 +26,10 @@ class DeadLetter:
 
 @dataclass(frozen=True)
 class Delivered:
-    """What became of a batch: written and dead together are all of it."""
+    """What became of a batch: written and refused together are all of it."""
 
     written: int
-    dead: tuple[DeadLetter, ...] = ()
+    refused: tuple[Refused, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class WriteCounters:
     requests: int = 0
     statuses: dict[int, int] = field(default_factory=dict)  # requests by status; 0 where there was no answer
     points: int = 0  # written
-    dead: int = 0
+    refused: int = 0
     repeats: int = 0  # requests made again
     divisions: int = 0  # requests made again as two halves
     sent_bytes: int = 0  # of line protocol, before compression
@@ -84,13 +84,15 @@ class InfluxWriter:
         self._troubled_at = self._reminded_at = 0.0
         self.counters = WriteCounters()
 
-    async def deliver(self, records: Iterable[msgspec.Struct]) -> Delivered:
-        """Write them all: returns when each is written or dead, and waits for the server for ever."""
-        points, dead = _encode(records)
-        refused = [letter for piece in self._pieces(points) for letter in await self._write(piece)]
-        self.counters.points += len(points) - len(refused)
-        self.counters.dead += len(dead) + len(refused)
-        return Delivered(written=len(points) - len(refused), dead=(*dead, *refused))
+    async def deliver(self, records: Sequence[msgspec.Struct]) -> Delivered:
+        """Write them all: returns when each is written or refused, and waits for the server for ever."""
+        points, refused = _encode(records)
+        for piece in self._pieces(points):
+            refused += await self._write(piece)
+        written = len(records) - len(refused)
+        self.counters.points += written
+        self.counters.refused += len(refused)
+        return Delivered(written, tuple(refused))
 
     def _pieces(self, points: list[Point]) -> Iterator[list[Point]]:
         piece: list[Point] = []
@@ -106,13 +108,13 @@ class InfluxWriter:
         if piece:
             yield piece
 
-    async def _write(self, points: list[Point]) -> list[DeadLetter]:
+    async def _write(self, points: list[Point]) -> list[Refused]:
         """The refused ones among the points; the others are written on return."""
         verdict = await self._send(b"\n".join([point.line for point in points]))
         if verdict.action is Action.DONE:
             return []
         if len(points) == 1 or verdict.dropped >= len(points):
-            return [DeadLetter(point.record, verdict.reason) for point in points]
+            return [Refused(point.record, verdict.reason) for point in points]
         # The answer does not name the points; writing the good ones again changes nothing.
         self.counters.divisions += 1
         middle = len(points) // 2
@@ -173,11 +175,11 @@ class InfluxWriter:
             self.counters.trouble, self.counters.alarm = None, False
 
 
-def _encode(records: Iterable[msgspec.Struct]) -> tuple[list[Point], list[DeadLetter]]:
-    points, dead = [], []
+def _encode(records: Iterable[msgspec.Struct]) -> tuple[list[Point], list[Refused]]:
+    points, refused = [], []
     for record in records:
         try:
             points.append(Point(record, encode_point(record).encode()))
         except PointError as error:
-            dead.append(DeadLetter(record, str(error)))
-    return points, dead
+            refused.append(Refused(record, str(error)))
+    return points, refused

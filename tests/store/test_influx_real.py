@@ -1,4 +1,4 @@
-"""A real InfluxDB that refuses, forgets, is killed: every record ends as one point or as a dead letter."""
+"""A real InfluxDB that refuses, forgets, is killed: every record ends as one point or as refused."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -56,7 +56,7 @@ def pulls(number: int, **more: Any) -> Batch:
     )
 
 
-async def test_one_conflicting_type_is_a_dead_letter_and_the_rest_lands(influx: Influx, bucket: str) -> None:
+async def test_one_conflicting_type_is_refused_and_the_rest_lands(influx: Influx, bucket: str) -> None:
     async with aiohttp.ClientSession(headers={"Authorization": f"Token {influx.token}"}) as session:
         line = f'pull,cluster=other waiting_seconds="long" {int(AT.timestamp())}000000000'
         url = f"{influx.url}/api/v2/write?org={influx.organisation}&bucket={bucket}"
@@ -66,22 +66,22 @@ async def test_one_conflicting_type_is_a_dead_letter_and_the_rest_lands(influx: 
     odd = pull("odd", node="n1", finished_at=AT, waiting_seconds=1.5)
     async with opened(settings_for(influx, bucket)) as store:
         delivered = await store.deliver(Batch(pulls=(*batch.pulls[:123], odd, *batch.pulls[123:])))
-    assert [letter.record for letter in delivered.dead] == [odd]
-    assert "field type conflict" in delivered.dead[0].reason
+    assert [letter.record for letter in delivered.refused] == [odd]
+    assert "field type conflict" in delivered.refused[0].reason
     flux = (
         f'from(bucket: "{bucket}") |> range(start: 0) |> filter(fn: (r) => r._field == "count") |> group() |> count()'
     )
     assert [row["_value"] for row in await influx.query(flux)] == ["300"]
 
 
-async def test_points_older_than_the_retention_are_dead_letters_and_the_rest_lands(influx: Influx) -> None:
+async def test_points_older_than_the_retention_are_refused_and_the_rest_lands(influx: Influx) -> None:
     await influx.new_bucket("short-lived", retention_seconds=3_600)
     now = datetime.now(UTC)
     old = tuple(pull(f"old{number}", finished_at=now - timedelta(days=2)) for number in range(5))
     async with opened(settings_for(influx, "short-lived")) as store:
         delivered = await store.deliver(Batch(pulls=(*pulls(50, finished_at=now).pulls, *old)))
-        assert [letter.record for letter in delivered.dead] == list(old)
-        assert "retention" in delivered.dead[0].reason
+        assert [letter.record for letter in delivered.refused] == list(old)
+        assert "retention" in delivered.refused[0].reason
         assert len(await read(store)) == 50
 
 

@@ -1,4 +1,4 @@
-"""Whatever InfluxDB answers, each record ends as a point or as a dead letter, and a wrong setting discards nothing."""
+"""Whatever InfluxDB answers, each record ends as a point or as refused, and a wrong setting discards nothing."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -140,7 +140,7 @@ async def test_while_a_setting_is_wrong_the_counters_say_so(bench: Bench) -> Non
 
 async def test_a_proxys_own_400_is_no_malformed_line(bench: Bench) -> None:
     bench.server.troubles.append(Trouble(400, body="<html>Bad Request</html>"))
-    assert (await bench.store.deliver(pulls(3))).dead == ()
+    assert (await bench.store.deliver(pulls(3))).refused == ()
     assert bench.server.requests == [3, 3]
     assert bench.notices.said("error")
 
@@ -154,8 +154,8 @@ async def test_one_malformed_line_is_found_and_the_rest_is_written(bench: Bench)
     bench.server.malformed = lambda line: line.fields["event_uid"] == "u0077"
     delivered = await bench.store.deliver(pulls(100))
     assert delivered.written == 99
-    assert [letter.record for letter in delivered.dead] == [pull("u0077", node="n")]
-    assert "unable to parse" in delivered.dead[0].reason
+    assert [letter.record for letter in delivered.refused] == [pull("u0077", node="n")]
+    assert "unable to parse" in delivered.refused[0].reason
     assert len(bench.server.points) == 99
     assert len(bench.server.requests) <= 2 * 7 + 1  # log2(100) divisions
 
@@ -164,7 +164,7 @@ async def test_points_that_a_422_refuses_are_found_one_by_one(bench: Bench) -> N
     refused = {"u0000", "u0050", "u0051", "u0099"}
     bench.server.conflicting = lambda line: line.fields["event_uid"] in refused
     delivered = await bench.store.deliver(pulls(100))
-    assert {letter.record.event_uid for letter in delivered.dead} == refused  # type: ignore[attr-defined]
+    assert {letter.record.event_uid for letter in delivered.refused} == refused  # type: ignore[attr-defined]
     assert delivered.written == 96
     assert len(bench.server.points) == 96
 
@@ -172,21 +172,21 @@ async def test_points_that_a_422_refuses_are_found_one_by_one(bench: Bench) -> N
 async def test_a_422_about_all_of_a_batch_is_believed_at_once(bench: Bench) -> None:
     bench.server.conflicting = lambda line: True
     delivered = await bench.store.deliver(pulls(100))
-    assert len(delivered.dead) == 100
+    assert len(delivered.refused) == 100
     assert bench.server.requests == [100]
 
 
 async def test_a_batch_that_is_too_large_for_the_server_is_divided_until_it_fits(bench: Bench) -> None:
     bench.server.most_bytes = 400
-    assert (await bench.store.deliver(pulls(40))).dead == ()
+    assert (await bench.store.deliver(pulls(40))).refused == ()
     assert len(bench.server.points) == 40
 
 
-async def test_a_point_that_is_too_large_by_itself_is_a_dead_letter(bench: Bench) -> None:
+async def test_a_point_that_is_too_large_by_itself_is_refused(bench: Bench) -> None:
     bench.server.most_bytes = 400
     batch = Batch(pulls=(pull("a"), pull("b", error="x" * 500), pull("c")))
     delivered = await bench.store.deliver(batch)
-    assert [letter.record for letter in delivered.dead] == [batch.pulls[1]]
+    assert [letter.record for letter in delivered.refused] == [batch.pulls[1]]
     assert bench.server.uids() == ["a", "c"]
 
 
@@ -201,14 +201,14 @@ async def test_trouble_in_the_middle_of_dividing_is_waited_out(bench: Bench) -> 
 
     bench.server.malformed = trouble_once
     delivered = await bench.store.deliver(pulls(10))
-    assert [letter.record.event_uid for letter in delivered.dead] == ["u0003"]  # type: ignore[attr-defined]
+    assert [letter.record.event_uid for letter in delivered.refused] == ["u0003"]  # type: ignore[attr-defined]
     assert len(bench.server.points) == 9
 
 
-async def test_a_record_that_no_point_can_hold_is_a_dead_letter_and_asks_nobody(bench: Bench) -> None:
+async def test_a_record_that_no_point_can_hold_is_refused_and_asks_nobody(bench: Bench) -> None:
     batch = Batch(pulls=(pull("a", image_bytes=2**70), pull("b")))
     delivered = await bench.store.deliver(batch)
-    assert [(letter.record, letter.reason) for letter in delivered.dead] == [
+    assert [(letter.record, letter.reason) for letter in delivered.refused] == [
         (batch.pulls[0], f"the number {2**70} does not fit into 64 bits")
     ]
     assert bench.server.uids() == ["b"]
@@ -218,7 +218,7 @@ async def test_write_raises_what_was_refused_after_the_rest_is_written(bench: Be
     bench.server.conflicting = lambda line: line.fields["event_uid"] == "u0001"
     with pytest.raises(RefusedError, match="refused a record: 422") as raised:
         await bench.store.write(pulls(5))
-    assert len(raised.value.dead) == 1
+    assert len(raised.value.refused) == 1
     assert len(bench.server.points) == 4
 
 
