@@ -51,7 +51,7 @@ class EventApi(Protocol):
         ...
 
     def watch_events(self, version: str, timeout_seconds: float) -> AsyncGenerator[bytes, None]:
-        """The watch's bytes as they come, in pieces of any length."""
+        """The watch's bytes as they come, in pieces of any length; an empty piece first, when the watch is open."""
         ...
 
 
@@ -103,6 +103,7 @@ class KubernetesEvents:
             if answer.status != 200:
                 raise await _refused(answer)
             _keep_alive(answer)
+            yield b""
             async for chunk in answer.content.iter_chunked(self._settings.chunk_bytes):
                 yield chunk
 

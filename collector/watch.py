@@ -163,13 +163,6 @@ class EventWatch:
 
     async def _watch(self, request: Watch) -> None:
         timing = self._settings.watch
-        if not self._ever_watched:
-            self._ever_watched = True
-            self._log.info(
-                f"watching events of {self._target.cluster} at {self._api.url}",
-                version=request.version,
-                listed=self._status.events,
-            )
         timeout_seconds = self._random.uniform(timing.timeout_min_seconds, timing.timeout_max_seconds)
         started, lines_before = self._clock.monotonic_seconds(), self._status.lines
 
@@ -190,6 +183,7 @@ class EventWatch:
     async def _read(self, chunks: AsyncIterator[bytes]) -> Take:
         splitter = LineSplitter()
         async for chunk in chunks:
+            self._say_opened()
             try:
                 lines = splitter.feed(chunk)
             except LineTooLongError as error:
@@ -199,6 +193,16 @@ class EventWatch:
         # A stream cut mid-line leaves what cannot be read, and is watched again from the version before it.
         rest = splitter.rest()
         return await self._take([rest]) if is_whole_line(rest) else Take.NOTHING
+
+    def _say_opened(self) -> None:
+        if self._ever_watched:
+            return
+        self._ever_watched = True
+        self._log.info(
+            f"watching events of {self._target.cluster} at {self._api.url}",
+            version=self._protocol.version,
+            listed=self._status.events,
+        )
 
     async def _take(self, lines: list[bytes]) -> Take:
         protocol, intake = self._protocol, self._intake

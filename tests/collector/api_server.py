@@ -14,6 +14,8 @@ from typing import Any
 
 from aiohttp import web
 
+from tests.collector.polling import until
+
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Revision = tuple[int, str, dict[str, Any]]
 
@@ -129,7 +131,11 @@ class ApiServer:
 
     @property
     def watches(self) -> int:
+        """How many are open."""
         return len(self._watches)
+
+    async def until_watched(self) -> None:
+        await until(lambda: self.watches > 0)
 
     # -- answers ---------------------------------------------------------------------------------------------------
 

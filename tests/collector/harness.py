@@ -19,7 +19,7 @@ from collector.spool import Spool
 from pulls.batch import Gap, Reject
 from pulls.decode import Origin
 from store.sqlite import EmbeddedStore
-from tests.collector.api_server import ApiServer, write_kubeconfig
+from tests.collector.api_server import write_kubeconfig
 from tests.collector.polling import until
 
 # Without jitter the waits are exact; a status line would wake the virtual clock for ever.
@@ -54,9 +54,7 @@ class VirtualClock:
 class Collecting:
     """A running collector, and what it left."""
 
-    def __init__(self, server: ApiServer, directory: Path, settings: Settings) -> None:
-        self.server = server
-        self.directory = directory
+    def __init__(self, settings: Settings) -> None:
         self.clock = VirtualClock()
         self.lines: list[str] = []
         self.stop = StopSignal()
@@ -72,9 +70,6 @@ class Collecting:
     async def until(self, condition: Callable[[], bool]) -> None:
         await until(condition)
 
-    async def until_watching(self) -> None:
-        await self.until(lambda: self.server.watches > 0)
-
     async def until_stored(self, records: int) -> None:
         await self.until(lambda: self.status.stored + self.status.stored_before >= records)
 
@@ -84,16 +79,14 @@ class Collecting:
 
 @asynccontextmanager
 async def collecting(
-    server: ApiServer,
+    url: str,
     directory: Path,
     settings: Settings = SETTINGS,
     wrap_sink: Callable[[Sink], Sink] = lambda sink: sink,
 ) -> AsyncIterator[Collecting]:
     """A collector on the directory, stopped and drained at the end."""
-    running = Collecting(server, directory, settings)
-    target = Target(
-        Origin(cluster="sim-t"), str(write_kubeconfig(directory / "kubeconfig", server.url)), False, directory
-    )
+    running = Collecting(settings)
+    target = Target(Origin(cluster="sim-t"), str(write_kubeconfig(directory / "kubeconfig", url)), False, directory)
     client = await make_client(target.kubeconfig, in_cluster=False)
     async with KubernetesEvents(client, settings.watch) as api:
         with Spool(target.spool_directory, settings.spool) as spool:

@@ -58,6 +58,31 @@ class Simulator:
 
         await until_it_is(struck)
 
+    async def away(self, seconds: float) -> None:
+        """The server is away for so long; return when it is back."""
+
+        async def answers() -> bool:
+            try:
+                await self._call("GET", "/sim/state")
+            except aiohttp.ClientConnectionError:
+                return False
+            return True
+
+        async def gone() -> bool:
+            return not await answers()
+
+        await self.fault("away", seconds=seconds)
+        await until_it_is(gone)
+        await until_it_is(answers)
+
+    async def until_faults_are_spent(self) -> None:
+        """Until everything that was ordered has gone wrong."""
+
+        async def spent() -> bool:
+            return not await self.faults_left()
+
+        await until_it_is(spent)
+
     async def faults_left(self) -> list[dict[str, Any]]:
         return list(await self._call("GET", "/sim/faults"))
 
@@ -66,10 +91,12 @@ class Simulator:
         return list(await self._call("GET", "/sim/truth"))
 
     async def until_pulled(self, pulls: int) -> None:
-        """Until so many happened."""
+        """Until so many containers have their image, and the events that tell it are made."""
 
         async def enough() -> bool:
-            return len(await self.truth()) >= pulls
+            truth = await self.truth()
+            done = sum(pull["outcome"] in ("pulled", "cached") for pull in truth)
+            return done >= pulls and all(pull["event_uid"] for pull in truth)
 
         await until_it_is(enough)
 
@@ -88,7 +115,7 @@ async def simulator(directory: Path, nodes: int, *more: str) -> AsyncIterator[Si
     assert process.stdin is not None
     try:
         ready = json.loads(await process.stdout.readline())
-        async with aiohttp.ClientSession() as session:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
             yield Simulator(ready["url"], kubeconfig, session)
     finally:
         process.stdin.close()

@@ -58,8 +58,8 @@ async def test_a_store_that_stands_still_pauses_the_watch_at_the_spools_bound_an
         gates.append(Gate(sink))
         return gates[0]
 
-    async with collecting(server, tmp_path, SMALL_SPOOL, gated) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path, SMALL_SPOOL, gated) as running:
+        await server.until_watched()
         made = 0
 
         def paused() -> bool:
@@ -83,7 +83,7 @@ async def test_a_store_held_by_another_process_is_waited_for(server: ApiServer, 
     busy = [StoreBusyError("store x is held"), StoreBusyError("store x is held")]
     exact = replace(SETTINGS, delivery=DeliverySettings(retry=SETTINGS.backoff))
     await server.put(event(1))
-    async with collecting(server, tmp_path, exact, lambda sink: Failing(sink, *busy)) as running:
+    async with collecting(server.url, tmp_path, exact, lambda sink: Failing(sink, *busy)) as running:
         await running.until_stored(2)
     assert running.backoffs == [0.8, 1.6]
     assert len(running.told("store x is held; trying again")) == 2
@@ -96,12 +96,12 @@ async def test_a_store_that_refuses_stops_the_collector_and_the_next_one_stores_
     await server.put(event(1))
     with pytest.raises(ExceptionGroup) as raised:
         async with collecting(
-            server, tmp_path, SETTINGS, lambda sink: Failing(sink, StoreError("disk full"))
+            server.url, tmp_path, SETTINGS, lambda sink: Failing(sink, StoreError("disk full"))
         ) as running:
             await running.until(lambda: False)
     assert raised.group_contains(StoreError, match="disk full")
     assert stored_counts(tmp_path) == {}
-    async with collecting(server, tmp_path) as running:
+    async with collecting(server.url, tmp_path) as running:
         await running.until_stored(2)
     assert running.status.lists == 0
     assert len(stored_counts(tmp_path)) == 1
@@ -112,18 +112,18 @@ async def test_what_the_store_has_not_taken_within_the_limit_is_stored_at_the_ne
 ) -> None:
     await server.put(event(1))
     hasty = replace(SETTINGS, stop=replace(SETTINGS.stop, drain_seconds=0.05))
-    async with collecting(server, tmp_path, hasty, Gate) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path, hasty, Gate) as running:
+        await server.until_watched()
     assert running.told("stopped before the store had everything")
     assert stored_counts(tmp_path) == {}
-    async with collecting(server, tmp_path) as running:
+    async with collecting(server.url, tmp_path) as running:
         await running.until_stored(2)
     assert len(stored_counts(tmp_path)) == 1
 
 
 async def test_a_second_signal_gives_up_draining(server: ApiServer, tmp_path: Path) -> None:
     await server.put(event(1))
-    async with collecting(server, tmp_path, SETTINGS, Gate) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path, SETTINGS, Gate) as running:
+        await server.until_watched()
         running.stop.give_up.set()
     assert running.told("stopped before the store had everything")

@@ -33,8 +33,8 @@ async def put_pulls(server: ApiServer, first: int, count: int) -> dict[str, list
 
 async def test_what_was_there_before_and_what_comes_after_is_stored_once(server: ApiServer, tmp_path: Path) -> None:
     expected = await put_pulls(server, 0, 1_200)
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
         expected |= await put_pulls(server, 1_200, 5)
         await running.until_stored(1_205 * PULL)
     assert stored_counts(tmp_path) == expected
@@ -45,10 +45,10 @@ async def test_what_was_there_before_and_what_comes_after_is_stored_once(server:
 
 async def test_restarted_it_goes_on_at_its_version_without_a_list(server: ApiServer, tmp_path: Path) -> None:
     expected = await put_pulls(server, 0, 3)
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
     expected |= await put_pulls(server, 3, 3)
-    async with collecting(server, tmp_path) as running:
+    async with collecting(server.url, tmp_path) as running:
         await running.until_stored(3 * PULL)
     assert stored_counts(tmp_path) == expected
     assert running.status.lists == 0
@@ -59,12 +59,12 @@ async def test_case_2_a_checkpoint_compacted_away_is_listed_anew_and_only_the_un
     server: ApiServer, tmp_path: Path
 ) -> None:
     expected = await put_pulls(server, 0, 3)
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
     left_at = str(server.version)
     expected |= await put_pulls(server, 3, 4)
     server.compact()
-    async with collecting(server, tmp_path) as running:
+    async with collecting(server.url, tmp_path) as running:
         await running.until_stored(7 * PULL + 1)
     assert stored_counts(tmp_path) == expected
     assert (running.status.stored, running.status.stored_before) == (4 * PULL + 1, 3 * PULL)
@@ -77,12 +77,12 @@ async def test_case_3_a_checkpoint_of_another_cluster_is_said_loudly_and_listed_
     server: ApiServer, tmp_path: Path
 ) -> None:
     expected = await put_pulls(server, 0, 2)
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
     server.uid = "22222222-2222-4222-8222-222222222222"
     server.objects.clear()
     expected |= await put_pulls(server, 10, 2)
-    async with collecting(server, tmp_path) as running:
+    async with collecting(server.url, tmp_path) as running:
         await running.until_stored(2 * PULL + 1)
     assert stored_counts(tmp_path) == expected
     assert running.told("WARNING: cluster sim-t is ANOTHER one than before")
@@ -94,11 +94,11 @@ async def test_case_3_a_restored_cluster_whose_versions_lie_behind_is_noticed_an
 ) -> None:
     """The identity is the same after a restore: only the version, ahead of the server's, tells it."""
     expected = await put_pulls(server, 0, 5)
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
     server.version, server.history = 102, server.history[:2]
     expected |= await put_pulls(server, 20, 1)
-    async with collecting(server, tmp_path) as running:
+    async with collecting(server.url, tmp_path) as running:
         await running.until_stored(6 * PULL + 1)
     assert stored_counts(tmp_path) == expected
     assert "Too large resource version" in stored_gaps(tmp_path)[0].why
@@ -108,12 +108,12 @@ async def test_case_3_a_cluster_restored_while_it_is_watched_is_noticed_at_the_n
     server: ApiServer, tmp_path: Path
 ) -> None:
     expected = await put_pulls(server, 0, 5)
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
         server.version, server.history = 102, server.history[:2]
         await server.cut_watches()
         await running.until(lambda: running.status.lists == 2)
-        await running.until_watching()
+        await server.until_watched()
         expected |= await put_pulls(server, 20, 1)
         await running.until_stored(6 * PULL + 1)
     assert stored_counts(tmp_path) == expected
@@ -123,13 +123,13 @@ async def test_case_4_a_quiet_watch_cut_after_compaction_is_listed_anew_and_noth
     server: ApiServer, tmp_path: Path
 ) -> None:
     expected = await put_pulls(server, 0, 5)
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
         running.clock.advance(360)
         server.compact()
         await server.cut_watches()
         await running.until(lambda: running.status.lists == 2)
-        await running.until_watching()
+        await server.until_watched()
         expected |= await put_pulls(server, 5, 1)
         await running.until_stored(6 * PULL + 1)
     assert stored_counts(tmp_path) == expected
@@ -143,8 +143,8 @@ async def test_case_5_a_watch_closed_empty_again_and_again_pauses_longer_each_ti
 ) -> None:
     expected = await put_pulls(server, 0, 2)
     server.instead["watch"].extend([stream()] * 8)
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
         expected |= await put_pulls(server, 2, 1)
         await running.until_stored(3 * PULL)
     assert stored_counts(tmp_path) == expected
@@ -156,7 +156,7 @@ async def test_case_5_a_watch_closed_empty_again_and_again_pauses_longer_each_ti
 async def test_a_watch_that_ends_in_good_order_after_its_time_is_followed_by_the_next_at_once(
     server: ApiServer, tmp_path: Path
 ) -> None:
-    async with collecting(server, tmp_path) as running:
+    async with collecting(server.url, tmp_path) as running:
 
         async def time_out(request: web.Request) -> web.StreamResponse:
             running.clock.advance(400)
@@ -164,7 +164,7 @@ async def test_a_watch_that_ends_in_good_order_after_its_time_is_followed_by_the
 
         server.instead["watch"].extend([time_out] * 5)
         await running.until(lambda: len(server.asked("watch")) >= 6)
-        await running.until_watching()
+        await server.until_watched()
     assert running.backoffs == []
     assert running.status.lists == 1
     timeouts = [int(query["timeoutSeconds"]) for query in server.asked("watch")]
@@ -178,7 +178,7 @@ async def test_case_6_a_half_open_connection_meets_its_own_deadline_and_is_watch
     quickly = replace(SETTINGS.watch, timeout_min_seconds=0.1, timeout_max_seconds=0.1, deadline_margin_seconds=0.1)
     expected = await put_pulls(server, 0, 1)
     server.instead["watch"].append(hang)
-    async with collecting(server, tmp_path, replace(SETTINGS, watch=quickly)) as running:
+    async with collecting(server.url, tmp_path, replace(SETTINGS, watch=quickly)) as running:
         await running.until(lambda: len(server.asked("watch")) == 1)
         expected |= await put_pulls(server, 1, 2)
         await running.until_stored(3 * PULL)
@@ -193,8 +193,8 @@ async def test_case_7_an_api_server_away_for_30_seconds_is_asked_ever_more_slowl
     server: ApiServer, tmp_path: Path
 ) -> None:
     expected = await put_pulls(server, 0, 1)
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
 
         async def away(request: web.Request) -> web.StreamResponse:
             if running.clock.seconds < 30:
@@ -234,8 +234,8 @@ async def test_case_7_distress_is_backed_off_and_goes_on_at_the_same_version_wit
 ) -> None:
     expected = await put_pulls(server, 0, 1)
     server.instead[kind].extend([answer, cut] if answer is cut else [answer])
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
         expected |= await put_pulls(server, 1, 1)
         await running.until_stored(2 * PULL)
     assert stored_counts(tmp_path) == expected
@@ -250,8 +250,8 @@ async def test_410_on_opening_or_in_the_stream_lists_anew_at_once_and_keeps_each
 ) -> None:
     expected = await put_pulls(server, 0, 3)
     server.instead["watch"].append(answer)
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
         expected |= await put_pulls(server, 3, 1)
         await running.until_stored(4 * PULL)
     assert stored_counts(tmp_path) == expected
@@ -270,9 +270,9 @@ async def test_case_8_a_second_page_that_expires_is_followed_by_one_list_of_ever
         return await server.list_page(request)
 
     server.instead["list"].append(expire_the_next)
-    async with collecting(server, tmp_path) as running:
+    async with collecting(server.url, tmp_path) as running:
         await running.until_stored(1_100 * PULL)
-        await running.until_watching()
+        await server.until_watched()
     assert stored_counts(tmp_path) == expected
     queries = server.asked("list")
     assert [("continue" in query, "limit" in query) for query in queries] == [
@@ -283,8 +283,8 @@ async def test_case_8_a_second_page_that_expires_is_followed_by_one_list_of_ever
 
 
 async def test_case_9_a_backoff_updated_in_place_is_kept_at_each_revision(server: ApiServer, tmp_path: Path) -> None:
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
         for count in range(1, 51):
             await server.put(backoff(0, count))
         await running.until_stored(50)
@@ -296,11 +296,11 @@ async def test_case_9_updates_while_disconnected_are_replayed_within_the_window(
     server: ApiServer, tmp_path: Path
 ) -> None:
     await server.put(backoff(0, 1))
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
     for count in range(2, 7):
         await server.put(backoff(0, count))
-    async with collecting(server, tmp_path) as running:
+    async with collecting(server.url, tmp_path) as running:
         await running.until_stored(5)
     (counts,) = stored_counts(tmp_path).values()
     assert counts == [1, 2, 3, 4, 5, 6]
@@ -311,12 +311,12 @@ async def test_case_9_updates_while_disconnected_and_compacted_leave_the_latest_
     server: ApiServer, tmp_path: Path
 ) -> None:
     await server.put(backoff(0, 1))
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
     for count in range(2, 7):
         await server.put(backoff(0, count))
     server.compact()
-    async with collecting(server, tmp_path) as running:
+    async with collecting(server.url, tmp_path) as running:
         await running.until_stored(2)
     (counts,) = stored_counts(tmp_path).values()
     assert counts == [1, 6]
@@ -328,8 +328,8 @@ async def test_case_10_a_damaged_spool_goes_on_from_its_last_whole_record(
     server: ApiServer, tmp_path: Path, damage: str
 ) -> None:
     expected = await put_pulls(server, 0, 1)
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
         for number in range(1, 6):
             expected |= await put_pulls(server, number, 1)
             await running.until_stored((number + 1) * PULL)
@@ -339,7 +339,7 @@ async def test_case_10_a_damaged_spool_goes_on_from_its_last_whole_record(
     flipped = data[:middle] + bytes([data[middle] ^ 0x10]) + data[middle + 1 :]
     segment.write_bytes({"torn": data[:middle], "flipped": flipped, "emptied": data[:3]}[damage])
     expected |= await put_pulls(server, 6, 2)
-    async with collecting(server, tmp_path) as running:
+    async with collecting(server.url, tmp_path) as running:
         await running.until(lambda: server.watches > 0 and running.status.stored >= 2 * PULL)
     assert stored_counts(tmp_path) == expected
     assert running.told("WARNING: the spool was damaged")
@@ -351,8 +351,8 @@ async def test_case_11_events_deleted_after_their_hour_neither_lose_nor_make_a_r
     server: ApiServer, tmp_path: Path
 ) -> None:
     expected = await put_pulls(server, 0, 3)
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
         for uid in list(expected):
             await server.delete(uid)
         await running.until(lambda: running.status.deleted == 3)
@@ -362,8 +362,8 @@ async def test_case_11_events_deleted_after_their_hour_neither_lose_nor_make_a_r
 async def test_case_11_an_event_made_anew_with_its_count_going_on_is_a_record_of_its_own(
     server: ApiServer, tmp_path: Path
 ) -> None:
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
         await server.put(backoff(0, 7))
         await server.delete(backoff(0, 7)["metadata"]["uid"])
         anew = backoff(0, 8)
@@ -376,8 +376,8 @@ async def test_case_11_an_event_made_anew_with_its_count_going_on_is_a_record_of
 async def test_case_12_a_node_clock_10_minutes_off_changes_nothing(server: ApiServer, tmp_path: Path) -> None:
     off = [timedelta(minutes=10), timedelta(0), timedelta(minutes=-10), timedelta(days=-400)]
     expected = {}
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
         for number, skew in enumerate(off):
             item = event(number, at=START + skew)
             expected[item["metadata"]["uid"]] = [1]
@@ -402,7 +402,7 @@ async def test_a_line_that_cannot_be_read_is_kept_and_the_lines_around_it_are_ta
         json.dumps({"type": "ADDED", "object": better}).encode(),
     ]
     server.instead["watch"].append(stream(b"\n".join(lines)))  # and the last line lacks its end
-    async with collecting(server, tmp_path) as running:
+    async with collecting(server.url, tmp_path) as running:
         await running.until_stored(2 * PULL + 2)
     assert set(stored_counts(tmp_path)) == {good["metadata"]["uid"], better["metadata"]["uid"]}
     assert {reject.raw for reject in stored_rejects(tmp_path)} == {lines[1].decode(), lines[2].decode()}
@@ -412,12 +412,12 @@ async def test_a_line_that_cannot_be_read_is_kept_and_the_lines_around_it_are_ta
 async def test_a_message_of_no_known_form_is_kept_once_though_watch_and_list_show_it(
     server: ApiServer, tmp_path: Path
 ) -> None:
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
         await server.put(event(1, message="Pulled it somehow"))
         await running.until_stored(1)
     server.compact()
-    async with collecting(server, tmp_path) as running:
+    async with collecting(server.url, tmp_path) as running:
         await running.until_stored(2)
     (reject,) = stored_rejects(tmp_path)
     assert json.loads(reject.raw)["message"] == "Pulled it somehow"
@@ -431,8 +431,8 @@ async def test_a_stream_cut_inside_a_line_takes_that_line_once_from_the_next_wat
     version, _, item = server.history[-1]
     server.history[-1] = (version, "ADDED", item)
     torn = json.dumps({"type": "ADDED", "object": item}).encode()[:200]
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
         server.instead["watch"].append(stream(torn))
         await server.cut_watches()
         expected |= await put_pulls(server, 3, 1)
@@ -444,15 +444,15 @@ async def test_a_stream_cut_inside_a_line_takes_that_line_once_from_the_next_wat
 async def test_events_that_tell_nothing_of_pulls_are_counted_and_move_the_checkpoint(
     server: ApiServer, tmp_path: Path
 ) -> None:
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
         for number in range(5):
             await server.put(event(number, reason="NodeReady", message="Node is ready"))
         await running.until(lambda: running.status.reasons["NodeReady"] == 5)
         await running.until(lambda: running.context.status.lines == 5)
     last = str(server.version)
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
     assert server.asked("watch")[-1]["resourceVersion"] == last
     assert stored_counts(tmp_path) == {}
 
@@ -461,8 +461,8 @@ async def test_a_bookmark_moves_the_checkpoint(server: ApiServer, tmp_path: Path
     bookmark = {"type": "BOOKMARK", "object": {"kind": "Event", "metadata": {"resourceVersion": "150"}}}
     server.version = 150
     server.instead["watch"].append(stream(json.dumps(bookmark).encode() + b"\n"))
-    async with collecting(server, tmp_path) as running:
-        await running.until_watching()
+    async with collecting(server.url, tmp_path):
+        await server.until_watched()
     assert server.asked("watch")[-1]["resourceVersion"] == "150"
     assert server.asked("watch")[-1]["allowWatchBookmarks"] == "true"
 
@@ -470,9 +470,9 @@ async def test_a_bookmark_moves_the_checkpoint(server: ApiServer, tmp_path: Path
 async def test_an_identity_that_may_not_be_read_is_said_and_the_watch_runs(server: ApiServer, tmp_path: Path) -> None:
     server.instead["identity"].append(refuse(403, "forbidden"))
     expected = await put_pulls(server, 0, 1)
-    async with collecting(server, tmp_path) as running:
+    async with collecting(server.url, tmp_path) as running:
         await running.until_stored(PULL)
-        await running.until_watching()
+        await server.until_watched()
     assert stored_counts(tmp_path) == expected
     assert running.told("allow 'get namespaces'")
 
@@ -480,9 +480,9 @@ async def test_an_identity_that_may_not_be_read_is_said_and_the_watch_runs(serve
 async def test_a_proxys_page_in_place_of_a_list_is_no_list(server: ApiServer, tmp_path: Path) -> None:
     expected = await put_pulls(server, 0, 1)
     server.instead["list"].append(stream(b"<html>hello"))
-    async with collecting(server, tmp_path) as running:
+    async with collecting(server.url, tmp_path) as running:
         await running.until_stored(PULL)
-        await running.until_watching()
+        await server.until_watched()
     assert stored_counts(tmp_path) == expected
     assert running.backoffs == [0.8]
 
@@ -492,7 +492,7 @@ async def test_an_item_of_a_list_that_cannot_be_read_does_not_cost_the_others(
 ) -> None:
     expected = await put_pulls(server, 0, 1)
     server.objects["odd"] = {"metadata": {"name": "odd", "uid": 3}, "message": PULLED}
-    async with collecting(server, tmp_path) as running:
+    async with collecting(server.url, tmp_path) as running:
         await running.until_stored(PULL + 1)
     assert stored_counts(tmp_path) == expected
     (reject,) = stored_rejects(tmp_path)
