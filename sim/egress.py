@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from sim.clock import Timer, VirtualClock
 
-Done = Callable[[], None]
+Done = Callable[[], object]
 
 
 class Egress:

@@ -12,7 +12,7 @@ from sim import messages
 from sim.apiserver import owner_of, reference
 from sim.clock import VirtualClock
 from sim.images import Image, describe
-from sim.messages import Messages
+from sim.messages import Messages, ToldPull
 from sim.nodes import SimNode
 from sim.parameters import KubeletSettings
 from sim.pull_failures import QPS_EXCEEDED, PullFailure
@@ -219,12 +219,10 @@ class ImagePuller:
 
     def _tell_pulled(self, ask: _Ask, pulling: _Pulling) -> None:
         image, now = pulling.image, self._clock.now
-        pull_seconds = now - max(pulling.started_at, ask.asked_at)
-        total_seconds = now - ask.asked_at
         self._back_offs.pop(_key(ask), None)
-        text = self._wording.pulled(ask.image, pull_seconds, total_seconds, image.image_bytes)
-        sent = self._event(ask, "Normal", "Pulled", text)
-        self._note(ask, "pulled", sent, pull_seconds, total_seconds - pull_seconds, image.image_bytes)
+        pull_seconds = now - max(pulling.started_at, ask.asked_at)
+        told = self._wording.tell(ask.image, pull_seconds, now - ask.asked_at, image.image_bytes)
+        self._note(ask, "pulled", self._event(ask, "Normal", "Pulled", self._wording.pulled(told)), told)
         ask.result(Ready(_image_id(image)))
 
     def _free_slot(self) -> None:
@@ -243,11 +241,10 @@ class ImagePuller:
         ask: _Ask,
         outcome: str,
         sent: Sent,
-        pull_seconds: float | None = None,
-        waiting_seconds: float | None = None,
-        image_bytes: int | None = None,
+        told: ToldPull | None = None,
         error: str | None = None,
     ) -> None:
+        told = told or ToldPull(ask.image)
         meta = ask.pod["metadata"]
         owner = owner_of(ask.pod)
         self._truth.add(
@@ -260,9 +257,9 @@ class ImagePuller:
                 container=ask.container,
                 image=ask.image,
                 outcome=outcome,
-                pull_seconds=pull_seconds,
-                waiting_seconds=waiting_seconds,
-                image_bytes=image_bytes,
+                pull_seconds=_seconds(told.pull_ns),
+                waiting_seconds=_seconds(told.waiting_ns),
+                image_bytes=told.image_bytes,
                 finished_at=self._clock.at().isoformat(timespec="microseconds"),
                 error=error,
                 sent=sent,
@@ -276,3 +273,7 @@ def _key(ask: _Ask) -> tuple[str, str]:
 
 def _image_id(image: Image) -> str:
     return f"{image.reference.rpartition(':')[0]}@{image.digest}"
+
+
+def _seconds(nanoseconds: int | None) -> float | None:
+    return None if nanoseconds is None else nanoseconds / 1e9

@@ -24,28 +24,46 @@ class KubernetesVersion:
 
 
 @dataclass(frozen=True)
+class ToldPull:
+    """A pull as the kubelet tells of it, in nanoseconds; None is what its version does not say."""
+
+    image: str
+    pull_ns: int | None = None  # before 1.26 with the time it waited
+    waiting_ns: int | None = None
+    image_bytes: int | None = None
+
+
+@dataclass(frozen=True)
 class Messages:
     """The wording of one version. Numbers in comments are kubernetes/kubernetes pull requests."""
 
     version: KubernetesVersion
 
-    def pulled(self, image: str, pull_seconds: float, total_seconds: float, image_bytes: int) -> str:
+    def pulled(self, told: "ToldPull") -> str:
+        text = f'Successfully pulled image "{told.image}"'
+        if told.pull_ns is None:
+            return text
+        text += f" in {format_nanoseconds(told.pull_ns)}"
+        if told.waiting_ns is None:
+            return text
+        text += f" ({format_nanoseconds(told.pull_ns + told.waiting_ns)} including waiting)"
+        return text if told.image_bytes is None else f"{text}. Image size: {told.image_bytes} bytes."
+
+    def tell(self, image: str, pull_seconds: float, total_seconds: float, image_bytes: int) -> "ToldPull":
+        """What this version's message holds of a pull, and how finely."""
         minor = self.version.minor
         if minor < 20:
-            return f'Successfully pulled image "{image}"'
+            return ToldPull(image)
+        total = self._measured(total_seconds)
         if minor < 26:
-            return f'Successfully pulled image "{image}" in {self._duration(total_seconds)}'
-        text = (
-            f'Successfully pulled image "{image}" in {self._duration(pull_seconds)}'
-            f" ({self._duration(total_seconds)} including waiting)"
-        )
-        return f"{text}. Image size: {image_bytes} bytes." if minor >= 30 else text  # 121719
+            return ToldPull(image, total)
+        pull = self._measured(pull_seconds)
+        return ToldPull(image, pull, total - pull, image_bytes if minor >= 30 else None)  # 121719
 
-    def _duration(self, seconds: float) -> str:
+    def _measured(self, seconds: float) -> int:
         nanoseconds = int(seconds * 1e9)
-        if self.version.minor >= 28:  # 117276: cut to milliseconds
-            nanoseconds -= nanoseconds % 1_000_000
-        return format_nanoseconds(nanoseconds)
+        # 117276: cut to milliseconds
+        return nanoseconds - nanoseconds % 1_000_000 if self.version.minor >= 28 else nanoseconds
 
     def present(self, image: str) -> str:
         text = f'Container image "{image}" already present on machine'

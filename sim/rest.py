@@ -83,7 +83,7 @@ class RestApi:
         target = Target.of(path)
         if target is None:
             raise status.no_such_path()
-        watching = request.query.get("watch", "") in ("1", "true")
+        watching = _flag(request, "watch")
         listing = request.method == "GET" and target.name is None
         action = "watch" if listing and watching else "list" if listing else "other"
         refusal = self._faults.refusal(action, target.resource.plural)
@@ -167,7 +167,7 @@ class RestApi:
 
     async def _watch(self, request: web.Request, target: Target) -> web.StreamResponse:
         resource, query = target.resource, request.query
-        if query.get("sendInitialEvents"):
+        if _flag(request, "sendInitialEvents"):
             why = "Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
             raise status.invalid("ListOptions", "meta.k8s.io", "", "sendInitialEvents", why)
         watch = Watch(self._cluster.history, resource, self._keep(request, target))
@@ -176,9 +176,7 @@ class RestApi:
         if met is not None and not isinstance(met, EmptyWatches) and met.how == "status":
             raise gone
         seconds = self._watch_seconds(_integer(query.get("timeoutSeconds", ""), "timeoutSeconds"))
-        stream = Stream(
-            watch, resource.plural, resource.bookmarks and query.get("allowWatchBookmarks") in ("1", "true")
-        )
+        stream = Stream(watch, resource.plural, resource.bookmarks and _flag(request, "allowWatchBookmarks"))
         try:
             first = watch.start(query.get("resourceVersion", ""))
         except status.ApiError as error:
@@ -318,6 +316,11 @@ async def _body(request: web.Request, *, optional: bool = False, any_type: bool 
     if not any_type and not isinstance(body, dict):
         raise status.bad_request("the object provided is unrecognized: a JSON object is expected")
     return body
+
+
+def _flag(request: web.Request, name: str) -> bool:
+    """As Go's strconv.ParseBool reads it: clients in Python write True."""
+    return request.query.get(name, "") in ("1", "t", "T", "true", "TRUE", "True")
 
 
 def _integer(text: str, name: str) -> int:

@@ -2,12 +2,14 @@
 
 import asyncio
 import contextlib
+import os
 import signal
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -16,7 +18,7 @@ from sim.fault_kinds import AnyFault, FaultError, parse_faults
 from sim.kubeconfig import write_kubeconfig
 from sim.messages import KubernetesVersion
 from sim.parameters import PROFILES, ModelParameters, ParametersError, override
-from sim.server import serving
+from sim.server import SimServer, serving
 
 COMPACTION_SECONDS = 300.0  # what a real server keeps
 NAME_PREFIX = "sim-"
@@ -51,13 +53,16 @@ async def run(options: Options) -> int:
     speed = _speed(options.speed)
     settings = _settings(options, speed)
     faults = _faults(options.faults)
+    over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     try:
-        async with serving(settings, speed, options.port) as server:
-            server.inject(faults)
-            if options.kubeconfig is not None:
-                write_kubeconfig(options.kubeconfig, settings.name, server.url)
-            _announce(options, settings, server.url)
-            return await _until_over(options.exit_with_stdin, server.wait_broken())
+        # Whoever reads that it is ready may send a signal at once.
+        with _signals(over), _stdin_end(over, options.exit_with_stdin):
+            async with serving(settings, speed, options.port) as server:
+                server.inject(faults)
+                if options.kubeconfig is not None:
+                    write_kubeconfig(options.kubeconfig, settings.name, server.url)
+                _announce(options, settings, server.url)
+                return await _until_over(over, server)
     except OSError as error:
         if error.filename is None:
             raise OSError(f"cannot listen on port {options.port} ({error.strerror}): choose another --port") from error
@@ -147,16 +152,15 @@ def _announce(options: Options, settings: ClusterSettings, url: str) -> None:
     sys.stderr.write("\n".join(lines) + "\n")
 
 
-async def _until_over(with_stdin: bool, broken: object) -> int:
-    over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-    watcher = asyncio.ensure_future(broken)  # type: ignore[call-overload]
-    with _signals(over), _stdin_end(over, with_stdin):
-        await asyncio.wait([over, watcher], return_when=asyncio.FIRST_COMPLETED)
-    if watcher.done():
-        watcher.result()
-    watcher.cancel()
+async def _until_over(over: "asyncio.Future[int]", server: SimServer) -> int:
+    broken = asyncio.create_task(server.wait_broken())
+    waiting: list[asyncio.Future[Any]] = [over, broken]
+    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+    if broken.done():
+        broken.result()
+    broken.cancel()
     with contextlib.suppress(asyncio.CancelledError):
-        await watcher
+        await broken
     return over.result()
 
 
@@ -188,8 +192,6 @@ def _stdin_end(over: "asyncio.Future[int]", wanted: bool) -> Iterator[None]:
     descriptor = sys.stdin.fileno()
 
     def readable() -> None:
-        import os
-
         if not os.read(descriptor, 65536):
             _end(over, DONE)
 

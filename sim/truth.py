@@ -11,7 +11,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class TruePull:
-    """One pull as the simulated kubelet did it. ``sent`` says which event told of it, if one did."""
+    """One pull as the simulated kubelet did it, its durations as finely as the kubelet's version tells them.
+
+    ``sent`` says which event told of it, if one did.
+    """
 
     node: str
     namespace: str
