@@ -139,7 +139,7 @@ def _sizes(sides: Sequence[Facts]) -> Iterator[SizeComparison]:
 def _makespans(facts: Facts) -> Durations:
     found: Durations = defaultdict(list)
     for job in facts.jobs:
-        if job.image is not None and job.size and job.makespan_seconds is not None:
+        if job.image is not None and job.size and job.makespan_seconds is not None and not job.failed:
             found[_key(job.image, job.size, job.cache)].append(job.makespan_seconds)
     return dict(found)
 

@@ -44,7 +44,7 @@ class Decomposition:
     images: tuple[str, ...]
     wall_seconds: dict[int, float]
     phases: tuple[PhaseBySize, ...]
-    left_out: int  # jobs with moments missing, or of images that not every size pulled
+    left_out: int  # jobs that failed, with moments missing, or of images that not every size pulled
 
     @property
     def growth_seconds(self) -> float:
@@ -92,7 +92,7 @@ def decompositions(jobs: Sequence[JobTimeline]) -> list[Decomposition]:
 
 def decompose(jobs: Sequence[JobTimeline], gaps: Gaps) -> Decomposition | None:
     """Of jobs of one run in one cache state; None where no image was pulled at every size."""
-    paths = [(job, critical_path(job)) for job in jobs]
+    paths = [(job, critical_path(job)) for job in jobs if not job.failed]
     paths = [(job, path) for job, path in paths if path and job.size is not None and job.image is not None]
     usual = _usual_moments(paths)
     costs = [_cost(job, _coarsened(path, usual), gaps) for job, path in paths if usual <= set(_moments(path))]

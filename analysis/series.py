@@ -7,7 +7,10 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from analysis.figure import size_colours
 from analysis.study import Study
+
+_NO_SERIES = "#8b95a3"  # of a cluster in which no job pulled anything
 
 
 @dataclass(frozen=True)
@@ -19,6 +22,11 @@ class Series:
     @property
     def labels(self) -> list[str]:
         return list(self.label_of.values())
+
+    def colours(self, labels: Iterable[str]) -> dict[str, str]:
+        """Of these labels, in their order: a label's colour is the same in every figure, whoever stands beside it."""
+        known = dict(zip(self.labels, size_colours(self.labels), strict=True))
+        return {label: known.get(label, _NO_SERIES) for label in labels}
 
     def label(self, cluster: str) -> str:
         return self.label_of.get(cluster, cluster)

@@ -52,6 +52,7 @@ class JobTimeline:
     repeat: int | None
     marks: Marks
     containers: tuple[ContainerTimeline, ...] = ()
+    failed: bool = False  # by the ledger: it ended without having pulled everywhere
 
     @property
     def start(self) -> tuple[Moment, Mark] | None:

@@ -13,7 +13,7 @@ from analysis.study import Study
 from analysis.timeline import JOB_MOMENTS, ContainerTimeline, JobTimeline, Mark, Marks
 from pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
 from pulls.record import Outcome, PullRecord
-from store.ledger import JobRow, PodWitness
+from store.ledger import JobRow, JobState, PodWitness
 
 _STATUS_SECONDS = 1.0  # metav1.Time has whole seconds
 # Pods of one job are made within moments of each other; the next job of the same name came 3.6 s later at the soonest.
@@ -252,6 +252,7 @@ def _job_timeline(
         image=image,
         repeat=entry.repeat if entry else None,
         marks=marks,
+        failed=entry is not None and entry.state == JobState.FAILED,
         containers=tuple(
             ContainerTimeline(
                 pod=pod,

@@ -15,12 +15,14 @@ from analysis.regression import Line, fit
 from analysis.timeline import JobTimeline
 from pulls.image import parse_image, study_shape
 from pulls.milestone import Moment
+from pulls.record import Outcome
 
 
 @dataclass(frozen=True)
 class Point:
     """One job: its image's layers and unpacked bytes, its makespan, the part before the last start, its median pull."""
 
+    cache: str
     size: int | None
     layers: int
     image_bytes: int
@@ -52,7 +54,7 @@ class RateFit:
 
 
 def points(jobs: Iterable[JobTimeline]) -> list[Point]:
-    """Of the jobs of which start, end and size of the image are known."""
+    """Of the jobs that pulled on every node, of which start, end and size of the image are known."""
     return [point for point in map(_point, jobs) if point is not None]
 
 
@@ -62,8 +64,10 @@ def _point(job: JobTimeline) -> Point | None:
     starts = [container.marks[Moment.STARTED] for container in job.containers if Moment.STARTED in container.marks]
     if shape is None or start is None or makespan is None or not starts or Moment.JOB_COMPLETED not in job.marks:
         return None
+    if job.failed or any(container.outcome is Outcome.CACHED for container in job.containers):
+        return None
     started = max(mark.seconds_since(start[1]) for mark in starts)
-    return Point(job.size, *shape, makespan, started, _median_pull(job))
+    return Point(job.cache, job.size, *shape, makespan, started, _median_pull(job))
 
 
 def _median_pull(job: JobTimeline) -> float | None:

@@ -3,11 +3,11 @@
 from typing import Any
 
 from analysis import wording
-from analysis.facts import Facts
+from analysis.facts import Facts, cache_order
 from analysis.figure import Figure
 from analysis.html import Markup, element, paragraph, table
 from analysis.sections.box_chart import rounded
-from analysis.sections.section import Block, Section
+from analysis.sections.section import Block, Section, cache_words
 from analysis.writeback import Point, RateFit, fit_makespan, fit_started, points, steps
 
 # Source: AWS, "General Purpose SSD volumes": a gp2 volume of up to 170 GiB has at most 128 MiB/s.
@@ -27,10 +27,10 @@ def build(facts: Facts) -> Section:
             "the volume's write rate, whatever the pull itself took."
         )
     ]
-    for layers, group in groups.items():
-        words = wording.plural(layers, "layer")
+    for (cache, layers), group in groups.items():
+        words = f"{wording.plural(layers, 'layer')}, {cache_words(cache)}"
         figure = Figure(
-            f"makespan-by-bytes-{layers}-layers",
+            f"makespan-by-bytes-{cache}-{layers}-layers",
             f"Makespan and time to the last start, by unpacked bytes: {words}",
             "Circles: the job completed. Diamonds: its last container started. A job is one of each.",
             _spec(group),
@@ -45,14 +45,12 @@ def build(facts: Facts) -> Section:
     return Section("after-the-pull", "After the pull", tuple(blocks))
 
 
-def fitted_groups(facts: Facts) -> dict[int, list[Point]]:
-    """Jobs by the layer count of their image, where three sizes of images or more make a line."""
-    groups: dict[int, list[Point]] = {}
-    for point in sorted(points(facts.jobs), key=lambda point: point.layers):
-        groups.setdefault(point.layers, []).append(point)
-    return {
-        layers: group for layers, group in groups.items() if len({point.image_bytes for point in group}) >= LEAST_SIZES
-    }
+def fitted_groups(facts: Facts) -> dict[tuple[str, int], list[Point]]:
+    """Jobs by cache state and layer count, where three sizes of images or more make a line."""
+    groups: dict[tuple[str, int], list[Point]] = {}
+    for point in sorted(points(facts.jobs), key=lambda point: (cache_order(point.cache), point.layers)):
+        groups.setdefault((point.cache, point.layers), []).append(point)
+    return {key: group for key, group in groups.items() if len({point.image_bytes for point in group}) >= LEAST_SIZES}
 
 
 def of_aws(facts: Facts) -> bool:
@@ -166,14 +164,14 @@ def _step_words(group: list[Point]) -> str:
     )
 
 
-def _table(groups: dict[int, list[Point]]) -> Markup:
+def _table(groups: dict[tuple[str, int], list[Point]]) -> Markup:
     rows = []
-    for layers, group in groups.items():
+    for (cache, layers), group in groups.items():
         for size in sorted({point.size or 0 for point in group}):
             whole = fit_makespan([point for point in group if (point.size or 0) == size])
             if whole is not None:
                 bounds = f"{wording.rate(whole.rate_low)} to {wording.rate(whole.rate_high)}"
                 cells = [wording.seconds(whole.overhead_seconds), wording.rate(whole.rate), bounds, _r(whole)]
-                rows.append([layers, size or wording.UNKNOWN, whole.count, *cells])
-    header = ["layers", "nodes", "jobs", "fixed time", "rate", "95% interval", "R²"]
-    return table(header, rows, caption="The line through the makespans at each cluster size", text_columns=0)
+                rows.append([cache_words(cache), layers, size or wording.UNKNOWN, whole.count, *cells])
+    header = ["cache", "layers", "nodes", "jobs", "fixed time", "rate", "95% interval", "R²"]
+    return table(header, rows, caption="The line through the makespans at each cluster size")

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from analysis.figure import size_colours
 from analysis.quantiles import Box, box
 
 
@@ -17,23 +16,26 @@ def log_scale(values: Sequence[float]) -> dict[str, Any]:
     return {"type": "log", "nice": False, "domain": [rounded(min(values) * 0.9), rounded(max(values) * 1.1)]}
 
 
-def colour_by_series(labels: Sequence[str], title: str = "nodes") -> dict[str, Any]:
+Colours = Mapping[str, str]  # by series, in their order
+
+
+def colour_by_series(colours: Colours) -> dict[str, Any]:
     """The colour channel of every chart whose colours are clusters."""
     return {
         "field": "series",
         "type": "nominal",
-        "title": title,
-        "sort": list(labels),
-        "scale": {"domain": list(labels), "range": size_colours(labels)},
+        "title": "nodes",
+        "sort": list(colours),
+        "scale": _scale(colours),
         # Nodes are short numbers: they stand in one line. Longer names are set as the page's width allows.
-        "legend": {"columns": 8} if max(map(len, labels), default=0) < 5 else {},
+        "legend": {"columns": 8} if max(map(len, colours), default=0) < 5 else {},
     }
 
 
 def box_spec(
     values: Mapping[tuple[str, str], Sequence[float]],
     categories: Sequence[str],
-    labels: Sequence[str],
+    colours: Colours,
     *,
     x_title: str,
     y_title: str,
@@ -49,8 +51,8 @@ def box_spec(
     y = {"type": "quantitative", "scale": scale, "title": y_title}
     shared = {
         "x": x,
-        "xOffset": {"field": "series", "type": "nominal", "sort": list(labels)},
-        "color": colour_by_series(labels),
+        "xOffset": {"field": "series", "type": "nominal", "sort": list(colours)},
+        "color": colour_by_series(colours),
     }
     tips = [
         {"field": "category", "title": x_title},
@@ -66,13 +68,13 @@ def box_spec(
             {"mark": {"type": "rule", "strokeWidth": 1.2}, "encoding": _span(y, "low", "high", tips)},
             {
                 "mark": {"type": "bar", "fillOpacity": 0.35, "strokeWidth": 1},
-                "encoding": {**_span(y, "q1", "q3", tips), "stroke": {"field": "series", **_same_stroke(labels)}},
+                "encoding": {**_span(y, "q1", "q3", tips), "stroke": {"field": "series", **_same_stroke(colours)}},
             },
             {
                 "mark": {"type": "bar", "strokeWidth": 2.5},
                 "encoding": {
                     **_span(y, "median", "median", tips),
-                    "stroke": {"field": "series", **_same_stroke(labels)},
+                    "stroke": {"field": "series", **_same_stroke(colours)},
                 },
             },
             {
@@ -91,8 +93,12 @@ def _span(y: Mapping[str, Any], low: str, high: str, tips: Sequence[Any]) -> dic
     return {"y": {**y, "field": low}, "y2": {"field": high}, "tooltip": list(tips)}
 
 
-def _same_stroke(labels: Sequence[str]) -> dict[str, Any]:
-    return {"type": "nominal", "scale": {"domain": list(labels), "range": size_colours(labels)}, "legend": None}
+def _same_stroke(colours: Colours) -> dict[str, Any]:
+    return {"type": "nominal", "scale": _scale(colours), "legend": None}
+
+
+def _scale(colours: Colours) -> dict[str, Any]:
+    return {"domain": list(colours), "range": list(colours.values())}
 
 
 def _row(key: tuple[str, str], found: Box) -> dict[str, Any]:

@@ -50,7 +50,7 @@ def _spec(facts: Facts, clocks: list[NodeClock]) -> dict[str, object]:
         label = facts.series.label(clock.cluster)
         values[label, label].append((clock.against_others_seconds or 0.0) * 1000)
     labels = [label for label in facts.series.labels if (label, label) in values]
-    spec = box_spec(values, labels, labels, x_title="nodes", y_title="milliseconds", height=220)
+    spec = box_spec(values, labels, facts.series.colours(labels), x_title="nodes", y_title="milliseconds", height=220)
     spec["encoding"].pop("xOffset")
     spec["encoding"]["color"]["legend"] = None
     return spec

@@ -53,7 +53,7 @@ def _figure(facts: Facts, costs: list[ClusterCost], price: Price) -> Figure:
         }
         for cost in costs
     ]
-    colour = colour_by_series(labels)
+    colour = colour_by_series(facts.series.colours(labels))
     spec = {
         "height": 240,
         "data": {"values": rows},

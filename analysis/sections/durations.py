@@ -7,8 +7,9 @@ from analysis.facts import Facts, PullGroup
 from analysis.figure import Figure
 from analysis.html import Markup, element, paragraph, table
 from analysis.quantiles import ecdf, quantile
-from analysis.sections.box_chart import box_spec, colour_by_series, log_scale, rounded
+from analysis.sections.box_chart import Colours, box_spec, colour_by_series, log_scale, rounded
 from analysis.sections.section import Block, Section, cache_words
+from analysis.series import Series
 
 _QUANTILES = (0.5, 0.95, 0.99)
 
@@ -22,7 +23,7 @@ def build(facts: Facts) -> Section:
         )
     ]
     for group in facts.groups:
-        blocks.extend(_group_blocks(group, facts.series.labels))
+        blocks.extend(_group_blocks(group, facts.series))
     if not facts.groups:
         blocks.append(paragraph("No pull with a duration is in this study."))
     return Section("durations", "Pull durations", tuple(blocks))
@@ -46,21 +47,21 @@ def x_title(group: PullGroup) -> str:
     return "total image size, unpacked, GB" if group.layers else "image"
 
 
-def _group_blocks(group: PullGroup, labels: list[str]) -> list[Block]:
+def _group_blocks(group: PullGroup, series: Series) -> list[Block]:
     words, slug = group_words(group), group_slug(group)
     values = {
-        (x_label(group, key.image, key.unpacked_bytes), series): [record.pull_seconds or 0.0 for record in records]
-        for (key, series), records in group.pulls.items()
+        (x_label(group, key.image, key.unpacked_bytes), label): [record.pull_seconds or 0.0 for record in records]
+        for (key, label), records in group.pulls.items()
     }
     categories = list(dict.fromkeys(x_label(group, key.image, key.unpacked_bytes) for key in group.images))
-    present = [label for label in labels if any(series == label for _, series in values)]
+    colours = series.colours(label for label in series.labels if any(key[1] == label for key in values))
 
     def boxes(logarithmic: bool) -> dict[str, Any]:
         y_title = "pull duration, seconds" + (" (log)" if logarithmic else "")
         return box_spec(
             values,
             categories,
-            present,
+            colours,
             x_title=x_title(group),
             y_title=y_title,
             logarithmic=logarithmic and _positive(values),
@@ -74,9 +75,9 @@ def _group_blocks(group: PullGroup, labels: list[str]) -> list[Block]:
             f"ecdf-{slug}",
             f"Share of pulls done by a time: {words}",
             "Empirical distribution; every bundle of lines is one image, the smaller to the left.",
-            _ecdf_spec(values, present),
+            _ecdf_spec(values, colours),
         ),
-        _quantile_table(group, labels),
+        _quantile_table(group, series.labels),
     ]
 
 
@@ -85,7 +86,7 @@ def _positive(values: dict[tuple[str, str], list[float]]) -> bool:
     return all(value > 0 for found in values.values() for value in found)
 
 
-def _ecdf_spec(values: dict[tuple[str, str], list[float]], labels: list[str]) -> dict[str, Any]:
+def _ecdf_spec(values: dict[tuple[str, str], list[float]], colours: Colours) -> dict[str, Any]:
     rows = [
         {"category": category, "series": series, "value": rounded(value), "share": rounded(share)}
         for (category, series), found in values.items()
@@ -100,7 +101,7 @@ def _ecdf_spec(values: dict[tuple[str, str], list[float]], labels: list[str]) ->
         "encoding": {
             "x": {"field": "value", "type": "quantitative", "scale": scale, "title": "pull duration, seconds (log)"},
             "y": {"field": "share", "type": "quantitative", "title": "share of pulls", "axis": {"format": "%"}},
-            "color": colour_by_series(labels),
+            "color": colour_by_series(colours),
             "detail": {"field": "category"},
             "tooltip": [{"field": "category", "title": "image"}, {"field": "series", "title": "nodes"}],
         },

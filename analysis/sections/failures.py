@@ -66,7 +66,7 @@ def _spec(facts: Facts, failed: list[PullRecord]) -> dict[str, object]:
         "encoding": {
             "y": {"field": "class", "type": "nominal", "title": None},
             "x": {"field": "attempts", "type": "quantitative", "title": "failed attempts", "axis": {"tickMinStep": 1}},
-            "color": colour_by_series([*labels, *others]),
+            "color": colour_by_series(facts.series.colours([*labels, *others])),
             "tooltip": [{"field": "class"}, {"field": "series", "title": "nodes"}, {"field": "attempts"}],
         },
     }

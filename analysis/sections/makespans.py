@@ -8,7 +8,7 @@ from analysis import wording
 from analysis.critical_path import critical_container, critical_path
 from analysis.facts import Facts
 from analysis.figure import Figure, phase_colour
-from analysis.html import Markup, element, paragraph, table
+from analysis.html import Markup, element, paragraph, table, warning
 from analysis.mystery import Decomposition, PhaseBySize
 from analysis.phases import BRIDGES, PHASES, Phase, count_flags, phase_rows
 from analysis.quantiles import quantile
@@ -99,16 +99,27 @@ def _decomposition_blocks(facts: Facts, decomposition: Decomposition) -> list[Bl
         ),
         _growth_table(decomposition, words),
     ]
-    if any(seconds < 0 for phase in decomposition.phases for seconds in phase.seconds.values()):
-        words = (
-            "A sum below zero is within what its times can be off by: a job's creation is told in whole seconds, cut "
-            "off, so that up to a second a job is counted in the phase after it instead of the one before."
-        )
-        blocks.append(paragraph(words))
+    blocks.extend(_below_zero(decomposition))
     if decomposition.left_out:
         left = wording.plural(decomposition.left_out, "job")
-        blocks.append(paragraph(f"Left out: {left} with a moment missing, or of images that not every size pulled."))
+        blocks.append(
+            paragraph(f"Left out: {left} that failed, with a moment missing, or of images that not every size pulled.")
+        )
     return blocks
+
+
+def _below_zero(decomposition: Decomposition) -> list[Markup]:
+    """What a sum below zero means, where there is one."""
+    lowest = [(min(phase.seconds.values()), phase.resolution_seconds) for phase in decomposition.phases]
+    if any(seconds < -max(resolution, _COARSE_SECONDS) for seconds, resolution in lowest):
+        return [warning("A sum lies further below zero than its times can be off: clocks disagree, see below.")]
+    if any(seconds < 0 for seconds, _ in lowest):
+        words = (
+            "A sum below zero is within what its times can be off by: times of whole seconds are cut off, so that up "
+            "to a second a job is counted in the phase after it instead of the one before."
+        )
+        return [paragraph(words)]
+    return []
 
 
 def _slug(run: str | None) -> str:

@@ -10,6 +10,7 @@ from analysis.quantiles import quantile
 from analysis.sections.box_chart import colour_by_series, rounded
 from analysis.sections.durations import group_slug, group_words, x_label, x_title
 from analysis.sections.section import Block, Section
+from analysis.series import Series
 from pulls.record import PullRecord
 
 Bytes = Callable[[ImageKey, PullRecord], int | None]
@@ -34,7 +35,7 @@ def build(facts: Facts) -> Section:
                     f"rate-{slug}-{group_slug(group)}",
                     f"{title}: {group_words(group)}",
                     "Median of all pulls of an image at a cluster size.",
-                    _spec(group, rows, facts.series.labels),
+                    _spec(group, rows, facts.series),
                 )
                 blocks.append(figure)
     if len(blocks) == 1:
@@ -65,9 +66,9 @@ def _rows(group: PullGroup, count: Bytes) -> list[dict[str, Any]]:
     return rows
 
 
-def _spec(group: PullGroup, rows: list[dict[str, Any]], labels: list[str]) -> dict[str, Any]:
+def _spec(group: PullGroup, rows: list[dict[str, Any]], series: Series) -> dict[str, Any]:
     categories = list(dict.fromkeys(x_label(group, key.image, key.unpacked_bytes) for key in group.images))
-    present = [label for label in labels if any(row["series"] == label for row in rows)]
+    colours = series.colours(label for label in series.labels if any(row["series"] == label for row in rows))
     y = {"type": "quantitative", "title": "MB a second", "scale": {"zero": True}}
     tips = [{"field": name} for name in ("category", "series", "count", "median", "low", "high")]
     angle = 0 if len(categories) <= 8 else -50
@@ -82,8 +83,8 @@ def _spec(group: PullGroup, rows: list[dict[str, Any]], labels: list[str]) -> di
                 "title": x_title(group),
                 "axis": {"labelAngle": angle, "labelOverlap": False},
             },
-            "xOffset": {"field": "series", "type": "nominal", "sort": present},
-            "color": colour_by_series(present),
+            "xOffset": {"field": "series", "type": "nominal", "sort": list(colours)},
+            "color": colour_by_series(colours),
             "tooltip": tips,
         },
         "layer": [

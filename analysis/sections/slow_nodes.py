@@ -53,7 +53,7 @@ def _spec(facts: Facts, spreads: list[JobSpread]) -> dict[str, object]:
         label = facts.series.label(spread.cluster)
         values.setdefault((label, label), []).append(spread.cost_seconds)
     labels = [label for label in facts.series.labels if (label, label) in values]
-    spec = box_spec(values, labels, labels, x_title="nodes", y_title="seconds", height=240)
+    spec = box_spec(values, labels, facts.series.colours(labels), x_title="nodes", y_title="seconds", height=240)
     # One box a category: side by side there is nothing to offset.
     spec["encoding"].pop("xOffset")
     spec["encoding"]["color"]["legend"] = None

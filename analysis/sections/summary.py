@@ -86,13 +86,13 @@ def _mystery_title(facts: Facts, run: str | None, cache: str) -> str:
 
 
 def _after_pull(facts: Facts) -> list[tuple[str, str]]:
-    groups = after_pull.fitted_groups(facts)
+    aws = after_pull.of_aws(facts)
     return [
         (
-            f"What follows the pull of {wording.plural(layers, 'layer')}?",
-            after_pull.finding(group, aws=after_pull.of_aws(facts)),
+            f"What follows the pull ({wording.plural(layers, 'layer')}, {cache_words(cache)})?",
+            after_pull.finding(group, aws=aws),
         )
-        for layers, group in groups.items()
+        for (cache, layers), group in after_pull.fitted_groups(facts).items()
     ]
 
 

@@ -22,6 +22,7 @@ def build(facts: Facts) -> Section:
         blocks.append(paragraph("The clusters compared here have the same environment, as far as it was saved."))
     clusters = [cluster for cluster in facts.series.label_of if environments.get(cluster)]
     names = list(dict.fromkeys(name for cluster in clusters for name in environments[cluster]))
+    names = [name for name in names if any(environments[cluster].get(name) for cluster in clusters)]
     shown = [name for name in names if name in differing or not name.startswith("configz.")]
     hidden = [name for name in names if name not in shown]
     header = ["", *(f"{facts.series.label(cluster)} nodes" for cluster in clusters)]

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from analysis.facts import Facts
@@ -10,6 +11,7 @@ from analysis.study import read_study
 from analysis.witnesses import build_timelines
 from pulls.cache import CacheState
 from pulls.milestone import Moment
+from store.ledger import JobState
 from tests.analysis.hand_made import HandMade, image_of
 
 M = Moment
@@ -120,6 +122,15 @@ def test_warm_and_cold_jobs_are_never_compared(tmp_path: Path) -> None:
     assert (cold.cache, warm.cache) == ("cold", "warm")
     assert cold.wall_seconds[4] == pytest.approx(50)  # with the time until the warm job began
     assert warm.wall_seconds[4] == pytest.approx(16)
+
+
+def test_a_failed_job_is_left_out(tmp_path: Path) -> None:
+    made = cluster(4)
+    add_job(made, ONE, 0, 10)
+    add_job(made, TWO, 50, 10)
+    made.jobs[1] = msgspec.structs.replace(made.jobs[1], state=JobState.FAILED)
+    (found,) = decomposed(tmp_path, made)
+    assert (found.images, found.left_out) == ((ONE,), 1)
 
 
 def test_repeats_count_as_their_mean(tmp_path: Path) -> None:

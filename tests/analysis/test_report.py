@@ -298,6 +298,10 @@ def test_environments_that_differ_are_warned_of(tmp_path: Path) -> None:
     assert "The clusters compared here differ in kernels." in words
 
 
+def test_a_cluster_has_one_colour_in_every_figure_whoever_stands_beside_it(sweep: Facts) -> None:
+    assert sweep.series.colours(["4"])["4"] == sweep.series.colours(["2", "4"])["4"]
+
+
 def test_sizes_have_colours_of_their_own_however_many_there_are() -> None:
     for count in (1, 2, 7, 12):
         colours = size_colours(list(map(str, range(count))))
