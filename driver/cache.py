@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from functools import lru_cache
 
-from driver.cluster_api import ClusterApi, Sleep, decode_nodes
+from driver.cluster_api import ClusterApi, Sleep
 from driver.errors import LimitError
 from driver.objects import Node
 from pulls.cache import CacheState
@@ -69,7 +69,7 @@ async def wait_until_cleared(
     """The nodes, as soon as none of them has any of the images. Raises LimitError, ApiError."""
     pause, waited = POLL_SECONDS, 0.0
     while True:
-        nodes = decode_nodes(await api.nodes_json())
+        nodes = await api.nodes()
         still = holding(nodes, images)
         if not still:
             return nodes

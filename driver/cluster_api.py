@@ -5,8 +5,8 @@ The only module that knows the client library. Its errors are mapped to ApiError
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from pathlib import Path
@@ -24,7 +24,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 REQUEST_SECONDS = 60.0
-TRIES = 6
+PATIENCE_SECONDS = 120.0  # of pauses between tries: an API server that is upgraded is away for about a minute
+OPTIONAL_SECONDS = 2.0  # the same for what a sweep can do without
+LAST_PAUSE_SECONDS = 10.0
 GONE = 410
 PAGE_ITEMS = 1000  # events a page, some 1 MB
 FIRST_PAUSE_SECONDS = 0.25
@@ -37,11 +39,11 @@ _job = msgspec.json.Decoder(Job).decode
 _pods = msgspec.json.Decoder(Page[Pod]).decode
 _nodes = msgspec.json.Decoder(Page[Node]).decode
 
+Query = Sequence[tuple[str, str]]
 Sleep = Callable[[float], Awaitable[None]]
 
 
-def decode_nodes(content: bytes) -> tuple[Node, ...]:
-    """The nodes of a LIST's bytes."""
+def _node_tuple(content: bytes) -> tuple[Node, ...]:
     return _nodes(content).objects
 
 
@@ -62,35 +64,37 @@ class ClusterApi:
         except ValueError:
             return None
 
+    async def nodes(self) -> tuple[Node, ...]:
+        return await self._ask("list the nodes", "GET", "/api/v1/nodes", decode=_node_tuple)
+
     async def nodes_json(self) -> bytes:
         """All nodes, as served."""
-        return await self._ask("list the nodes", "GET", "/api/v1/nodes")
+        return await self._ask("list the nodes", "GET", "/api/v1/nodes", decode=bytes)
 
     async def configz(self, node: str) -> bytes:
         """The kubelet's own configuration."""
-        return await self._ask(
-            f"read the kubelet's configz of node {node}", "GET", f"/api/v1/nodes/{node}/proxy/configz"
-        )
+        what = f"read the kubelet's configz of node {node}"
+        path = f"/api/v1/nodes/{node}/proxy/configz"
+        return await self._ask(what, "GET", path, decode=bytes, patience_seconds=OPTIONAL_SECONDS)
 
     async def create_job(self, manifest: dict[str, Any]) -> Job:
         """Create the job; one of that name that is there already is taken for ours, its answer lost on the way."""
         name = manifest["metadata"]["name"]
         try:
-            content = await self._ask(f"create job {name}", "POST", self.jobs_path, body=manifest)
+            return await self._ask(f"create job {name}", "POST", self.jobs_path, body=manifest, decode=_job)
         except ApiError as error:
             if error.status != 409:
                 raise
-            content = await self._ask(f"read job {name}", "GET", f"{self.jobs_path}/{name}")
-        return _job(content)
+            return await self.job(name)
 
     async def job(self, name: str) -> Job:
-        return _job(await self._ask(f"read job {name}", "GET", f"{self.jobs_path}/{name}"))
+        return await self._ask(f"read job {name}", "GET", f"{self.jobs_path}/{name}", decode=_job)
 
     async def delete_job(self, name: str) -> None:
         """Delete the job, and let its pods follow; one that is gone already is as good."""
         options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
         try:
-            await self._ask(f"delete job {name}", "DELETE", f"{self.jobs_path}/{name}", body=options)
+            await self._ask(f"delete job {name}", "DELETE", f"{self.jobs_path}/{name}", body=options, decode=bytes)
         except ApiError as error:
             if error.status != 404:
                 raise
@@ -98,12 +102,13 @@ class ClusterApi:
     async def pods(self, job: str, *, limit: int | None = None) -> tuple[Pod, ...]:
         """The pods of a job: all, or so many of them."""
         query = [self.pods_of(job)] + ([("limit", str(limit))] if limit is not None else [])
-        return _pods(await self._ask(f"list the pods of job {job}", "GET", self.pods_path, query)).objects
+        page = await self._ask(f"list the pods of job {job}", "GET", self.pods_path, query, decode=_pods)
+        return page.objects
 
     async def events(self, reason: str | None = None) -> EventList:
         """The events of the namespace, of one reason or all, that the API server still has."""
         query = [("fieldSelector", f"reason={reason}")] if reason else []
-        return decode_event_list(await self._ask("list the events", "GET", self._events_path, query))
+        return await self._ask("list the events", "GET", self._events_path, query, decode=decode_event_list)
 
     async def event_pages(self) -> AsyncIterator[EventList]:
         """All events of the namespace, some at a time: those of a large cluster would fill the memory at once.
@@ -114,7 +119,7 @@ class ClusterApi:
         while True:
             query = [("limit", str(PAGE_ITEMS))] + ([("continue", token)] if token else [])
             try:
-                page = decode_event_list(await self._ask("list the events", "GET", self._events_path, query))
+                page = await self._ask("list the events", "GET", self._events_path, query, decode=decode_event_list)
             except ApiError as error:
                 if error.status != GONE or not token:
                     raise
@@ -124,18 +129,18 @@ class ClusterApi:
             if not token:
                 return
 
-    async def list_json(self, path: str, selector: tuple[str, str]) -> bytes:
-        """Some objects, as served."""
-        return await self._ask(f"list {path}", "GET", path, [selector])
+    async def list_objects(self, path: str, selector: tuple[str, str], decode: Callable[[bytes], T]) -> T:
+        """Some objects, as ``decode`` reads them."""
+        return await self._ask(f"list {path}", "GET", path, [selector], decode=decode)
 
     @asynccontextmanager
-    async def watch(self, path: str, query: list[tuple[str, str]], *, silence_seconds: float) -> AsyncIterator[Any]:
+    async def watch(self, path: str, query: Query, *, silence_seconds: float) -> AsyncIterator[Any]:
         """An open watch as chunks of bytes (cut anywhere). It breaks off after so long a silence. Raises ApiError."""
         import aiohttp
 
         what = f"watch {path.rpartition('/')[2]}"
         timeout = aiohttp.ClientTimeout(sock_connect=REQUEST_SECONDS, sock_read=silence_seconds)
-        with _client_errors(what):
+        with api_errors(what):
             response = await self._call("GET", path, [*query, ("watch", "true")], None, timeout)
         try:
             if response.status != 200:
@@ -162,35 +167,45 @@ class ClusterApi:
         return f"/api/v1/namespaces/{self.namespace}/events"
 
     async def _ask(
-        self, what: str, method: str, path: str, query: list[tuple[str, str]] | None = None, body: Any = None
-    ) -> bytes:
-        pause = FIRST_PAUSE_SECONDS
-        for left in range(TRIES - 1, -1, -1):
+        self,
+        what: str,
+        method: str,
+        path: str,
+        query: Query = (),
+        *,
+        decode: Callable[[bytes], T],
+        body: Any = None,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> T:
+        """The answer, read. One that cannot be read (a proxy's page) is asked for again, like one that did not come."""
+        pause, waited = FIRST_PAUSE_SECONDS, 0.0
+        while True:
             try:
-                return await self._ask_once(what, method, path, query or [], body)
+                with api_errors(what):
+                    return decode(await self._ask_once(what, method, path, query, body))
             except ApiError as error:
-                if error.status not in AGAIN or not left:
+                if error.status not in AGAIN or waited >= patience_seconds:
                     raise
                 # Jitter spreads clients that failed together; it decides nothing else.
-                await self._sleep(error.retry_after_seconds or pause * random.uniform(0.8, 1.2))
-            pause *= 2
-        raise AssertionError("unreachable")
+                wait = error.retry_after_seconds or pause * random.uniform(0.8, 1.2)
+            await self._sleep(wait)
+            waited += wait
+            pause = min(pause * 2, LAST_PAUSE_SECONDS)
 
-    async def _ask_once(self, what: str, method: str, path: str, query: list[tuple[str, str]], body: Any) -> bytes:
-        with _client_errors(what):
-            response = await self._call(method, path, query, body, REQUEST_SECONDS)
-            async with response:
-                content: bytes = await response.read()
+    async def _ask_once(self, what: str, method: str, path: str, query: Query, body: Any) -> bytes:
+        response = await self._call(method, path, query, body, REQUEST_SECONDS)
+        async with response:
+            content: bytes = await response.read()
         self._date = response.headers.get("Date", "")
         if not 200 <= response.status < 300:
             raise _refused(what, response, content)
         return content
 
-    async def _call(self, method: str, path: str, query: list[tuple[str, str]], body: Any, timeout: Any) -> Any:
+    async def _call(self, method: str, path: str, query: Query, body: Any, timeout: Any) -> Any:
         return await self._client.call_api(
             path,
             method,
-            query_params=query,
+            query_params=list(query),
             header_params={"Accept": "application/json"},
             body=body,
             auth_settings=_AUTH,
@@ -199,24 +214,21 @@ class ClusterApi:
         )
 
 
-class _client_errors:  # noqa: N801 - reads as the statement that it is
-    """Map what the client library and aiohttp raise, in this one place."""
+@contextmanager
+def api_errors(what: str) -> Iterator[None]:
+    """Map what the client library, aiohttp and the decoders raise, in this one place."""
+    import aiohttp
 
-    def __init__(self, what: str) -> None:
-        self._what = what
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        import aiohttp
-
-        if isinstance(error, aiohttp.ClientError | TimeoutError | OSError):
-            raise ApiError(self._what, 0, str(error) or type(error).__name__) from error
+    try:
+        yield
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise ApiError(what, 0, str(error) or type(error).__name__) from error
+    except msgspec.DecodeError as error:
+        raise ApiError(what, 0, f"its answer cannot be read: {error}") from error
 
 
 async def _chunks(what: str, response: Any) -> AsyncIterator[bytes]:
-    with _client_errors(what):
+    with api_errors(what):
         async for chunk in response.content.iter_any():
             yield chunk
 
@@ -233,7 +245,7 @@ def _refused(what: str, response: Any, content: bytes) -> ApiError:
 
 
 @asynccontextmanager
-async def open_cluster(kubeconfig: Path, namespace: str) -> AsyncIterator[ClusterApi]:
+async def open_cluster(kubeconfig: Path, namespace: str, *, sleep: Sleep = asyncio.sleep) -> AsyncIterator[ClusterApi]:
     """The API of the kubeconfig's current context. Raises ApiError."""
     from kubernetes_asyncio import client, config
 
@@ -243,4 +255,4 @@ async def open_cluster(kubeconfig: Path, namespace: str) -> AsyncIterator[Cluste
     except config.ConfigException as error:
         raise ApiError(f"read kubeconfig {kubeconfig}", 0, str(error)) from error
     async with client.ApiClient(configuration) as api_client:
-        yield ClusterApi(api_client, namespace)
+        yield ClusterApi(api_client, namespace, sleep=sleep)

@@ -2,14 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from driver.child import end_stranger
-from driver.cluster_api import ClusterApi, Sleep, decode_nodes, open_cluster
+from driver.cluster_api import ClusterApi, Sleep, open_cluster
 from driver.collecting import Collector
 from driver.environment import read_environment
 from driver.errors import LimitError, first_error
@@ -64,21 +64,18 @@ class ClusterKeeper:
         collector: Collector | None = None
         try:
             cluster = await self._up(state)
-            async with open_cluster(cluster.kubeconfig, self._study.cluster.namespace) as api:
-                await self._wait_for_nodes(api, cluster)
-                collector = self._collector(cluster, state)
-                await collector.start()
-                await self._describe(api, cluster, state)
-                state.put(state=ClusterState.UP, up_at=self._now())
-                with first_error():
-                    async with asyncio.TaskGroup() as guards:
-                        watching = [
-                            guards.create_task(self._provider.lost(cluster)),
-                            guards.create_task(collector.keep()),
-                        ]
-                        yield cluster, api
-                        for guard in watching:
-                            guard.cancel()
+            with first_error():
+                async with asyncio.TaskGroup() as guards, self._api(cluster) as api:
+                    watching = [guards.create_task(self._provider.lost(cluster))]
+                    await self._wait_for_nodes(api, cluster)
+                    collector = self._collector(cluster, state)
+                    await collector.start()
+                    watching.append(guards.create_task(collector.keep()))
+                    await self._describe(api, cluster, state)
+                    state.put(state=ClusterState.UP, up_at=self._now())
+                    yield cluster, api
+                    for guard in watching:
+                        guard.cancel()
         finally:
             try:
                 if collector is not None:
@@ -93,6 +90,9 @@ class ClusterKeeper:
             marks = ("collector", row.cluster)
             await end_stranger(state.leftovers.collector_pid, marks, grace_seconds=STRANGER_GRACE_SECONDS)
         await self._down(state)
+
+    def _api(self, cluster: Cluster) -> AbstractAsyncContextManager[ClusterApi]:
+        return open_cluster(cluster.kubeconfig, self._study.cluster.namespace)
 
     async def _up(self, state: "_Kept") -> Cluster:
         row = state.row
@@ -132,7 +132,7 @@ class ClusterKeeper:
         limit = self._study.limits.nodes_ready_seconds
         pause, waited = POLL_SECONDS, 0.0
         while True:
-            nodes = [node for node in decode_nodes(await api.nodes_json()) if node.takes_pods]
+            nodes = [node for node in await api.nodes() if node.takes_pods]
             ready = sum(node.ready for node in nodes)
             if ready == len(nodes) == cluster.size:
                 return

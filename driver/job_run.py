@@ -13,7 +13,7 @@ import msgspec
 
 from driver.audit import Place, make_audit, places, say
 from driver.cache import cache_state, cached_names, wait_until_cleared
-from driver.cluster_api import ClusterApi, Sleep, decode_nodes
+from driver.cluster_api import ClusterApi, Sleep
 from driver.drain import Drain
 from driver.errors import LimitError
 from driver.job import job_manifest
@@ -83,7 +83,7 @@ class JobRunner:
 
     async def _look_at_caches(self, row: JobRow) -> dict[str, CacheState]:
         if self._nodes is None:
-            self._nodes = decode_nodes(await self._bench.api.nodes_json())
+            self._nodes = await self._bench.api.nodes()
         found = {
             node.metadata.name: cache_state(row.image, cached_names(node), self._layers)
             for node in self._nodes

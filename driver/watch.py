@@ -10,12 +10,11 @@ from typing import Generic, Protocol, TypeVar
 
 import msgspec
 
-from driver.cluster_api import AGAIN, FIRST_PAUSE_SECONDS, GONE, ClusterApi, Sleep
+from driver.cluster_api import AGAIN, FIRST_PAUSE_SECONDS, GONE, LAST_PAUSE_SECONDS, ClusterApi, Sleep, api_errors
 from driver.errors import ApiError
 from driver.objects import Metadata, Page, Status, WatchLine
 
-LAST_PAUSE_SECONDS = 30.0
-FAILURES = 12  # in a row: with the pauses about 4 minutes
+FAILURES = 15  # in a row: with the pauses about 2 minutes
 
 
 class _Named(Protocol):
@@ -82,7 +81,7 @@ class ObjectWatch(Generic[T]):
 
     async def _list_once(self) -> AsyncIterator[Seen[T]]:
         if not self._version:
-            page = self._page(await self._api.list_json(self._path, self._selector))
+            page = await self._api.list_objects(self._path, self._selector, self._page)
             self._version = page.metadata.resource_version
             for item in page.objects:
                 yield Seen(item)
@@ -91,15 +90,19 @@ class ObjectWatch(Generic[T]):
         query = [self._selector, ("resourceVersion", self._version), ("allowWatchBookmarks", "true")]
         async with self._api.watch(self._path, query, silence_seconds=self._silence_seconds) as chunks:
             async for line in lines(chunks):
-                change = _line(line)
-                if change.type == "ERROR":
-                    status = _status(change.object)
-                    raise ApiError(f"watch {self._path}", status.code, status.message)
-                found = self._object(change.object)
+                with api_errors(f"watch {self._path}"):
+                    kind, found = self._read(line)
                 self._version = found.metadata.resource_version or self._version
                 self._moved = True
-                if change.type != "BOOKMARK":
-                    yield Seen(found, change.type == "DELETED")
+                if kind != "BOOKMARK":
+                    yield Seen(found, kind == "DELETED")
+
+    def _read(self, line: bytes) -> tuple[str, T]:
+        change = _line(line)
+        if change.type == "ERROR":
+            status = _status(change.object)
+            raise ApiError(f"watch {self._path}", status.code, status.message)
+        return change.type, self._object(change.object)
 
 
 async def lines(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from driver.cluster_api import ClusterApi, open_cluster
+from driver.cluster_api import ClusterApi, Sleep, open_cluster
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -64,7 +64,7 @@ class ScriptedApi:
 
 
 @asynccontextmanager
-async def scripted(directory: Path) -> AsyncIterator[tuple[ScriptedApi, ClusterApi]]:
+async def scripted(directory: Path, sleep: Sleep = asyncio.sleep) -> AsyncIterator[tuple[ScriptedApi, ClusterApi]]:
     """The server, and the driver's client of it."""
     script = ScriptedApi()
     application = web.Application()
@@ -72,7 +72,7 @@ async def scripted(directory: Path) -> AsyncIterator[tuple[ScriptedApi, ClusterA
     async with TestServer(application) as server:
         kubeconfig = directory / "kubeconfig"
         kubeconfig.write_text(json.dumps(_kubeconfig(str(server.make_url("")))))
-        async with open_cluster(kubeconfig, "default") as api:
+        async with open_cluster(kubeconfig, "default", sleep=sleep) as api:
             try:
                 yield script, api
             finally:

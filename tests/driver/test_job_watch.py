@@ -137,6 +137,32 @@ async def test_a_cut_watch_goes_on_at_the_version_it_had_reached(api: Api) -> No
     assert [line for line in script.asked if JOBS in line] == [f"GET {JOBS}", f"GET {JOBS}@1", f"GET {JOBS}@42"]
 
 
+async def test_lines_that_are_no_json_and_lines_cut_short_are_asked_for_again(api: Api) -> None:
+    script, client = api
+    script.say(PODS, EMPTY)
+    script.watch(PODS, "<html>502 Bad Gateway</html>")
+    script.watch(PODS, stay=True)
+    script.say(JOBS, "<html>")
+    script.say(JOBS, EMPTY)
+    script.watch(JOBS, {"type": "MODIFIED"})
+    script.watch(JOBS, modified(job_json(COMPLETE)), stay=True)
+    assert (await follow(client)).ending is Ending.COMPLETE
+
+
+async def test_an_answer_of_429_is_waited_out_as_long_as_the_server_says(tmp_path: Path) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    async with scripted(tmp_path, sleep) as (script, client):
+        for _ in range(20):
+            script.say("/api/v1/nodes", {"message": "slow down", "code": 429}, status=429, **{"Retry-After": "3"})
+        script.say("/api/v1/nodes", {"items": []})
+        assert await client.nodes() == ()
+    assert slept == [3.0] * 20
+
+
 async def test_a_cluster_that_says_nothing_is_stuck_and_not_waited_for(api: Api) -> None:
     script, client = api
     for path in (JOBS, PODS):
