@@ -28,7 +28,11 @@ def median_deviation(values: Sequence[float]) -> float:
 
 @dataclass(frozen=True)
 class Box:
-    """Tukey's box: quartiles, whiskers at the last values within 1.5 interquartile ranges, the farthest outliers."""
+    """Tukey's box: quartiles, whiskers at the last values within 1.5 interquartile ranges, the farthest outliers.
+
+    Of few values a quartile lies between two of them and can be beyond the last one within reach: a whisker then ends
+    at the box.
+    """
 
     count: int
     low: float
@@ -47,7 +51,8 @@ def box(values: Sequence[float]) -> Box:
     last = bisect_right(ordered, q3 + reach)
     outliers = [*ordered[:first], *ordered[last:]]
     farthest = sorted(outliers, key=lambda value: abs(value - middle))[-MAXIMUM_OUTLIERS:]
-    return Box(len(ordered), ordered[first], q1, middle, q3, ordered[last - 1], tuple(farthest))
+    low, high = min(ordered[first], q1), max(ordered[last - 1], q3)
+    return Box(len(ordered), low, q1, middle, q3, high, tuple(farthest))
 
 
 def ecdf(values: Sequence[float]) -> list[tuple[float, float]]:

@@ -79,7 +79,7 @@ def box_spec(
             },
             {
                 "data": {"values": _outliers(boxes)},
-                "mark": {"type": "point", "size": 10, "filled": True, "opacity": 0.8},
+                "mark": {"type": "point", "size": 16, "filled": True, "opacity": 0.8},
                 "encoding": {
                     "y": {**y, "field": "value"},
                     "tooltip": [*tips[:2], {"field": "value", "format": ".4~g"}],

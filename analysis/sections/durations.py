@@ -90,7 +90,7 @@ def _ecdf_spec(values: dict[tuple[str, str], list[float]], colours: Colours) -> 
     rows = [
         {"category": category, "series": series, "value": rounded(value), "share": rounded(share)}
         for (category, series), found in values.items()
-        for value, share in ecdf(found)
+        for value, share in [(min(found), 0.0), *ecdf(found)]
     ]
     everything = [value for found in values.values() for value in found]
     scale = log_scale(everything) if _positive(values) else {"zero": False}

@@ -5,14 +5,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from analysis import wording
-from analysis.critical_path import critical_container, critical_path
+from analysis.critical_path import critical_path
 from analysis.facts import Facts
 from analysis.figure import Figure, phase_colour
 from analysis.html import Markup, element, paragraph, table, warning
 from analysis.mystery import Decomposition, PhaseBySize
-from analysis.phases import BRIDGES, PHASES, Phase, count_flags, phase_rows
-from analysis.quantiles import quantile
 from analysis.sections.box_chart import rounded
+from analysis.sections.pod_phases import critical_table, flags_words, phase_tables
 from analysis.sections.section import Block, Section, cache_words
 
 _COARSE_SECONDS = 0.5
@@ -31,9 +30,7 @@ def build(facts: Facts) -> Section:
         blocks.extend(_decomposition_blocks(facts, decomposition))
     if not facts.decompositions:
         blocks.append(paragraph("No image was pulled at every size, so that sizes cannot be compared by phase."))
-    blocks.append(_all_pods_table(facts))
-    blocks.append(_critical_table(facts))
-    blocks.append(_flags_words(facts))
+    blocks.extend([*phase_tables(facts), critical_table(facts), flags_words(facts)])
     return Section("phases", "Where the time goes", tuple(blocks))
 
 
@@ -224,78 +221,3 @@ def _slope(phase: PhaseBySize, images: int) -> list[str]:
     verdict = "yes" if line.grows else "shrinks" if line.slope_high < 0 else "no"
     interval = f"{wording.seconds(line.slope_low * images)} to {wording.seconds(line.slope_high * images)}"
     return [verdict, mean, interval]
-
-
-_SHOWN: tuple[Phase, ...] = (*PHASES, *BRIDGES)
-
-
-def _all_pods_table(facts: Facts) -> Markup:
-    """Phases of all pods, not only of the last."""
-    values: dict[tuple[str, str], list[float]] = defaultdict(list)
-    for job in facts.jobs:
-        label = facts.series.label(job.cluster)
-        for container in job.containers:
-            for phase in _SHOWN:
-                seconds = phase.seconds(container.marks)
-                if seconds is not None:
-                    values[phase.name, label].append(seconds)
-            pull = container.pull
-            if pull is not None and pull.waiting_seconds is not None:
-                values["queued at the kubelet", label].append(pull.waiting_seconds)
-            if pull is not None and pull.pull_seconds is not None:
-                values["pulling, by the kubelet", label].append(pull.pull_seconds)
-    names = [*(phase.name for phase in _SHOWN), "queued at the kubelet", "pulling, by the kubelet"]
-    labels = facts.series.labels
-    rows = [
-        [wording.phase_name(name), *(_quantiles(values.get((name, label))) for label in labels)]
-        for name in names
-        if any((name, label) in values for label in labels)
-    ]
-    header = ["phase", *(f"{label} nodes" for label in labels)]
-    return table(header, rows, caption="Every pod's phases: median / p95 / longest, all images together")
-
-
-def _quantiles(values: list[float] | None) -> str:
-    if not values:
-        return wording.UNKNOWN
-    ordered = sorted(values)
-    return " / ".join(
-        wording.seconds(value) for value in (quantile(ordered, 0.5), quantile(ordered, 0.95), ordered[-1])
-    )
-
-
-def _critical_table(facts: Facts) -> Markup:
-    rows = []
-    for job in facts.jobs:
-        path, critical = critical_path(job), critical_container(job)
-        if not path or critical is None:
-            continue
-        longest = max(path, key=lambda stretch: stretch.seconds)
-        total = sum(stretch.seconds for stretch in path)
-        rows.append(
-            [
-                wording.image_name(job.image),
-                facts.series.label(job.cluster),
-                critical.node or wording.UNKNOWN,
-                f"{wording.phase_name(longest.name)}, {wording.percent(longest.seconds / total if total else None)}",
-                wording.seconds(total),
-                len(job.containers),
-            ]
-        )
-    header = ["image", "nodes", "node of the last pod", "longest phase", "makespan", "pods"]
-    return table(header, rows, caption="Critical path of every job", text_columns=4)
-
-
-def _flags_words(facts: Facts) -> Markup:
-    flags = count_flags(row for row in phase_rows(facts.jobs) if row.level == "pod")  # type: ignore[attr-defined]
-    odd = {flag: count for flag, count in flags.items() if flag.startswith(("negative:", "unresolved:"))}
-    if not odd:
-        return paragraph("No phase of any pod is negative.")
-    told = [
-        f"{wording.phase_name(flag.partition(':')[2])} {count} times ({flag.partition(':')[0]})"
-        for flag, count in odd.items()
-    ]
-    return paragraph(
-        f"Negative phases stay as they are: {wording.listed(told)}. Within the times' resolution they are unresolved; "
-        "beyond it two clocks disagree."
-    )
