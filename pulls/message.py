@@ -147,6 +147,7 @@ def _image(match: re.Match[str] | None) -> str | None:
     return unquote(match[1]) if match else None
 
 
+@lru_cache(maxsize=1024)
 def read_time(text: str | None) -> datetime | None:
     """An API time, or None where it is missing, Go's zero time, or no time at all."""
     if not text or text.startswith("0001-"):

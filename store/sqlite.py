@@ -18,7 +18,7 @@ from pulls.milestone import Milestone
 from pulls.record import Outcome, PullRecord
 from store import schema
 from store.protocol import StoreError
-from store.rows import from_rows, to_row
+from store.rows import from_rows, row_maker
 
 BUSY_SECONDS = 30.0  # how long a writer waits for the other writer of the file
 T = TypeVar("T")
@@ -124,7 +124,9 @@ class EmbeddedStore:
             return 0
         marks = ", ".join("?" * len(records[0].__struct_fields__))
         before = self._connection.total_changes
-        self._connection.executemany(f"INSERT OR IGNORE INTO {table} VALUES ({marks})", map(to_row, records))
+        self._connection.executemany(
+            f"INSERT OR IGNORE INTO {table} VALUES ({marks})", map(row_maker(type(records[0])), records)
+        )
         return self._connection.total_changes - before
 
     def _transaction(self, work: Callable[[], T]) -> T:
