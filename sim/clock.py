@@ -5,6 +5,7 @@ import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from enum import IntEnum
+from functools import lru_cache
 
 Action = Callable[[], object]
 
@@ -109,4 +110,9 @@ class VirtualClock:
 
     def stamp(self, offset_seconds: float = 0.0) -> str:
         """As the API server writes metav1.Time: whole seconds, cut off."""
-        return datetime.fromtimestamp(self.unix_ns(offset_seconds) // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        return _rfc3339(self.unix_ns(offset_seconds) // 1_000_000_000)
+
+
+@lru_cache(maxsize=64)
+def _rfc3339(unix_seconds: int) -> str:
+    return datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

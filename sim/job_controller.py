@@ -312,7 +312,8 @@ class _JobWorker:
 
 
 def _is_ready(pod: Json) -> bool:
-    return any(c["type"] == "Ready" and c["status"] == "True" for c in pod["status"].get("conditions", ()))
+    # All containers of a running pod run, or it has ended: the kubelet says nothing between.
+    return bool(pod["status"]["phase"] == "Running")
 
 
 def _intervals(numbers: set[int]) -> str:

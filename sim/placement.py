@@ -25,6 +25,7 @@ class _DomainCount:
         self.selector = selector
         self.topology_key = topology_key
         self.pods: Counter[str] = Counter()
+        self.total = 0
 
     def matches(self, pod: Json) -> bool:
         meta = pod["metadata"]
@@ -112,7 +113,8 @@ class Placement:
         for key, count in list(self._counts.items()):
             if count.matches(pod) and count.topology_key in labels:
                 count.pods[labels[count.topology_key]] += change
-                if change < 0 and not +count.pods:
+                count.total += change
+                if not count.total:
                     del self._counts[key]
 
     def _labels(self, name: str) -> dict[str, str]:
@@ -128,6 +130,7 @@ class Placement:
                 value = self._labels(name).get(topology_key)
                 if value is not None:
                     found.pods[value] += sum(found.matches(pod) for pod in running.values())
+            found.total = found.pods.total()
         return found
 
     def feasible(self, pod: Json) -> tuple[list[str], Counter[str]]:

@@ -195,7 +195,12 @@ def _stdin_end(over: "asyncio.Future[int]", wanted: bool) -> Iterator[None]:
         if not os.read(descriptor, 65536):
             _end(over, DONE)
 
-    loop.add_reader(descriptor, readable)
+    try:
+        loop.add_reader(descriptor, readable)
+    except PermissionError:  # a file or /dev/null cannot be waited for: it has ended already
+        _end(over, DONE)
+        yield
+        return
     try:
         yield
     finally:

@@ -37,7 +37,7 @@ class _Behind:
         self.cluster = Cluster(settings)
         http_faults = HttpFaults()
         self.streams = Streams(http_faults)
-        self.cluster.history.on_write = self.streams.wake_all
+        self.cluster.history.on_write = self.streams.written
         self.cluster.clock.every(BOOKMARK_SECONDS, self.streams.bookmark_all)
         settle = self.cluster.fleet.report_images
         self.pacer = Pacer(self.cluster.clock, speed, self.streams.keep_up, settle, patience_seconds)

@@ -87,11 +87,19 @@ class Streams:
         self._monotonic = monotonic
         self._open: set[Stream] = set()
         self._progress = asyncio.Event()
+        self._waking = False
 
     def matching(self, pattern: str) -> list[Stream]:
         return [stream for stream in self._open if fnmatchcase(stream.resource, pattern)]
 
-    def wake_all(self) -> None:
+    def written(self) -> None:
+        """Something was written: the watches look at it once whoever writes lets go of the event loop."""
+        if not self._waking:
+            self._waking = True
+            asyncio.get_running_loop().call_soon(self._wake_all)
+
+    def _wake_all(self) -> None:
+        self._waking = False
         for stream in self._open:
             stream.wake()
 
@@ -122,26 +130,27 @@ class Streams:
         self, request: web.Request, response: web.StreamResponse, stream: Stream, first: Iterator[bytes], seconds: float
     ) -> None:
         """Send until the time is over or something ends it. ``seconds`` are real."""
-        deadline = self._monotonic() + seconds
-        with self._registered(stream):
+        with self._registered(stream), contextlib.suppress(ConnectionResetError):  # the reader has gone
             try:
                 await self._send_first(response, first)
-                while (left := deadline - self._monotonic()) > 0:
-                    lines = stream.next_lines()
-                    if lines is None:
-                        return
-                    if lines:
-                        await self._send(response, stream, lines)
-                        self._progress.set()
-                    else:
-                        self._progress.set()
-                        await stream.wait(left)
-                if stream.bookmarks and not stream.silent:
-                    await response.write(stream.watch.bookmark())
+                await self._follow(response, stream, self._monotonic() + seconds)
             except ApiError as error:
                 await response.write(error.watch_line())
             except CutError:
                 abort(request)
+
+    async def _follow(self, response: web.StreamResponse, stream: Stream, deadline: float) -> None:
+        while (left := deadline - self._monotonic()) > 0:
+            lines = stream.next_lines()
+            if lines is None:
+                return
+            if lines:
+                await self._send(response, stream, lines)
+            self._progress.set()
+            if not lines:
+                await stream.wait(left)
+        if stream.bookmarks and not stream.silent:
+            await response.write(stream.watch.bookmark())
 
     async def _send_first(self, response: web.StreamResponse, lines: Iterator[bytes]) -> None:
         chunk: list[bytes] = []
