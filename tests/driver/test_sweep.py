@@ -23,8 +23,15 @@ from tests.driver.swept import (
 
 
 async def test_every_pull_that_happened_is_stored_once_and_the_cluster_is_gone(tmp_path: Path) -> None:
+    """Also when the driver's own watches are cut every few lines, are answered 410, and bring what is no JSON."""
+    faults = (
+        {"fault": "drop-watches", "resource": "pods", "every_events": 5, "times": 100},
+        {"fault": "garbage-line", "resource": "pods", "times": 1},
+        {"fault": "watch-gone", "resource": "jobs", "how": "line", "times": 1},
+    )
+    study = small_study(size=3, repeats=2, order="interleaved", faults=faults)
     provider = TruthfulSim()
-    outcome, heard = await swept(small_study(size=3, repeats=2, order="interleaved"), tmp_path, provider)
+    outcome, heard = await swept(study, tmp_path, provider)
     assert (outcome.done, outcome.failed, outcome.accounted) == (4, [], "12/12 accounted for")
     stored = rows(tmp_path, "SELECT event_uid, count, node, image, job, outcome FROM pulls")
     truth = [
