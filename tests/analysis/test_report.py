@@ -4,7 +4,6 @@ import json
 import re
 import struct
 from datetime import UTC, datetime
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -24,38 +23,9 @@ from pulls.record import Outcome
 from store.ledger import Audit
 from store.sqlite import EmbeddedStore
 from tests.analysis.hand_made import HandMade, image_of
+from tests.analysis.page_reader import Reader
 
 HOSTILE = "</script><script>alert(1)</script><img src=http://evil.example/x onerror=alert(2)>&\"'"
-
-
-class Reader(HTMLParser):
-    """What a browser would see: elements with their attributes, and text."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.elements: list[tuple[str, dict[str, str | None]]] = []
-        self.text: list[str] = []
-        self.scripts: dict[str, str] = {}
-        self._script: str | None = None
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
-        found = dict(attributes)
-        self.elements.append((tag, found))
-        self._script = (found.get("id") or "code") if tag == "script" else None
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "script":
-            self._script = None
-
-    def handle_data(self, data: str) -> None:
-        if self._script is None:
-            self.text.append(data)
-        else:
-            self.scripts[self._script] = self.scripts.get(self._script, "") + data
-
-    def words(self) -> str:
-        return " ".join(self.text)
 
 
 def hostile_study() -> HandMade:

@@ -1,0 +1,46 @@
+"""The words and figures of a small sweep's report, as they were last looked at.
+
+UPDATE_GOLDEN=1 writes them anew; look at the difference before it is committed.
+"""
+
+import json
+import os
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from analysis.facts import Facts
+from analysis.figure import Figure
+from analysis.report import SECTIONS
+from tests.analysis.page_reader import Reader
+
+GOLDEN = Path(__file__).with_name("golden_report.json")
+
+
+def shape(spec: Any) -> Any:
+    """A chart without its data, of which only the number of rows and their sums remain."""
+    if isinstance(spec, list):
+        return [shape(item) for item in spec]
+    if not isinstance(spec, dict):
+        return spec
+    return {key: sums(value) if key == "values" else shape(value) for key, value in spec.items()}
+
+
+def sums(rows: list[dict[str, Any]]) -> dict[str, float]:
+    totals: Counter[str] = Counter({"rows": len(rows)})
+    for row in rows:
+        totals.update({key: value for key, value in row.items() if isinstance(value, int | float)})
+    return {key: float(f"{value:.6g}") for key, value in totals.items()}
+
+
+def test_the_report_of_a_small_sweep_is_as_it_was_last_looked_at(sweep: Facts) -> None:
+    found = {
+        section.title: [
+            {block.name: shape(block.spec)} if isinstance(block, Figure) else Reader(block).lines()
+            for block in section.blocks
+        ]
+        for section in (build(sweep) for build in SECTIONS)
+    }
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    assert found == json.loads(GOLDEN.read_text())
