@@ -3,7 +3,7 @@
 from typing import Any
 
 from analysis import wording
-from analysis.facts import Facts, PullGroup
+from analysis.facts import Facts, ImageKey, PullGroup
 from analysis.figure import Figure
 from analysis.html import Markup, element, paragraph, table
 from analysis.quantiles import ecdf, quantile
@@ -12,6 +12,7 @@ from analysis.sections.section import Block, Section, cache_words
 from analysis.series import Series
 
 _QUANTILES = (0.5, 0.95, 0.99)
+_DIGITS = (3, 4, 5, 6)
 
 
 def build(facts: Facts) -> Section:
@@ -38,9 +39,17 @@ def group_slug(group: PullGroup) -> str:
     return f"{group.cache}-{group.layers or 'other'}-layers"
 
 
-def x_label(group: PullGroup, image: str, unpacked_bytes: int | None) -> str:
-    """Gigabytes where all images state theirs, else names."""
-    return f"{unpacked_bytes / 1e9:.3g}" if group.layers and unpacked_bytes else wording.image_name(image)
+def axis_labels(group: PullGroup) -> dict[ImageKey, str]:
+    """Gigabytes where the images state theirs, else names; no two alike, since each is a place on the axis."""
+    keys = group.images
+    for digits in _DIGITS if group.layers else ():
+        labels = [f"{(key.unpacked_bytes or 0) / 1e9:.{digits}g}" for key in keys]
+        if len(set(labels)) == len(labels):
+            return dict(zip(keys, labels, strict=True))
+    names = [wording.image_name(key.image) for key in keys]
+    if len(set(names)) < len(names):
+        names = [key.image for key in keys]
+    return dict(zip(keys, names, strict=True))
 
 
 def x_title(group: PullGroup) -> str:
@@ -49,11 +58,12 @@ def x_title(group: PullGroup) -> str:
 
 def _group_blocks(group: PullGroup, series: Series) -> list[Block]:
     words, slug = group_words(group), group_slug(group)
+    places = axis_labels(group)
     values = {
-        (x_label(group, key.image, key.unpacked_bytes), label): [record.pull_seconds or 0.0 for record in records]
+        (places[key], label): [record.pull_seconds or 0.0 for record in records]
         for (key, label), records in group.pulls.items()
     }
-    categories = list(dict.fromkeys(x_label(group, key.image, key.unpacked_bytes) for key in group.images))
+    categories = list(places.values())
     colours = series.colours(label for label in series.labels if any(key[1] == label for key in values))
 
     def boxes(logarithmic: bool) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from analysis.figure import Figure
 from analysis.html import paragraph
 from analysis.quantiles import quantile
 from analysis.sections.box_chart import colour_by_series, rounded
-from analysis.sections.durations import group_slug, group_words, x_label, x_title
+from analysis.sections.durations import axis_labels, group_slug, group_words, x_title
 from analysis.sections.section import Block, Section
 from analysis.series import Series
 from pulls.record import PullRecord
@@ -52,7 +52,7 @@ def _image_bytes(key: ImageKey, record: PullRecord) -> int | None:
 
 
 def _rows(group: PullGroup, count: Bytes) -> list[dict[str, Any]]:
-    rows = []
+    rows, places = [], axis_labels(group)
     for (key, series), records in group.pulls.items():
         rates = sorted(
             size / record.pull_seconds / 1e6
@@ -61,13 +61,13 @@ def _rows(group: PullGroup, count: Bytes) -> list[dict[str, Any]]:
         )
         if rates:
             low, middle, high = (rounded(quantile(rates, p)) for p in (0.05, 0.5, 0.95))
-            row = {"category": x_label(group, key.image, key.unpacked_bytes), "series": series}
+            row = {"category": places[key], "series": series}
             rows.append({**row, "low": low, "median": middle, "high": high, "count": len(rates)})
     return rows
 
 
 def _spec(group: PullGroup, rows: list[dict[str, Any]], series: Series) -> dict[str, Any]:
-    categories = list(dict.fromkeys(x_label(group, key.image, key.unpacked_bytes) for key in group.images))
+    categories = list(axis_labels(group).values())
     colours = series.colours(label for label in series.labels if any(row["series"] == label for row in rows))
     y = {"type": "quantitative", "title": "MB a second", "scale": {"zero": True}}
     tips = [{"field": name} for name in ("category", "series", "count", "median", "low", "high")]

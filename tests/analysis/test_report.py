@@ -16,6 +16,7 @@ from analysis.html import element, json_script
 from analysis.page import page
 from analysis.report import SECTIONS, provenance, write_report
 from analysis.sections import after_pull, failures, losses, makespans, summary
+from analysis.sections.durations import axis_labels
 from analysis.study import Study, read_study
 from pulls.batch import Batch, Gap, Reject
 from pulls.milestone import Moment
@@ -266,6 +267,15 @@ def test_environments_that_differ_are_warned_of(tmp_path: Path) -> None:
         made.write(tmp_path)
     words = Reader(text_of(gather_facts(read_study(tmp_path)))).words()
     assert "The clusters compared here differ in kernels." in words
+
+
+def test_images_of_nearly_one_size_have_places_of_their_own(tmp_path: Path) -> None:
+    made = HandMade()
+    for size in (1_176_249_324, 1_176_900_000):
+        made.pull("j", f"p{size}", image_of(9, size), 5.0)
+    made.write(tmp_path)
+    (group,) = gather_facts(read_study(tmp_path)).groups
+    assert list(axis_labels(group).values()) == ["1.176", "1.177"]
 
 
 def test_a_cluster_has_one_colour_in_every_figure_whoever_stands_beside_it(sweep: Facts) -> None:
