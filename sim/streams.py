@@ -15,6 +15,7 @@ from sim.watching import Watch
 
 LAG_LIMIT = 1024  # revisions that the slowest watch may be behind before virtual time waits for it
 BOOKMARK_SECONDS = 60.0  # virtual; the watch cache's bookmark timer
+STALL_SECONDS = 30.0  # real: a reader that holds time up for so long is cut off
 CHUNK_BYTES = 256 * 1024
 
 
@@ -29,6 +30,7 @@ class Stream:
         self.watch = watch
         self.resource = resource
         self.bookmarks = bookmarks
+        self.abandon: Callable[[], None] = self.cut  # also while a send is stuck
         self.silent = False  # half-open: sends nothing, and nobody waits for it
         self.sent = 0  # events
         self._wake = asyncio.Event()
@@ -82,8 +84,14 @@ class Stream:
 class Streams:
     """All open watches."""
 
-    def __init__(self, faults: HttpFaults, monotonic: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        faults: HttpFaults,
+        stall_seconds: float = STALL_SECONDS,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._faults = faults
+        self._stall_seconds = stall_seconds
         self._monotonic = monotonic
         self._open: set[Stream] = set()
         self._progress = asyncio.Event()
@@ -112,10 +120,17 @@ class Streams:
         return not any(stream.watch.behind for stream in self._open if not stream.silent)
 
     async def keep_up(self) -> None:
-        """Return when no watch is far behind: a slow reader slows time down, and never fills memory."""
-        while any(s.watch.behind > LAG_LIMIT for s in self._open if not s.silent):
+        """Return when no watch is far behind: a slow reader slows time down, and never fills memory.
+
+        One that takes nothing at all for a while is cut off, as the API server cuts off watchers that do not keep up.
+        """
+        while slow := [s for s in self._open if not s.silent and s.watch.behind > LAG_LIMIT]:
             self._progress.clear()
-            await self._progress.wait()
+            try:
+                await asyncio.wait_for(self._progress.wait(), self._stall_seconds)
+            except TimeoutError:
+                for stream in slow:
+                    stream.abandon()
 
     @contextlib.contextmanager
     def _registered(self, stream: Stream) -> Iterator[None]:
@@ -130,6 +145,7 @@ class Streams:
         self, request: web.Request, response: web.StreamResponse, stream: Stream, first: Iterator[bytes], seconds: float
     ) -> None:
         """Send until the time is over or something ends it. ``seconds`` are real."""
+        stream.abandon = lambda: abort(request)
         with self._registered(stream), contextlib.suppress(ConnectionResetError):  # the reader has gone
             try:
                 await self._send_first(response, first)
@@ -137,7 +153,7 @@ class Streams:
             except ApiError as error:
                 await response.write(error.watch_line())
             except CutError:
-                abort(request)
+                break_off(request)
 
     async def _follow(self, response: web.StreamResponse, stream: Stream, deadline: float) -> None:
         while (left := deadline - self._monotonic()) > 0:
@@ -180,7 +196,13 @@ class Streams:
         stream.sent += len(lines)
 
 
-def abort(request: web.Request) -> None:
-    """End the connection without the closing chunk, so that the reader sees a broken stream."""
+def break_off(request: web.Request) -> None:
+    """End the connection without the closing chunk: what was sent still arrives, then the stream is broken."""
     if request.transport is not None:
         request.transport.close()
+
+
+def abort(request: web.Request) -> None:
+    """End the connection at once, whatever is still to be sent."""
+    if request.transport is not None:
+        request.transport.abort()
