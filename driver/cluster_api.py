@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 REQUEST_SECONDS = 60.0
-PATIENCE_SECONDS = 120.0  # of pauses between tries: an API server that is upgraded is away for about a minute
+PATIENCE_SECONDS = 120.0  # an API server that is upgraded is away for about a minute
 OPTIONAL_SECONDS = 2.0  # the same for what a sweep can do without
 LAST_PAUSE_SECONDS = 10.0
 GONE = 410
@@ -178,13 +178,15 @@ class ClusterApi:
         patience_seconds: float = PATIENCE_SECONDS,
     ) -> T:
         """The answer, read. One that cannot be read (a proxy's page) is asked for again, like one that did not come."""
-        pause, waited = FIRST_PAUSE_SECONDS, 0.0
+        loop = asyncio.get_running_loop()
+        began, pause, waited = loop.time(), FIRST_PAUSE_SECONDS, 0.0
         while True:
             try:
                 with api_errors(what):
                     return decode(await self._ask_once(what, method, path, query, body))
             except ApiError as error:
-                if error.status not in AGAIN or waited >= patience_seconds:
+                # A server that hangs costs a minute a try, and no pause.
+                if error.status not in AGAIN or max(waited, loop.time() - began) >= patience_seconds:
                     raise
                 # Jitter spreads clients that failed together; it decides nothing else.
                 wait = error.retry_after_seconds or pause * random.uniform(0.8, 1.2)
