@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean, median
 
+from sim.calibration.experiment import JobRun, run_study
+from sim.calibration.fitting import minimise
+from sim.calibration.real_logs import RealJob, Shape, read_log
 from sim.cluster import ClusterSettings
-from sim.experiment import JobRun, run_study
-from sim.fitting import minimise
-from sim.images import describe
-from sim.messages import KubernetesVersion
-from sim.parameters import EKS, GKE, MB, ModelParameters
-from sim.pull_model import nominal_seconds
-from sim.real_logs import RealJob, Shape, read_log
+from sim.model.images import describe
+from sim.model.parameters import EKS, GKE, MB, ModelParameters
+from sim.model.pull_model import nominal_seconds
+from sim.node.messages import KubernetesVersion
 
 REPOSITORY = "ghcr.io/converged-computing/container-chonks-run1"
 

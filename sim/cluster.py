@@ -8,23 +8,23 @@ from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
-from sim import nodes
-from sim.apiserver import ApiServer, Identities
-from sim.clock import Urgency, VirtualClock
-from sim.cluster_faults import ClusterFaults
-from sim.events import EventRegistry
-from sim.garbage_collector import GarbageCollector
-from sim.history import History
-from sim.image_puller import ImagePuller
-from sim.job_controller import JobController
-from sim.kubelet import Kubelet, Kubelets
-from sim.messages import KubernetesVersion, Messages
-from sim.parameters import EKS, ModelParameters
-from sim.pods import request_deletion
-from sim.pull_model import PullModel
-from sim.recorder import Recorder
-from sim.resources import JOBS, NAMESPACES, NODES, PODS
-from sim.scheduler import Scheduler
+from sim.api.apiserver import ApiServer, Identities
+from sim.api.history import History
+from sim.api.resources import JOBS, NAMESPACES, NODES, PODS
+from sim.control.garbage_collector import GarbageCollector
+from sim.control.job_controller import JobController
+from sim.control.pods import request_deletion
+from sim.control.scheduler import Scheduler
+from sim.events.recorder import Recorder
+from sim.events.registry import EventRegistry
+from sim.faults.cluster import ClusterFaults
+from sim.model.parameters import EKS, ModelParameters
+from sim.model.pull_model import PullModel
+from sim.node import nodes
+from sim.node.image_puller import ImagePuller
+from sim.node.kubelet import Kubelet, Kubelets
+from sim.node.messages import KubernetesVersion, Messages
+from sim.time.clock import Urgency, VirtualClock
 from sim.truth import Truth
 
 Json = dict[str, Any]

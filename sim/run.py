@@ -14,11 +14,11 @@ from typing import Any
 import msgspec
 
 from sim.cluster import ClusterSettings
-from sim.fault_kinds import AnyFault, FaultError, parse_faults
+from sim.faults.kinds import AnyFault, FaultError, parse_faults
+from sim.http.server import SimServer, serving
 from sim.kubeconfig import write_kubeconfig
-from sim.messages import KubernetesVersion
-from sim.parameters import PROFILES, ModelParameters, ParametersError, override
-from sim.server import SimServer, serving
+from sim.model.parameters import PROFILES, ModelParameters, ParametersError, override
+from sim.node.messages import KubernetesVersion
 
 COMPACTION_SECONDS = 300.0  # what a real server keeps
 NAME_PREFIX = "sim-"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from sim.recorder import Sent
+from sim.events.recorder import Sent
 
 Json = dict[str, Any]
 

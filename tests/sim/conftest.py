@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from sim.cluster import ClusterSettings
-from sim.server import SimServer, serving
+from sim.http.server import SimServer, serving
 
 Json = dict[str, Any]
 START_AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -8,9 +8,9 @@ import pytest
 import typer.main
 
 from sim.cli import app
-from sim.fault_kinds import AnyFault, parse_faults
-from sim.parameters import ModelParameters
-from sim.pull_failures import KINDS
+from sim.faults.kinds import AnyFault, parse_faults
+from sim.model.parameters import ModelParameters
+from sim.node.pull_failures import KINDS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pulls.duration import format_seconds
-from sim.messages import KubernetesVersion
-from sim.parameters import EKS
+from sim.model.parameters import EKS
+from sim.node.messages import KubernetesVersion
 from tests.sim.conftest import EVENTS, IMAGE, JOBS, PODS, Api, Start, job
 
 

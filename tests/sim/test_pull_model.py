@@ -10,12 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sim import calibrate
-from sim.clock import VirtualClock
-from sim.disk import Disk, unpack
-from sim.egress import Egress
-from sim.images import describe
-from sim.parameters import EKS, GB, MB, ParametersError, Volume, override
-from sim.pull_model import Missing, PullModel, nominal_seconds
+from sim.model.disk import Disk, unpack
+from sim.model.egress import Egress
+from sim.model.images import describe
+from sim.model.parameters import EKS, GB, MB, ParametersError, Volume, override
+from sim.model.pull_model import Missing, PullModel, nominal_seconds
+from sim.time.clock import VirtualClock
 from tests.sim.conftest import START_AT
 
 RATES = st.floats(1 * MB, 5000 * MB)

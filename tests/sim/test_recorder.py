@@ -4,12 +4,12 @@ import json
 import random
 from typing import Any
 
-from sim.apiserver import Identities
-from sim.clock import VirtualClock
-from sim.events import EventRegistry
-from sim.history import History
-from sim.recorder import Recorder
-from sim.resources import EVENTS
+from sim.api.apiserver import Identities
+from sim.api.history import History
+from sim.api.resources import EVENTS
+from sim.events.recorder import Recorder
+from sim.events.registry import EventRegistry
+from sim.time.clock import VirtualClock
 from tests.sim.conftest import START_AT
 
 POD = {"kind": "Pod", "namespace": "default", "name": "one-0-abcde", "uid": "u1", "apiVersion": "v1"}

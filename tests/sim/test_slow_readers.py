@@ -5,13 +5,13 @@ import random
 from types import SimpleNamespace
 from typing import Any, cast
 
-from sim.apiserver import ApiServer, Identities
-from sim.clock import VirtualClock
-from sim.history import History
-from sim.http_faults import HttpFaults
-from sim.resources import NAMESPACES
-from sim.streams import LAG_LIMIT, Stream, Streams
-from sim.watching import Watch
+from sim.api.apiserver import ApiServer, Identities
+from sim.api.history import History
+from sim.api.resources import NAMESPACES
+from sim.api.watching import Watch
+from sim.faults.http import HttpFaults
+from sim.http.streams import LAG_LIMIT, Stream, Streams
+from sim.time.clock import VirtualClock
 from tests.sim.conftest import START_AT
 
 

@@ -1,0 +1,1 @@
+"""The control plane: job controller, scheduler and garbage collector, as the real ones treat jobs and pods."""

@@ -1,0 +1,1 @@
+"""The port: requests and streams, and the simulator's own side of it."""
