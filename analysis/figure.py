@@ -107,6 +107,8 @@ PHASE_COLOURS = {
     "started_to_job_completed": "#dc6a2c",
     "finished_to_job_completed": "#dc6a2c",
     "between_jobs": "#6d6158",
+    "job_completed_to_job_deleted": "#6d6158",
+    "job_deleted_to_next_job": "#b3a294",
 }
 _OTHER_COLOUR = "#a9746e"
 

@@ -19,6 +19,9 @@ from analysis.timeline import MOMENTS, JobTimeline, Mark
 from pulls.milestone import Moment
 
 BETWEEN_JOBS = "between_jobs"
+# The same, parted where the ledger tells when a job and its pods were gone.
+UNTIL_DELETED, UNTIL_NEXT = "job_completed_to_job_deleted", "job_deleted_to_next_job"
+_AFTER_JOBS = (BETWEEN_JOBS, UNTIL_DELETED, UNTIL_NEXT)
 
 
 @dataclass(frozen=True)
@@ -79,7 +82,7 @@ class _Cost:
     parts: dict[str, _Part]
 
 
-Gaps = dict[tuple[str, str, str | None], _Part]
+Gaps = dict[tuple[str, str, str | None], dict[str, _Part]]
 
 
 def decompositions(jobs: Sequence[JobTimeline]) -> list[Decomposition]:
@@ -144,27 +147,43 @@ def _coarsened(path: Stretches, usual: set[Moment]) -> Stretches:
 
 
 def gaps_between(jobs: Iterable[JobTimeline]) -> Gaps:
-    """From each job's end to the next one's start on its cluster, by the earlier job. The last has none."""
+    """From each job's end to the next one's start on its cluster, by the earlier job. The last has none.
+
+    Parted at the job's deletion where every job's is known and lies between.
+    """
     by_cluster: dict[str, list[tuple[Mark, Mark, JobTimeline]]] = defaultdict(list)
     for job in jobs:
         start, end = job.start, job.end
         if start and end:
             by_cluster[job.cluster].append((start[1], end[1], job))
-    gaps: Gaps = {}
-    for timed in by_cluster.values():
-        timed.sort(key=lambda item: item[0].at)
-        for (_, ended, job), (begun, _, _) in pairwise(timed):
-            resolution = max(ended.resolution_seconds, begun.resolution_seconds)
-            gaps[job.cluster, job.job, job.image] = _Part(begun.seconds_since(ended), resolution)
-    return gaps
+    following = [
+        (ended, job, begun)
+        for timed in by_cluster.values()
+        for (_, ended, job), (begun, _, _) in pairwise(sorted(timed, key=lambda item: item[0].at))
+    ]
+    parted = all(job.deleted is not None and job.deleted.at <= begun.at for _, job, begun in following)
+    return {
+        (job.cluster, job.job, job.image): _gap_parts(ended, job.deleted if parted else None, begun)
+        for ended, job, begun in following
+    }
+
+
+def _gap_parts(ended: Mark, deleted: Mark | None, begun: Mark) -> dict[str, _Part]:
+    if deleted is None:
+        return {BETWEEN_JOBS: _part(ended, begun)}
+    return {UNTIL_DELETED: _part(ended, deleted), UNTIL_NEXT: _part(deleted, begun)}
+
+
+def _part(earlier: Mark, later: Mark) -> _Part:
+    return _Part(later.seconds_since(earlier), max(earlier.resolution_seconds, later.resolution_seconds))
 
 
 def _cost(job: JobTimeline, path: Stretches, gaps: Gaps) -> _Cost:
     assert job.size is not None  # decompose looked
     assert job.image is not None
     parts = {stretch.name: _Part(stretch.seconds, stretch.resolution_seconds) for stretch in path}
-    parts[BETWEEN_JOBS] = gaps.get((job.cluster, job.job, job.image), _NOTHING)
-    return _Cost(job.size, job.image, parts)
+    gap = gaps.get((job.cluster, job.job, job.image), {})
+    return _Cost(job.size, job.image, {**parts, **gap})
 
 
 def _common_images(costs: Iterable[_Cost], sizes: Sequence[int]) -> tuple[str, ...]:
@@ -191,9 +210,9 @@ def _by_size(name: str, costs: Sequence[_Cost], sizes: Sequence[int], images: Se
 
 
 def _order(name: str) -> tuple[int, int]:
-    """By where the phase begins and ends; between jobs comes last."""
-    if name == BETWEEN_JOBS:
-        return (len(MOMENTS), 0)
+    """By where the phase begins and ends; what is between jobs comes last."""
+    if name in _AFTER_JOBS:
+        return (len(MOMENTS), _AFTER_JOBS.index(name))
     begin, _, end = name.partition("_to_")
     places = [str(moment) for moment in MOMENTS]
     return (places.index(begin), places.index(end))

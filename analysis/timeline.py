@@ -52,6 +52,7 @@ class JobTimeline:
     repeat: int | None
     marks: Marks
     containers: tuple[ContainerTimeline, ...] = ()
+    deleted: Mark | None = None  # by the ledger: the job and its pods were gone
     failed: bool = False  # by the ledger: it ended without having pulled everywhere
 
     @property

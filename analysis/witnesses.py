@@ -235,6 +235,13 @@ def _take_ledger_times(marks: Marks, job: JobRow) -> None:
             _keep(marks, moment, Mark(at, resolution, Witness.JOB, CONTROL_PLANE))
 
 
+def _deleted(entry: JobRow | None) -> Mark | None:
+    if entry is None or entry.deleted_at is None:
+        return None
+    resolution = 1e-6 if entry.deleted_at.microsecond else _STATUS_SECONDS
+    return Mark(entry.deleted_at, resolution, Witness.JOB, CONTROL_PLANE)
+
+
 def _job_timeline(
     key: JobKey,
     members: Members,
@@ -252,6 +259,7 @@ def _job_timeline(
         image=image,
         repeat=entry.repeat if entry else None,
         marks=marks,
+        deleted=_deleted(entry),
         failed=entry is not None and entry.state == JobState.FAILED,
         containers=tuple(
             ContainerTimeline(

@@ -6,13 +6,13 @@ import msgspec
 import pytest
 
 from analysis.facts import Facts
-from analysis.mystery import BETWEEN_JOBS, Decomposition, decompositions
+from analysis.mystery import BETWEEN_JOBS, UNTIL_DELETED, UNTIL_NEXT, Decomposition, decompositions
 from analysis.study import read_study
 from analysis.witnesses import build_timelines
 from pulls.cache import CacheState
 from pulls.milestone import Moment
 from store.ledger import JobState
-from tests.analysis.hand_made import HandMade, image_of
+from tests.analysis.hand_made import HandMade, at, image_of
 
 M = Moment
 ONE, TWO = image_of(9, 1_000_000_000), image_of(9, 2_000_000_000)
@@ -30,7 +30,7 @@ def add_job(made: HandMade, image: str, begin: float, pulling: float, *, drop: M
         M.STARTED: begin + 5 + pulling,
     }
     made.job(job, image, begin, begin + 6 + pulling)
-    made.life(job, f"{job}-0", image, {moment: at for moment, at in times.items() if moment is not drop})
+    made.life(job, f"{job}-0", image, {moment: when for moment, when in times.items() if moment is not drop})
 
 
 def cluster(size: int) -> HandMade:
@@ -79,6 +79,19 @@ def test_time_between_jobs_is_counted_with_the_job_before_it(tmp_path: Path) -> 
     (between,) = [phase for phase in found.phases if phase.phase == BETWEEN_JOBS]
     assert between.seconds == {4: pytest.approx(34)}
     assert between.per_node is None  # one size tells of no growth
+
+
+def test_time_between_jobs_is_parted_where_the_deletion_is_known(tmp_path: Path) -> None:
+    made = cluster(4)
+    add_job(made, ONE, 0, 10)  # ends at 16
+    add_job(made, TWO, 50, 10)
+    made.jobs[0] = msgspec.structs.replace(made.jobs[0], deleted_at=at(30))
+    (found,) = decomposed(tmp_path, made)
+    seconds = {phase.phase: phase.seconds[4] for phase in found.phases}
+    assert seconds[UNTIL_DELETED] == pytest.approx(14)
+    assert seconds[UNTIL_NEXT] == pytest.approx(20)
+    assert BETWEEN_JOBS not in seconds
+    assert found.wall_seconds[4] == pytest.approx(66)
 
 
 def test_an_image_that_one_size_did_not_pull_is_left_out_and_counted(tmp_path: Path) -> None:
