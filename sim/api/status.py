@@ -41,6 +41,11 @@ class ApiError(Exception):
         return b'{"type":"ERROR","object":' + self.body() + b"}\n"
 
 
+def success(details: Json) -> Json:
+    """What a DELETE is answered with when the object is gone."""
+    return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+
+
 def not_found(resource: str, group: str, name: str) -> ApiError:
     full = f"{resource}.{group}" if group else resource
     details = {"name": name, "group": group, "kind": resource}

@@ -63,6 +63,11 @@ def is_terminal(pod: Json) -> bool:
     return pod["status"]["phase"] in ("Succeeded", "Failed")
 
 
+def is_running(pod: Json) -> bool:
+    """All containers of a running pod run, or it has ended: our kubelets say nothing in between."""
+    return bool(pod["status"]["phase"] == "Running")
+
+
 def is_terminating(pod: Json) -> bool:
     return "deletionTimestamp" in pod["metadata"]
 

@@ -2,58 +2,27 @@
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-import msgspec
 from aiohttp import web
 
 from sim.api import admission, discovery, patching, selectors, status
 from sim.api.event_forms import as_seen_at
 from sim.api.history import Entry
 from sim.api.listing import INCONSISTENT, ContinueToken, ListQuery, list_page, parse_token, render
-from sim.api.resources import EVENTS, JOBS, NAMESPACES, NODES, PODS, Resource, find
+from sim.api.resources import EVENTS, JOBS, NAMESPACES, NODES, PODS, Resource
 from sim.api.watching import Watch
 from sim.cluster import Cluster
 from sim.control.pods import request_deletion
 from sim.faults.http import HttpFaults
 from sim.faults.kinds import EmptyWatches
+from sim.http.exchange import Target, flag, integer, json_answer, raw_answer, read_body, version_asked
 from sim.http.streams import Stream, Streams
 from sim.node.configz import configz
 
 Json = dict[str, Any]
 
 DEFAULT_WATCH_SECONDS = 1800.0  # --min-request-timeout: a watch without timeoutSeconds ends after this or up to twice
-
-
-@dataclass(frozen=True)
-class Target:
-    """What a path points at."""
-
-    resource: Resource
-    namespace: str | None = None
-    name: str | None = None
-    subresource: str | None = None
-
-    @classmethod
-    def of(cls, path: str) -> "Target | None":
-        parts = path.strip("/").split("/")
-        if parts[:2] == ["api", "v1"]:
-            group, version, rest = "", "v1", parts[2:]
-        elif parts[0] == "apis" and len(parts) > 3:
-            group, version, rest = parts[1], parts[2], parts[3:]
-        else:
-            return None
-        namespace = None
-        if rest[:1] == ["namespaces"] and len(rest) > 2 and rest[2] not in ("status", "finalize"):
-            namespace, rest = rest[1], rest[2:]
-        if not rest or not rest[0] or len(rest) > 4:
-            return None
-        resource = find(group, version, rest[0])
-        if resource is None or (namespace is not None and not resource.namespaced):
-            return None
-        name = rest[1] if len(rest) > 1 else None
-        return cls(resource, namespace, name, "/".join(rest[2:]) or None)
 
 
 class RestApi:
@@ -77,13 +46,13 @@ class RestApi:
             return web.Response(text="ok")
         document = discovery.document(path, self._cluster.settings.version, request.host)
         if document is not None:
-            return _json(document)
+            return json_answer(document)
         if path.endswith(f"/{discovery.REVIEWS}") and request.method == "POST":
-            return _json(_allowed(await _body(request)), 201)
+            return json_answer(_allowed(await read_body(request)), 201)
         target = Target.of(path)
         if target is None:
             raise status.no_such_path()
-        watching = _flag(request, "watch")
+        watching = flag(request, "watch")
         listing = request.method == "GET" and target.name is None
         action = "watch" if listing and watching else "list" if listing else "other"
         refusal = self._faults.refusal(action, target.resource.plural)
@@ -118,10 +87,10 @@ class RestApi:
             raise status.not_found(resource.plural, resource.group, name)
         if resource is NODES and target.subresource == "proxy/configz":
             parameters = self._cluster.settings.parameters
-            return _json(configz(parameters.kubelet, parameters.times))
+            return json_answer(configz(parameters.kubelet, parameters.times))
         if target.subresource not in (None, "status"):
             raise status.no_such_path()
-        return _raw(as_seen_at(resource, entry.data) + b"\n")
+        return raw_answer(as_seen_at(resource, entry.data) + b"\n")
 
     def _keep(self, request: web.Request, target: Target) -> Callable[[Entry], bool] | None:
         """Scope and selectors as one test, or None where all of the kind is meant. Raises ApiError 400."""
@@ -154,7 +123,7 @@ class RestApi:
             raise status.expired_continue(ContinueToken(INCONSISTENT, parse_token(token).start).text())
         asked = ListQuery(
             keep=self._keep(request, target),
-            limit=_integer(query.get("limit", ""), "limit"),
+            limit=integer(query.get("limit", ""), "limit"),
             continue_token=token,
             version=query.get("resourceVersion", ""),
             match=query.get("resourceVersionMatch", ""),
@@ -163,20 +132,20 @@ class RestApi:
         if self._faults.list_doubled(resource.plural):
             page.items.extend(list(page.items))
         head = len(resource.head)
-        return _raw(render(resource, page, lambda data: b"{" + as_seen_at(resource, data)[head:]))
+        return raw_answer(render(resource, page, lambda data: b"{" + as_seen_at(resource, data)[head:]))
 
     async def _watch(self, request: web.Request, target: Target) -> web.StreamResponse:
         resource, query = target.resource, request.query
-        if _flag(request, "sendInitialEvents"):
+        if flag(request, "sendInitialEvents"):
             why = "Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
             raise status.invalid("ListOptions", "meta.k8s.io", "", "sendInitialEvents", why)
         watch = Watch(self._cluster.history, resource, self._keep(request, target))
         met = self._faults.watch_opening(resource.plural)
-        gone = status.too_old(_version(query), self._cluster.history.version)
+        gone = status.too_old(version_asked(query), self._cluster.history.version)
         if met is not None and not isinstance(met, EmptyWatches) and met.how == "status":
             raise gone
-        seconds = self._watch_seconds(_integer(query.get("timeoutSeconds", ""), "timeoutSeconds"))
-        stream = Stream(watch, resource.plural, resource.bookmarks and _flag(request, "allowWatchBookmarks"))
+        seconds = self._watch_seconds(integer(query.get("timeoutSeconds", ""), "timeoutSeconds"))
+        stream = Stream(watch, resource.plural, resource.bookmarks and flag(request, "allowWatchBookmarks"))
         try:
             first = watch.start(query.get("resourceVersion", ""))
         except status.ApiError as error:
@@ -209,24 +178,24 @@ class RestApi:
             if namespace is None:
                 raise status.method_not_allowed()
             self._api.get(NAMESPACES, "", namespace)
-        body = await _body(request)
+        body = await read_body(request)
         if resource is EVENTS:
             event = {"kind": "Event", "apiVersion": "v1", **admission.admit_meta(body, namespace)}
             for name, default in (("source", {}), ("involvedObject", {}), ("reason", ""), ("type", "")):
                 event.setdefault(name, default)
             self._cluster.events.create(event)
-            return _json(event, 201)
+            return json_answer(event, 201)
         admitted = {
             JOBS.plural: lambda: admission.admit_job(body, str(namespace), self._cluster.identities),
             PODS.plural: lambda: admission.admit_pod(body, str(namespace)),
             NAMESPACES.plural: lambda: admission.admit_namespace(body),
         }[resource.plural]()
-        return _json(self._api.create(resource, admitted), 201)
+        return json_answer(self._api.create(resource, admitted), 201)
 
     async def _delete(self, request: web.Request, target: Target) -> web.Response:
         resource = target.resource
         obj = self._api.get(resource, target.namespace or "", str(target.name))
-        options = await _body(request, optional=True)
+        options = await read_body(request, optional=True)
         wanted = (options.get("preconditions") or {}).get("uid")
         if wanted is not None and wanted != obj["metadata"]["uid"]:
             raise status.conflict(resource.plural, str(target.name))
@@ -247,11 +216,13 @@ class RestApi:
         else:
             self._api.delete(resource, obj)
         if self._api.exists(resource, obj):
-            return _json(obj)
+            return json_answer(obj)
         details = {"name": obj["metadata"]["name"], "kind": resource.plural, "uid": obj["metadata"]["uid"]}
         if resource.group:
             details["group"] = resource.group
-        return _json({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details})
+        return json_answer(
+            {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
+        )
 
     def _empty_namespace(self, name: str) -> None:
         for resource in (JOBS, PODS):
@@ -271,14 +242,14 @@ class RestApi:
             if obj is not None:
                 self._remove(resource, obj, policy, None)
         head = len(resource.head)
-        return _raw(render(resource, page, lambda data: b"{" + data[head:]))
+        return raw_answer(render(resource, page, lambda data: b"{" + data[head:]))
 
     async def _patch(self, request: web.Request, target: Target) -> web.Response:
         resource = target.resource
         if "patch" not in resource.verbs:
             raise status.method_not_allowed()
         obj = self._api.get(resource, target.namespace or "", str(target.name))
-        body = await _body(request, any_type=True)
+        body = await read_body(request, any_type=True)
         put = request.method == "PUT"
         changed = {**obj, **body} if put else patching.apply(obj, body, request.content_type)
         version = changed["metadata"].get("resourceVersion")
@@ -291,48 +262,7 @@ class RestApi:
         obj.clear()
         obj.update(changed)
         self._api.update(resource, obj)
-        return _json(obj)
-
-
-def _json(document: Json, code: int = 200) -> web.Response:
-    return _raw(msgspec.json.encode(document) + b"\n", code)
-
-
-def _raw(body: bytes, code: int = 200) -> web.Response:
-    headers = {"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
-    return web.Response(body=body, status=code, headers=headers)
-
-
-async def _body(request: web.Request, *, optional: bool = False, any_type: bool = False) -> Any:
-    raw = await request.read()
-    if not raw.strip() and optional:
-        return {}
-    try:
-        body = msgspec.json.decode(raw)
-    except msgspec.DecodeError as error:
-        raise status.bad_request(f"the object provided is unrecognized (must be of type JSON): {error}") from error
-    if body is None and optional:
-        return {}
-    if not any_type and not isinstance(body, dict):
-        raise status.bad_request("the object provided is unrecognized: a JSON object is expected")
-    return body
-
-
-def _flag(request: web.Request, name: str) -> bool:
-    """As Go's strconv.ParseBool reads it: clients in Python write True."""
-    return request.query.get(name, "") in ("1", "t", "T", "true", "TRUE", "True")
-
-
-def _integer(text: str, name: str) -> int:
-    try:
-        return int(text or 0)
-    except ValueError:
-        raise status.bad_request(f"unable to decode {name}: {text!r} is no number") from None
-
-
-def _version(query: Any) -> int:
-    text = query.get("resourceVersion", "")
-    return int(text) if text.isdigit() else 0
+        return json_answer(obj)
 
 
 def _allowed(review: Json) -> Json:
