@@ -10,7 +10,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 _EPILOG = """
 Examples: pulldriver sim --nodes 16 --port 8001 --kubeconfig sim.yaml, and then in another window
-kubectl --kubeconfig sim.yaml get nodes, or pulldriver sweep --provider kubeconfig --kubeconfig sim.yaml.
+kubectl --kubeconfig sim.yaml get nodes, or collector --cluster sim-cluster --kubeconfig sim.yaml --data-dir D.
 With --speed 60 a minute of the cluster is a second of yours; without it time jumps from one thing that happens to the
 next, and stands still while nothing does."""
 

@@ -145,6 +145,13 @@ def too_many_requests(retry_after_seconds: int) -> ApiError:
     )
 
 
+def forbidden(verb: str, resource: str) -> ApiError:
+    user = 'User "simulated" cannot'
+    return ApiError(
+        403, "Forbidden", f"{resource} is forbidden: {user} {verb} resource {resource!r}", {"kind": resource}
+    )
+
+
 def injected(code: int) -> ApiError:
     """A plain error of the server's own."""
     reasons = {

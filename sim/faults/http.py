@@ -25,7 +25,17 @@ class HttpFaults:
     def refusal(self, action: str, resource: str) -> status.ApiError | None:
         """The error that this request (watch, list or other) is answered with instead."""
         fault = self.charges.strike(Refuse, lambda f: f.on in ("any", action) and fnmatchcase(resource, f.resource))
+        if fault is not None and fault.code == 403:
+            return status.forbidden(action, resource)
         return refused(fault.code, fault.retry_after_seconds) if fault else None
+
+    def forbids(self, verb: str, resource: str) -> bool:
+        """Would a request with this verb be answered 403 now? Access reviews say so too, and use nothing up."""
+        action = verb if verb in ("watch", "list") else "other"
+        return any(
+            isinstance(f, Refuse) and f.code == 403 and f.on in ("any", action) and fnmatchcase(resource, f.resource)
+            for f in self.charges.loaded()
+        )
 
     def watch_opening(self, resource: str) -> EmptyWatches | WatchGone | None:
         """What a watch that opens meets."""

@@ -48,7 +48,7 @@ class RestApi:
         if document is not None:
             return json_answer(document)
         if path.endswith(f"/{discovery.REVIEWS}") and request.method == "POST":
-            return json_answer(_allowed(await read_body(request)), 201)
+            return await self._review(request)
         target = Target.of(path)
         if target is None:
             raise status.no_such_path()
@@ -63,6 +63,12 @@ class RestApi:
         if action == "list":
             return self._list(request, target)
         return await self._other(request, target)
+
+    async def _review(self, request: web.Request) -> web.Response:
+        review = await read_body(request)
+        asked = (review.get("spec") or {}).get("resourceAttributes") or {}
+        forbidden = self._faults.forbids(asked.get("verb", ""), asked.get("resource", ""))
+        return json_answer(_reviewed(review, forbidden), 201)
 
     async def _other(self, request: web.Request, target: Target) -> web.Response:
         match request.method, target.name:
@@ -265,11 +271,11 @@ class RestApi:
         return json_answer(obj)
 
 
-def _allowed(review: Json) -> Json:
+def _reviewed(review: Json, forbidden: bool) -> Json:
     return {
         "kind": "SelfSubjectAccessReview",
         "apiVersion": "authorization.k8s.io/v1",
         "metadata": {"creationTimestamp": None},
         "spec": review.get("spec", {}),
-        "status": {"allowed": True, "reason": "the simulator allows everything"},
+        "status": {"allowed": not forbidden, "reason": "a fault was ordered" if forbidden else "all is allowed"},
     }

@@ -95,6 +95,17 @@ async def test_requests_refused_and_then_served(api: Api, code: int) -> None:
     assert (await api.ask("GET", EVENTS))[0] == 200
 
 
+async def test_access_reviews_know_what_is_forbidden(api: Api) -> None:
+    await api.fault("refuse", code=403, on="watch", resource="events")
+    path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    answers = {}
+    for verb in ("list", "watch"):
+        body = {"spec": {"resourceAttributes": {"verb": verb, "resource": "events"}}}
+        answers[verb] = (await api.post(path, body))["status"]["allowed"]
+    assert answers == {"list": True, "watch": False}
+    assert (await api.ask("GET", WATCH))[0] == 403
+
+
 async def test_too_many_requests_says_how_long_to_wait(api: Api) -> None:
     await api.fault("refuse", code=429, on="watch", retry_after_seconds=7)
     async with api.session.get(api.server.url + WATCH) as response:
