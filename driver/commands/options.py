@@ -20,6 +20,10 @@ Sizes = Annotated[
     typer.Option("--sizes", metavar="SIZES", help="Cluster sizes: 4..256 (doubling), 4,8,12 or 4..20:4 (in steps)."),
 ]
 ProviderName = Annotated[str, typer.Option("--provider", metavar="NAME", help=f"One of: {', '.join(PROVIDERS)}.")]
+Kubeconfig = Annotated[
+    Path | None,
+    typer.Option("--kubeconfig", metavar="FILE", help="How the cluster's API is reached, where the provider asks it."),
+]
 Repeats = Annotated[
     int | None, typer.Option("--repeats", metavar="N", help="How often each image is pulled at a size.")
 ]

@@ -12,6 +12,7 @@ import typer
 from driver.commands.options import (
     DEFAULT_OUT,
     Cache,
+    Kubeconfig,
     OrderOption,
     Out,
     ProviderName,
@@ -33,6 +34,7 @@ def sweep_command(
     sizes: Sizes = None,
     study: StudyFile = None,
     provider: ProviderName = "sim",
+    kubeconfig: Kubeconfig = None,
     out: Out = DEFAULT_OUT,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep that DIR holds.")] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before clusters that cost money.")] = False,
@@ -59,7 +61,7 @@ def sweep_command(
 
     overrides = Overrides(sizes=sizes, repeats=repeats, seed=seed, order=order, cache=cache)
     asked = None if study is None and overrides == Overrides() else load_study(study, overrides)
-    cluster_provider = make_provider(provider)
+    cluster_provider = make_provider(provider, kubeconfig)
     with directory_lock(out):
         code = _sweep(asked, cluster_provider, out, resume=resume, yes=yes)
     if code:

@@ -1,24 +1,27 @@
 """The table of providers. Each is built when it is asked for, so that none costs the others its imports."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 from driver.errors import UsageError
 from driver.provider import Provider
 
 
-def _sim() -> Provider:
+def _sim(kubeconfig: Path | None) -> Provider:
     from driver.providers.sim import SimProvider
 
+    if kubeconfig is not None:
+        raise UsageError("--kubeconfig: the provider sim makes its own clusters; leave it out, or give --provider")
     return SimProvider()
 
 
-PROVIDERS: dict[str, Callable[[], Provider]] = {
+PROVIDERS: dict[str, Callable[[Path | None], Provider]] = {
     "sim": _sim,
 }
 
 
-def make_provider(name: str) -> Provider:
-    """Raises UsageError."""
+def make_provider(name: str, kubeconfig: Path | None = None) -> Provider:
+    """``kubeconfig`` is what the command line says of the way to a cluster's API. Raises UsageError."""
     if name not in PROVIDERS:
         raise UsageError(f"--provider {name}: there is {', '.join(PROVIDERS)}")
-    return PROVIDERS[name]()
+    return PROVIDERS[name](kubeconfig)
