@@ -1,0 +1,34 @@
+"""The exported tables as pandas DataFrames, for notebooks: ``frame(Path("pulling-study"), "pulls")``."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from analysis.errors import ChoiceError
+from analysis.export import ALL_LAYERS, TABLES, LayerChoice
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+# Nullable, so that unknown stays unknown: a plain int64 column cannot hold it, and a float one would round bytes.
+_DTYPES: dict[type, str] = {str: "string", int: "Int64", float: "Float64", bool: "boolean"}
+_TIMES = "datetime64[us, UTC]"
+
+
+def frame(directory: Path, what: str = "pulls", choice: LayerChoice = ALL_LAYERS) -> "pd.DataFrame":
+    """The table pulls, phases, layers or similarity, with a dtype a column; times are aware, in UTC.
+
+    Raises ChoiceError, NotAStudyError, StoreError.
+    """
+    import pandas as pd
+
+    if what not in TABLES:
+        raise ChoiceError("table", what, tuple(TABLES))
+    with TABLES[what](directory, choice) as table:
+        rows = list(table.rows)
+    values = zip(*rows, strict=True) if rows else [()] * len(table.columns)
+    columns = {
+        column.name: pd.array(list(cells), dtype=_TIMES if column.kind is datetime else _DTYPES[column.kind])
+        for column, cells in zip(table.columns, values, strict=True)
+    }
+    return pd.DataFrame(columns)
