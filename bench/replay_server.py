@@ -17,6 +17,7 @@ IMAGE = "ghcr.io/converged-computing/container-chonks-run1:125-layers-size-27707
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 FIRST_VERSION = 1_000
 BLOCK_LINES = 600
+SCATTER = 2_654_435_761  # odd, so that uids are as scattered as random ones, which is what an index has to bear
 # (component, reason, message, kind and field path of the object)
 FORMS = (
     ("job-controller", "SuccessfulCreate", "Created pod: {pod}", "Job", None),
@@ -98,7 +99,7 @@ def lines(count: int) -> Iterator[bytes]:
             b"NODE": b"ip-192-168-%d-%d.us-east-2.compute.internal" % divmod(pod % 256, 16),
             b"PODUID": b"%08x-0000-4000-9000-000000000000" % pod,
             b"NANOS": b"%x" % (seconds * 10**9 + number % 1000 * 10**6),
-            b"UID": b"%08x-0000-4000-8000-%012x" % (number, form),
+            b"UID": b"%08x-0000-4000-8000-%012x" % (number * SCATTER % 2**32, number),
             b"VERSION": b"%d" % (FIRST_VERSION + 1 + number),
             b"AT": at.strftime("%Y-%m-%dT%H:%M:%SZ").encode(),
         }

@@ -41,7 +41,7 @@ class SpoolSettings:
 class DeliverySettings:
     """How records go from the spool to the store."""
 
-    batch_records: int = 4_000  # a transaction: one synchronisation of the disk for so many
+    batch_records: int = 8_000  # a transaction: one synchronisation of the disk for so many
     retry: BackoffSettings = field(default_factory=lambda: BackoffSettings(most_seconds=5.0))  # a locked store
 
 

@@ -21,6 +21,8 @@ from store.protocol import StoreError
 from store.rows import from_rows, row_maker
 
 BUSY_SECONDS = 30.0  # how long a writer waits for the other writer of the file
+CACHE_KIB = 16 << 10  # uids are random, so every record touches another page of their index: they should be at hand
+CHECKPOINT_PAGES = 4_000  # of 4 KiB, for the same reason: a page that was touched often is copied back once
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -59,6 +61,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
         )
     connection.execute("PRAGMA journal_mode = WAL")
     connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     if version == 0:
         connection.execute("BEGIN IMMEDIATE")
         # The other process may have made it while this one waited for the lock.
