@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import sys
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,7 +16,8 @@ from driver.provider import Cluster
 WATCHING = "watching"  # the word of its first line on stderr once the first list is done
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0  # it gives itself 20 to drain
-STARTS = 3
+LOCKED = "another collector writes it"
+STARTS = 15  # with the pauses as long as a collector may drain
 RETRY_SECONDS = 2.0
 POLL_SECONDS = 0.02
 RESTARTS = 3  # of a collector that died: its spool and checkpoint make it go on where it was
@@ -34,10 +35,12 @@ class Collector:
         save_pid: Callable[[int], None],
         note: Callable[[str], None],
         sleep: Sleep = asyncio.sleep,
+        command: Sequence[str] | None = None,
     ) -> None:
+        """``command`` is the collector's; the one that is installed beside this Python if not given."""
         self._cluster = cluster
         self._argv = [
-            *collector_command(),
+            *(command or collector_command()),
             *("--cluster", cluster.name, "--kubeconfig", str(cluster.kubeconfig), "--data-dir", str(directory)),
             *("--run", run, "--size", str(cluster.size)),
         ]
@@ -53,9 +56,9 @@ class Collector:
             try:
                 return await self._start_once()
             except CollectorError:
-                if not left:
+                if not left or not self._locked_out():
                     raise
-                # One that an earlier, killed driver had started may still drain, and hold the spool's lock.
+                # One that an earlier, killed driver had started still drains, and holds the spool's lock.
                 await self._sleep(RETRY_SECONDS)
 
     async def _start_once(self) -> None:
@@ -67,6 +70,7 @@ class Collector:
             if self._process.returncode is not None:
                 raise CollectorError(self._death())
             if waited >= START_SECONDS:
+                await end_child(self._process, grace_seconds=0)  # the next one needs its lock
                 raise CollectorError(f"the collector of {self._cluster.name} did not watch after {START_SECONDS:.0f} s")
             await self._sleep(POLL_SECONDS)
             waited += POLL_SECONDS
@@ -91,6 +95,9 @@ class Collector:
         with self._log.open("rb") as log:
             log.seek(offset)
             return WATCHING.encode() in log.read()
+
+    def _locked_out(self) -> bool:
+        return LOCKED in last_line(self._log)
 
     def _death(self) -> str:
         assert self._process is not None

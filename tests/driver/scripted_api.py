@@ -71,7 +71,7 @@ async def scripted(directory: Path, sleep: Sleep = asyncio.sleep) -> AsyncIterat
     application.router.add_route("*", "/{path:.*}", script.handle)
     async with TestServer(application) as server:
         kubeconfig = directory / "kubeconfig"
-        kubeconfig.write_text(json.dumps(_kubeconfig(str(server.make_url("")))))
+        kubeconfig.write_text(json.dumps(kubeconfig_of(str(server.make_url("")))))
         async with open_cluster(kubeconfig, "default", sleep=sleep) as api:
             try:
                 yield script, api
@@ -79,7 +79,8 @@ async def scripted(directory: Path, sleep: Sleep = asyncio.sleep) -> AsyncIterat
                 script.closing.set()
 
 
-def _kubeconfig(url: str) -> dict[str, Any]:
+def kubeconfig_of(url: str) -> dict[str, Any]:
+    """A kubeconfig, which as JSON is YAML too."""
     return {
         "apiVersion": "v1",
         "kind": "Config",
