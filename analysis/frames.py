@@ -11,8 +11,13 @@ if TYPE_CHECKING:
     import pandas as pd
 
 # Nullable, so that unknown stays unknown: a plain int64 column cannot hold it, and a float one would round bytes.
-_DTYPES: dict[type, str] = {str: "string", int: "Int64", float: "Float64", bool: "boolean"}
-_TIMES = "datetime64[us, UTC]"
+_DTYPES: dict[type, str] = {
+    str: "string",
+    int: "Int64",
+    float: "Float64",
+    bool: "boolean",
+    datetime: "datetime64[us, UTC]",
+}
 
 
 def frame(directory: Path, what: str = "pulls", choice: LayerChoice = ALL_LAYERS) -> "pd.DataFrame":
@@ -28,7 +33,7 @@ def frame(directory: Path, what: str = "pulls", choice: LayerChoice = ALL_LAYERS
         rows = list(table.rows)
     values = zip(*rows, strict=True) if rows else [()] * len(table.columns)
     columns = {
-        column.name: pd.array(list(cells), dtype=_TIMES if column.kind is datetime else _DTYPES[column.kind])
+        column.name: pd.array(list(cells), dtype=pd.api.types.pandas_dtype(_DTYPES[column.kind]))
         for column, cells in zip(table.columns, values, strict=True)
     }
     return pd.DataFrame(columns)
