@@ -30,10 +30,5 @@ def frame(directory: Path, what: str = "pulls", choice: LayerChoice = ALL_LAYERS
     if what not in TABLES:
         raise ChoiceError("table", what, tuple(TABLES))
     with TABLES[what](directory, choice) as table:
-        rows = list(table.rows)
-    values = zip(*rows, strict=True) if rows else [()] * len(table.columns)
-    columns = {
-        column.name: pd.array(list(cells), dtype=pd.api.types.pandas_dtype(_DTYPES[column.kind]))
-        for column, cells in zip(table.columns, values, strict=True)
-    }
-    return pd.DataFrame(columns)
+        untyped = pd.DataFrame(list(table.rows), columns=table.names, dtype=object)
+        return untyped.astype({column.name: _DTYPES[column.kind] for column in table.columns})
