@@ -3,7 +3,7 @@
 import asyncio
 import os
 import sys
-from contextlib import closing
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import Annotated
 
@@ -23,10 +23,15 @@ from driver.commands.options import (
 )
 from driver.commands.plan_command import plan_of, say_plan
 from driver.errors import UsageError
-from driver.progress import Progress, make_progress
+from driver.interrupt import interruptible
+from driver.lock import directory_lock
+from driver.progress import make_progress
 from driver.provider import Provider
+from driver.providers import make_provider
 from driver.study import Overrides, Study, load_study
-from driver.sweep import Outcome, Sweep
+from driver.summary import size_lines
+from driver.sweep import RUN, Outcome, Sweep, begun_run, study_of
+from store.ledger import Ledger
 from store.sqlite import EmbeddedStore
 
 
@@ -56,9 +61,6 @@ def sweep_command(
 
       pulldriver sweep --out second --resume
     """
-    from driver.lock import directory_lock
-    from driver.providers import make_provider
-
     overrides = Overrides(sizes=sizes, repeats=repeats, seed=seed, order=order, cache=cache)
     asked = None if study is None and overrides == Overrides() else load_study(study, overrides)
     cluster_provider = make_provider(provider, kubeconfig)
@@ -69,39 +71,42 @@ def sweep_command(
 
 
 def _sweep(asked: Study | None, provider: Provider, out: Path, *, resume: bool, yes: bool) -> int:
-    from driver.interrupt import interruptible
-    from driver.summary import size_lines
-    from driver.sweep import RUN, begun_run, study_of
-    from store.ledger import Ledger
-
-    with closing(Ledger(out, create=True)) as ledger:
-        run = begun_run(ledger, out, resume=resume)
-        if run is not None and run.provider != provider.name:
-            raise UsageError(f"--resume: this run is on {run.provider}; give --provider {run.provider}")
-        study = study_of(run, asked) if run is not None else asked or load_study(None, Overrides())
+    with ExitStack() as stack:
+        ledger = stack.enter_context(closing(Ledger(out, create=True)))
+        study = _study(ledger, out, asked, provider, resume=resume)
         _show_plan(study, provider, yes=yes)
         store = EmbeddedStore(out, create=True)
-        try:
-            sweep = Sweep(study, provider, out, ledger, store)
-            left = sweep.remaining()
-            if left.done:
-                _say(f"resumed: {left.done} jobs are done, {len(left.jobs)} are left")
-            progress = make_progress(_say, total_jobs=left.done + len(left.jobs), done_jobs=left.done)
-            try:
-                outcome = asyncio.run(interruptible(_run(sweep, progress, provider), progress.note))
-            finally:
-                progress.close()
-        finally:
-            store.close_now()
+        stack.callback(store.close_now)
+        outcome = _run(Sweep(study, provider, out, ledger, store), provider)
         _say("\n".join(size_lines(ledger, RUN)))
     return _tell(outcome, out)
 
 
-async def _run(sweep: Sweep, progress: Progress, provider: Provider) -> Outcome:
+def _study(ledger: Ledger, out: Path, asked: Study | None, provider: Provider, *, resume: bool) -> Study:
+    run = begun_run(ledger, out, resume=resume)
+    if run is None:
+        return asked or load_study(None, Overrides())
+    if run.provider != provider.name:
+        raise UsageError(f"--resume: this run is on {run.provider}; give --provider {run.provider}")
+    return study_of(run, asked)
+
+
+def _run(sweep: Sweep, provider: Provider) -> Outcome:
+    left = sweep.remaining()
+    if left.done:
+        _say(f"resumed: {left.done} jobs are done, {len(left.jobs)} are left")
+    progress = make_progress(_say, total_jobs=left.done + len(left.jobs), done_jobs=left.done)
+
+    async def work() -> Outcome:
+        try:
+            return await sweep.run(progress)
+        finally:
+            await provider.close()
+
     try:
-        return await sweep.run(progress)
+        return asyncio.run(interruptible(work(), progress.note))
     finally:
-        await provider.close()
+        progress.close()
 
 
 def _show_plan(study: Study, provider: Provider, *, yes: bool) -> None:
