@@ -116,7 +116,7 @@ JOBS = Resource(
 # Events have no watch cache in the API server: no bookmarks come with time.
 EVENTS = Resource(
     "", "v1", "events", "Event", True, event_fields, _EVENT_NAMES, ("ev",),
-    ("create", "get", "list", "watch"), bookmarks=False,
+    ("create", "delete", "get", "list", "patch", "watch"), bookmarks=False,
 )  # fmt: skip
 NEW_EVENTS = Resource(
     "events.k8s.io", "v1", "events", "Event", True, event_fields,

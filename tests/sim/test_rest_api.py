@@ -218,3 +218,30 @@ async def test_two_lives_of_a_cluster_share_no_uid(start: Start) -> None:
     one = await start(start_at=None)
     two = await start(start_at=None)
     assert (await one.get("/sim/state"))["identity"] != (await two.get("/sim/state"))["identity"]
+
+
+async def test_events_can_be_posted_counted_and_deleted(api: Api) -> None:
+    path = "/api/v1/namespaces/default/events"
+    event = {
+        "metadata": {"name": "x.1"},
+        "involvedObject": {"kind": "Pod", "namespace": "default", "name": "x"},
+        "reason": "BackOff",
+        "message": "m",
+        "count": 1,
+        "type": "Normal",
+    }
+    created = await api.post(path, event)
+    assert (await api.ask("POST", path, event))[0] == 409
+    version = created["metadata"]["resourceVersion"]
+    headers = {"Content-Type": "application/strategic-merge-patch+json"}
+    for count in (2, 3):
+        code, patched = await api.ask("PATCH", f"{path}/x.1", {"count": count}, headers=headers)
+        assert (code, patched["count"]) == (200, count)
+        assert patched["metadata"]["uid"] == created["metadata"]["uid"]
+    assert (await api.ask("DELETE", f"{path}/x.1"))[0] == 200
+    assert (await api.ask("DELETE", f"{path}/x.1"))[0] == 404
+    async with api.watch(f"{path}?watch=1&resourceVersion={version}") as reader:
+        lines = [await reader.next() for _ in range(3)]
+    assert [(line["type"], line["object"]["count"]) for line in lines] == [
+        ("MODIFIED", 2), ("MODIFIED", 3), ("DELETED", 3),
+    ]  # fmt: skip
