@@ -3,7 +3,8 @@
 import asyncio
 import os
 import sys
-from contextlib import ExitStack, closing
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
@@ -22,8 +23,8 @@ from driver.commands.options import (
     StudyFile,
 )
 from driver.commands.plan_command import plan_of, say_plan
-from driver.errors import UsageError
-from driver.interrupt import interruptible
+from driver.errors import SweepError, UsageError
+from driver.interrupt import InterruptedByUserError, interruptible
 from driver.lock import directory_lock
 from driver.progress import make_progress
 from driver.provider import Provider
@@ -32,6 +33,7 @@ from driver.study import Overrides, Study, load_study
 from driver.summary import size_lines
 from driver.sweep import RUN, Outcome, Sweep, begun_run, study_of
 from store.ledger import Ledger
+from store.protocol import StoreError
 from store.sqlite import EmbeddedStore
 
 
@@ -77,9 +79,19 @@ def _sweep(asked: Study | None, provider: Provider, out: Path, *, resume: bool, 
         _show_plan(study, provider, yes=yes)
         store = EmbeddedStore(out, create=True)
         stack.callback(store.close_now)
-        outcome = _run(Sweep(study, provider, out, ledger, store), provider)
+        with _way_on(out):
+            outcome = _run(Sweep(study, provider, out, ledger, store), provider)
         _say("\n".join(size_lines(ledger, RUN)))
     return _tell(outcome, out)
+
+
+@contextmanager
+def _way_on(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except (SweepError, StoreError, InterruptedByUserError):
+        _say(f"what was done is kept; go on with: pulldriver sweep --out {out} --resume")
+        raise
 
 
 def _study(ledger: Ledger, out: Path, asked: Study | None, provider: Provider, *, resume: bool) -> Study:

@@ -105,6 +105,7 @@ def test_a_signal_takes_the_cluster_down_before_it_ends_the_sweep(tmp_path: Path
     assert process.returncode == 130
     assert complained == "pulldriver: interrupted\n"
     assert f"{number.name}: stopping; the cluster is being taken down" in said
+    assert said.endswith(f"what was done is kept; go on with: pulldriver sweep --out {out} --resume\n")
     assert rows(out, "SELECT state FROM clusters ORDER BY size") == [("down",), ("planned",)]
     assert left_running(out) == []
 
