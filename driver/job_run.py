@@ -181,7 +181,8 @@ def _one_pod_a_node(pods: Iterable[Pod]) -> str | None:
     shared = nodes_shared(pods)
     if not shared:
         return None
-    return f"not one pod a node: {len(shared)} nodes ran two of them, the first is {shared[0]}"
+    more = f", and so did {len(shared) - 1} more" if len(shared) > 1 else ""
+    return f"not one pod a node: {shared[0]} ran two{more}"
 
 
 def _say_caches(states: Iterable[CacheState]) -> str:
