@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 START_SECONDS = 30.0
 STOP_SECONDS = 5.0
 ADMIN_SECONDS = 60.0
+STALL_SECONDS = 60.0  # at full speed a simulator that says nothing for so long is stuck
 
 
 class _Ready(msgspec.Struct, frozen=True):
@@ -33,13 +34,14 @@ class SimProvider:
     prefix = "sim-"
     overhead_seconds = 0.0
     billed = False
-    stall_seconds: float | None = 60.0  # at full speed a simulator that says nothing for so long is stuck
+    stall_seconds: float | None = STALL_SECONDS
 
     def __init__(self) -> None:
         self._processes: dict[str, Process] = {}
         self._session: aiohttp.ClientSession | None = None
 
     async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
+        self.stall_seconds = STALL_SECONDS if order.study.sim.speed == "max" else None
         incarnation = int((order.previous or {}).get("incarnation", 0)) + 1
         kubeconfig = order.directory / "clusters" / f"{order.name}.kubeconfig"
         kubeconfig.parent.mkdir(parents=True, exist_ok=True)
