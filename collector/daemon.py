@@ -15,8 +15,9 @@ from collector.seen import Seen
 from collector.spool import Spool
 from collector.spooling import SpoolQueue
 from collector.watch import EventWatch, WatchTarget
-from collector.watch_protocol import WatchProtocol
+from collector.watch_protocol import NO_VERSION, WatchProtocol
 from pulls.decode import Origin
+from store.schema import FILE_NAME
 from store.sqlite import EmbeddedStore
 
 
@@ -65,22 +66,40 @@ async def collect(target: Target, context: Context, stop: StopSignal) -> None:
     settings = context.settings
     async with KubernetesEvents(client, settings.watch) as api:
         with Spool(target.spool_directory, settings.spool) as spool:
+            lost = what_was_lost(spool, target.data_directory / FILE_NAME)
             store = EmbeddedStore(target.data_directory, create=True)
             try:
-                await run_stages(target, api, spool, store, context, stop)
+                await run_stages(target, api, spool, store, context, stop, lost)
             finally:
                 await store.close()
 
 
+def what_was_lost(spool: Spool, store: Path) -> str | None:
+    """Why what was read before cannot be relied upon any more; None where it can."""
+    if spool.acknowledged and not store.exists():
+        return f"the spool's records were stored in a {store.name} that is gone"
+    if spool.damage and not spool.checkpoint.version:
+        return spool.damage[0]
+    return None
+
+
 async def run_stages(
-    target: Target, api: EventApi, spool: Spool, sink: Sink, context: Context, stop: StopSignal
+    target: Target,
+    api: EventApi,
+    spool: Spool,
+    sink: Sink,
+    context: Context,
+    stop: StopSignal,
+    lost: str | None = None,
 ) -> None:
     """The stages side by side, until the signal; then one after the other."""
     for line in spool.damage:
         context.log.warning(f"the spool was damaged: {line}; reading goes on from the version of the last whole record")
+    if lost is not None:
+        context.log.warning(f"{lost}: all events that the cluster still has are listed anew")
     spare_the_garbage_collector()
     queue = SpoolQueue(spool, context.log)
-    watch = make_watch(target, api, spool, queue, context)
+    watch = make_watch(target, api, spool, queue, context, lost)
     delivery = Delivery(queue, sink, context)
     try:
         async with asyncio.TaskGroup() as group:
@@ -109,14 +128,17 @@ def spare_the_garbage_collector() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-def make_watch(target: Target, api: EventApi, spool: Spool, queue: SpoolQueue, context: Context) -> EventWatch:
-    """The watch, going on from the spool's checkpoint."""
+def make_watch(
+    target: Target, api: EventApi, spool: Spool, queue: SpoolQueue, context: Context, lost: str | None
+) -> EventWatch:
+    """The watch, going on from the spool's checkpoint unless that is lost."""
+    checkpoint = spool.checkpoint
     protocol = WatchProtocol(
-        spool.checkpoint.version,
-        spool.checkpoint.cluster_uid,
+        NO_VERSION if lost else checkpoint.version,
+        checkpoint.cluster_uid,
         page_items=context.settings.watch.page_items,
         quick_ends_before_list=context.settings.watch.quick_ends_before_list,
-        lost=spool.damage[0] if spool.damage else None,
+        lost=lost,
     )
     intake = Intake(target.origin, Seen(context.settings.seen_events), context.status)
     watched = WatchTarget(target.origin.cluster, target.look_with)

@@ -58,6 +58,9 @@ class Spool:
         self._lock = _lock(directory)
         try:
             self._open()
+        except OSError as error:
+            self.close()
+            raise DataDirectoryError(directory, f"cannot be used ({_reason(error)})") from error
         except BaseException:
             self.close()
             raise
@@ -117,8 +120,6 @@ class Spool:
             end = self._scan_frames(data)
         except LayoutError as error:
             raise SpoolLayoutError(path, error.layout, LAYOUT) from error
-        except OSError as error:
-            raise SpoolError(f"spool {path} cannot be read: {_reason(error)}") from error
         if end:
             self._segments.append(Segment(path, self._last, end))
         elif newest and not data:
@@ -240,10 +241,13 @@ def _lock(directory: Path) -> int:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:
+        holder = os.pread(lock, 20, 0).decode(errors="replace").strip()
         os.close(lock)
         raise DataDirectoryError(
-            directory, "another collector writes it; stop that one, or use another --data-dir"
+            directory, f"another collector (process {holder}) writes it; stop that one, or use another --data-dir"
         ) from error
+    os.ftruncate(lock, 0)
+    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
     return lock
 
 

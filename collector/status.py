@@ -13,7 +13,7 @@ class Status:
 
     reasons: Counter[str] = field(default_factory=Counter)  # events read, by their reason
     outcomes: Counter[str] = field(default_factory=Counter)  # pull records spooled, by their outcome
-    lines: int = 0  # of all watches
+    lines: int = 0  # of all watches, those that could be read
     milestones: int = 0
     repeated: int = 0  # events that a list brought again
     deleted: int = 0  # deletions seen (an hour after an event, as a rule): nothing is removed for them

@@ -206,12 +206,12 @@ class EventWatch:
 
     async def _take(self, lines: list[bytes]) -> Take:
         protocol, intake = self._protocol, self._intake
-        self._status.lines += len(lines)
         take = Take.NOTHING
         for raw in lines:
             line = intake.read_line(raw, protocol.version)
             if line is None:
                 continue
+            self._status.lines += 1
             take = protocol.line(line)
             if take is Take.EVENT:
                 intake.event(line.object, raw)
@@ -243,7 +243,7 @@ class EventWatch:
     def _broken(self, why: str, request: Request, *, quick: bool) -> None:
         self._status.reconnects += 1
         self._log.warning(f"{_name(request)} was cut: {why}")
-        self._protocol.broken(quick=quick)
+        self._protocol.broken(request, quick=quick)
         self._give_up_at_the_start(why)
 
     def _give_up_at_the_start(self, why: str) -> None:

@@ -138,16 +138,18 @@ class WatchProtocol:
         self._whole = False
         self._continue: str | None = None
         self._failures = 0  # requests that failed, since one was answered
-        self._barren = 0  # watches that brought nothing, since one that did
+        self._barren = 0  # watches that brought nothing, since one that did or that lasted
+        self._empty = 0  # of those, the ones that were closed in good order
         self._retry_after: float | None = None
         self._wait = False
 
     @property
     def failures(self) -> int:
-        return self._failures
+        """In a row. An answered list does not end a row of watches that bring nothing: only a line or a long watch."""
+        return self._failures + self._barren
 
     def next_step(self) -> Step:
-        return Step(self._request(), max(self._failures, self._barren), self._retry_after, self._wait)
+        return Step(self._request(), self.failures, self._retry_after, self._wait)
 
     def _request(self) -> Request:
         if not self._identified:
@@ -199,7 +201,7 @@ class WatchProtocol:
         if metadata is not None and metadata.resource_version and not unordered:
             self.version = metadata.resource_version
         self._answered()
-        self._barren = 0
+        self._barren = self._empty = 0
         return Take.EVENT if line.type in ("ADDED", "MODIFIED") else Take.NOTHING
 
     def _error(self, status: Event) -> None:
@@ -211,7 +213,7 @@ class WatchProtocol:
         self._retry_after = refusal.retry_after_seconds
         self._wait, self._proven = True, False
         if policy is Policy.RETRY:
-            self._failures += 1
+            self._count_failure(request)
         elif policy is Policy.LIST_WHOLE:
             self._whole, self._continue = True, None
         else:
@@ -220,25 +222,32 @@ class WatchProtocol:
             self._barren += 1
             self._list_again(f"version {self.version} was answered {refusal}")
 
-    def broken(self, *, quick: bool) -> None:
+    def broken(self, request: Request, *, quick: bool) -> None:
         """The connection failed, was cut, or was silent past its deadline. ``quick``: before it had lasted."""
         self._wait, self._retry_after = True, None
         self._identified = self._proven = False  # who comes back may be another cluster, or an older state of it
         if quick:
-            self._failures += 1
+            self._count_failure(request)
         else:
-            self._failures = self._barren = 0
+            self._failures = self._barren = self._empty = 0
+
+    def _count_failure(self, request: Request) -> None:
+        if isinstance(request, Watch):
+            self._barren += 1
+        else:
+            self._failures += 1
 
     def ended(self, *, quick: bool) -> None:
         """A watch was closed in good order. ``quick``: at once, with no line."""
         self._wait, self._retry_after = True, None
         self._proven = False
         if not quick:
-            self._barren = 0
+            self._barren = self._empty = 0
             return
         self._barren += 1
-        if self._barren % self._quick_ends_before_list == 0:
-            self._list_again(f"a watch at version {self.version} was closed empty {self._barren} times")
+        self._empty += 1
+        if self._empty % self._quick_ends_before_list == 0:
+            self._list_again(f"a watch at version {self.version} was closed empty {self._empty} times")
 
     def _list_again(self, why: str) -> None:
         if self._gap_from is None:

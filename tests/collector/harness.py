@@ -10,7 +10,7 @@ from random import Random
 
 from collector.api import KubernetesEvents
 from collector.context import Context
-from collector.daemon import StopSignal, Target, run_stages
+from collector.daemon import StopSignal, Target, run_stages, what_was_lost
 from collector.delivery import Sink
 from collector.kubeconfig import make_client
 from collector.log import Format, Log
@@ -18,6 +18,7 @@ from collector.settings import BackoffSettings, Settings
 from collector.spool import Spool
 from pulls.batch import Gap, Reject
 from pulls.decode import Origin
+from store.schema import FILE_NAME
 from store.sqlite import EmbeddedStore
 from tests.collector.api_server import write_kubeconfig
 from tests.collector.polling import until
@@ -90,10 +91,11 @@ async def collecting(
     client = await make_client(target.kubeconfig, in_cluster=False)
     async with KubernetesEvents(client, settings.watch) as api:
         with Spool(target.spool_directory, settings.spool) as spool:
+            lost = what_was_lost(spool, directory / FILE_NAME)
             store = EmbeddedStore(directory, create=True)
             try:
                 async with asyncio.TaskGroup() as group:
-                    stages = run_stages(target, api, spool, wrap_sink(store), running.context, running.stop)
+                    stages = run_stages(target, api, spool, wrap_sink(store), running.context, running.stop, lost)
                     group.create_task(stages)
                     try:
                         yield running

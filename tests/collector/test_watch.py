@@ -23,6 +23,11 @@ async def server() -> AsyncIterator[ApiServer]:
         yield server
 
 
+def delete_store(directory: Path) -> None:
+    for path in directory.glob("study.sqlite3*"):
+        path.unlink()
+
+
 async def put_pulls(server: ApiServer, first: int, count: int) -> dict[str, list[int]]:
     """Pulls happen; what the store has to hold of them."""
     made = [event(number) for number in range(first, first + count)]
@@ -323,6 +328,20 @@ async def test_case_9_updates_while_disconnected_and_compacted_leave_the_latest_
     assert len(stored_gaps(tmp_path)) == 1
 
 
+async def test_a_store_that_was_deleted_is_filled_again_with_what_the_cluster_still_has(
+    server: ApiServer, tmp_path: Path
+) -> None:
+    expected = await put_pulls(server, 0, 3)
+    async with collecting(server.url, tmp_path) as running:
+        await running.until_stored(3 * PULL)
+    delete_store(tmp_path)
+    async with collecting(server.url, tmp_path) as running:
+        await running.until_stored(3 * PULL + 1)
+    assert stored_counts(tmp_path) == expected
+    assert running.told("WARNING: the spool's records were stored in a study.sqlite3 that is gone")
+    assert len(stored_gaps(tmp_path)) == 1
+
+
 @pytest.mark.parametrize("damage", ["torn", "flipped", "emptied"])
 async def test_case_10_a_damaged_spool_goes_on_from_its_last_whole_record(
     server: ApiServer, tmp_path: Path, damage: str
@@ -407,6 +426,16 @@ async def test_a_line_that_cannot_be_read_is_kept_and_the_lines_around_it_are_ta
     assert set(stored_counts(tmp_path)) == {good["metadata"]["uid"], better["metadata"]["uid"]}
     assert {reject.raw for reject in stored_rejects(tmp_path)} == {lines[1].decode(), lines[2].decode()}
     assert running.status.unreadable == 2
+
+
+async def test_a_server_that_sends_nothing_but_garbage_is_asked_ever_more_slowly(
+    server: ApiServer, tmp_path: Path
+) -> None:
+    server.instead["watch"].extend([stream(b"<html>Bad gateway</html>\n")] * 4)
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
+    assert running.backoffs == [0.8, 1.6, 3.2, 6.4]
+    assert len(stored_rejects(tmp_path)) == 1
 
 
 async def test_a_message_of_no_known_form_is_kept_once_though_watch_and_list_show_it(

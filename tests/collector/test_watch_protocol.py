@@ -192,6 +192,24 @@ def test_distress_is_waited_out_at_the_same_version_and_is_never_a_reason_to_lis
     assert (step.request, step.wait, step.failures) == (Prove("100"), True, 1)
 
 
+def test_watches_that_bring_nothing_are_asked_for_ever_more_slowly_though_lists_are_answered() -> None:
+    protocol = watching()
+    failures = []
+    for code in (500, 429, 500, 503):
+        protocol.line(error(code))
+        failures.append(protocol.next_step().failures)
+        protocol.proven()
+    protocol.refused(Refusal(500), Watch("100"))
+    failures.append(protocol.next_step().failures)
+    protocol.broken(Watch("100"), quick=True)
+    failures.append(protocol.next_step().failures)
+    protocol.identified(UID)
+    protocol.proven()
+    assert failures == [1, 2, 3, 4, 5, 6]
+    protocol.broken(Watch("100"), quick=False)
+    assert protocol.next_step().failures == 0
+
+
 def test_retry_after_is_waited_once() -> None:
     protocol = watching()
     protocol.line(error(429, "too many", retry_after=7))
@@ -215,7 +233,7 @@ def test_a_page_whose_token_expired_is_followed_by_one_list_of_everything() -> N
 def test_a_cut_goes_on_at_the_same_version_after_asking_who_is_there() -> None:
     protocol = watching()
     protocol.line(line("ADDED", "150"))
-    protocol.broken(quick=False)
+    protocol.broken(Watch("150"), quick=False)
     assert protocol.next_step().failures == 0
     assert request_of(protocol) == Identify()
     protocol.identified(UID)
@@ -224,7 +242,7 @@ def test_a_cut_goes_on_at_the_same_version_after_asking_who_is_there() -> None:
 
 def test_a_line_ends_a_run_of_failures() -> None:
     protocol = watching()
-    protocol.broken(quick=True)
+    protocol.broken(Watch("100"), quick=True)
     protocol.ended(quick=True)
     protocol.line(line("ADDED", "101"))
     protocol.ended(quick=False)
@@ -248,7 +266,7 @@ def test_whatever_is_answered_the_version_only_moves_by_lines_and_whole_lists(an
         elif answer == "504":
             protocol.refused(TOO_LARGE, request)
         elif answer == "cut":
-            protocol.broken(quick=True)
+            protocol.broken(request, quick=True)
         elif isinstance(request, Watch):
             if answer == "ok":
                 number += 1
