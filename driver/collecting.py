@@ -16,7 +16,7 @@ from driver.provider import Cluster
 WATCHING = "watching"  # the word of its first line on stderr once the first list is done
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0  # it gives itself 20 to drain
-LOCKED = "another collector writes it"
+LOCKED = "another collector"
 STARTS = 15  # with the pauses as long as a collector may drain
 RETRY_SECONDS = 2.0
 POLL_SECONDS = 0.02
