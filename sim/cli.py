@@ -35,7 +35,7 @@ def sim(
         str | None, typer.Option(help="Virtual time at the start, RFC 3339; the real now if not given.")
     ] = None,
     event_seconds: Annotated[float, typer.Option(help="How long events live (virtual), as --event-ttl.")] = 3600.0,
-    keep_revisions: Annotated[int, typer.Option(min=1, help="How many revisions a watch can resume over.")] = 16_000,
+    keep_revisions: Annotated[int, typer.Option(min=1, help="How many revisions a watch can resume over.")] = 12_000,
     keep_seconds: Annotated[
         float | None,
         typer.Option(help="Compaction by age (virtual); 300 on a real server. With a fixed speed this is the default."),

@@ -45,7 +45,7 @@ class ClusterSettings:
     version: KubernetesVersion = field(default_factory=lambda: KubernetesVersion.parse("1.34.4"))
     parameters: ModelParameters = EKS
     first_version: int = 1000  # resource version at birth
-    keep_revisions: int = 16_000  # about 35 MB; a client that is slower than this meets 410
+    keep_revisions: int = 12_000  # about 25 MB; a client that is slower than this meets 410
     keep_seconds: float | None = None  # compaction by time: 300 on a real server (--etcd-compaction-interval)
     slow_share: float = 0.0  # of the nodes
     slow_factor: float = 1.5

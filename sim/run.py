@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import gc
 import os
 import signal
 import sys
@@ -58,6 +59,7 @@ async def run(options: Options) -> int:
         # Whoever reads that it is ready may send a signal at once.
         with _signals(over), _stdin_end(over, options.exit_with_stdin):
             async with serving(settings, speed, options.port) as server:
+                _calm_garbage_collection()
                 server.inject(faults)
                 if options.kubeconfig is not None:
                     write_kubeconfig(options.kubeconfig, settings.name, server.url)
@@ -67,6 +69,12 @@ async def run(options: Options) -> int:
         if error.filename is None:
             raise OSError(f"cannot listen on port {options.port} ({error.strerror}): choose another --port") from error
         raise OSError(f"cannot write {error.filename}: {error.strerror}") from error
+
+
+def _calm_garbage_collection() -> None:
+    """Objects are many, live long and hold no cycles: at Python's own pace a tenth of the time went into looking."""
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 def _speed(text: str) -> float | None:

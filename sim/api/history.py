@@ -10,7 +10,8 @@ from typing import Any
 
 import msgspec
 
-from sim.api.resources import Fields, Resource
+from sim.api.fields import Values
+from sim.api.resources import Resource
 from sim.time.clock import VirtualClock
 
 Json = dict[str, Any]
@@ -27,11 +28,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False):
     key: Key
     version: int
     labels: dict[str, str]
+    fields: Values  # of the resource's field names, in their order
     data: bytes
-
-    def fields(self, resource: Resource) -> Fields:
-        """What field selectors may ask for: read from the bytes, since few ask and many objects are kept."""
-        return resource.fields(msgspec.json.decode(self.data))
 
 
 class Revision(msgspec.Struct, frozen=True, gc=False):
@@ -71,7 +69,7 @@ class History:
         meta = obj["metadata"]
         meta["resourceVersion"] = str(self.version)
         key = (meta.get("namespace", ""), meta["name"])
-        entry = Entry(key, self.version, meta.get("labels") or _NO_LABELS, _encode(obj))
+        entry = Entry(key, self.version, meta.get("labels") or _NO_LABELS, resource.fields.read(obj), _encode(obj))
         entries = self._entries.setdefault(resource.store_key, {})
         previous = entries.get(key)
         entries[key] = entry
@@ -85,7 +83,7 @@ class History:
         meta["resourceVersion"] = str(self.version)
         key = (meta.get("namespace", ""), meta["name"])
         previous = self._entries[resource.store_key].pop(key)
-        entry = Entry(key, self.version, previous.labels, _encode(obj))
+        entry = Entry(key, self.version, previous.labels, previous.fields, _encode(obj))
         self._append(resource.store_key, "DELETED", entry, previous)
 
     def remove_by_key(self, resource: Resource, key: Key) -> bool:

@@ -49,7 +49,7 @@ class Reading:
     def keep(self, request: web.Request, target: Target) -> Callable[[Entry], bool] | None:
         """Scope and selectors as one test, or None where all of the kind is meant. Raises ApiError 400."""
         resource, namespace = target.resource, target.namespace
-        known = resource.field_names | frozenset(resource.field_aliases)
+        known = frozenset(resource.fields.names)
         text = request.query.get("fieldSelector", "")
         for alias, name in resource.field_aliases.items():
             text = text.replace(alias, name)
@@ -65,7 +65,7 @@ class Reading:
             return (
                 (namespace is None or entry.key[0] == namespace)
                 and (labels is None or labels(entry.labels))
-                and (fields is None or fields(entry.fields(resource)))
+                and (fields is None or fields(resource.fields.named(entry.fields)))
             )
 
         return keep
