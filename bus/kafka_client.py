@@ -1,22 +1,34 @@
 """What every client of aiokafka needs at its end: a limit."""
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Coroutine
 from typing import Any
 
+from aiokafka.errors import KafkaError
 
-async def stop_within(seconds: float, stopping: Awaitable[None], client: Any) -> bool:
+
+async def stop_within(seconds: float, stopping: Coroutine[Any, Any, None], client: Any) -> bool:
     """Stop a client; False where its brokers did not let it in time, and it was cut off.
 
     ``stop()`` waits for a broker that is dead, for ever (aiokafka #1101): then only its connections are closed.
     """
+    # A task of its own: a fetch that stop() cancels makes stop() itself end as cancelled.
+    task = asyncio.ensure_future(stopping)
     try:
-        async with asyncio.timeout(seconds):
-            await stopping
-    except TimeoutError:
-        await _cut(client)
-        return False
-    return True
+        await asyncio.wait([task], timeout=seconds)
+    finally:
+        task.cancel()
+    if task.done() and not task.cancelled() and _ended_well(task):
+        return True
+    await _cut(client)
+    return False
+
+
+def _ended_well(task: asyncio.Task[None]) -> bool:
+    error = task.exception()
+    if error is not None and not isinstance(error, (KafkaError, OSError)):
+        raise error
+    return error is None
 
 
 async def _cut(client: Any) -> None:

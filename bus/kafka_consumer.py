@@ -20,6 +20,7 @@ from aiokafka.errors import (
 
 from bus.kafka_client import stop_within
 from bus.kafka_errors import Meaning, meaning, text
+from bus.kafka_probe import cause
 from bus.kafka_settings import KafkaSettings
 from bus.kafka_topics import ensure_topics
 from bus.protocol import Lost, Message, Parcel
@@ -92,7 +93,7 @@ class KafkaGroupMember:
                 parcel = await self._collect(await self._connected(), most_messages, most_bytes, wait_seconds)
             except (KafkaError, OSError, TimeoutError) as error:
                 failures += 1
-                self._trouble.begin(text(error), alarm=meaning(error) is Meaning.WRONG_SETTING)
+                await self._complain(error)
                 await self._rebuild()
                 await self._sleep(self._settings.backoff.seconds(failures, self._random))
             else:
@@ -110,10 +111,14 @@ class KafkaGroupMember:
                 async with asyncio.timeout(self._settings.request_seconds):
                     await ensure_topics(self._settings)
             except (KafkaError, OSError, TimeoutError) as error:
-                self._trouble.begin(text(error), alarm=meaning(error) is Meaning.WRONG_SETTING)
+                await self._complain(error)
             else:
                 self._heard_at = now
                 self._trouble.end()
+
+    async def _complain(self, error: BaseException) -> None:
+        found = await cause(error, self._settings)
+        self._trouble.begin(text(found), alarm=meaning(found) is Meaning.WRONG_SETTING)
 
     async def _collect(
         self, consumer: AIOKafkaConsumer, most_messages: int, most_bytes: int, wait_seconds: float

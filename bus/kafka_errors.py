@@ -1,5 +1,6 @@
 """What an error of the Kafka client means, as a value."""
 
+import ssl
 from enum import StrEnum
 
 from aiokafka import errors
@@ -28,6 +29,7 @@ _WRONG_SETTING = (
     errors.InvalidReplicationFactorError,
     errors.UnsupportedVersionError,
     errors.IncompatibleBrokerVersion,
+    ssl.SSLError,
 )
 
 

@@ -16,6 +16,7 @@ from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from bus.kafka_client import stop_within
 from bus.kafka_errors import Meaning, meaning, text
+from bus.kafka_probe import cause
 from bus.kafka_settings import KafkaSettings
 from bus.kafka_topics import Limits, ensure_topics
 from bus.trouble import Trouble
@@ -220,6 +221,7 @@ class KafkaSender:
         return again, too_large
 
     async def _wait(self, error: BaseException, failures: int) -> None:
+        error = await cause(error, self._settings)
         self._trouble.begin(text(error), alarm=meaning(error) is Meaning.WRONG_SETTING)
         await self._sleep(self._settings.backoff.seconds(failures, self._random))
 

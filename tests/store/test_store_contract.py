@@ -239,7 +239,7 @@ def test_an_abandoned_attempt_is_left_out(case: Case) -> None:
 
 
 def test_what_pod_status_witnessed_gives_way_to_the_event_that_comes_late(case: Case) -> None:
-    place = {"pod_uid": "pu", "container": "k"}
+    place: dict[str, Any] = {"pod_uid": "pu", "container": "k"}
     witnessed = pull(witness_uid("pu", "k"), **place)
     others = (pull(witness_uid("pu", "l"), pod_uid="pu", container="l"), pull("x", pod_uid="pu2", container="k"))
     write(case, Batch(pulls=(witnessed, *others)))
@@ -260,10 +260,14 @@ HOSTILE = [
     "column", ["cluster", "run", "node", "repository", "namespace", "job", "tag", "error", "event_uid"]
 )
 def test_hostile_text_in_any_column_is_read_back_exactly(case: Case, column: str) -> None:
-    records = [pull(**{"event_uid": f"u{number:02}", column: text}) for number, text in enumerate(HOSTILE)]
+    records = [_pull({"event_uid": f"u{number:02}", column: text}) for number, text in enumerate(HOSTILE)]
     write(case, Batch(pulls=tuple(records)))
     found = sorted(Contents(case).pulls, key=lambda record: (record.event_uid, getattr(record, column) or ""))
     assert found == sorted(records, key=lambda record: (record.event_uid, getattr(record, column) or ""))
+
+
+def _pull(columns: dict[str, Any]) -> PullRecord:
+    return pull(**columns)
 
 
 def _storable(record: msgspec.Struct) -> bool:
@@ -286,7 +290,8 @@ def test_any_records_at_all_are_read_back(case: Case, pulls: list[PullRecord], m
     written = [_of_run(record, run) for record in (*pulls, *milestones)]
     write(case, Batch(pulls=tuple(written[: len(pulls)]), milestones=tuple(written[len(pulls) :])))
     contents = Contents(case)
-    found = [each for each in (*contents.pulls, *contents.milestones) if each.run == run]
+    every: list[Any] = [*contents.pulls, *contents.milestones]
+    found = [each for each in every if each.run == run]
     assert sorted(found, key=_by_kind_and_uid) == sorted(written, key=_by_kind_and_uid)
 
 
