@@ -4,40 +4,21 @@ Source: kubernetes ``pkg/kubelet/kuberuntime``: the containers of a pod are hand
 """
 
 import random
-import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 from sim.api.apiserver import ApiServer, reference
 from sim.api.resources import PODS
-from sim.control import pods
 from sim.events.recorder import Recorder
 from sim.model.parameters import ModelParameters
+from sim.node import pod_status
+from sim.node.container import Container, Program
 from sim.node.image_puller import ImagePuller, NotReady, Ready
 from sim.node.messages import Messages
 from sim.node.nodes import SimNode
 from sim.time.clock import Urgency
 
 Json = dict[str, Any]
-
-_SLEEP = re.compile(r"\bsleep\s+(\d+(?:\.\d+)?)")
-_EXIT = re.compile(r"\bexit\s+(\d+)")
-
-
-@dataclass(frozen=True)
-class Program:
-    """What a container does: the sleep and the exit code that its command line names, else nothing at all."""
-
-    seconds: float
-    exit_code: int
-
-    @classmethod
-    def of(cls, container: Json) -> "Program":
-        line = " ".join([*container.get("command", ()), *container.get("args", ())])
-        sleep, leave = _SLEEP.search(line), _EXIT.search(line)
-        code = int(leave[1]) if leave else int(line.strip() in ("false", "/bin/false"))
-        return cls(float(sleep[1]) if sleep else 0.0, code)
 
 
 class NodeAgent(Protocol):
@@ -53,24 +34,6 @@ class NodeAgent(Protocol):
     exit_code: Callable[[Json], int | None]
 
 
-@dataclass
-class _Container:
-    spec: Json
-    program: Program
-    state: Json
-    image_id: str = ""
-    container_id: str = ""
-    restarts: int = 0
-
-    @property
-    def waits(self) -> bool:
-        return "waiting" in self.state
-
-    @property
-    def ended(self) -> bool:
-        return "terminated" in self.state
-
-
 class PodWorker:
     """One pod on its node. After ``stop`` nothing that was planned has an effect."""
 
@@ -80,7 +43,7 @@ class PodWorker:
         self._alive = True
         self._give_up: Callable[[], None] = lambda: None
         self._containers = [
-            _Container(spec, Program.of(spec), {"waiting": {"reason": "ContainerCreating"}})
+            Container(spec, Program.of(spec), {"waiting": {"reason": "ContainerCreating"}})
             for spec in pod["spec"]["containers"]
         ]
         self._retry_at: float | None = None
@@ -110,7 +73,7 @@ class PodWorker:
 
         self._kubelet.api.clock.call_later(delay, run, urgency)
 
-    def _event(self, container: _Container, kind: str, reason: str, text: str) -> None:
+    def _event(self, container: Container, kind: str, reason: str, text: str) -> None:
         involved = reference(PODS, self._pod, f"spec.containers{{{container.spec['name']}}}")
         self._kubelet.recorder.record(involved, kind, reason, text)
 
@@ -134,20 +97,17 @@ class PodWorker:
 
         self._give_up = self._kubelet.puller.ensure(self._pod, container.spec, ensured)
 
-    def _hold(self, container: _Container, why: NotReady, position: int) -> None:
+    def _hold(self, container: Container, why: NotReady, position: int) -> None:
         container.state = {"waiting": {"reason": why.reason, "message": why.message}}
         if why.retry_at is not None:
             self._retry_at = min(why.retry_at, self._retry_at or why.retry_at)
         self._sync(position + 1)
 
-    def _create(self, container: _Container, position: int) -> None:
+    def _create(self, container: Container, position: int) -> None:
         times, source = self._kubelet.parameters.times, self._kubelet.random
         busy = self._kubelet.node.disk.busy_at(self._kubelet.api.clock.now)
-        create, start = (
-            (times.busy_create_seconds, times.busy_start_seconds)
-            if busy
-            else (times.create_seconds, times.start_seconds)
-        )
+        create = times.busy_create_seconds if busy else times.create_seconds
+        start = times.busy_start_seconds if busy else times.start_seconds
         factor = source.uniform(0.8, 1.25)
         name = container.spec["name"]
 
@@ -162,7 +122,7 @@ class PodWorker:
 
         self._later(create * factor, created)
 
-    def _started(self, container: _Container) -> None:
+    def _started(self, container: Container) -> None:
         clock = self._kubelet.api.clock
         container.container_id = f"containerd://{self._kubelet.random.getrandbits(256):064x}"
         container.state = {"running": {"startedAt": clock.stamp(self._kubelet.node.skew_seconds)}}
@@ -171,7 +131,7 @@ class PodWorker:
         end += self._kubelet.parameters.times.end_seconds
         self._later(end - clock.now, lambda: self._ended(container))
 
-    def _ended(self, container: _Container) -> None:
+    def _ended(self, container: Container) -> None:
         clock = self._kubelet.api.clock
         code = self._kubelet.exit_code(self._pod)
         code = container.program.exit_code if code is None else code
@@ -197,27 +157,25 @@ class PodWorker:
             self._write("Failed" if failed else "Succeeded")
             self._alive = False
         else:
-            self._write("Running")
+            self._write_running()
 
-    def _restart(self, failed: list[_Container]) -> None:
+    def _restart(self, failed: list[Container]) -> None:
         """restartPolicy OnFailure: the same pod once more, after the crash back-off."""
         settings = self._kubelet.parameters.kubelet
+        meta = self._pod["metadata"]
+        whole_name = f"{meta['name']}_{meta['namespace']}({meta['uid']})"
         for container in failed:
             container.restarts += 1
-            text = (
-                f"back-off {self._crash_seconds(container):.0f}s restarting failed container={container.spec['name']}"
-            )
+            name, seconds = container.spec["name"], self._crash_seconds(container)
+            text = f"back-off {seconds:.0f}s restarting failed container={name} pod={whole_name}"
             container.state = {"waiting": {"reason": "CrashLoopBackOff", "message": text}}
-            involved = (
-                f"{self._pod['metadata']['name']}_{self._pod['metadata']['namespace']}({self._pod['metadata']['uid']})"
-            )
-            restarting = f"Back-off restarting failed container {container.spec['name']} in pod {involved}"
+            restarting = f"Back-off restarting failed container {name} in pod {whole_name}"
             self._event(container, "Warning", "BackOff", restarting)
         self._write("Running")
         pause = max(self._crash_seconds(container) for container in failed)
         self._later(min(pause, settings.back_off_max_seconds), lambda: self._sync(0), Urgency.PATIENT)
 
-    def _crash_seconds(self, container: _Container) -> float:
+    def _crash_seconds(self, container: Container) -> float:
         settings = self._kubelet.parameters.kubelet
         return min(settings.back_off_seconds * 2.0 ** (container.restarts - 1), settings.back_off_max_seconds)
 
@@ -248,41 +206,8 @@ class PodWorker:
 
     def _write(self, phase: str) -> None:
         """Write the whole status, as the kubelet's status manager patches it."""
-        pod, stamp = self._pod, self._kubelet.api.clock.stamp(self._kubelet.node.skew_seconds)
-        status = pod["status"]
-        status["phase"] = phase
-        address = self._kubelet.node.name.split(".")[0].removeprefix("ip-").replace("-", ".")
-        status["hostIP"] = address
-        status["hostIPs"] = [{"ip": address}]
-        ready = phase == "Running" and all("running" in c.state for c in self._containers)
-        reason = (
-            ""
-            if ready
-            else "PodCompleted"
-            if phase == "Succeeded"
-            else "PodFailed"
-            if phase == "Failed"
-            else "ContainersNotReady"
+        node = self._kubelet.node
+        pod_status.write(
+            self._pod, phase, self._containers, node.name, self._kubelet.api.clock.stamp(node.skew_seconds)
         )
-        pods.set_condition(pod, "PodReadyToStartContainers", phase in ("Running",), stamp)
-        pods.set_condition(pod, "Initialized", True, stamp, "PodCompleted" if phase == "Succeeded" else "")
-        pods.set_condition(pod, "Ready", ready, stamp, reason)
-        pods.set_condition(pod, "ContainersReady", ready, stamp, reason)
-        status["containerStatuses"] = [_container_status(container) for container in self._containers]
-        self._kubelet.api.update(PODS, pod)
-
-
-def _container_status(container: _Container) -> Json:
-    status = {
-        "name": container.spec["name"],
-        "state": container.state,
-        "lastState": {},
-        "ready": "running" in container.state,
-        "restartCount": container.restarts,
-        "image": container.spec["image"],
-        "imageID": container.image_id,
-        "started": "running" in container.state,
-    }
-    if container.container_id:
-        status["containerID"] = container.container_id
-    return status
+        self._kubelet.api.update(PODS, self._pod)

@@ -255,3 +255,30 @@ async def test_the_truth_says_what_the_kubelet_said(api: Api) -> None:
     for row in await api.truth():
         assert f"in {format_seconds(row['pull_seconds'])} (" in said[row["event_uid"]]
         assert row["count"] == 1
+
+
+async def test_many_containers_in_a_pod_cost_events_and_the_truth_keeps_count(api: Api) -> None:
+    body = job("one", pods=1)
+    container = body["spec"]["template"]["spec"]["containers"][0]
+    body["spec"]["template"]["spec"]["containers"] = [
+        {**container, "name": f"c{number}", "image": f"registry.example/app:{number}"} for number in range(12)
+    ]
+    await api.post(JOBS, body)
+    await api.quiet()
+    rows = await api.truth(job="one", outcome="pulled")
+    assert [row["container"] for row in rows] == [f"c{number}" for number in range(12)]
+    # Four events a container: the 25 of the spam filter are spent in the seventh.
+    assert [row["lost"] for row in rows] == [None] * 6 + ["spam filter"] * 6
+    assert len(await messages(api, "Pulled")) == 6
+
+
+async def test_a_container_that_fails_is_restarted_where_the_pod_asks_for_it(api: Api) -> None:
+    await api.fault("pod-fails", times=2)
+    body = job("one", pods=1)
+    body["spec"]["template"]["spec"]["restartPolicy"] = "OnFailure"
+    await api.post(JOBS, body)
+    await api.quiet()
+    status = (await api.get(PODS))["items"][0]["status"]["containerStatuses"][0]
+    assert (status["restartCount"], status["state"]["terminated"]["exitCode"]) == (2, 0)
+    assert (await messages(api, "BackOff"))[0].startswith("Back-off restarting failed container pull in pod one-0-")
+    assert [row["outcome"] for row in await api.truth(job="one")] == ["pulled", "cached", "cached"]
