@@ -83,6 +83,7 @@ async def decoded(url: str, count: int) -> None:
     from collector.api import KubernetesEvents
     from collector.daemon import spare_the_garbage_collector
     from collector.intake import Intake
+    from collector.kubeconfig import Access
     from collector.lines import LineSplitter
     from collector.seen import Seen
     from collector.settings import Settings
@@ -93,7 +94,7 @@ async def decoded(url: str, count: int) -> None:
     settings, status, splitter = Settings(), Status(), LineSplitter()
     intake = Intake(Origin(cluster="bench"), Seen(settings.seen_events), status)
     records = 0
-    async with KubernetesEvents(await _client(url), settings.watch) as api:
+    async with KubernetesEvents(await _client(url), Access(), settings.watch) as api:
         async for chunk in api.watch_events("1000", LONG_SECONDS):
             for line in splitter.feed(chunk):
                 read = intake.read_line(line, "")
@@ -109,6 +110,7 @@ async def stored(url: str, count: int) -> None:
     from collector.clock import SystemClock
     from collector.context import Context
     from collector.daemon import StopSignal, Target, run_stages
+    from collector.kubeconfig import Access
     from collector.log import Log
     from collector.settings import Settings
     from collector.spool import Spool
@@ -125,8 +127,8 @@ async def stored(url: str, count: int) -> None:
         stop.stop.set()
 
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as name:
-        target = Target(Origin(cluster="bench"), None, False, Path(name))
-        async with KubernetesEvents(await _client(url), settings.watch) as api:
+        target = Target(Origin(cluster="bench"), Access(), Path(name))
+        async with KubernetesEvents(await _client(url), Access(), settings.watch) as api:
             with Spool(target.spool_directory, settings.spool) as spool:
                 store = EmbeddedStore(target.data_directory, create=True)
                 async with asyncio.TaskGroup() as group:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import aiohttp
 
+from collector.kubeconfig import Access
 from collector.settings import WatchSettings
 from collector.watch_protocol import Refusal, read_refusal
 
@@ -40,6 +41,10 @@ class EventApi(Protocol):
 
     url: str
 
+    async def log_in_again(self) -> None:
+        """Renew the credentials. Raises KubeconfigError."""
+        ...
+
     async def cluster_uid(self) -> str:
         """The uid of kube-system; empty where it may not be read."""
         ...
@@ -58,9 +63,11 @@ class EventApi(Protocol):
 class KubernetesEvents:
     """EventApi over kubernetes_asyncio. Use it as an async context manager."""
 
-    def __init__(self, client: "ApiClient", settings: WatchSettings) -> None:
+    def __init__(self, client: "ApiClient", access: Access, settings: WatchSettings) -> None:
+        """``client`` as ``access`` made it."""
         self.url = client.configuration.host or ""
         self._client = client
+        self._access = access
         self._settings = settings
 
     async def __aenter__(self) -> "KubernetesEvents":
@@ -70,6 +77,9 @@ class KubernetesEvents:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._client.close()
+
+    async def log_in_again(self) -> None:
+        await self._access.log_in(self._client.configuration)
 
     async def cluster_uid(self) -> str:
         try:

@@ -24,7 +24,7 @@ DEFAULT_DATA_DIRECTORY = Path("pulling-study")
 _UsageError: Any = typer.BadParameter.__mro__[1]
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None)
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 _EPILOG = """
 \b
@@ -73,11 +73,11 @@ def collect(
     from collector.context import Context
     from collector.daemon import StopSignal, Target
     from collector.daemon import collect as collect_until_stopped
+    from collector.kubeconfig import Access
 
     target = Target(
         origin=Origin(cluster=cluster, run=run, size=size),
-        kubeconfig=str(kubeconfig) if kubeconfig else None,
-        in_cluster=in_cluster,
+        access=Access(str(kubeconfig) if kubeconfig else None, in_cluster),
         data_directory=data_dir,
     )
 

@@ -10,7 +10,7 @@ from collector.api import EventApi, KubernetesEvents
 from collector.context import Context
 from collector.delivery import Delivery, Sink
 from collector.intake import Intake
-from collector.kubeconfig import make_client
+from collector.kubeconfig import Access
 from collector.seen import Seen
 from collector.spool import Spool
 from collector.spooling import SpoolQueue
@@ -26,14 +26,15 @@ class Target:
     """What to collect, and where it goes."""
 
     origin: Origin
-    kubeconfig: str | None
-    in_cluster: bool
+    access: Access
     data_directory: Path
 
     @property
     def look_with(self) -> str:
         """The command with which a user can see whether the cluster answers."""
-        return f"kubectl{f' --kubeconfig {self.kubeconfig}' if self.kubeconfig else ''} get --raw /version"
+        return (
+            f"kubectl{f' --kubeconfig {self.access.kubeconfig}' if self.access.kubeconfig else ''} get --raw /version"
+        )
 
     @property
     def spool_directory(self) -> Path:
@@ -62,9 +63,9 @@ class StopSignal:
 
 async def collect(target: Target, context: Context, stop: StopSignal) -> None:
     """Collect until the signal. Raises CollectorError and StoreError, alone or in an ExceptionGroup."""
-    client = await make_client(target.kubeconfig, in_cluster=target.in_cluster)
+    client = await target.access.make_client()
     settings = context.settings
-    async with KubernetesEvents(client, settings.watch) as api:
+    async with KubernetesEvents(client, target.access, settings.watch) as api:
         with Spool(target.spool_directory, settings.spool) as spool:
             lost = what_was_lost(spool, target.data_directory / FILE_NAME)
             store = EmbeddedStore(target.data_directory, create=True)

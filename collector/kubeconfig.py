@@ -1,13 +1,14 @@
 """How the cluster is reached: a kubeconfig file, or the service account of the pod that this runs in."""
 
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from collector.errors import KubeconfigError
 
 if TYPE_CHECKING:
-    from kubernetes_asyncio.client import ApiClient
+    from kubernetes_asyncio.client import ApiClient, Configuration
 
 
 def default_kubeconfig() -> str:
@@ -15,28 +16,49 @@ def default_kubeconfig() -> str:
     return os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
 
 
-async def make_client(kubeconfig: str | None, *, in_cluster: bool) -> "ApiClient":
-    """A client for the cluster. Raises KubeconfigError."""
-    # Half a second and 60 MiB: --help need not pay for it.
-    from kubernetes_asyncio.client import ApiClient, Configuration
-    from kubernetes_asyncio.config import ConfigException, load_incluster_config, load_kube_config
+@dataclass(frozen=True)
+class Access:
+    """The way to a cluster. Reading it again renews a token: what the client's library does not do by itself."""
 
-    # Configuration() would copy process-wide defaults that anybody may have set.
-    configuration = type.__call__(Configuration)
-    if in_cluster:
-        try:
-            load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-        except ConfigException as error:
-            raise KubeconfigError(f"--in-cluster: {error} This works only in a pod; else give --kubeconfig") from error
+    kubeconfig: str | None = None
+    in_cluster: bool = False
+
+    async def make_client(self) -> "ApiClient":
+        """Raises KubeconfigError."""
+        # Half a second and 60 MiB: --help need not pay for it.
+        from kubernetes_asyncio.client import ApiClient, Configuration
+
+        # Configuration() would copy process-wide defaults that anybody may have set.
+        configuration = type.__call__(Configuration)
+        await self.log_in(configuration)
         return ApiClient(configuration)
-    paths = kubeconfig or default_kubeconfig()
+
+    async def log_in(self, configuration: "Configuration") -> None:
+        """Read the credentials (a kubeconfig's command is run for a new token). Raises KubeconfigError."""
+        if self.in_cluster:
+            _load_service_account(configuration)
+        else:
+            await _load_kubeconfig(self.kubeconfig or default_kubeconfig(), configuration)
+
+
+def _load_service_account(configuration: "Configuration") -> None:
+    from kubernetes_asyncio.config import ConfigException, load_incluster_config
+
+    try:
+        load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
+    except ConfigException as error:
+        raise KubeconfigError(f"--in-cluster: {error} This works only in a pod; else give --kubeconfig") from error
+
+
+async def _load_kubeconfig(paths: str, configuration: "Configuration") -> None:
+    from kubernetes_asyncio.config import load_kube_config
+
     _look_at(paths)
     try:
         await load_kube_config(config_file=paths, client_configuration=configuration, persist_config=False)
     except Exception as error:  # yaml, ssl, key and type errors alike: the file is not understood
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise KubeconfigError(f"kubeconfig {paths} cannot be understood: {reason}") from error
-    return ApiClient(configuration)
 
 
 def _look_at(paths: str) -> None:

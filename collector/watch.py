@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from collector.api import CutError, EventApi, RefusedError
 from collector.backoff import wait_seconds
 from collector.context import Context
-from collector.errors import ClusterError
+from collector.errors import ClusterError, KubeconfigError
 from collector.frame import Checkpoint
 from collector.intake import Intake, Page, PageError, is_whole_line, read_page
 from collector.lines import LineSplitter, LineTooLongError
@@ -64,6 +64,7 @@ class EventWatch:
         self._log = context.log
         self._status = context.status
         self._ever_watched = False
+        self._login_expired = False
         self._spooled: Checkpoint | None = None  # the checkpoint that the spool has
 
     async def run(self) -> None:
@@ -71,12 +72,21 @@ class EventWatch:
         while True:
             step = self._protocol.next_step()
             await self._wait(step)
+            if self._login_expired:
+                await self._log_in_again()
             try:
                 await self._send(step.request)
             except RefusedError as error:
                 self._refused(error.refusal, step.request)
             except CutError as error:
                 self._broken(str(error), step.request, quick=True)
+
+    async def _log_in_again(self) -> None:
+        try:
+            await self._api.log_in_again()
+        except KubeconfigError as error:
+            self._log.warning(f"the login cannot be renewed: {error}")
+        self._login_expired = False  # until the API server says so again
 
     async def _wait(self, step: Step) -> None:
         if not step.wait:
@@ -237,6 +247,7 @@ class EventWatch:
             raise ClusterError(f"{self._place()} answered {refusal}; {_HOPELESS[refusal.code]}")
         self._status.reconnects += 1
         self._log.warning(f"{_name(request)} was refused: {refusal}")
+        self._login_expired = refusal.code == 401
         self._protocol.refused(refusal, request)
         self._give_up_at_the_start(str(refusal))
 

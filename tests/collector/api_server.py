@@ -156,7 +156,7 @@ class ApiServer:
             return await self.instead[kind].popleft()(request)
         if kind == "prove" and int(request.query["resourceVersion"]) > self.version:
             return await refuse(504, f"Too large resource version: {request.query['resourceVersion']}")(request)
-        return await (self._watch(request) if kind == "watch" else self.list_page(request))
+        return await (self.watch(request) if kind == "watch" else self.list_page(request))
 
     async def list_page(self, request: web.Request) -> web.StreamResponse:
         """The honest answer."""
@@ -171,7 +171,8 @@ class ApiServer:
         bare = [{name: item[name] for name in item if name not in ("kind", "apiVersion")} for item in items[:limit]]
         return web.json_response({"kind": "EventList", "apiVersion": "v1", "metadata": metadata, "items": bare})
 
-    async def _watch(self, request: web.Request) -> web.StreamResponse:
+    async def watch(self, request: web.Request) -> web.StreamResponse:
+        """The honest answer."""
         version = int(request.query["resourceVersion"])
         if version < self.compacted:
             return await in_stream(410, f"too old resource version: {version} ({self.compacted})")(request)
@@ -214,8 +215,8 @@ async def serving(server: ApiServer, port: int = 0) -> AsyncIterator[ApiServer]:
         await runner.cleanup()
 
 
-def write_kubeconfig(path: Path, url: str) -> Path:
-    """A kubeconfig for the server, without a user."""
+def write_kubeconfig(path: Path, url: str, token: str | None = None) -> Path:
+    """A kubeconfig for the server, with a user that has the token, if any."""
     path.write_text(
         json.dumps(
             {
@@ -224,7 +225,7 @@ def write_kubeconfig(path: Path, url: str) -> Path:
                 "current-context": "test",
                 "clusters": [{"name": "test", "cluster": {"server": url}}],
                 "contexts": [{"name": "test", "context": {"cluster": "test", "user": "test"}}],
-                "users": [{"name": "test", "user": {}}],
+                "users": [{"name": "test", "user": {"token": token} if token else {}}],
             }
         )
     )

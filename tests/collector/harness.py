@@ -12,7 +12,7 @@ from collector.api import KubernetesEvents
 from collector.context import Context
 from collector.daemon import StopSignal, Target, run_stages, what_was_lost
 from collector.delivery import Sink
-from collector.kubeconfig import make_client
+from collector.kubeconfig import Access
 from collector.log import Format, Log
 from collector.settings import BackoffSettings, Settings
 from collector.spool import Spool
@@ -87,9 +87,10 @@ async def collecting(
 ) -> AsyncIterator[Collecting]:
     """A collector on the directory, stopped and drained at the end."""
     running = Collecting(settings)
-    target = Target(Origin(cluster="sim-t"), str(write_kubeconfig(directory / "kubeconfig", url)), False, directory)
-    client = await make_client(target.kubeconfig, in_cluster=False)
-    async with KubernetesEvents(client, settings.watch) as api:
+    access = Access(str(write_kubeconfig(directory / "kubeconfig", url)))
+    target = Target(Origin(cluster="sim-t"), access, directory)
+    client = await target.access.make_client()
+    async with KubernetesEvents(client, target.access, settings.watch) as api:
         with Spool(target.spool_directory, settings.spool) as spool:
             lost = what_was_lost(spool, directory / FILE_NAME)
             store = EmbeddedStore(directory, create=True)

@@ -10,7 +10,17 @@ import pytest
 from aiohttp import web
 
 from store.sqlite import EmbeddedStore
-from tests.collector.api_server import Answer, ApiServer, cut, hang, in_stream, refuse, serving, stream
+from tests.collector.api_server import (
+    Answer,
+    ApiServer,
+    cut,
+    hang,
+    in_stream,
+    refuse,
+    serving,
+    stream,
+    write_kubeconfig,
+)
 from tests.collector.harness import SETTINGS, collecting, stored_counts, stored_gaps, stored_rejects
 from tests.collector.kube_events import PULLED, START, backoff, event
 
@@ -21,6 +31,10 @@ PULL = 2  # records of one Pulled event: the pull and its milestone
 async def server() -> AsyncIterator[ApiServer]:
     async with serving(ApiServer()) as server:
         yield server
+
+
+def delete_kubeconfig(directory: Path) -> None:
+    (directory / "kubeconfig").unlink()
 
 
 def delete_store(directory: Path) -> None:
@@ -247,6 +261,44 @@ async def test_case_7_distress_is_backed_off_and_goes_on_at_the_same_version_wit
     assert running.backoffs == waits
     assert running.status.lists == (2 if kind == "list" else 1)
     assert stored_gaps(tmp_path) == []
+
+
+async def test_an_expired_token_is_renewed_from_the_kubeconfig_and_no_version_is_skipped(
+    server: ApiServer, tmp_path: Path
+) -> None:
+    expected = await put_pulls(server, 0, 1)
+    tokens: list[str | None] = []
+
+    async def unauthorized(request: web.Request) -> web.StreamResponse:
+        tokens.append(request.headers.get("Authorization"))
+        return await refuse(401, "Unauthorized")(request)
+
+    async def authorized(request: web.Request) -> web.StreamResponse:
+        tokens.append(request.headers.get("Authorization"))
+        return await server.watch(request)
+
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
+        write_kubeconfig(tmp_path / "kubeconfig", server.url, token="renewed")
+        server.instead["watch"].extend([unauthorized, authorized])
+        await server.cut_watches()
+        await running.until(lambda: len(tokens) == 2)
+        expected |= await put_pulls(server, 1, 1)
+        await running.until_stored(2 * PULL)
+    assert tokens == [None, "Bearer renewed"]
+    assert stored_counts(tmp_path) == expected
+    assert running.status.lists == 1
+
+
+async def test_a_login_that_cannot_be_renewed_is_said_and_tried_again(server: ApiServer, tmp_path: Path) -> None:
+    async with collecting(server.url, tmp_path) as running:
+        await server.until_watched()
+        delete_kubeconfig(tmp_path)
+        server.instead["watch"].extend([refuse(401), refuse(401)])
+        await server.cut_watches()
+        await running.until(lambda: len(running.told("the login cannot be renewed")) == 2)
+        await server.until_watched()
+    assert running.backoffs == [0.8, 1.6, 3.2]  # after the cut, and after each answer 401
 
 
 @pytest.mark.parametrize("answer", [refuse(410, "too old"), in_stream(410, "too old resource version: 101 (500)")])
