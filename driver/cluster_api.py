@@ -93,8 +93,12 @@ class ClusterApi:
     async def delete_job(self, name: str) -> None:
         """Delete the job, and let its pods follow; one that is gone already is as good."""
         options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
+        await self.delete(f"{self.jobs_path}/{name}", options)
+
+    async def delete(self, path: str, options: dict[str, Any] | None = None) -> None:
+        """Delete an object or a collection; what is gone already is as good."""
         try:
-            await self._ask(f"delete job {name}", "DELETE", f"{self.jobs_path}/{name}", body=options, decode=bytes)
+            await self._ask(f"delete {path}", "DELETE", path, body=options, decode=bytes)
         except ApiError as error:
             if error.status != 404:
                 raise
@@ -129,9 +133,17 @@ class ClusterApi:
             if not token:
                 return
 
-    async def list_objects(self, path: str, selector: tuple[str, str], decode: Callable[[bytes], T]) -> T:
+    async def list_objects(
+        self,
+        path: str,
+        selector: tuple[str, str],
+        decode: Callable[[bytes], T],
+        *,
+        patience_seconds: float = PATIENCE_SECONDS,
+    ) -> T:
         """Some objects, as ``decode`` reads them."""
-        return await self._ask(f"list {path}", "GET", path, [selector], decode=decode)
+        what = f"list {path}"
+        return await self._ask(what, "GET", path, [selector], decode=decode, patience_seconds=patience_seconds)
 
     @asynccontextmanager
     async def watch(self, path: str, query: Query, *, silence_seconds: float) -> AsyncIterator[Any]:
@@ -246,6 +258,18 @@ def _refused(what: str, response: Any, content: bytes) -> ApiError:
     )
 
 
+def _renewing(loader: Any) -> Callable[[Any], Awaitable[None]]:
+    """Asked before each request: a token that a kubeconfig's command made is made anew 5 minutes before its time."""
+    one_at_a_time = asyncio.Lock()
+
+    async def renew(configuration: Any) -> None:
+        async with one_at_a_time:
+            await loader.load_from_exec_plugin()  # at once where the token is still good
+        configuration.api_key["BearerToken"] = loader.token
+
+    return renew
+
+
 @asynccontextmanager
 async def open_cluster(kubeconfig: Path, namespace: str, *, sleep: Sleep = asyncio.sleep) -> AsyncIterator[ClusterApi]:
     """The API of the kubeconfig's current context. Raises ApiError."""
@@ -253,8 +277,10 @@ async def open_cluster(kubeconfig: Path, namespace: str, *, sleep: Sleep = async
 
     configuration = client.Configuration()
     try:
-        await config.load_kube_config(config_file=str(kubeconfig), client_configuration=configuration)
+        loader = await config.load_kube_config(config_file=str(kubeconfig), client_configuration=configuration)
     except config.ConfigException as error:
         raise ApiError(f"read kubeconfig {kubeconfig}", 0, str(error)) from error
+    if hasattr(loader, "exec_plugin_expiry"):
+        configuration.refresh_api_key_hook = _renewing(loader)
     async with client.ApiClient(configuration) as api_client:
         yield ClusterApi(api_client, namespace, sleep=sleep)

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 import msgspec
 
+from driver.eks_plan import EksPlan
 from driver.errors import UsageError
 from pulls.sizes import SizesError, parse_sizes
 
@@ -135,6 +136,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     job: JobPlan = JobPlan()
     limits: Limits = Limits()
     sim: SimPlan = SimPlan()
+    eks: EksPlan = EksPlan()
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -1,0 +1,49 @@
+"""What a cluster costs while it is up."""
+
+from datetime import date
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from driver.study import Study
+
+
+class HourlyPrice(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one whole cluster, by the hour."""
+
+    base: float = 0.0  # of what there is before the nodes and after them: a control plane
+    nodes: float  # of all nodes together, with their volumes
+    node: float  # of one node's machine alone
+    currency: str
+    as_of: date  # the day on which that was the price
+    parts: str = ""  # what it is made of, for people
+
+    @property
+    def amount(self) -> float:
+        return self.base + self.nodes
+
+
+class Overhead(msgspec.Struct, frozen=True, kw_only=True):
+    """What a cluster takes beside its jobs, estimated, to be made and deleted."""
+
+    seconds: float
+    node_seconds: float  # of them, with nodes there
+
+
+@runtime_checkable
+class Priced(Protocol):
+    """A provider that knows its prices better than ``cluster.price``, which is a node's alone."""
+
+    def price(self, study: Study, size: int) -> HourlyPrice:
+        """Raises UsageError."""
+        ...
+
+    def overhead(self, study: Study, *, first: bool) -> Overhead: ...
+
+
+def price_of(provider: object, study: Study, size: int) -> HourlyPrice:
+    """By the provider, or else the nodes' by ``cluster.price``. Raises UsageError."""
+    if isinstance(provider, Priced):
+        return provider.price(study, size)
+    own = study.cluster.price
+    return HourlyPrice(nodes=size * own.per_node_hour, node=own.per_node_hour, currency=own.currency, as_of=own.as_of)

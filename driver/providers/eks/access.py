@@ -1,0 +1,91 @@
+"""The API of a cluster on EKS: its kubeconfig, the balancers of its services, and the events of nodes that are gone."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from driver.cluster_api import ClusterApi, open_cluster
+from driver.errors import ApiError
+from driver.job import MANAGED_BY
+from driver.objects import Metadata, Page
+from driver.providers.eks.control_plane import ControlPlane
+from driver.providers.eks.token import exec_section
+from driver.providers.eks.waiting import Waiting
+
+NOT_FOUND = 404
+
+
+class _ServiceSpec(msgspec.Struct, frozen=True):
+    type: str = ""
+
+
+class _Service(msgspec.Struct, frozen=True):
+    metadata: Metadata = Metadata()
+    spec: _ServiceSpec = _ServiceSpec()
+
+
+_services = msgspec.json.Decoder(Page[_Service]).decode
+
+
+def write_kubeconfig(path: Path, cluster: str, region: str, plane: ControlPlane) -> None:
+    """Whole or not at all, readable by its owner only. It holds no secret: tokens are made when asked for."""
+    document: dict[str, Any] = {
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [
+            {
+                "name": cluster,
+                "cluster": {"server": plane.endpoint, "certificate-authority-data": plane.certificate_authority},
+            }
+        ],
+        "users": [{"name": cluster, "user": {"exec": exec_section(cluster, region)}}],
+        "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": cluster}}],
+        "current-context": cluster,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    draft = path.with_suffix(".partial")
+    # JSON is YAML.
+    draft.write_bytes(msgspec.json.format(msgspec.json.encode(document)) + b"\n")
+    draft.chmod(0o600)
+    draft.replace(path)
+
+
+async def free_balancers(kubeconfig: Path, waiting: Waiting, *, all_services: bool) -> None:
+    """Delete the services of type LoadBalancer and wait until their balancers are given back. Raises ApiError.
+
+    Without ``all_services`` only the driver's own: a kubeconfig that we did not write may lead to somebody's cluster.
+    """
+    selector = "" if all_services else ",".join(f"{key}={value}" for key, value in MANAGED_BY.items())
+    async with open_cluster(kubeconfig, "default") as api:
+
+        async def none_left() -> bool | None:
+            left = await _balanced(api, selector, waiting.patience.api_seconds)
+            for service in left:
+                if service.deletion_timestamp is None:
+                    await api.delete(f"/api/v1/namespaces/{service.namespace}/services/{service.name}")
+            return None if left else True
+
+        await waiting.until(none_left, "giving back load balancers", waiting.patience.interface_seconds)
+
+
+async def _balanced(api: ClusterApi, selector: str, patience_seconds: float) -> list[Metadata]:
+    try:
+        page = await api.list_objects(
+            "/api/v1/services", ("labelSelector", selector), _services, patience_seconds=patience_seconds
+        )
+    except ApiError as error:
+        if error.status == NOT_FOUND:  # an API without services has no balancers
+            return []
+        raise
+    return [service.metadata for service in page.objects if service.spec.type == "LoadBalancer"]
+
+
+async def forget_events(kubeconfig: Path, namespace: str) -> None:
+    """Delete the events of nodes that are gone: a collector lists all there are, and would take them for the next's.
+
+    Raises ApiError.
+    """
+    async with open_cluster(kubeconfig, namespace) as api:
+        for each in sorted({namespace, "default", "kube-system"}):
+            await api.delete(f"/api/v1/namespaces/{each}/events")

@@ -1,0 +1,132 @@
+"""The edge to an AWS account: boto3's blocking calls, in threads, with retries and patience of our own."""
+
+import asyncio
+import os
+import random
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from driver.errors import UsageError
+from driver.providers.eks.aws_errors import AwsError, Kind, read_error
+
+Sleep = Callable[[float], Awaitable[None]]
+Answer = dict[str, Any]
+
+FIRST_PAUSE_SECONDS = 0.5
+LAST_PAUSE_SECONDS = 20.0
+CONNECT_SECONDS = 10
+READ_SECONDS = 60
+
+
+def load_boto3() -> Any:
+    """The library. Raises UsageError where the extra is not installed."""
+    try:
+        import boto3
+    except ImportError as error:
+        raise UsageError(f"the provider eks needs boto3 ({error}): pip install 'pullstudy[eks]'") from error
+    return boto3
+
+
+class Account:
+    """One account in one region. Every call raises AwsError when it has failed for good.
+
+    A call that is tried again may have taken effect before: creating answers "exists already", deleting "not found",
+    and who calls reads that as what it is.
+    """
+
+    def __init__(
+        self,
+        region: str,
+        *,
+        retry_seconds: float,
+        credentials_seconds: float = 0.0,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        self.region = region
+        self._retry_seconds = retry_seconds
+        self._credentials_seconds = credentials_seconds
+        self._sleep = sleep
+        self._session: Any = None
+        self._clients: dict[str, Any] = {}
+
+    def waiting_for_credentials(self, seconds: float) -> "Account":
+        """The same account, for a caller that must not give up at once when credentials are gone."""
+        return Account(self.region, retry_seconds=self._retry_seconds, credentials_seconds=seconds, sleep=self._sleep)
+
+    async def call(self, service: str, operation: str, **arguments: Any) -> Answer:
+        """The answer. ``operation`` is boto3's method."""
+        pause, waited = FIRST_PAUSE_SECONDS, 0.0
+        while True:
+            try:
+                return await self._once(service, operation, arguments)
+            except AwsError as error:
+                if waited >= self._patience(error.kind):
+                    raise
+                if error.kind is Kind.CREDENTIALS:
+                    self._forget()  # a new session reads the environment and the files anew
+            await self._sleep(pause * random.uniform(0.8, 1.2))  # jitter spreads clients throttled together
+            waited += pause
+            pause = min(pause * 2, LAST_PAUSE_SECONDS)
+
+    async def pages(
+        self, service: str, operation: str, token: tuple[str, str], **arguments: Any
+    ) -> AsyncIterator[Answer]:
+        """All pages of a list. ``token`` is its name in the request and in the answer.
+
+        A page that fails raises: half a list is no list.
+        """
+        given, found = token
+        following: dict[str, str] = {}
+        while True:
+            page = await self.call(service, operation, **arguments, **following)
+            yield page
+            if not page.get(found):
+                return
+            following = {given: page[found]}
+
+    async def number(self) -> str:
+        """The account's number."""
+        return str((await self.call("sts", "get_caller_identity"))["Account"])
+
+    def _patience(self, kind: Kind) -> float:
+        if kind is Kind.CREDENTIALS:
+            return self._credentials_seconds
+        return self._retry_seconds if kind is Kind.AGAIN else 0.0
+
+    async def _once(self, service: str, operation: str, arguments: dict[str, Any]) -> Answer:
+        call = asyncio.ensure_future(asyncio.to_thread(self._blocking, service, operation, arguments))
+        try:
+            return await asyncio.shield(call)
+        except asyncio.CancelledError:
+            # A thread cannot be stopped: what it asks for must not come about behind the back of the cleaning up.
+            await asyncio.wait([call])
+            if not call.cancelled():
+                call.exception()
+            raise
+
+    def _blocking(self, service: str, operation: str, arguments: dict[str, Any]) -> Answer:
+        try:
+            answer: Answer = getattr(self._client(service), operation)(**arguments)
+        except Exception as error:
+            if type(error).__module__.split(".")[0] not in ("botocore", "boto3"):
+                raise
+            raise read_error(f"{service}.{operation}", error) from error
+        return answer
+
+    def _client(self, service: str) -> Any:
+        if service not in self._clients:
+            from botocore.config import Config
+
+            self._session = self._session or load_boto3().Session(region_name=self.region)
+            once = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": 1})
+            self._clients[service] = self._session.client(service, region_name=self.region, config=once)
+        return self._clients[service]
+
+    def _forget(self) -> None:
+        self._session = None
+        self._clients = {}
+
+
+def endpoint() -> str:
+    """What boto3 is told of where AWS is; empty for AWS itself."""
+    return os.environ.get("AWS_ENDPOINT_URL", "")

@@ -1,0 +1,163 @@
+"""The stack under a cluster: VPC, roles and launch template, made and deleted by CloudFormation."""
+
+from pathlib import Path
+
+import msgspec
+
+from driver.eks_plan import EksPlan
+from driver.errors import ProviderError
+from driver.providers.eks.account import Account, Answer
+from driver.providers.eks.aws_errors import AwsError, Kind
+from driver.providers.eks.handle import EksHandle
+from driver.providers.eks.tags import EXPIRES, OWNER, RUN, STUDY, ours, unlisted
+from driver.providers.eks.user_data import user_data
+from driver.providers.eks.waiting import Waiting
+
+TEMPLATE = "eks-network.yaml"
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True):
+    """The outputs of the template."""
+
+    vpc: str
+    subnets: tuple[str, ...]  # the first lies in the first zone
+    cluster_role: str
+    node_role: str
+    node_template: str
+    node_template_version: str
+
+
+def template_text() -> str:
+    """The template, as shipped: deploy/ of a clone, beside this file in an installed package."""
+    beside, cloned = Path(__file__).with_name(TEMPLATE), Path(__file__).parents[3] / "deploy" / TEMPLATE
+    return (beside if beside.exists() else cloned).read_text(encoding="utf-8")
+
+
+async def find_stack(account: Account, name: str) -> Answer | None:
+    """The stack of that name (or id), None where there is none."""
+    try:
+        found = await account.call("cloudformation", "describe_stacks", StackName=name)
+    except AwsError as error:
+        if error.kind is Kind.GONE:
+            return None
+        raise
+    stack: Answer = found["Stacks"][0]
+    return None if stack["StackStatus"] == "DELETE_COMPLETE" else stack
+
+
+async def make_network(account: Account, waiting: Waiting, handle: EksHandle, zones: list[str]) -> Network:
+    """Make the stack, or take it up where it was made and the answer was lost. Raises ProviderError."""
+    try:
+        await account.call(
+            "cloudformation",
+            "create_stack",
+            StackName=handle.stack,
+            TemplateBody=template_text(),
+            Parameters=_parameters(handle, zones),
+            Capabilities=["CAPABILITY_IAM"],
+            OnFailure="DO_NOTHING",  # the way down deletes it, and its events say why
+            Tags=handle.mark.listed(),
+            ClientRequestToken=f"create-{handle.mark.run}",
+        )
+    except AwsError as error:
+        if error.kind is not Kind.CONFLICT:
+            raise
+    what = f"making stack {handle.stack}"
+    stack = await waiting.until(lambda: _made(account, handle), what, waiting.patience.create_seconds)
+    if stack["StackStatus"] != "CREATE_COMPLETE":
+        raise ProviderError(f"stack {handle.stack}: {stack['StackStatus']}: {await _why(account, handle.stack)}")
+    return read_outputs(stack)
+
+
+async def _made(account: Account, handle: EksHandle) -> Answer | None:
+    """The stack once nothing more happens to it."""
+    stack = await find_stack(account, handle.stack)
+    if stack is None:  # not yet seen everywhere
+        return None
+    if not ours(unlisted(stack.get("Tags", [])), handle.mark.run):
+        raise ProviderError(f"stack {handle.stack} exists and is not ours: it is left alone; try again")
+    return None if stack["StackStatus"].endswith("_IN_PROGRESS") else stack
+
+
+def read_outputs(stack: Answer) -> Network:
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+    return Network(
+        vpc=outputs["Vpc"],
+        subnets=tuple(outputs[key] for key in ("SubnetA", "SubnetB", "SubnetC") if key in outputs),
+        cluster_role=outputs["ClusterRole"],
+        node_role=outputs["NodeRole"],
+        node_template=outputs["NodeTemplate"],
+        node_template_version=str(outputs["NodeTemplateVersion"]),
+    )
+
+
+def _parameters(handle: EksHandle, zones: list[str]) -> list[dict[str, str]]:
+    plan, tags = handle.plan, handle.mark.tags()
+    given = {
+        "ZoneA": zones[0],
+        "ZoneB": zones[1],
+        "ZoneC": zones[2] if len(zones) > 2 else "",
+        "VolumeType": plan.volume.type,
+        "VolumeGigabytes": str(plan.volume.gigabytes),
+        "VolumeThroughput": str(plan.volume.throughput),
+        "VolumeIops": str(plan.volume.iops),
+        "PlacementGroup": "yes" if plan.placement_group else "no",
+        "UserData": user_data(plan),
+        "Study": tags[STUDY],
+        "Run": tags[RUN],
+        "Owner": tags[OWNER],
+        "ExpiresAt": tags[EXPIRES],
+    }
+    return [{"ParameterKey": key, "ParameterValue": value} for key, value in given.items()]
+
+
+async def _why(account: Account, stack: str) -> str:
+    """The first thing that went wrong: what comes after is only its being cancelled."""
+    said = []
+    async for page in account.pages(
+        "cloudformation", "describe_stack_events", ("NextToken", "NextToken"), StackName=stack
+    ):
+        said += [
+            f"{event['LogicalResourceId']}: {event.get('ResourceStatusReason', event['ResourceStatus'])}"
+            for event in page["StackEvents"]
+            if event.get("ResourceStatus", "").endswith("_FAILED")
+        ]
+    return said[-1] if said else "its events do not say why"
+
+
+async def delete_network(account: Account, waiting: Waiting, stack: Answer) -> str:
+    """Ask for the stack's deletion and wait for its end. The status in which it ended; empty: it is gone."""
+    name = stack["StackId"]
+    await account.call("cloudformation", "delete_stack", StackName=name)
+
+    async def ended() -> str | None:
+        found = await find_stack(account, name)
+        if found is None:
+            return ""
+        status: str = found["StackStatus"]
+        return status if status == "DELETE_FAILED" else None
+
+    what = f"deleting stack {stack['StackName']}"
+    return await waiting.until(ended, what, waiting.patience.delete_seconds)
+
+
+async def choose_zones(account: Account, plan: EksPlan) -> list[str]:
+    """Two or three zones, the nodes' first; EKS wants two for its control plane. Raises ProviderError."""
+    found = await account.call(
+        "ec2",
+        "describe_availability_zones",
+        Filters=[
+            {"Name": "opt-in-status", "Values": ["opt-in-not-required"]},
+            {"Name": "state", "Values": ["available"]},
+        ],
+    )
+    # EKS puts no control plane into these. Source: the EKS User Guide's "Subnet requirements for clusters".
+    unsuited = ("use1-az3", "usw1-az2", "cac1-az3")
+    known = [zone["ZoneName"] for zone in found["AvailabilityZones"] if zone.get("ZoneId") not in unsuited]
+    wrong = [zone for zone in plan.zones if zone not in known]
+    if wrong:
+        raise ProviderError(f"eks.zones: no {wrong[0]} for EKS in {account.region}; there are {', '.join(known)}")
+    zones = [*plan.zones, *(zone for zone in known if zone not in plan.zones)]
+    if len(zones) < 2:
+        raise ProviderError(f"{account.region} shows {len(zones)} zones to this account; EKS needs two")
+    return zones[: max(2, len(plan.zones))]

@@ -1,0 +1,56 @@
+"""What is wrong with a study for EKS, found before anything is made."""
+
+import re
+
+from driver.eks_plan import EksPlan, Registry, Snapshotter
+from driver.errors import UsageError
+from driver.study import Study
+from pulls.image import parse_image
+
+LONGEST_STUDY_HOURS_SHARE = 0.9
+_MOST_ZONES = 3
+# AWS reports slower pulls with the gate on below this throughput of the volume.
+SOCI_THROUGHPUT = 600
+
+
+def check_study(study: Study) -> None:
+    """Raises UsageError."""
+    plan = study.eks
+    for wrong in (_zones(plan), _volume(plan), _snapshotter(plan), _registry(study)):
+        if wrong:
+            raise UsageError(wrong)
+
+
+def _zones(plan: EksPlan) -> str:
+    if len(plan.zones) > _MOST_ZONES or len(set(plan.zones)) != len(plan.zones):
+        return f"eks.zones: at most {_MOST_ZONES}, each once"
+    return ""
+
+
+def _volume(plan: EksPlan) -> str:
+    volume = plan.volume
+    if volume.type not in ("gp2", "gp3"):
+        return f"eks.volume.type: gp2 or gp3, not {volume.type}"
+    if volume.type == "gp2" and (volume.throughput or volume.iops):
+        return "eks.volume: throughput and iops are of gp3; a gp2 volume has those of its size"
+    return ""
+
+
+def _snapshotter(plan: EksPlan) -> str:
+    nodeadm = plan.snapshotter is not Snapshotter.DEFAULT or plan.layer_downloads or plan.local_ssd
+    if nodeadm and not plan.ami_type.startswith("AL2023"):
+        return "eks: snapshotter, layer_downloads and local_ssd are settings of nodeadm: give an ami_type of AL2023"
+    slow = not plan.local_ssd and plan.volume.throughput < SOCI_THROUGHPUT
+    if plan.snapshotter is Snapshotter.SOCI_PARALLEL and slow:
+        return f"eks.snapshotter soci-parallel wants local_ssd or a gp3 volume of {SOCI_THROUGHPUT} MiB/s"
+    return ""
+
+
+def _registry(study: Study) -> str:
+    if study.eks.registry is Registry.ANY:
+        return ""
+    of_region = re.compile(rf"\d{{12}}\.dkr\.ecr\.{re.escape(study.cluster.region)}\.amazonaws\.com(\.cn)?/")
+    for reference in study.images.references:
+        if not of_region.match(parse_image(reference).repository):
+            return f"eks.registry is same-region, and {reference} does not lie in ECR of {study.cluster.region}"
+    return ""

@@ -1,0 +1,334 @@
+"""EKS as a provider: the steps up, each announced before it is taken, and the way down."""
+
+import asyncio
+import getpass
+import secrets
+from asyncio.subprocess import DEVNULL, PIPE, Process
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+
+from driver.child import end_child, last_line, start_child
+from driver.eks_plan import Mode
+from driver.errors import ApiError, ProviderError
+from driver.price import HourlyPrice, Overhead
+from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
+from driver.providers.eks.access import forget_events, free_balancers, write_kubeconfig
+from driver.providers.eks.account import Account, Sleep, endpoint, load_boto3
+from driver.providers.eks.aws_errors import AwsError, Kind
+from driver.providers.eks.control_plane import ControlPlane, find_cluster, make_control_plane
+from driver.providers.eks.handle import LONGEST_NAME, EksHandle, Step, decode_handle, encode_handle
+from driver.providers.eks.network import Network, choose_zones, find_stack, make_network, read_outputs
+from driver.providers.eks.node_group import NodeGroup
+from driver.providers.eks.preflight import check_study
+from driver.providers.eks.prices import load_table, price_of
+from driver.providers.eks.tags import Mark, tag_value
+from driver.providers.eks.teardown import Teardown
+from driver.providers.eks.waiting import Waiting
+from driver.study import Study
+
+LOOK_SECONDS = 60.0  # between two looks whether the cluster is still there
+TUNNEL_SECONDS = 60.0
+TUNNEL_GRACE_SECONDS = 5.0
+TOLD = ("mode", "volume", "ami_type", "ami_release", "snapshotter", "layer_downloads", "local_ssd", "registry")
+# Seen by users of EKS: a stack takes 1 to 2 min, a control plane 8 to 12, nodes 2 to 4; back 3 to 6, 2 to 4 and 1.
+WHOLE = Overhead(seconds=1500.0, node_seconds=420.0)
+NODES_ALONE = Overhead(seconds=480.0, node_seconds=420.0)
+
+
+def wall_clock() -> datetime:
+    return datetime.now(UTC)
+
+
+class EksProvider:
+    """Each cluster has a stack, a control plane and a node group; in quick mode the node group alone is its own."""
+
+    name = "eks"
+    prefix = "eks-"
+    overhead_seconds = WHOLE.seconds
+    billed = True
+    stall_seconds: float | None = None
+
+    def __init__(
+        self,
+        kubeconfig: Path | None = None,
+        *,
+        now: Callable[[], datetime] = wall_clock,
+        sleep: Sleep = asyncio.sleep,
+        draw: Callable[[], str] = lambda: secrets.token_hex(4),
+    ) -> None:
+        """``draw`` makes the runs' marks. Raises UsageError where boto3 is not installed."""
+        load_boto3()
+        self._kubeconfig = kubeconfig
+        self._now = now
+        self._sleep = sleep
+        self._draw = draw
+        self._tunnels: dict[str, Process] = {}
+        self._standing: EksHandle | None = None  # a control plane that the next size can have
+
+    def price(self, study: Study, size: int) -> HourlyPrice:
+        check_study(study)
+        return price_of(study, size, load_table())
+
+    def overhead(self, study: Study, *, first: bool) -> Overhead:
+        return WHOLE if first or study.eks.mode is Mode.PER_SIZE else NODES_ALONE
+
+    def keeps_control_plane(self, study: Study) -> bool:
+        return study.eks.mode is Mode.QUICK
+
+    async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
+        check_study(order.study)
+        account, waiting = self._account(order.study), self._waiting(order.study)
+        keep = _Keeper(save, self._now)
+        standing, self._standing = self._standing, None
+        if standing is None:
+            handle = keep.announce(await self._begin(account, order), Step.NETWORK)
+            network = await make_network(account, waiting, handle, await choose_zones(account, handle.plan))
+            handle = keep.announce(handle, Step.CONTROL_PLANE)
+            plane = await make_control_plane(account, waiting, handle, network)
+        else:
+            handle = standing
+            network, plane = await self._stands(account, standing)
+        handle = keep.announce(msgspec.structs.replace(handle, node_group=f"nodes-{order.size}"), Step.NODES)
+        await NodeGroup(account, waiting, handle, network).make(order.study.cluster.node_type, order.size)
+        handle = keep.announce(handle, Step.UP)
+        await self._reach(order, handle, plane)
+        return Cluster(name=order.name, size=order.size, kubeconfig=handle.kubeconfig, handle=encode_handle(handle))
+
+    async def clear_cache(self, cluster: Cluster, images: tuple[str, ...]) -> None:
+        raise NotImplementedError
+
+    async def environment(self, cluster: Cluster) -> dict[str, Any]:
+        handle = _handle_of(cluster)
+        kept: dict[str, Any] = msgspec.to_builtins(handle.plan)
+        settings = (
+            "mode",
+            "volume",
+            "ami_type",
+            "ami_release",
+            "snapshotter",
+            "layer_downloads",
+            "local_ssd",
+            "registry",
+        )
+        return {"eks_cluster": handle.cluster, "region": handle.region, **{key: kept[key] for key in settings}}
+
+    async def lost(self, cluster: Cluster) -> NoReturn:
+        handle = _handle_of(cluster)
+        account = self._account_of(handle)
+        tunnel = self._tunnels.get(cluster.name)
+        while True:
+            if tunnel is not None and tunnel.returncode is not None:
+                said = last_line(_tunnel_log(handle, cluster.name))
+                raise ProviderError(f"the tunnel to {cluster.name} ended with code {tunnel.returncode}: {said}")
+            try:
+                found = await find_cluster(account, handle.cluster)
+            except AwsError:
+                # Jobs run without AWS' own API, and its being away, or our credentials, tell nothing about the cluster.
+                found = {"status": "ACTIVE"}
+            if found is None or found["status"] in ("DELETING", "FAILED"):
+                raise ProviderError(f"{cluster.name}: EKS says {found['status'] if found else 'that it is gone'}")
+            await self._pause(tunnel)
+
+    async def _pause(self, tunnel: Process | None) -> None:
+        if tunnel is None:
+            return await self._sleep(LOOK_SECONDS)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                await tunnel.wait()
+
+    async def rest(self, name: str, kept: Handle, namespace: str) -> None:
+        """Take the nodes down and let the control plane stand for the next size. Raises ProviderError."""
+        handle = decode_handle(kept)
+        if handle is None:
+            return
+        async with _way_out(name, handle):
+            await self._teardown(handle).nodes()
+            if handle.own_kubeconfig:
+                await forget_events(handle.kubeconfig, namespace)
+        await self._end_tunnel(name)
+        self._standing = handle
+
+    async def down(self, name: str, kept: Handle) -> None:
+        self._standing = None
+        handle = decode_handle(kept)
+        if handle is None:
+            return
+        unreached = ""
+
+        async def free() -> None:
+            nonlocal unreached
+            try:
+                await free_balancers(handle.kubeconfig, self._waiting_of(handle), all_services=handle.own_kubeconfig)
+            except ApiError as error:  # balancers that are left hold the network, and are named then
+                unreached = f"; its services were not looked at: {error}"
+
+        try:
+            async with _way_out(name, handle):
+                await self._check_account(handle)
+                await self._teardown(handle).everything(free)
+        except ProviderError as error:
+            raise ProviderError(f"{error}{unreached}") from error
+        finally:
+            await self._end_tunnel(name)
+
+    async def close(self) -> None:
+        for name in list(self._tunnels):
+            await self._end_tunnel(name)
+
+    async def _begin(self, account: Account, order: ClusterOrder) -> EksHandle:
+        """All names and tags, before anything is made."""
+        study, run = order.study, self._draw()
+        plan = study.eks
+        mark = Mark(
+            study=tag_value(study.name),
+            run=run,
+            owner=tag_value(plan.owner or _user()),
+            expires_at=self._now() + timedelta(hours=plan.ttl_hours),
+        )
+        base = order.name if plan.mode is Mode.PER_SIZE else f"{self.prefix}{study.name}"
+        name = f"{base[: LONGEST_NAME - len(run) - 1]}-{run}"
+        own = order.directory / "clusters" / f"{order.name}.kubeconfig"
+        return EksHandle(
+            step=Step.NETWORK,
+            announced_at=self._now(),
+            mark=mark,
+            account=await account.number(),
+            region=study.cluster.region,
+            endpoint=endpoint(),
+            stack=name,
+            cluster=name,
+            node_group="",
+            kubeconfig=self._kubeconfig or own.absolute(),
+            own_kubeconfig=self._kubeconfig is None and not plan.tunnel,
+            directory=order.directory,
+            plan=plan,
+        )
+
+    async def _stands(self, account: Account, handle: EksHandle) -> tuple[Network, ControlPlane]:
+        stack, cluster = await find_stack(account, handle.stack), await find_cluster(account, handle.cluster)
+        if stack is None or cluster is None:
+            raise ProviderError(f"the control plane {handle.cluster} is gone; go on with --resume")
+        plane = ControlPlane(
+            endpoint=cluster["endpoint"], certificate_authority=cluster["certificateAuthority"]["data"]
+        )
+        return read_outputs(stack), plane
+
+    async def _reach(self, order: ClusterOrder, handle: EksHandle, plane: ControlPlane) -> None:
+        """Have a kubeconfig that leads to the cluster."""
+        if handle.own_kubeconfig:
+            write_kubeconfig(handle.kubeconfig, handle.cluster, handle.region, plane)
+        elif handle.plan.tunnel:
+            await self._open_tunnel(order, handle, plane)
+
+    async def _open_tunnel(self, order: ClusterOrder, handle: EksHandle, plane: ControlPlane) -> None:
+        filled = {
+            "cluster": handle.cluster,
+            "endpoint": plane.endpoint,
+            "kubeconfig": str(handle.kubeconfig),
+            "region": handle.region,
+            "size": str(order.size),
+        }
+        argv = [word.format_map(filled) for word in handle.plan.tunnel]
+        if self._kubeconfig is None:
+            handle.kubeconfig.parent.mkdir(parents=True, exist_ok=True)
+            handle.kubeconfig.unlink(missing_ok=True)
+        log = _tunnel_log(handle, order.name)
+        tunnel = await start_child(argv, log, stdin=PIPE, stdout=DEVNULL)
+        self._tunnels[order.name] = tunnel
+        waited = 0.0
+        while not handle.kubeconfig.exists():
+            if tunnel.returncode is not None or waited >= TUNNEL_SECONDS:
+                raise ProviderError(f"the tunnel to {order.name} did not write {handle.kubeconfig}: {last_line(log)}")
+            await self._sleep(0.1)
+            waited += 0.1
+
+    async def _end_tunnel(self, name: str) -> None:
+        tunnel = self._tunnels.pop(name, None)
+        if tunnel is not None:
+            await end_child(tunnel, grace_seconds=TUNNEL_GRACE_SECONDS)
+
+    async def _check_account(self, handle: EksHandle) -> None:
+        """In another account nothing of it would be found, and it would be taken for gone."""
+        number = await self._deleting(handle).number()
+        if number != handle.account:
+            raise ProviderError(
+                f"it was made in account {handle.account}, and these credentials are of {number}: set AWS_PROFILE"
+            )
+        if endpoint() != handle.endpoint:
+            raise ProviderError(f"it was made at AWS_ENDPOINT_URL={handle.endpoint or 'nothing'}: set it so again")
+
+    def _teardown(self, handle: EksHandle) -> Teardown:
+        return Teardown(
+            self._deleting(handle),
+            self._waiting_of(handle),
+            run=handle.mark.run,
+            cluster=handle.cluster,
+            node_group=handle.node_group,
+            stack=handle.stack,
+            step=handle.step,
+            announced_at=handle.announced_at,
+        )
+
+    def _deleting(self, handle: EksHandle) -> Account:
+        return self._account_of(handle).waiting_for_credentials(handle.plan.patience.credentials_seconds)
+
+    def _account(self, study: Study) -> Account:
+        return Account(study.cluster.region, retry_seconds=study.eks.patience.retry_seconds, sleep=self._sleep)
+
+    def _account_of(self, handle: EksHandle) -> Account:
+        return Account(handle.region, retry_seconds=handle.plan.patience.retry_seconds, sleep=self._sleep)
+
+    def _waiting(self, study: Study) -> Waiting:
+        return Waiting(study.eks.patience, now=self._now, sleep=self._sleep)
+
+    def _waiting_of(self, handle: EksHandle) -> Waiting:
+        return Waiting(handle.plan.patience, now=self._now, sleep=self._sleep)
+
+
+class _Keeper:
+    """Has each step in the ledger before it is taken."""
+
+    def __init__(self, save: SaveHandle, now: Callable[[], datetime]) -> None:
+        self._save = save
+        self._now = now
+
+    def announce(self, handle: EksHandle, step: Step) -> EksHandle:
+        announced = msgspec.structs.replace(handle, step=step, announced_at=self._now())
+        self._save(encode_handle(announced))
+        return announced
+
+
+@asynccontextmanager
+async def _way_out(name: str, handle: EksHandle) -> AsyncIterator[None]:
+    """Adds to any error the one command that finishes the deletion."""
+    try:
+        yield
+    except (ProviderError, ApiError) as error:
+        first = "renew the credentials, then run" if _of_credentials(error) else "run"
+        raise ProviderError(f"{name} may still exist: {error}; {first}: {handle.way_out}") from error
+
+
+def _of_credentials(error: BaseException) -> bool:
+    return isinstance(error, AwsError) and error.kind is Kind.CREDENTIALS
+
+
+def _handle_of(cluster: Cluster) -> EksHandle:
+    handle = decode_handle(cluster.handle)
+    assert handle is not None
+    return handle
+
+
+def _tunnel_log(handle: EksHandle, name: str) -> Path:
+    return handle.directory / "logs" / f"{name}.tunnel.log"
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a container's user without a name
+        return "unknown"

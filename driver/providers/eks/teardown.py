@@ -1,0 +1,135 @@
+"""The way down, in the one order in which nothing is left: what hangs on a thing goes before it.
+
+1. services of type LoadBalancer, whose balancers lie in the network
+2. node groups
+3. the CNI's network interfaces, once they are free: with them there, EKS leaves its security group behind
+4. the control plane
+5. the stack with the network
+6. a look at everything with the run's tags: what is left is an error, never a silence
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+
+from driver.eks_plan import Patience
+from driver.errors import ProviderError
+from driver.providers.eks.account import Account, Answer
+from driver.providers.eks.control_plane import delete_control_plane, find_cluster
+from driver.providers.eks.handle import Step
+from driver.providers.eks.interfaces import delete_cni_interfaces, delete_security_groups
+from driver.providers.eks.inventory import say_found, take_inventory
+from driver.providers.eks.network import delete_network, find_stack
+from driver.providers.eks.node_group import delete_node_group, find_node_group, list_node_groups
+from driver.providers.eks.tags import ours, unlisted
+from driver.providers.eks.waiting import Waiting
+
+FreeBalancers = Callable[[], Awaitable[None]]
+
+
+class Teardown:
+    """Takes down all of one run's cluster. Safe to do again, from any state and in any process."""
+
+    def __init__(
+        self,
+        account: Account,
+        waiting: Waiting,
+        *,
+        run: str,
+        cluster: str,
+        node_group: str,
+        stack: str,
+        step: Step,
+        announced_at: datetime,
+    ) -> None:
+        self._account = account
+        self._waiting = waiting
+        self._run = run
+        self._cluster = cluster
+        self._node_group = node_group
+        self._stack = stack
+        self._step = step
+        self._announced_at = announced_at
+
+    @property
+    def _patience(self) -> Patience:
+        return self._waiting.patience
+
+    async def nodes(self) -> None:
+        """The node groups alone, with the interfaces that they leave. Raises ProviderError."""
+        await self._node_groups()
+        stack = await self._look_for_stack()
+        vpc = _vpc(stack) if stack else ""
+        if vpc:
+            await delete_cni_interfaces(self._account, self._waiting, vpc)
+
+    async def everything(self, free_balancers: FreeBalancers) -> None:
+        """Raises ProviderError that names what is left."""
+        cluster = await self._look_for_cluster()
+        stack = await self._look_for_stack()
+        vpc = _vpc(stack) if stack else ""
+        if cluster is not None:
+            if cluster["status"] == "ACTIVE":
+                await free_balancers()
+            await self._node_groups()
+        if vpc:
+            await delete_cni_interfaces(self._account, self._waiting, vpc)
+        if cluster is not None:
+            await delete_control_plane(self._account, self._waiting, self._cluster)
+        if stack is not None:
+            await self._network(stack, vpc)
+        await self._nothing_left()
+
+    async def _look_for_cluster(self) -> Answer | None:
+        """Ours, None where there is none. Raises ProviderError where one of that name is somebody else's."""
+        found = await self._look(Step.CONTROL_PLANE, lambda: find_cluster(self._account, self._cluster))
+        if found is not None and not ours(found.get("tags", {}), self._run):
+            raise ProviderError(f"cluster {self._cluster} bears other tags than ours: it is left alone")
+        return found
+
+    async def _look_for_stack(self) -> Answer | None:
+        found = await self._look(Step.NETWORK, lambda: find_stack(self._account, self._stack))
+        if found is not None and not ours(unlisted(found.get("Tags", [])), self._run):
+            raise ProviderError(f"stack {self._stack} bears other tags than ours: it is left alone")
+        return found
+
+    async def _look(self, step: Step, look: Callable[[], Awaitable[Answer | None]]) -> Answer | None:
+        """Patiently for what was last asked for, since that may yet appear."""
+        return await (self._waiting.settled(look, self._announced_at) if step is self._step else look())
+
+    async def _node_groups(self) -> None:
+        await self._look(Step.NODES, lambda: find_node_group(self._account, self._cluster, self._node_group))
+        # All of them: the cluster is ours, and cannot be deleted while it has any.
+        names = await list_node_groups(self._account, self._cluster)
+        await asyncio.gather(*(delete_node_group(self._account, self._waiting, self._cluster, name) for name in names))
+
+    async def _network(self, stack: Answer, vpc: str) -> None:
+        status = ""
+        for _ in range(self._patience.delete_tries):
+            if vpc:
+                await delete_security_groups(self._account, vpc, self._cluster)
+            status = await delete_network(self._account, self._waiting, stack)
+            if not status:
+                return
+            if vpc:  # mostly an interface that was given back too late
+                await delete_cni_interfaces(self._account, self._waiting, vpc)
+            await self._waiting.sleep(self._patience.poll_seconds)
+        raise ProviderError(f"stack {self._stack} ended {status}; its events in CloudFormation say what holds it")
+
+    async def _nothing_left(self) -> None:
+        """Lists lag behind deletions: what they still show is looked at again, for a while."""
+
+        async def nothing() -> bool | None:
+            return None if await take_inventory(self._account, self._run) else True
+
+        try:
+            await self._waiting.until(nothing, "", self._patience.settle_seconds)
+        except ProviderError:
+            left = await take_inventory(self._account, self._run)
+            if left:
+                raise ProviderError(f"still there: {', '.join(map(say_found, left))}") from None
+
+
+def _vpc(stack: Answer) -> str:
+    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+    return str(outputs.get("Vpc", ""))

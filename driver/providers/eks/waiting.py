@@ -1,0 +1,48 @@
+"""Waiting for AWS: looks at something again and again, within a limit."""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime
+from typing import TypeVar
+
+from driver.eks_plan import Patience
+from driver.errors import ProviderError
+from driver.providers.eks.account import Sleep
+
+T = TypeVar("T")
+
+
+class Waiting:
+    """``now`` is the driver's clock, against which a handle's ``announced_at`` is held."""
+
+    def __init__(self, patience: Patience, *, now: Callable[[], datetime], sleep: Sleep) -> None:
+        self.patience = patience
+        self.now = now
+        self.sleep = sleep
+
+    async def until(self, look: Callable[[], Awaitable[T | None]], what: str, limit_seconds: float) -> T:
+        """What ``look`` finds at last. Raises ProviderError where it finds nothing within the limit."""
+        waited = 0.0
+        while True:
+            found = await look()
+            if found is not None:
+                return found
+            if waited >= limit_seconds:
+                raise ProviderError(f"{what} took longer than {limit_seconds:.0f} s")
+            await self.sleep(self.patience.poll_seconds)
+            waited += self.patience.poll_seconds
+
+    async def settled(self, look: Callable[[], Awaitable[T | None]], asked_at: datetime) -> T | None:
+        """What ``look`` finds; None is only believed once the settling time since ``asked_at`` is over.
+
+        AWS answers "not found" for a while after something was asked for, and a killed driver's last call may still be
+        on its way.
+        """
+        while True:
+            found = await look()
+            if found is not None or self._age(asked_at) >= self.patience.settle_seconds:
+                return found
+            await self.sleep(min(self.patience.poll_seconds, self.patience.settle_seconds))
+
+    def _age(self, at: datetime) -> float:
+        # A clock that was set back makes an age negative: the settling time is then waited from now on, at most twice.
+        return (self.now() - at).total_seconds()
