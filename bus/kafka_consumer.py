@@ -44,7 +44,12 @@ class TakeCounters:
 
 
 class _Share(ConsumerRebalanceListener):  # type: ignore[misc]
-    """Counts the changes of the member's share: a parcel of an earlier one is not to be committed."""
+    """Counts the changes of the member's share: a parcel of an earlier one is not to be committed.
+
+    Counted when the old share ends and never when the new one begins: the client hands out messages of the new share
+    before it says that there is one. Those would be taken for the old share's and dropped, and what follows them in
+    their partition committed.
+    """
 
     def __init__(self, counters: TakeCounters) -> None:
         self.generation = 0
@@ -54,7 +59,6 @@ class _Share(ConsumerRebalanceListener):  # type: ignore[misc]
         self.generation += 1
 
     def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        self.generation += 1
         self._counters.rebalances += 1
 
 
