@@ -1,0 +1,45 @@
+"""Where the spool delivers to, if not to the embedded store: a bus, or InfluxDB directly. Each is a delivery.Sink."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+from bus.protocol import Bus
+from collector.dead_letters import DeadLetterFile
+from collector.sink import Keeper
+from pulls.batch import Batch
+from pulls.notices import Notices
+
+
+class BusTarget:
+    """The spool's entry is acknowledged when the bus has it, dead letters included."""
+
+    def __init__(self, bus: Bus) -> None:
+        self._bus = bus
+
+    async def write(self, batch: Batch) -> int:
+        """The number of messages: the bus does not know what is new. Waits for the bus for ever."""
+        return (await self._bus.publish(batch)).sent
+
+
+class StoreTarget:
+    """The spool's entry is acknowledged when the store has it, and what it refuses is in the file of dead letters."""
+
+    def __init__(
+        self, keeper: Keeper, dead_letters: DeadLetterFile, notices: Notices, now: Callable[[], datetime]
+    ) -> None:
+        self._keeper = keeper
+        self._dead_letters = dead_letters
+        self._notices = notices
+        self._now = now
+
+    async def write(self, batch: Batch) -> int:
+        """The number of points written. Waits for the store for ever. Raises DataDirectoryError."""
+        delivered = await self._keeper.deliver(batch)
+        if delivered.refused:
+            # Some bytes, seldom: the loop can wait for the disk.
+            self._dead_letters.bury(delivered.refused, self._now())
+            self._notices.warning(
+                f"the store refused records: {delivered.refused[0].reason}; they are kept in {self._dead_letters.path}",
+                records=len(delivered.refused),
+            )
+        return delivered.written
