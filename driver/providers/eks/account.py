@@ -3,6 +3,7 @@
 import asyncio
 import os
 import random
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -27,6 +28,34 @@ def load_boto3() -> Any:
     return boto3
 
 
+class Clients:
+    """boto3's clients of one region, each built once: their models take a second to read."""
+
+    def __init__(self, region: str) -> None:
+        self.region = region
+        self._lock = threading.Lock()  # boto3 builds clients in one thread at a time
+        self._session: Any = None
+        self._built: dict[str, Any] = {}
+
+    def client(self, service: str) -> Any:
+        from botocore.config import Config
+
+        with self._lock:
+            if service not in self._built:
+                self._session = self._session or load_boto3().Session(region_name=self.region)
+                once = Config(
+                    connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": 1}
+                )
+                self._built[service] = self._session.client(service, region_name=self.region, config=once)
+            return self._built[service]
+
+    def forget(self) -> None:
+        """Read the environment and the files with the credentials anew at the next call."""
+        with self._lock:
+            self._session = None
+            self._built = {}
+
+
 class Account:
     """One account in one region. Every call raises AwsError when it has failed for good.
 
@@ -36,22 +65,18 @@ class Account:
 
     def __init__(
         self,
-        region: str,
+        clients: Clients,
         *,
         retry_seconds: float,
         credentials_seconds: float = 0.0,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        self.region = region
+        """``credentials_seconds``: how long new credentials are waited for, by a caller that must not give up."""
+        self.region = clients.region
+        self._clients = clients
         self._retry_seconds = retry_seconds
         self._credentials_seconds = credentials_seconds
         self._sleep = sleep
-        self._session: Any = None
-        self._clients: dict[str, Any] = {}
-
-    def waiting_for_credentials(self, seconds: float) -> "Account":
-        """The same account, for a caller that must not give up at once when credentials are gone."""
-        return Account(self.region, retry_seconds=self._retry_seconds, credentials_seconds=seconds, sleep=self._sleep)
 
     async def call(self, service: str, operation: str, **arguments: Any) -> Answer:
         """The answer. ``operation`` is boto3's method."""
@@ -63,7 +88,7 @@ class Account:
                 if waited >= self._patience(error.kind):
                     raise
                 if error.kind is Kind.CREDENTIALS:
-                    self._forget()  # a new session reads the environment and the files anew
+                    self._clients.forget()
             await self._sleep(pause * random.uniform(0.8, 1.2))  # jitter spreads clients throttled together
             waited += pause
             pause = min(pause * 2, LAST_PAUSE_SECONDS)
@@ -106,25 +131,12 @@ class Account:
 
     def _blocking(self, service: str, operation: str, arguments: dict[str, Any]) -> Answer:
         try:
-            answer: Answer = getattr(self._client(service), operation)(**arguments)
+            answer: Answer = getattr(self._clients.client(service), operation)(**arguments)
         except Exception as error:
             if type(error).__module__.split(".")[0] not in ("botocore", "boto3"):
                 raise
             raise read_error(f"{service}.{operation}", error) from error
         return answer
-
-    def _client(self, service: str) -> Any:
-        if service not in self._clients:
-            from botocore.config import Config
-
-            self._session = self._session or load_boto3().Session(region_name=self.region)
-            once = Config(connect_timeout=CONNECT_SECONDS, read_timeout=READ_SECONDS, retries={"total_max_attempts": 1})
-            self._clients[service] = self._session.client(service, region_name=self.region, config=once)
-        return self._clients[service]
-
-    def _forget(self) -> None:
-        self._session = None
-        self._clients = {}
 
 
 def endpoint() -> str:

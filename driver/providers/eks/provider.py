@@ -13,12 +13,12 @@ from typing import Any, NoReturn
 import msgspec
 
 from driver.child import end_child, last_line, start_child
-from driver.eks_plan import Mode
+from driver.eks_plan import Mode, Patience
 from driver.errors import ApiError, ProviderError
 from driver.price import HourlyPrice, Overhead
 from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.providers.eks.access import forget_events, free_balancers, write_kubeconfig
-from driver.providers.eks.account import Account, Sleep, endpoint, load_boto3
+from driver.providers.eks.account import Account, Clients, Sleep, endpoint, load_boto3
 from driver.providers.eks.aws_errors import AwsError, Kind
 from driver.providers.eks.control_plane import ControlPlane, find_cluster, make_control_plane
 from driver.providers.eks.handle import LONGEST_NAME, EksHandle, Step, decode_handle, encode_handle
@@ -67,6 +67,7 @@ class EksProvider:
         self._now = now
         self._sleep = sleep
         self._draw = draw
+        self._clients: dict[str, Clients] = {}
         self._tunnels: dict[str, Process] = {}
         self._standing: EksHandle | None = None  # a control plane that the next size can have
 
@@ -82,7 +83,10 @@ class EksProvider:
 
     async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
         check_study(order.study)
-        account, waiting = self._account(order.study), self._waiting(order.study)
+        account, waiting = (
+            self._account(order.study.cluster.region, order.study.eks.patience),
+            self._waiting(order.study.eks.patience),
+        )
         keep = _Keeper(save, self._now)
         standing, self._standing = self._standing, None
         if standing is None:
@@ -119,7 +123,7 @@ class EksProvider:
 
     async def lost(self, cluster: Cluster) -> NoReturn:
         handle = _handle_of(cluster)
-        account = self._account_of(handle)
+        account = self._account(handle.region, handle.plan.patience)
         tunnel = self._tunnels.get(cluster.name)
         while True:
             if tunnel is not None and tunnel.returncode is not None:
@@ -163,7 +167,9 @@ class EksProvider:
         async def free() -> None:
             nonlocal unreached
             try:
-                await free_balancers(handle.kubeconfig, self._waiting_of(handle), all_services=handle.own_kubeconfig)
+                await free_balancers(
+                    handle.kubeconfig, self._waiting(handle.plan.patience), all_services=handle.own_kubeconfig
+                )
             except ApiError as error:  # balancers that are left hold the network, and are named then
                 unreached = f"; its services were not looked at: {error}"
 
@@ -265,7 +271,7 @@ class EksProvider:
     def _teardown(self, handle: EksHandle) -> Teardown:
         return Teardown(
             self._deleting(handle),
-            self._waiting_of(handle),
+            self._waiting(handle.plan.patience),
             run=handle.mark.run,
             cluster=handle.cluster,
             node_group=handle.node_group,
@@ -275,19 +281,25 @@ class EksProvider:
         )
 
     def _deleting(self, handle: EksHandle) -> Account:
-        return self._account_of(handle).waiting_for_credentials(handle.plan.patience.credentials_seconds)
+        """For the way down, which must not give up at once when the credentials are gone."""
+        patience = handle.plan.patience
+        return Account(
+            self._clients_of(handle.region),
+            retry_seconds=patience.retry_seconds,
+            credentials_seconds=patience.credentials_seconds,
+            sleep=self._sleep,
+        )
 
-    def _account(self, study: Study) -> Account:
-        return Account(study.cluster.region, retry_seconds=study.eks.patience.retry_seconds, sleep=self._sleep)
+    def _account(self, region: str, patience: Patience) -> Account:
+        return Account(self._clients_of(region), retry_seconds=patience.retry_seconds, sleep=self._sleep)
 
-    def _account_of(self, handle: EksHandle) -> Account:
-        return Account(handle.region, retry_seconds=handle.plan.patience.retry_seconds, sleep=self._sleep)
+    def _clients_of(self, region: str) -> Clients:
+        if region not in self._clients:
+            self._clients[region] = Clients(region)
+        return self._clients[region]
 
-    def _waiting(self, study: Study) -> Waiting:
-        return Waiting(study.eks.patience, now=self._now, sleep=self._sleep)
-
-    def _waiting_of(self, handle: EksHandle) -> Waiting:
-        return Waiting(handle.plan.patience, now=self._now, sleep=self._sleep)
+    def _waiting(self, patience: Patience) -> Waiting:
+        return Waiting(patience, now=self._now, sleep=self._sleep)
 
 
 class _Keeper:

@@ -1,0 +1,153 @@
+"""A proxy between the driver and moto that has things go wrong, by the names of AWS' operations."""
+
+import asyncio
+import json
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+from urllib.parse import parse_qs
+
+import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+Forward = Callable[[], Awaitable[web.Response]]
+Fault = Callable[[web.Request, Forward], Awaitable[web.StreamResponse]]
+
+_EKS = (
+    ("POST", r"/clusters", "CreateCluster"),
+    ("GET", r"/clusters", "ListClusters"),
+    ("GET", r"/clusters/[^/]+", "DescribeCluster"),
+    ("DELETE", r"/clusters/[^/]+", "DeleteCluster"),
+    ("POST", r"/clusters/[^/]+/node-groups", "CreateNodegroup"),
+    ("GET", r"/clusters/[^/]+/node-groups", "ListNodegroups"),
+    ("GET", r"/clusters/[^/]+/node-groups/[^/]+", "DescribeNodegroup"),
+    ("DELETE", r"/clusters/[^/]+/node-groups/[^/]+", "DeleteNodegroup"),
+)
+EKS_NAMES = tuple(name for _, _, name in _EKS)
+
+
+def operation_of(method: str, path: str, body: bytes) -> str:
+    """AWS' name of what is asked for."""
+    action = parse_qs(body.decode(errors="replace")).get("Action")
+    if action:
+        return action[0]
+    return next((name for verb, shape, name in _EKS if verb == method and re.fullmatch(shape, path)), f"{method} {path}")
+
+
+class AwsProxy:
+    """``asked`` are the operations in their order. A fault is asked once for each of its times, then spent."""
+
+    def __init__(self, upstream: str) -> None:
+        self.asked: list[str] = []
+        self.url = ""
+        self._upstream = upstream
+        self._faults: dict[str, list[Fault]] = {}
+        self._session: aiohttp.ClientSession | None = None
+
+    def put(self, operation: str, fault: Fault, times: int = 1) -> None:
+        self._faults.setdefault(operation, []).extend([fault] * times)
+
+    def refuse(self, operation: str, code: str, status: int = 400, message: str = "injected", times: int = 1) -> None:
+        """Answer with an error, and do nothing."""
+
+        async def answer(request: web.Request, forward: Forward) -> web.StreamResponse:
+            return error_answer(operation, code, message, status)
+
+        self.put(operation, answer, times)
+
+    def lose(self, operation: str, times: int = 1) -> None:
+        """Do what is asked, and cut the connection before the answer."""
+
+        async def answer(request: web.Request, forward: Forward) -> web.StreamResponse:
+            await forward()
+            return await _cut(request)
+
+        self.put(operation, answer, times)
+
+    def cut(self, operation: str, times: int = 1) -> None:
+        """Cut the connection, and do nothing."""
+
+        async def answer(request: web.Request, forward: Forward) -> web.StreamResponse:
+            return await _cut(request)
+
+        self.put(operation, answer, times)
+
+    def rewrite(self, operation: str, change: Callable[[Any], None], times: int = 1) -> None:
+        """Change EKS' JSON answer."""
+
+        async def answer(request: web.Request, forward: Forward) -> web.StreamResponse:
+            said = await forward()
+            assert isinstance(said.body, bytes)
+            document = json.loads(said.body)
+            change(document)
+            return web.json_response(document, status=said.status)
+
+        self.put(operation, answer, times)
+
+    def pretend(self, operation: str, document: Any, times: int = 1) -> None:
+        """Answer so, and do nothing."""
+
+        async def answer(request: web.Request, forward: Forward) -> web.StreamResponse:
+            return web.json_response(document)
+
+        self.put(operation, answer, times)
+
+    def then(self, operation: str, act: Callable[[], None], *, before: bool = False) -> None:
+        """Do what is asked, and something more, before the answer goes out."""
+
+        async def answer(request: web.Request, forward: Forward) -> web.StreamResponse:
+            if before:
+                act()
+                return await forward()
+            said = await forward()
+            act()
+            return said
+
+        self.put(operation, answer)
+
+    async def handle(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        operation = operation_of(request.method, request.path, body)
+        self.asked.append(operation)
+
+        async def forward() -> web.Response:
+            assert self._session is not None
+            headers = {key: value for key, value in request.headers.items() if key not in ("Host", "Content-Length")}
+            url = f"{self._upstream}{request.path_qs}"
+            async with self._session.request(request.method, url, data=body, headers=headers) as said:
+                kept = {
+                    key: value
+                    for key, value in said.headers.items()
+                    if key == "Content-Type" or key.lower().startswith("x-amz")
+                }
+                return web.Response(body=await said.read(), status=said.status, headers=kept)
+
+        faults = self._faults.get(operation)
+        return await (faults.pop(0)(request, forward) if faults else forward())
+
+    @asynccontextmanager
+    async def serving(self) -> AsyncIterator["AwsProxy"]:
+        application = web.Application(client_max_size=2**24)
+        application.router.add_route("*", "/{path:.*}", self.handle)
+        async with aiohttp.ClientSession() as self._session, TestServer(application) as server:
+            self.url = str(server.make_url("")).rstrip("/")
+            yield self
+
+
+def error_answer(operation: str, code: str, message: str, status: int) -> web.Response:
+    """As EKS says it in JSON, or the others in XML."""
+    if operation in EKS_NAMES:
+        return web.json_response({"message": message}, status=status, headers={"x-amzn-ErrorType": code})
+    inner = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+    ec2 = operation.startswith(("Describe", "Delete")) and "Stack" not in operation
+    text = f"<Response><Errors>{inner}</Errors></Response>" if ec2 else f"<ErrorResponse>{inner}</ErrorResponse>"
+    return web.Response(text=text, status=status, content_type="text/xml")
+
+
+async def _cut(request: web.Request) -> web.StreamResponse:
+    assert request.transport is not None
+    request.transport.abort()
+    await asyncio.sleep(0)
+    return web.Response()
