@@ -8,7 +8,7 @@
 Each runs in a process of its own, pinned to one core; the events are replayed over loopback by another process.
 Memory is the peak of that process, for (d) at growing numbers of events.
 
-    python bench/watch_to_store.py [--quick] [--json]
+    python bench/watch_to_store.py [--quick] [--rounds 3] [--json]
 """
 
 import argparse
@@ -183,6 +183,11 @@ def measure(way: str, count: int) -> dict[str, Any]:
         server.communicate()
 
 
+def best_of(rounds: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
+    """The fastest result of each way: what other processes take can only make it slower."""
+    return [max(results, key=lambda result: result["events_per_second"]) for results in zip(*rounds, strict=True)]
+
+
 def line_bytes() -> int:
     from replay_server import lines
 
@@ -194,6 +199,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="a tenth of the events, and memory to 100,000 only")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
+    parser.add_argument("--rounds", type=int, default=3, help="of all four ways; the best of each is shown (3)")
     parser.add_argument("--measure", nargs=3, metavar=("WAY", "URL", "EVENTS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -204,13 +210,11 @@ def main() -> None:
     say = (lambda text: None) if options.json else print
     say(f"events of {line_bytes()} bytes, one core, Python {sys.version.split()[0]}\n")
     say(f"{'':<42}{'events':>9}{'events/s':>10}{'per CPU s':>11}{'x typed':>9}{'peak MiB':>10}")
-    rates = []
-    for way in WAYS:
-        result = measure(way, EVENTS[way] // share)
-        rates.append(result)
+    rates = best_of([[measure(way, EVENTS[way] // share) for way in WAYS] for _ in range(options.rounds)])
+    for result in rates:
         times = result["events_per_second"] / rates[0]["events_per_second"]
         say(
-            f"{WAYS[way]:<42}{result['events']:>9,}{result['events_per_second']:>10,}"
+            f"{WAYS[result['way']]:<42}{result['events']:>9,}{result['events_per_second']:>10,}"
             f"{result['events_per_cpu_second']:>11,}{times:>9.1f}{result['peak_mib']:>10}"
         )
     say("\nmemory of (d) as the number of events grows")

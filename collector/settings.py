@@ -41,7 +41,7 @@ class SpoolSettings:
 class DeliverySettings:
     """How records go from the spool to the store."""
 
-    batch_records: int = 8_000  # a transaction: one synchronisation of the disk for so many
+    batch_records: int = 4_000  # a transaction: one synchronisation of the disk for so many
     retry: BackoffSettings = field(default_factory=lambda: BackoffSettings(most_seconds=5.0))  # a locked store
 
 
@@ -49,7 +49,7 @@ class DeliverySettings:
 class StopSettings:
     """When to give up at the start, and how long to take at the end."""
 
-    connect_tries: int = 5  # at the start only, some 25 s in all: later the collector tries for ever
+    connect_tries: int = 5  # at the start only, 6 to 12 s in all: later the collector tries for ever
     drain_seconds: float = 20.0  # after SIGTERM, for the store to take what the spool holds; kubelet kills after 30
 
 

@@ -21,7 +21,7 @@ from store.protocol import StoreError
 from store.rows import from_rows, row_maker
 
 BUSY_SECONDS = 30.0  # how long a writer waits for the other writer of the file
-CACHE_KIB = 16 << 10  # uids are random, so every record touches another page of their index: they should be at hand
+CACHE_KIB = 8 << 10  # uids are random, so every record touches another page of their index: they should be at hand
 CHECKPOINT_PAGES = 4_000  # of 4 KiB, for the same reason: a page that was touched often is copied back once
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
