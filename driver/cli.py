@@ -1,5 +1,6 @@
 """The ``pulldriver`` command: its table of commands, and the one place where errors become a line and an exit code."""
 
+import errno
 import re
 import sys
 import traceback
@@ -97,6 +98,9 @@ def _explain(error: Exception, arguments: Sequence[str]) -> int:
         return _fail(str(error), WRONG_USE)
     if isinstance(error, DriverError | StoreError) or hasattr(error, "exit_code"):
         return _fail(str(error), getattr(error, "exit_code", FAILED))
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        place = error.filename or "where the study is kept"
+        return _fail(f"disk full at {place}: free space and run again; what was stored is kept", FAILED)
     if isinstance(error, OSError):
         return _fail(f"{error.filename or 'input/output'}: {error.strerror or error}", FAILED)
     log = _bug_log(arguments)
