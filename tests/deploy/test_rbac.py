@@ -1,0 +1,166 @@
+"""The roles of deploy/ on a real API server: who has them can do their work, and nothing beside it."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from driver.cluster_api import open_cluster
+from driver.job import job_manifest
+from driver.study import Study
+from tests.deploy.access_review import Reviewer, Right, every_right
+from tests.deploy.conftest import Applied
+from tests.real.collecting import Collector
+from tests.real.load import Load, event_writer, pulled
+from tests.stack.access import ApiRefusedError
+from tests.stack.control_plane import ControlPlane
+
+pytestmark = pytest.mark.real
+
+COLLECTOR = "system:serviceaccount:pullstudy:collector"
+DRIVER = "system:serviceaccount:pulling-study:pulldriver"
+STUDY_NAMESPACE = "pulling-study"
+CORE = "/api/v1/namespaces/default"
+
+Used = tuple[str, str, str, str]  # verb, group, resource, name
+
+
+def used(cluster: ControlPlane, user: str) -> set[Used]:
+    """What the user did and was allowed to, by the audit log; names only of single objects that are not made."""
+    return {
+        (entry["verb"], entry["objectRef"].get("apiGroup", ""), entry["objectRef"]["resource"], _name(entry))
+        for entry in cluster.audited()
+        if entry["user"]["username"] == user
+        and "objectRef" in entry
+        and entry.get("annotations", {}).get("authorization.k8s.io/decision") == "allow"
+    }
+
+
+def _name(entry: dict[str, Any]) -> str:
+    return str(entry["objectRef"].get("name", "")) if entry["verb"] == "get" else ""
+
+
+async def rights_beyond_everybodys(cluster: ControlPlane, token: str, namespace: str = "") -> set[Right]:
+    """What the token may do that one without any role may not."""
+    rights = await every_right(cluster)
+    await _stranger(cluster)
+    stranger = Reviewer(cluster, await cluster.access.service_account_token("stranger"))
+    everybodys = await stranger.allowed(rights, namespace=namespace)
+    assert len(everybodys) < 10, "of the rights that everybody has there are few"
+    return await Reviewer(cluster, token).allowed(rights, namespace=namespace) - everybodys
+
+
+async def _stranger(cluster: ControlPlane) -> None:
+    try:
+        await cluster.access.service_account("stranger")
+    except ApiRefusedError as error:
+        if error.status != 409:  # made by another test
+            raise
+
+
+# The collector
+
+
+async def test_a_collector_with_its_role_stores_real_events_and_uses_no_more_than_it_was_given(
+    applied: Applied, namespace: str, tmp_path: Path
+) -> None:
+    access = applied.cluster.access
+    token = await access.service_account_token("collector", "pullstudy")
+    kubeconfig = access.kubeconfig_with("collector", {"token": token})
+    async with event_writer(access.kubeconfig(), namespace) as writer:
+        await writer.write(Load(events=30, nodes=8, job="before"))
+        async with Collector(kubeconfig, tmp_path) as collector:
+            await writer.write(Load(events=30, nodes=8, job="live"))
+            await collector.until_stored(writer.acknowledged.identities, namespace)
+            await collector.stop()
+    assert collector.stored(namespace) == writer.acknowledged.identities
+    assert not collector.said("may not be read"), "the cluster's identity is known"
+    assert used(applied.cluster, COLLECTOR) == {
+        ("list", "", "events", ""),
+        ("watch", "", "events", ""),
+        ("get", "", "namespaces", "kube-system"),
+    }
+
+
+async def test_the_collector_has_no_other_right_on_anything_that_the_api_server_serves(applied: Applied) -> None:
+    token = await applied.cluster.access.service_account_token("collector", "pullstudy")
+    assert await rights_beyond_everybodys(applied.cluster, token) == {("list", "", "events"), ("watch", "", "events")}
+    namespaces = {("get", "", "namespaces"), ("list", "", "namespaces"), ("delete", "", "namespaces")}
+    reviewer = Reviewer(applied.cluster, token)
+    assert await reviewer.allowed(namespaces, name="kube-system") == {("get", "", "namespaces")}
+    assert await reviewer.allowed(namespaces, name="default") == set()
+
+
+REFUSED = [
+    ("GET", f"{CORE}/events/some", None),
+    ("POST", f"{CORE}/events", pulled("refused", 0, 1, "default", 1_700_000_000.0)),
+    ("PATCH", f"{CORE}/events/some", {"count": 2}),
+    ("DELETE", f"{CORE}/events/some", None),
+    ("DELETE", f"{CORE}/events", None),
+    ("GET", "/apis/events.k8s.io/v1/events", None),
+    ("GET", "/api/v1/pods", None),
+    ("POST", f"{CORE}/pods", {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}),
+    ("DELETE", f"{CORE}/pods/some", None),
+    ("POST", f"{CORE}/pods/some/exec?command=id", None),
+    ("GET", f"{CORE}/pods/some/log", None),
+    ("GET", "/api/v1/secrets", None),
+    ("GET", "/api/v1/namespaces/pullstudy/secrets", None),
+    ("GET", "/api/v1/nodes", None),
+    ("GET", "/api/v1/nodes/some/proxy/configz", None),
+    ("DELETE", "/api/v1/nodes/some", None),
+    ("GET", "/api/v1/namespaces", None),
+    ("GET", "/api/v1/namespaces/default", None),
+    ("POST", "/api/v1/namespaces", {"metadata": {"name": "another"}}),
+    ("GET", "/api/v1/configmaps", None),
+    ("POST", "/apis/batch/v1/namespaces/default/jobs", {"metadata": {"name": "j"}}),
+    ("POST", "/api/v1/namespaces/pullstudy/serviceaccounts/collector/token", {"spec": {}}),
+    ("POST", "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings", {"metadata": {"name": "b"}}),
+]
+
+
+@pytest.mark.parametrize(("method", "path", "body"), REFUSED)
+async def test_the_collectors_token_is_answered_403(applied: Applied, method: str, path: str, body: object) -> None:
+    access = applied.cluster.access
+    token = await access.service_account_token("collector", "pullstudy")
+    kind = "application/merge-patch+json" if method == "PATCH" else "application/json"
+    with pytest.raises(ApiRefusedError) as refused:
+        await access.request(method, path, body, token=token, kind=kind)
+    assert refused.value.status == 403
+
+
+# The driver
+
+
+async def test_a_driver_with_its_role_runs_a_job_and_uses_all_that_it_was_given(applied: Applied) -> None:
+    access = applied.cluster.access
+    token = await access.service_account_token("pulldriver", STUDY_NAMESPACE)
+    await drive(access.kubeconfig_with("pulldriver", {"token": token}), f"pull-0-rbac-{time.time_ns():x}"[:40])
+    given = {(verb, "batch", "jobs") for verb in ("create", "get", "list", "watch", "delete")}
+    given |= {("list", "", "pods"), ("watch", "", "pods"), ("list", "", "events"), ("list", "", "nodes")}
+    assert {(verb, group, resource) for verb, group, resource, _ in used(applied.cluster, DRIVER)} == given
+    collectors = {("list", "", "events"), ("watch", "", "events")}
+    rights = await rights_beyond_everybodys(applied.cluster, token, STUDY_NAMESPACE)
+    assert rights == given | collectors
+    elsewhere = await rights_beyond_everybodys(applied.cluster, token, "kube-system")
+    assert elsewhere == {("list", "", "nodes")} | collectors, "jobs and pods in the study's namespace only"
+
+
+async def drive(kubeconfig: Path, job: str) -> None:
+    """Each verb of the driver's edge to a cluster, once."""
+    study = Study()
+    async with open_cluster(kubeconfig, STUDY_NAMESPACE) as api:
+        manifest = job_manifest(study, job, "example.invalid/image:1", 1)
+        manifest["metadata"]["namespace"] = STUDY_NAMESPACE
+        await api.nodes()
+        made = await api.create_job(manifest)
+        assert (await api.job(job)).metadata.uid == made.metadata.uid
+        selector = ("fieldSelector", f"metadata.name={job}")
+        await api.list_objects(api.jobs_path, selector, bytes)
+        await api.pods(job)
+        await api.events("Pulled")
+        assert [page async for page in api.event_pages()]
+        for path, chosen in ((api.jobs_path, selector), (api.pods_path, api.pods_of(job))):
+            async with api.watch(path, [chosen], silence_seconds=30):
+                pass
+        await api.delete_job(job)
