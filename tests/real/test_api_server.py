@@ -8,11 +8,13 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import aiohttp
 import pytest
 import pytest_asyncio
 
@@ -428,17 +430,18 @@ async def test_a_service_account_token_that_rotates_in_its_file_is_read_anew(
 
 
 FLOW = "/apis/flowcontrol.apiserver.k8s.io/v1"
+# Of a level without seats the API server still runs one request at a time.
 JAIL = {
     "metadata": {"name": "jail"},
     "spec": {
         "type": "Limited",
-        "limited": {"nominalConcurrencyShares": 0, "lendablePercent": 0, "limitResponse": {"type": "Reject"}},
+        "limited": {"nominalConcurrencyShares": 0, "borrowingLimitPercent": 0, "limitResponse": {"type": "Reject"}},
     },
 }
 
 
 def jailed(user: str) -> dict[str, Any]:
-    """A FlowSchema that sends all of the user's requests to a level of priority with no seats."""
+    """A FlowSchema that sends all of the user's requests to that level of priority."""
     everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "clusterScope": True, "namespaces": ["*"]}
     rule = {"subjects": [{"kind": "User", "user": {"name": user}}], "resourceRules": [everything]}
     return {
@@ -447,20 +450,51 @@ def jailed(user: str) -> dict[str, Any]:
     }
 
 
+@asynccontextmanager
+async def seat_taken(cluster: ControlPlane, user: str, free: asyncio.Event) -> AsyncIterator[None]:
+    """A request of the user that takes its seat until it is set free: the rest of its body does not come."""
+    review = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+    headers = {"Authorization": f"Bearer {cluster.access.token(user)}", "Content-Type": "application/json"}
+
+    async def body() -> AsyncIterator[bytes]:
+        yield b"{"
+        await free.wait()
+        yield b"}"
+
+    async def hold() -> None:
+        tls, url = cluster.access.authority.trust(), cluster.url + review
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(url, data=body(), headers=headers, ssl=tls) as answer,
+        ):
+            await answer.read()
+
+    async with asyncio.TaskGroup() as group:
+        group.create_task(hold())
+        try:
+            yield
+        finally:
+            free.set()
+
+
 async def test_429_of_priority_and_fairness_is_waited_out_without_a_list(
     cluster: ControlPlane, place: str, tmp_path: Path
 ) -> None:
-    """[7] The collector's user is given no seat, and later gets one."""
+    """[7] The collector's level of priority has no seat free, and later one."""
     access, user = cluster.access, "throttled"
     await access.grant(user, RULES)
     await access.request("POST", f"{FLOW}/prioritylevelconfigurations", JAIL)
-
-    async def shut() -> None:
-        await access.request("POST", f"{FLOW}/flowschemas", jailed(user))
-        await until_answered(cluster, access.token(user), 429)
+    await access.request("POST", f"{FLOW}/flowschemas", jailed(user))
+    free = asyncio.Event()
 
     async def reopen() -> None:
-        await access.request("DELETE", f"{FLOW}/flowschemas/{user}")
+        free.set()
         await until_answered(cluster, access.token(user), 200)
 
-    await shut_out(cluster, place, tmp_path, access.kubeconfig(user), shut=shut, reopen=reopen, says="429")
+    async with AsyncExitStack() as holding:
+
+        async def shut() -> None:
+            await holding.enter_async_context(seat_taken(cluster, user, free))
+            await until_answered(cluster, access.token(user), 429)
+
+        await shut_out(cluster, place, tmp_path, access.kubeconfig(user), shut=shut, reopen=reopen, says="429")
