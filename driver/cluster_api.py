@@ -5,7 +5,7 @@ The only module that knows the client library. Its errors are mapped to ApiError
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -28,10 +28,12 @@ PATIENCE_SECONDS = 120.0  # an API server that is upgraded is away for about a m
 OPTIONAL_SECONDS = 2.0  # the same for what a sweep can do without
 LAST_PAUSE_SECONDS = 10.0
 GONE = 410
+NOT_FOUND, CONFLICT = 404, 409
 PAGE_ITEMS = 1000  # events a page, some 1 MB
 FIRST_PAUSE_SECONDS = 0.25
 # 408, 429 and 5xx are worth another try; 0 stands for a connection that was not made or broke.
 AGAIN = frozenset((0, 408, 429, 500, 502, 503, 504))
+_MERGE = "application/merge-patch+json"
 _AUTH = ["BearerToken"]
 
 _status = msgspec.json.Decoder(Status).decode
@@ -50,8 +52,18 @@ def _node_tuple(content: bytes) -> tuple[Node, ...]:
 class ClusterApi:
     """One verb a method; each raises ApiError when it has failed for good."""
 
-    def __init__(self, client: "ApiClient", namespace: str, *, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(
+        self,
+        client: "ApiClient",
+        namespace: str,
+        *,
+        node_selector: Mapping[str, str] | None = None,
+        sleep: Sleep = asyncio.sleep,
+    ) -> None:
+        """``node_selector`` has the labels of the nodes that count; none: all."""
         self._client = client
+        wanted = ",".join(f"{key}={value}" for key, value in (node_selector or {}).items())
+        self._node_query: Query = [("labelSelector", wanted)] if wanted else []
         self.namespace = namespace
         self._sleep = sleep
         self._date = ""
@@ -65,11 +77,11 @@ class ClusterApi:
             return None
 
     async def nodes(self) -> tuple[Node, ...]:
-        return await self._ask("list the nodes", "GET", "/api/v1/nodes", decode=_node_tuple)
+        return await self._ask("list the nodes", "GET", "/api/v1/nodes", self._node_query, decode=_node_tuple)
 
     async def nodes_json(self) -> bytes:
         """All nodes, as served."""
-        return await self._ask("list the nodes", "GET", "/api/v1/nodes", decode=bytes)
+        return await self._ask("list the nodes", "GET", "/api/v1/nodes", self._node_query, decode=bytes)
 
     async def configz(self, node: str) -> bytes:
         """The kubelet's own configuration."""
@@ -87,6 +99,10 @@ class ClusterApi:
                 raise
             return await self.job(name)
 
+    async def post(self, path: str, body: Any) -> bytes:
+        """What an API that is not Kubernetes' own answers. Safe only for what may be done twice."""
+        return await self._ask(f"post {path}", "POST", path, body=body, decode=bytes)
+
     async def job(self, name: str) -> Job:
         return await self._ask(f"read job {name}", "GET", f"{self.jobs_path}/{name}", decode=_job)
 
@@ -94,6 +110,27 @@ class ClusterApi:
         """Delete the job, and let its pods follow; one that is gone already is as good."""
         options = {"kind": "DeleteOptions", "apiVersion": "v1", "propagationPolicy": "Background"}
         await self.delete(f"{self.jobs_path}/{name}", options)
+
+    async def change(self, path: str, body: Any) -> None:
+        """Merge the body into an object."""
+        await self._ask(f"patch {path}", "PATCH", path, body=body, decode=bytes)
+
+    async def create(self, path: str, body: Any) -> None:
+        """Create an object; one of that name that is there already is as good."""
+        try:
+            await self._ask(f"create {path}", "POST", path, body=body, decode=bytes)
+        except ApiError as error:
+            if error.status != CONFLICT:
+                raise
+
+    async def exists(self, path: str) -> bool:
+        try:
+            await self._ask(f"read {path}", "GET", path, decode=bytes)
+        except ApiError as error:
+            if error.status != NOT_FOUND:
+                raise
+            return False
+        return True
 
     async def delete(self, path: str, options: dict[str, Any] | None = None) -> None:
         """Delete an object or a collection; what is gone already is as good."""
@@ -220,7 +257,7 @@ class ClusterApi:
             path,
             method,
             query_params=list(query),
-            header_params={"Accept": "application/json"},
+            header_params={"Accept": "application/json"} | ({"Content-Type": _MERGE} if method == "PATCH" else {}),
             body=body,
             auth_settings=_AUTH,
             _preload_content=False,
@@ -271,7 +308,13 @@ def _renewing(loader: Any) -> Callable[[Any], Awaitable[None]]:
 
 
 @asynccontextmanager
-async def open_cluster(kubeconfig: Path, namespace: str, *, sleep: Sleep = asyncio.sleep) -> AsyncIterator[ClusterApi]:
+async def open_cluster(
+    kubeconfig: Path,
+    namespace: str,
+    *,
+    node_selector: Mapping[str, str] | None = None,
+    sleep: Sleep = asyncio.sleep,
+) -> AsyncIterator[ClusterApi]:
     """The API of the kubeconfig's current context. Raises ApiError."""
     from kubernetes_asyncio import client, config
 
@@ -283,4 +326,4 @@ async def open_cluster(kubeconfig: Path, namespace: str, *, sleep: Sleep = async
     if hasattr(loader, "exec_plugin_expiry"):
         configuration.refresh_api_key_hook = _renewing(loader)
     async with client.ApiClient(configuration) as api_client:
-        yield ClusterApi(api_client, namespace, sleep=sleep)
+        yield ClusterApi(api_client, namespace, node_selector=node_selector, sleep=sleep)

@@ -11,13 +11,6 @@ Whole = Annotated[int, msgspec.Meta(ge=0)]
 Cost = Annotated[float, msgspec.Meta(ge=0)]
 
 
-class Mode(StrEnum):
-    """What is made anew for each size."""
-
-    PER_SIZE = "per-size"  # everything, as the upstream study did
-    QUICK = "quick"  # the nodes: they stand on one control plane
-
-
 class Snapshotter(StrEnum):
     """How a node's runtime downloads and unpacks layers."""
 
@@ -68,7 +61,6 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class EksPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The provider's own settings; instance type and region are ``[cluster]``'s ``node_type`` and ``region``."""
 
-    mode: Mode = Mode.PER_SIZE
     kubernetes_version: str = ""  # EKS' own default
     zones: tuple[str, ...] = ()  # of the nodes, at most 3
     placement_group: bool = False

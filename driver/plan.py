@@ -1,10 +1,12 @@
 """What a sweep would do, how long it takes and what it costs, before anything is started."""
 
 import re
+from collections.abc import Callable
 
 import msgspec
 
 from driver.order import ordered
+from driver.price import HourlyPrice, nodes_price
 from driver.study import Study
 from pulls.image import parse_image, study_shape
 
@@ -26,9 +28,12 @@ class PlannedJob(msgspec.Struct, frozen=True, kw_only=True):
     image: str
     repeat: int
 
-    def name(self, attempt: int) -> str:
-        """The Job's name in the cluster: another one for each attempt, so that their pods never mix."""
-        tail = f"-r{self.repeat}-a{attempt}"
+    def name(self, attempt: int, mark: str = "") -> str:
+        """The Job's name in the cluster: another one for each attempt, so that their pods never mix.
+
+        ``mark`` is the run's, where the jobs of several come to one cluster.
+        """
+        tail = f"-r{self.repeat}-a{attempt}" + (f"-{mark}" if mark else "")
         head = f"pull-{self.position}-"
         return head + image_slug(self.image, JOB_NAME_LENGTH - len(head) - len(tail)) + tail
 
@@ -95,11 +100,21 @@ def estimated_job_seconds(image: str) -> float:
     return run + BETWEEN_JOBS_SECONDS
 
 
-def make_plan(study: Study, provider: str, prefix: str, overhead_seconds: float) -> Plan:
-    """``prefix`` is the provider's mark on cluster names, ``overhead_seconds`` its time to make and delete one."""
+def make_plan(
+    study: Study,
+    provider: str,
+    prefix: str,
+    overhead_seconds: float,
+    hourly: Callable[[int], HourlyPrice] | None = None,
+) -> Plan:
+    """``prefix`` is the provider's mark on cluster names, ``overhead_seconds`` its time to make and delete one.
+
+    ``hourly`` is what a cluster of a size costs; without it its nodes' ``cluster.price``.
+    """
     job_seconds = study.run.repeats * sum(map(estimated_job_seconds, study.images.references))
     jobs = study.run.repeats * len(study.images.references)
-    price = study.cluster.price
+    prices = {size: hourly(size) if hourly else nodes_price(study, size) for size in study.sizes}
+    price = prices[study.sizes[0]]
     sizes = tuple(
         SizePlan(
             size=size,
@@ -107,7 +122,7 @@ def make_plan(study: Study, provider: str, prefix: str, overhead_seconds: float)
             jobs=jobs,
             pulls=jobs * size,
             seconds=overhead_seconds + job_seconds,
-            cost=size * (overhead_seconds + job_seconds) / 3600 * price.per_node_hour,
+            cost=prices[size].amount * (overhead_seconds + job_seconds) / 3600,
         )
         for size in study.sizes
     )
@@ -120,7 +135,7 @@ def make_plan(study: Study, provider: str, prefix: str, overhead_seconds: float)
         seed=study.run.seed,
         cache=study.run.cache,
         node_type=study.cluster.node_type,
-        price_per_node_hour=price.per_node_hour,
+        price_per_node_hour=price.node,
         currency=price.currency,
         price_as_of=price.as_of.isoformat(),
         sizes=sizes,

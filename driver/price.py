@@ -23,13 +23,6 @@ class HourlyPrice(msgspec.Struct, frozen=True, kw_only=True):
         return self.base + self.nodes
 
 
-class Overhead(msgspec.Struct, frozen=True, kw_only=True):
-    """What a cluster takes beside its jobs, estimated, to be made and deleted."""
-
-    seconds: float
-    node_seconds: float  # of them, with nodes there
-
-
 @runtime_checkable
 class Priced(Protocol):
     """A provider that knows its prices better than ``cluster.price``, which is a node's alone."""
@@ -38,12 +31,8 @@ class Priced(Protocol):
         """Raises UsageError."""
         ...
 
-    def overhead(self, study: Study, *, first: bool) -> Overhead: ...
 
-
-def price_of(provider: object, study: Study, size: int) -> HourlyPrice:
-    """By the provider, or else the nodes' by ``cluster.price``. Raises UsageError."""
-    if isinstance(provider, Priced):
-        return provider.price(study, size)
+def nodes_price(study: Study, size: int) -> HourlyPrice:
+    """What the nodes cost by ``cluster.price``, and nothing else."""
     own = study.cluster.price
     return HourlyPrice(nodes=size * own.per_node_hour, node=own.per_node_hour, currency=own.currency, as_of=own.as_of)

@@ -1,11 +1,13 @@
 """``pulldriver plan``."""
 
 from collections.abc import Iterator
+from functools import partial
 
 import msgspec
 
-from driver.commands.options import Cache, Json, OrderOption, ProviderName, Repeats, Seed, Sizes, StudyFile
+from driver.commands.options import Cache, Json, Kubeconfig, OrderOption, ProviderName, Repeats, Seed, Sizes, StudyFile
 from driver.plan import Plan, make_plan
+from driver.price import Priced
 from driver.progress import say_image, say_seconds
 from driver.provider import Provider
 from driver.providers import make_provider
@@ -16,6 +18,7 @@ def plan_command(
     study: StudyFile = None,
     sizes: Sizes = None,
     provider: ProviderName = "sim",
+    kubeconfig: Kubeconfig = None,
     repeats: Repeats = None,
     order: OrderOption = None,
     seed: Seed = None,
@@ -31,7 +34,7 @@ def plan_command(
       pulldriver plan --study study.toml --json
     """
     overrides = Overrides(sizes=sizes, repeats=repeats, seed=seed, order=order, cache=cache)
-    plan = plan_of(load_study(study, overrides), make_provider(provider))
+    plan = plan_of(load_study(study, overrides), make_provider(provider, kubeconfig))
     if json:
         print(msgspec.json.format(msgspec.json.encode(plan)).decode())
     else:
@@ -39,7 +42,8 @@ def plan_command(
 
 
 def plan_of(study: Study, provider: Provider) -> Plan:
-    return make_plan(study, provider.name, provider.prefix, provider.overhead_seconds)
+    hourly = partial(provider.price, study) if isinstance(provider, Priced) else None
+    return make_plan(study, provider.name, provider.prefix, provider.overhead_seconds, hourly)
 
 
 def say_plan(plan: Plan) -> Iterator[str]:

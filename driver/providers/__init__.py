@@ -15,8 +15,15 @@ def _sim(kubeconfig: Path | None) -> Provider:
     return SimProvider()
 
 
+def _eks(kubeconfig: Path | None) -> Provider:
+    from driver.providers.eks.provider import EksProvider
+
+    return EksProvider(kubeconfig)
+
+
 PROVIDERS: dict[str, Callable[[Path | None], Provider]] = {
     "sim": _sim,
+    "eks": _eks,
 }
 
 

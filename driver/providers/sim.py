@@ -33,6 +33,7 @@ class SimProvider:
     name = "sim"
     prefix = "sim-"
     overhead_seconds = 0.0
+    lasting = False
     billed = False
     stall_seconds: float | None = STALL_SECONDS
 

@@ -1,4 +1,4 @@
-"""The API of a cluster on EKS: its kubeconfig, the balancers of its services, and the events of nodes that are gone."""
+"""The API of a cluster on EKS: its kubeconfig, and the balancers of its services."""
 
 from pathlib import Path
 from typing import Any
@@ -81,11 +81,13 @@ async def _balanced(api: ClusterApi, selector: str, patience_seconds: float) -> 
     return [service.metadata for service in page.objects if service.spec.type == "LoadBalancer"]
 
 
-async def forget_events(kubeconfig: Path, namespace: str) -> None:
-    """Delete the events of nodes that are gone: a collector lists all there are, and would take them for the next's.
-
-    Raises ApiError.
-    """
-    async with open_cluster(kubeconfig, namespace) as api:
-        for each in sorted({namespace, "default", "kube-system"}):
-            await api.delete(f"/api/v1/namespaces/{each}/events")
+async def clear_simulator(kubeconfig: Path, images: tuple[str, ...]) -> bool:
+    """Clear the caches on the simulator's own side, where that is what the kubeconfig leads to. Raises ApiError."""
+    async with open_cluster(kubeconfig, "default") as api:
+        try:
+            await api.post("/sim/cache/clear", {"images": list(images)})
+        except ApiError as error:
+            if error.status != NOT_FOUND:
+                raise
+            return False
+    return True

@@ -71,6 +71,23 @@ async def delete_security_groups(account: Account, vpc: str, cluster: str) -> No
             await _delete(account, "delete_security_group", GroupId=group["GroupId"])
 
 
+async def delete_routes(account: Account, vpc: str) -> None:
+    """Take the route tables from a VPC whose stack could not be deleted; its main one goes with it."""
+    for table in await _in_vpc(account, "describe_route_tables", "RouteTables", vpc):
+        associations = table.get("Associations", [])
+        if any(association.get("Main") for association in associations):
+            continue
+        for association in associations:
+            which = association["RouteTableAssociationId"]
+            await _delete(account, "disassociate_route_table", AssociationId=which)
+        await _delete(account, "delete_route_table", RouteTableId=table["RouteTableId"])
+
+
+async def delete_vpc(account: Account, vpc: str) -> None:
+    """Delete an empty VPC; one that something still hangs on stays for now."""
+    await _delete(account, "delete_vpc", VpcId=vpc)
+
+
 async def _delete(account: Account, operation: str, **which: str) -> None:
     try:
         await account.call("ec2", operation, **which)

@@ -126,9 +126,14 @@ async def _why(account: Account, stack: str) -> str:
 
 
 async def delete_network(account: Account, waiting: Waiting, stack: Answer) -> str:
-    """Ask for the stack's deletion and wait for its end. The status in which it ended; empty: it is gone."""
+    """Ask for the stack's deletion and wait for its end. Why it is still there; empty: it is gone."""
     name = stack["StackId"]
-    await account.call("cloudformation", "delete_stack", StackName=name)
+    try:
+        await account.call("cloudformation", "delete_stack", StackName=name)
+    except AwsError as error:
+        if error.kind is not Kind.CONFLICT:
+            raise
+        return str(error)
 
     async def ended() -> str | None:
         found = await find_stack(account, name)

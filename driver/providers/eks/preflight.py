@@ -4,17 +4,19 @@ import re
 
 from driver.eks_plan import EksPlan, Registry, Snapshotter
 from driver.errors import UsageError
-from driver.study import Study
+from driver.study import CacheMode, Study
 from pulls.image import parse_image
 
-LONGEST_STUDY_HOURS_SHARE = 0.9
 _MOST_ZONES = 3
 # AWS reports slower pulls with the gate on below this throughput of the volume.
 SOCI_THROUGHPUT = 600
 
 
-def check_study(study: Study) -> None:
+def check_study(study: Study, *, clears_caches: bool) -> None:
     """Raises UsageError."""
+    if study.run.cache is CacheMode.COLD and not (clears_caches or study.eks.tunnel):
+        # Found at the first job's end it would have cost a cluster.
+        raise UsageError("the caches of EKS nodes cannot be cleared between jobs yet: add --cache warm")
     plan = study.eks
     for wrong in (_zones(plan), _volume(plan), _snapshotter(plan), _registry(study)):
         if wrong:

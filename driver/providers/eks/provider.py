@@ -13,16 +13,16 @@ from typing import Any, NoReturn
 import msgspec
 
 from driver.child import end_child, last_line, start_child
-from driver.eks_plan import Mode, Patience
+from driver.eks_plan import Patience
 from driver.errors import ApiError, ProviderError
-from driver.price import HourlyPrice, Overhead
+from driver.price import HourlyPrice
 from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
-from driver.providers.eks.access import forget_events, free_balancers, write_kubeconfig
+from driver.providers.eks.access import clear_simulator, free_balancers, write_kubeconfig
 from driver.providers.eks.account import Account, Clients, Sleep, endpoint, load_boto3
 from driver.providers.eks.aws_errors import AwsError, Kind
 from driver.providers.eks.control_plane import ControlPlane, find_cluster, make_control_plane
 from driver.providers.eks.handle import LONGEST_NAME, EksHandle, Step, decode_handle, encode_handle
-from driver.providers.eks.network import Network, choose_zones, find_stack, make_network, read_outputs
+from driver.providers.eks.network import choose_zones, make_network
 from driver.providers.eks.node_group import NodeGroup
 from driver.providers.eks.preflight import check_study
 from driver.providers.eks.prices import load_table, price_of
@@ -34,10 +34,9 @@ from driver.study import Study
 LOOK_SECONDS = 60.0  # between two looks whether the cluster is still there
 TUNNEL_SECONDS = 60.0
 TUNNEL_GRACE_SECONDS = 5.0
-TOLD = ("mode", "volume", "ami_type", "ami_release", "snapshotter", "layer_downloads", "local_ssd", "registry")
+TOLD = ("volume", "ami_type", "ami_release", "snapshotter", "layer_downloads", "local_ssd", "registry")
 # Seen by users of EKS: a stack takes 1 to 2 min, a control plane 8 to 12, nodes 2 to 4; back 3 to 6, 2 to 4 and 1.
-WHOLE = Overhead(seconds=1500.0, node_seconds=420.0)
-NODES_ALONE = Overhead(seconds=480.0, node_seconds=420.0)
+WHOLE_SECONDS = 1500.0
 
 
 def wall_clock() -> datetime:
@@ -45,11 +44,12 @@ def wall_clock() -> datetime:
 
 
 class EksProvider:
-    """Each cluster has a stack, a control plane and a node group; in quick mode the node group alone is its own."""
+    """Each cluster has a stack, a control plane and a node group of its own."""
 
     name = "eks"
     prefix = "eks-"
-    overhead_seconds = WHOLE.seconds
+    overhead_seconds = WHOLE_SECONDS
+    lasting = False
     billed = True
     stall_seconds: float | None = None
 
@@ -69,34 +69,22 @@ class EksProvider:
         self._draw = draw
         self._clients: dict[str, Clients] = {}
         self._tunnels: dict[str, Process] = {}
-        self._standing: EksHandle | None = None  # a control plane that the next size can have
 
     def price(self, study: Study, size: int) -> HourlyPrice:
-        check_study(study)
+        check_study(study, clears_caches=self._kubeconfig is not None)
         return price_of(study, size, load_table())
 
-    def overhead(self, study: Study, *, first: bool) -> Overhead:
-        return WHOLE if first or study.eks.mode is Mode.PER_SIZE else NODES_ALONE
-
-    def keeps_control_plane(self, study: Study) -> bool:
-        return study.eks.mode is Mode.QUICK
-
     async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
-        check_study(order.study)
+        check_study(order.study, clears_caches=self._kubeconfig is not None)
         account, waiting = (
             self._account(order.study.cluster.region, order.study.eks.patience),
             self._waiting(order.study.eks.patience),
         )
         keep = _Keeper(save, self._now)
-        standing, self._standing = self._standing, None
-        if standing is None:
-            handle = keep.announce(await self._begin(account, order), Step.NETWORK)
-            network = await make_network(account, waiting, handle, await choose_zones(account, handle.plan))
-            handle = keep.announce(handle, Step.CONTROL_PLANE)
-            plane = await make_control_plane(account, waiting, handle, network)
-        else:
-            handle = standing
-            network, plane = await self._stands(account, standing)
+        handle = keep.announce(await self._begin(account, order), Step.NETWORK)
+        network = await make_network(account, waiting, handle, await choose_zones(account, handle.plan))
+        handle = keep.announce(handle, Step.CONTROL_PLANE)
+        plane = await make_control_plane(account, waiting, handle, network)
         handle = keep.announce(msgspec.structs.replace(handle, node_group=f"nodes-{order.size}"), Step.NODES)
         await NodeGroup(account, waiting, handle, network).make(order.study.cluster.node_type, order.size)
         handle = keep.announce(handle, Step.UP)
@@ -104,7 +92,9 @@ class EksProvider:
         return Cluster(name=order.name, size=order.size, kubeconfig=handle.kubeconfig, handle=encode_handle(handle))
 
     async def clear_cache(self, cluster: Cluster, images: tuple[str, ...]) -> None:
-        raise NotImplementedError
+        handle = _handle_of(cluster)
+        if handle.own_kubeconfig or not await clear_simulator(handle.kubeconfig, images):
+            raise ProviderError(f"{cluster.name}: the caches of EKS nodes cannot be cleared: run with --cache warm")
 
     async def environment(self, cluster: Cluster) -> dict[str, Any]:
         handle = _handle_of(cluster)
@@ -145,20 +135,7 @@ class EksProvider:
             async with asyncio.timeout(LOOK_SECONDS):
                 await tunnel.wait()
 
-    async def rest(self, name: str, kept: Handle, namespace: str) -> None:
-        """Take the nodes down and let the control plane stand for the next size. Raises ProviderError."""
-        handle = decode_handle(kept)
-        if handle is None:
-            return
-        async with _way_out(name, handle):
-            await self._teardown(handle).nodes()
-            if handle.own_kubeconfig:
-                await forget_events(handle.kubeconfig, namespace)
-        await self._end_tunnel(name)
-        self._standing = handle
-
     async def down(self, name: str, kept: Handle) -> None:
-        self._standing = None
         handle = decode_handle(kept)
         if handle is None:
             return
@@ -196,8 +173,7 @@ class EksProvider:
             owner=tag_value(plan.owner or _user()),
             expires_at=self._now() + timedelta(hours=plan.ttl_hours),
         )
-        base = order.name if plan.mode is Mode.PER_SIZE else f"{self.prefix}{study.name}"
-        name = f"{base[: LONGEST_NAME - len(run) - 1]}-{run}"
+        name = f"{order.name[: LONGEST_NAME - len(run) - 1]}-{run}"
         own = order.directory / "clusters" / f"{order.name}.kubeconfig"
         return EksHandle(
             step=Step.NETWORK,
@@ -214,15 +190,6 @@ class EksProvider:
             directory=order.directory,
             plan=plan,
         )
-
-    async def _stands(self, account: Account, handle: EksHandle) -> tuple[Network, ControlPlane]:
-        stack, cluster = await find_stack(account, handle.stack), await find_cluster(account, handle.cluster)
-        if stack is None or cluster is None:
-            raise ProviderError(f"the control plane {handle.cluster} is gone; go on with --resume")
-        plane = ControlPlane(
-            endpoint=cluster["endpoint"], certificate_authority=cluster["certificateAuthority"]["data"]
-        )
-        return read_outputs(stack), plane
 
     async def _reach(self, order: ClusterOrder, handle: EksHandle, plane: ControlPlane) -> None:
         """Have a kubeconfig that leads to the cluster."""

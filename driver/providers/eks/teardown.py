@@ -17,7 +17,12 @@ from driver.errors import ProviderError
 from driver.providers.eks.account import Account, Answer
 from driver.providers.eks.control_plane import delete_control_plane, find_cluster
 from driver.providers.eks.handle import Step
-from driver.providers.eks.interfaces import delete_cni_interfaces, delete_security_groups
+from driver.providers.eks.interfaces import (
+    delete_cni_interfaces,
+    delete_routes,
+    delete_security_groups,
+    delete_vpc,
+)
 from driver.providers.eks.inventory import say_found, take_inventory
 from driver.providers.eks.network import delete_network, find_stack
 from driver.providers.eks.node_group import delete_node_group, find_node_group, list_node_groups
@@ -54,14 +59,6 @@ class Teardown:
     @property
     def _patience(self) -> Patience:
         return self._waiting.patience
-
-    async def nodes(self) -> None:
-        """The node groups alone, with the interfaces that they leave. Raises ProviderError."""
-        await self._node_groups()
-        stack = await self._look_for_stack()
-        vpc = _vpc(stack) if stack else ""
-        if vpc:
-            await delete_cni_interfaces(self._account, self._waiting, vpc)
 
     async def everything(self, free_balancers: FreeBalancers) -> None:
         """Raises ProviderError that names what is left."""
@@ -113,14 +110,22 @@ class Teardown:
                 return
             if vpc:  # mostly an interface that was given back too late
                 await delete_cni_interfaces(self._account, self._waiting, vpc)
+                await delete_routes(self._account, vpc)
             await self._waiting.sleep(self._patience.poll_seconds)
-        raise ProviderError(f"stack {self._stack} ended {status}; its events in CloudFormation say what holds it")
+        raise ProviderError(
+            f"stack {self._stack} was not deleted: {status}; its events in CloudFormation say what holds it"
+        )
 
     async def _nothing_left(self) -> None:
         """Lists lag behind deletions: what they still show is looked at again, for a while."""
 
         async def nothing() -> bool | None:
-            return None if await take_inventory(self._account, self._run) else True
+            left = await take_inventory(self._account, self._run)
+            for network in left:
+                if network.kind == "network":  # its stack is gone, and left it: nothing else will delete it
+                    await delete_routes(self._account, network.name)
+                    await delete_vpc(self._account, network.name)
+            return None if left else True
 
         try:
             await self._waiting.until(nothing, "", self._patience.settle_seconds)
