@@ -92,7 +92,7 @@ async def test_the_collector_has_no_other_right_on_anything_that_the_api_server_
     assert await reviewer.allowed(namespaces, name="default") == set()
 
 
-REFUSED = [
+REFUSED: list[tuple[str, str, object]] = [
     ("GET", f"{CORE}/events/some", None),
     ("POST", f"{CORE}/events", pulled("refused", 0, 1, "default", 1_700_000_000.0)),
     ("PATCH", f"{CORE}/events/some", {"count": 2}),

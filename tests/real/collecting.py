@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from pulls.batch import Gap
+from pulls.batch import Gap, Reject
 from pulls.record import PullRecord
 from store.sqlite import EmbeddedStore
 from tests.real.load import Identity
@@ -28,8 +28,9 @@ class Collector:
 
     def __init__(self, kubeconfig: Path, directory: Path, *, name: str = "collector", more: Sequence[str] = ()) -> None:
         self.directory = directory / name
-        command = [Path(sys.executable).with_name("collector"), "--cluster", CLUSTER, "--kubeconfig", kubeconfig]
-        self.process = Process(name, [*command, "--data-dir", self.directory, *more], directory)
+        program = Path(sys.executable).with_name("collector")
+        command = [program, "--cluster", CLUSTER, "--kubeconfig", kubeconfig, "--data-dir", self.directory, *more]
+        self.process = Process(name, command, directory)
 
     async def start(self) -> None:
         """Start it and return when it watches. Raises StackError with what it said where it does not."""
@@ -106,6 +107,14 @@ class Collector:
         store = EmbeddedStore(self.directory, create=False)
         try:
             return list(store.gaps())
+        finally:
+            store.close_now()
+
+    def rejects(self) -> list[Reject]:
+        """What it could not read, or not all of."""
+        store = EmbeddedStore(self.directory, create=False)
+        try:
+            return list(store.rejects())
         finally:
             store.close_now()
 

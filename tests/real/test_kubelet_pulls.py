@@ -29,6 +29,7 @@ from tests.stack.wait import until
 
 pytestmark = pytest.mark.real
 
+ORIGIN = Origin(cluster="real")
 DEADLINE_SECONDS = 120
 KUBELETS_OVERHEAD_SECONDS = 2.0
 """The kubelet's duration has the call to containerd, over a socket, around containerd's; far more than that takes."""
@@ -56,7 +57,7 @@ async def witnesses(cluster: ControlPlane, namespace: str) -> list[PodWitness]:
     found: list[PodWitness] = []
 
     async def all_ended() -> bool:
-        found[:] = pod_witnesses(await pods(cluster, namespace), Origin(cluster="real"), "none")
+        found[:] = pod_witnesses(await pods(cluster, namespace), ORIGIN, "none")
         return bool(found) and all(row.finished_at is not None for row in found)
 
     await until(all_ended, DEADLINE_SECONDS, f"the containers in {namespace} to end")
@@ -206,7 +207,6 @@ async def test_a_pull_without_credentials_is_refused_and_with_them_succeeds(
 # What the sender loses
 
 
-ORIGIN = Origin(cluster="real")
 IMAGES = 12
 
 
@@ -240,3 +240,24 @@ async def test_what_the_kubelet_did_not_tell_of_a_pod_with_12_images_is_found_in
 
 def _combined(listed: list[dict[str, Any]]) -> int:
     return sum(item["reason"] == "Pulled" and item["message"].startswith("(combined from") for item in listed)
+
+
+async def test_combined_events_of_a_pod_with_12_missing_images_are_pinned_on_no_image(
+    collector: Collector, node: KubeletNode, control_plane: ControlPlane, registry: Registry, namespace: str
+) -> None:
+    """[24] From the tenth different message the recorder sends one event for all that follow."""
+    references = [f"{registry.host}/pulls/missing-{n}:1" for n in range(IMAGES)]
+    await start(control_plane, namespace, pod("twelve", references, node=node.name))
+
+    def combined(found: list[PullRecord]) -> list[PullRecord]:
+        return [record for record in found if (record.error or "").startswith("(combined from similar events)")]
+
+    records = await until_told(collector, namespace, lambda found: bool(combined(found)), "a combined event")
+    assert {(record.image, record.container, record.outcome) for record in combined(records)} == {
+        (None, None, Outcome.FAILED)
+    }
+    single = {record.image for record in of(records, "twelve", Outcome.FAILED) if record.image is not None}
+    assert single < set(references), "some images' failures are known by their own event, and not all"
+    await collector.stop()
+    rejects = {reject.problem for reject in collector.rejects()}
+    assert "Failed events combined: which image each was of is not told" in rejects
