@@ -29,8 +29,8 @@ class Collector:
     def __init__(self, kubeconfig: Path, directory: Path, *, name: str = "collector", more: Sequence[str] = ()) -> None:
         self.directory = directory / name
         program = Path(sys.executable).with_name("collector")
-        command = [program, "--cluster", CLUSTER, "--kubeconfig", kubeconfig, "--data-dir", self.directory, *more]
-        self.process = Process(name, command, directory)
+        options = ["--cluster", CLUSTER, "--kubeconfig", str(kubeconfig), "--data-dir", str(self.directory)]
+        self.process = Process(name, [program, *options, *more], directory)
 
     async def start(self) -> None:
         """Start it and return when it watches. Raises StackError with what it said where it does not."""
