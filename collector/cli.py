@@ -11,7 +11,9 @@ from typing import Annotated, Any
 
 import typer
 
+from bus.protocol import BusError
 from collector.clock import SystemClock
+from collector.connections import INFLUX_HELP, KAFKA_HELP, influx_settings, kafka_settings
 from collector.errors import CollectorError
 from collector.log import Format, Log
 from collector.settings import Settings
@@ -32,6 +34,9 @@ Examples:
   collector --cluster lab --kubeconfig ~/.kube/lab      keep the pulls of cluster "lab" in ./pulling-study
   collector --cluster lab --in-cluster --data-dir /data  the same from a pod, with its service account
   collector --cluster lab --log-format json              one JSON object a line on stderr
+  collector --cluster lab --kafka broker:9092            publish; "collector sink" stores
+  collector --cluster lab --influx http://influx:8086    the spool feeds InfluxDB; with both, through Kafka
+  collector sink --kafka broker:9092 --influx http://influx:8086   the consumer alone: collector sink --help
 \b
 It watches until SIGTERM or Ctrl-C, and goes on where it was when it is started again.
 Exit codes: 0 stopped by SIGTERM, 1 failed (what was read is kept), 2 wrong use, 130 stopped by Ctrl-C.
@@ -58,15 +63,21 @@ def collect(
     connect_tries: Annotated[
         int, typer.Option(metavar="N", min=1, help="Give up when the cluster does not answer so often at the start.")
     ] = Settings().stop.connect_tries,
+    kafka: Annotated[str | None, typer.Option(metavar="HOST:PORT", help=KAFKA_HELP)] = None,
+    influx: Annotated[str | None, typer.Option(metavar="URL", help=INFLUX_HELP)] = None,
     log_format: Annotated[Format, typer.Option(help="How the lines on stderr look.")] = Format.TEXT,
 ) -> None:
-    """Watch a cluster's events and keep what they tell of image pulls, each once, in an embedded store."""
+    """Watch a cluster's events and keep what they tell of image pulls, each once; by default in an embedded store."""
     if not _NAME.fullmatch(cluster):
         raise typer.BadParameter(
             f"{cluster!r} is no name: letters, digits, dots, dashes and underscores", param_hint="'--cluster'"
         )
     if kubeconfig is not None and in_cluster:
         raise typer.BadParameter("give that or --kubeconfig, not both", param_hint="'--in-cluster'")
+    bus, store = (
+        kafka_settings(kafka) if kafka is not None else None,
+        influx_settings(influx) if influx is not None else None,
+    )
     settings = Settings()
     settings = replace(settings, stop=replace(settings.stop, connect_tries=connect_tries))
     # aiohttp and msgspec's decoders take a quarter of a second: --help need not pay for it.
@@ -74,11 +85,13 @@ def collect(
     from collector.daemon import StopSignal, Target
     from collector.daemon import collect as collect_until_stopped
     from collector.kubeconfig import Access
+    from collector.outputs import Outputs
 
     target = Target(
         origin=Origin(cluster=cluster, run=run, size=size),
         access=Access(str(kubeconfig) if kubeconfig else None, in_cluster),
         data_directory=data_dir,
+        outputs=Outputs(bus, store),
     )
 
     async def run_daemon() -> int:
@@ -100,19 +113,28 @@ def main() -> None:
 def run_command(arguments: list[str]) -> int:
     """Run it with these arguments, and return the exit code."""
     try:
-        code = app(arguments, prog_name="collector", standalone_mode=False)
+        code = _command(arguments)
     except (KeyboardInterrupt, typer.Abort):
         return INTERRUPTED
     except _UsageError as error:
         # Some texts span lines; what is wrong stands in the first.
         message = error.format_message().partition("\n")[0].rstrip(".")
         return _fail(f"{message}; see collector --help", WRONG_USE)
-    except (CollectorError, StoreError, ExceptionGroup) as error:
+    except (BusError, CollectorError, StoreError, ExceptionGroup) as error:
         first = _first(error)
-        if not isinstance(first, (CollectorError, StoreError)):
+        if not isinstance(first, (BusError, CollectorError, StoreError)):
             raise
         return _fail(str(first), FAILED)
     return code if isinstance(code, int) else DONE
+
+
+def _command(arguments: list[str]) -> object:
+    # ``collector`` alone collects, so that "sink" is looked at before the options are.
+    if arguments[:1] == ["sink"]:
+        from collector.sink_command import app as sink_app
+
+        return sink_app(arguments[1:], prog_name="collector sink", standalone_mode=False)
+    return app(arguments, prog_name="collector", standalone_mode=False)
 
 
 def _first(error: BaseException) -> BaseException:

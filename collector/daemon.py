@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from collector.api import EventApi, KubernetesEvents
@@ -11,6 +11,7 @@ from collector.context import Context
 from collector.delivery import Delivery, Sink
 from collector.intake import Intake
 from collector.kubeconfig import Access
+from collector.outputs import Outputs, open_output
 from collector.seen import Seen
 from collector.spool import Spool
 from collector.spooling import SpoolQueue
@@ -18,7 +19,6 @@ from collector.watch import EventWatch, WatchTarget
 from collector.watch_protocol import NO_VERSION, WatchProtocol
 from pulls.decode import Origin
 from store.schema import FILE_NAME
-from store.sqlite import EmbeddedStore
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,7 @@ class Target:
     origin: Origin
     access: Access
     data_directory: Path
+    outputs: Outputs = field(default_factory=Outputs)
 
     @property
     def look_with(self) -> str:
@@ -62,22 +63,20 @@ class StopSignal:
 
 
 async def collect(target: Target, context: Context, stop: StopSignal) -> None:
-    """Collect until the signal. Raises CollectorError and StoreError, alone or in an ExceptionGroup."""
+    """Collect until the signal. Raises CollectorError, StoreError and BusError, alone or in an ExceptionGroup."""
     client = await target.access.make_client()
     settings = context.settings
     async with KubernetesEvents(client, target.access, settings.watch) as api:
         with Spool(target.spool_directory, settings.spool) as spool:
-            lost = what_was_lost(spool, target.data_directory / FILE_NAME)
-            store = EmbeddedStore(target.data_directory, create=True)
-            try:
-                await run_stages(target, api, spool, store, context, stop, lost)
-            finally:
-                await store.close()
+            # Only of the embedded store can be seen from here that it is gone.
+            lost = what_was_lost(spool, target.data_directory / FILE_NAME if target.outputs.embedded else None)
+            async with open_output(target.outputs, target.data_directory, target.spool_directory, context) as sink:
+                await run_stages(target, api, spool, sink, context, stop, lost)
 
 
-def what_was_lost(spool: Spool, store: Path) -> str | None:
+def what_was_lost(spool: Spool, store: Path | None) -> str | None:
     """Why what was read before cannot be relied upon any more; None where it can."""
-    if spool.acknowledged and not store.exists():
+    if store is not None and spool.acknowledged and not store.exists():
         return f"the spool's records were stored in a {store.name} that is gone"
     if spool.damage and not spool.checkpoint.version:
         return spool.damage[0]

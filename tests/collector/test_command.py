@@ -194,7 +194,10 @@ async def test_a_refusal_at_the_start_that_waiting_does_not_mend_is_one_line(
         ("--cluster", "a", "--nope"),
         ("--cluster", "a", "--in-cluster", "--kubeconfig", "f"),
         ("--cluster", "a", "--log-format", "yaml"),
-        ("--cluster", "a", "--kafka", "localhost:9092"),
+        ("--cluster", "a", "--kafka", "localhost"),
+        ("--cluster", "a", "--influx", "localhost:8086"),
+        ("sink",),
+        ("sink", "--kafka", "localhost:9092", "--influx", "localhost:8086"),
     ],
 )
 def test_wrong_use_is_one_line_and_code_2(arguments: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:

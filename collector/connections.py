@@ -1,0 +1,40 @@
+"""``--kafka`` and ``--influx`` with the environment, as settings; what is wrong with them is wrong use."""
+
+import logging
+import os
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from bus.kafka_settings import KafkaSettings
+    from store.influx_settings import InfluxSettings
+
+KAFKA_HELP = "Publish to this Kafka; several brokers with commas. TLS and SASL: KAFKA_... (docs/bus.md)."
+INFLUX_HELP = "Store in this InfluxDB 2. Organisation, token, bucket: INFLUXDB_V2_... (docs/influxdb.md)."
+
+
+def kafka_settings(bootstrap: str) -> "KafkaSettings":
+    """Raises typer.BadParameter."""
+    from bus.kafka_settings import KafkaSettings, KafkaSettingsError
+
+    # The client logs every try of its own; the bus says once a minute what is wrong.
+    logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
+    try:
+        settings = KafkaSettings.from_environment(os.environ, bootstrap=bootstrap)
+        settings.client_options()
+    except KafkaSettingsError as error:
+        raise typer.BadParameter(str(error), param_hint="'--kafka'") from error
+    return settings
+
+
+def influx_settings(url: str) -> "InfluxSettings":
+    """Raises typer.BadParameter."""
+    from store.influx_settings import InfluxSettings, InfluxSettingsError
+
+    try:
+        settings = InfluxSettings.from_environment(os.environ, url=url)
+        settings.tls()
+    except InfluxSettingsError as error:
+        raise typer.BadParameter(str(error), param_hint="'--influx'") from error
+    return settings

@@ -1,0 +1,141 @@
+"""The ``collector`` command with real servers behind it: --kafka, --influx, both, and ``collector sink``."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from random import Random
+
+import pytest
+
+from pulls.record import PullRecord
+from store.influx import InfluxStore
+from store.influx_settings import InfluxSettings
+from tests.collector.api_server import ApiServer, serving, write_kubeconfig
+from tests.collector.kube_events import event
+from tests.notices import KeptNotices
+from tests.stack.influx import Influx
+from tests.stack.kafka import Kafka
+from tests.stack.wait import until as wait_until
+
+pytestmark = pytest.mark.real
+COMMAND = (sys.executable, "-c", "from collector.cli import main; main()")
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[ApiServer]:
+    async with serving(ApiServer()) as server:
+        yield server
+
+
+class Command:
+    """Runs ``collector`` with the servers' settings in its environment."""
+
+    def __init__(self, influx: Influx, bucket: str, topic: str, kubeconfig: Path, directory: Path) -> None:
+        self._settings = InfluxSettings(influx.url, influx.organisation, token=influx.token, bucket=bucket)
+        self._environment = {
+            **os.environ,
+            **influx.environment(),
+            "INFLUXDB_V2_BUCKET": bucket,
+            "KAFKA_TOPIC": topic,
+        }
+        self._log = directory / "log"
+        self.watch = ("--cluster", "sim-t", "--kubeconfig", str(kubeconfig), "--data-dir", str(directory / "out"))
+
+    @asynccontextmanager
+    async def running(self, *arguments: str) -> AsyncIterator[asyncio.subprocess.Process]:
+        with self._log.open("ab") as log:
+            process = await asyncio.create_subprocess_exec(*COMMAND, *arguments, stderr=log, env=self._environment)
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.wait()
+
+    async def stop(self, process: asyncio.subprocess.Process) -> None:
+        process.send_signal(signal.SIGTERM)
+        assert await asyncio.wait_for(process.wait(), 40) == 0, self._log.read_text()
+
+    async def pulls(self) -> list[PullRecord]:
+        store = InfluxStore(self._settings, KeptNotices(), Random(1))
+        return await asyncio.to_thread(lambda: list(store.pulls()))
+
+    async def wait_for(self, number: int) -> None:
+        async def there() -> bool:
+            return len(await self.pulls()) >= number
+
+        await wait_until(there, 60, f"{number} pulls; {self._log.read_text()}")
+
+
+@pytest.fixture
+def command(influx: Influx, bucket: str, topic: str, server: ApiServer, tmp_path: Path) -> Command:
+    return Command(influx, bucket, topic, write_kubeconfig(tmp_path / "kubeconfig", server.url), tmp_path)
+
+
+async def put(server: ApiServer, first: int, number: int) -> None:
+    for index in range(first, first + number):
+        await server.put(event(index))
+
+
+async def test_with_influx_alone_the_spool_feeds_the_store(server: ApiServer, command: Command, influx: Influx) -> None:
+    await put(server, 0, 40)
+    async with command.running(*command.watch, "--influx", influx.url) as process:
+        await command.wait_for(40)
+        await put(server, 40, 10)
+        await command.wait_for(50)
+        await command.stop(process)
+    assert len(await command.pulls()) == 50
+
+
+async def test_with_both_it_publishes_and_stores_in_one_process(
+    server: ApiServer, command: Command, influx: Influx, kafka: Kafka
+) -> None:
+    await put(server, 0, 40)
+    arguments = (*command.watch, "--kafka", kafka.bootstrap, "--influx", influx.url)
+    async with command.running(*arguments) as process:
+        await command.wait_for(40)
+        process.kill()
+        await process.wait()
+    await put(server, 40, 20)
+    async with command.running(*arguments) as process:
+        await command.wait_for(60)
+        await command.stop(process)
+    assert len(await command.pulls()) == 60
+
+
+async def test_a_collector_publishes_and_a_sink_of_its_own_stores(
+    server: ApiServer, command: Command, influx: Influx, kafka: Kafka
+) -> None:
+    await put(server, 0, 40)
+    sink = ("sink", "--kafka", kafka.bootstrap, "--influx", influx.url)
+    async with command.running(*command.watch, "--kafka", kafka.bootstrap) as collector:
+        async with command.running(*sink) as killed:
+            await command.wait_for(40)
+            killed.kill()
+            await killed.wait()
+        await put(server, 40, 10)
+        await command.stop(collector)
+    async with command.running(*sink) as second:
+        await command.wait_for(50)
+        await command.stop(second)
+    assert len({record.identity for record in await command.pulls()}) == 50
+
+
+async def test_sigterm_with_kafka_dead_ends_in_time_and_keeps_what_was_read(
+    server: ApiServer, command: Command, own_kafka: Kafka, influx: Influx
+) -> None:
+    await put(server, 0, 20)
+    own_kafka.kill()
+    arguments = (*command.watch, "--kafka", own_kafka.bootstrap, "--influx", influx.url)
+    async with command.running(*arguments) as process:
+        await asyncio.sleep(3)
+        await command.stop(process)
+    await own_kafka.start()
+    async with command.running(*arguments) as process:
+        await command.wait_for(20)
+        await command.stop(process)
+    assert len(await command.pulls()) == 20
