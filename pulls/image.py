@@ -5,7 +5,7 @@ from functools import lru_cache
 
 import msgspec
 
-_STUDY_TAG = re.compile(r"(\d+)-layers-size-(\d+)-bytes")
+STUDY_TAG = re.compile(r"(\d+)-layers-size-(\d+)-bytes")
 
 
 class ImageReference(msgspec.Struct, frozen=True):
@@ -32,5 +32,5 @@ def parse_image(reference: str) -> ImageReference:
 
 def study_shape(tag: str | None) -> tuple[int, int] | None:
     """(layers, total bytes unpacked) that a tag ``<L>-layers-size-<B>-bytes`` states, or None for other tags."""
-    match = _STUDY_TAG.fullmatch(tag or "")
+    match = STUDY_TAG.fullmatch(tag or "")
     return (int(match[1]), int(match[2])) if match else None

@@ -1,4 +1,4 @@
-"""The collector's Prometheus metrics by name: what ``/metrics`` shows is what the dashboards and alert rules ask for."""
+"""The collector's Prometheus metrics by name: what ``/metrics`` shows is what dashboards and alert rules ask for."""
 
 from dataclasses import dataclass
 from enum import StrEnum

@@ -1,0 +1,189 @@
+"""Failures: pulls that failed or were backed off, with their messages, and what could not be read at all."""
+
+from dashboards.columns import Columns, gap, pull, reject
+from dashboards.flux import SHOWN_TIMES, Source, of_cluster, program, pulls
+from dashboards.layout import Json, Row, dashboard, heading, pull_variables
+from dashboards.panels import COUNT, Bars, Figures, FluxTarget, Lines, Rows, in_order, override
+from pulls.record import WITNESS_PREFIX, Outcome
+from store.flux import literal
+
+UID = "pullstudy-failures"
+_MESSAGES = 500  # shown at most
+_WRONG = f'(r.{pull.outcome} == "{Outcome.FAILED}" or r.{pull.outcome} == "{Outcome.BACKOFF}")'
+_RED = [{"color": "green", "value": None}, {"color": "red", "value": 1}]
+
+
+def build(source: Source) -> Json:
+    return dashboard(
+        UID,
+        "pullstudy: failures",
+        "Pulls that failed or were backed off, why, and what the collector could not read.",
+        _rows(source),
+        variables=pull_variables(source),
+    )
+
+
+def _rows(source: Source) -> list[Row]:
+    return [
+        (4, [(6, _figure(source, outcome)) for outcome in Outcome]),
+        (9, [(24, _over_time(source))]),
+        (10, [(12, _by(source, pull.image, "image")), (12, _by(source, pull.node, "node"))]),
+        (12, [(24, _messages(source))]),
+        heading("What was not seen, or not understood"),
+        (8, [(24, _pod_status_alone(source))]),
+        (9, [(12, _rejects(source)), (12, _gaps(source))]),
+    ]
+
+
+def _query(source: Source, *statements: str, fields: tuple[str, ...] = ()) -> list[FluxTarget]:
+    return [FluxTarget(program(pulls(source, *fields), *statements))]
+
+
+_DESCRIBED = {
+    Outcome.PULLED: "Pulls that ended with the image on the node.",
+    Outcome.CACHED: "Images that were on the node already: nothing was pulled.",
+    Outcome.FAILED: "Attempts that failed, each repetition counted.",
+    Outcome.BACKOFF: "Times that a kubelet said it waits before it tries again.",
+}
+
+
+def _figure(source: Source, outcome: Outcome) -> Figures:
+    bad = outcome in (Outcome.FAILED, Outcome.BACKOFF)
+    rows = f'told |> filter(fn: (r) => r.{pull.outcome} == "{outcome}")'
+    return Figures(
+        title=str(outcome),
+        description=_DESCRIBED[outcome],
+        unit=COUNT,
+        background=bad,
+        steps=_RED if bad else [{"color": "text", "value": None}],
+        noValue="0",
+        targets=_query(source, f'{rows} |> count(column: "{pull.event_uid}") |> keep(columns: ["{pull.event_uid}"])'),
+    )
+
+
+def _over_time(source: Source) -> Lines:
+    return Lines(
+        title="Failures and back-offs over time",
+        description="How many in each interval.",
+        unit=COUNT,
+        bars=True,
+        stacked=True,
+        axisLabel="attempts",
+        displayName="${__field.labels.outcome}",
+        overrides=[],
+        targets=_query(
+            source,
+            f'told |> filter(fn: (r) => {_WRONG}) |> group(columns: ["{pull.outcome}"])',
+            f'  |> aggregateWindow(every: v.windowPeriod, fn: count, column: "{pull.event_uid}", createEmpty: false)',
+            f'  |> keep(columns: ["_time", "{pull.outcome}", "{pull.event_uid}"])',
+        ),
+    )
+
+
+def _by(source: Source, column: str, word: str) -> Bars:
+    return Bars(
+        title=f"By {word}",
+        description=f"Failures and back-offs of each {word}; the 30 with the most.",
+        unit=COUNT,
+        xField=column,
+        axisLabel="attempts",
+        stacked=True,
+        horizontal=True,
+        targets=_query(
+            source,
+            f'told |> filter(fn: (r) => {_WRONG} and exists r.{column}) |> group(columns: ["{column}", "{pull.outcome}"])',
+            f'  |> count(column: "{pull.event_uid}") |> group()',
+            f'  |> pivot(rowKey: ["{column}"], columnKey: ["{pull.outcome}"], valueColumn: "{pull.event_uid}")',
+            f'  |> sort(columns: ["{Outcome.FAILED}", "{column}"], desc: true) |> limit(n: 30)',
+        ),
+    )
+
+
+def _messages(source: Source) -> Rows:
+    columns = (
+        "_time",
+        pull.cluster,
+        pull.node,
+        pull.pod,
+        pull.image,
+        pull.outcome,
+        pull.count,
+        pull.error,
+    )
+    kept = ", ".join(f'"{name}"' for name in columns)
+    return Rows(
+        title="Messages",
+        description=f"What the kubelet said of each failure, as plain text; the {_MESSAGES} latest.",
+        overrides=[
+            override(pull.error, **{"custom.width": 640, "custom.cellOptions": {"type": "auto", "wrapText": True}})
+        ],
+        transformations=[in_order(*columns)],
+        targets=_query(
+            source,
+            f"told |> filter(fn: (r) => {_WRONG}) |> keep(columns: [{kept}])",
+            f'  |> sort(columns: ["_time"], desc: true) |> limit(n: {_MESSAGES})',
+            fields=(pull.pod, pull.count, pull.error),
+        ),
+    )
+
+
+def _pod_status_alone(source: Source) -> Rows:
+    """Counted by one pass over all pulls: a container that pod status witnessed, and no event told of."""
+    fields = (pull.pod, pull.pod_uid, pull.container)
+    told = pulls(source, *fields).rsplit("\n", 1)[0]
+    witnessed = f"strings.hasPrefix(v: r.{pull.event_uid}, prefix: {literal(WITNESS_PREFIX)})"
+    key = ", ".join(f'"{name}"' for name in (pull.cluster, pull.node, pull.pod, pull.container, pull.image))
+    return Rows(
+        title="Pulls that no event told of",
+        description="The loss audit found them in pod status: the event was lost before the collector, so that they have "
+        "no duration. Empty is good.",
+        unit=COUNT,
+        targets=[
+            FluxTarget(
+                program(
+                    told,
+                    f"told |> group(columns: [{key}])",
+                    "  |> reduce(identity: {witnessed: 0, told: 0}, fn: (r, accumulator) => ({"
+                    f"witnessed: accumulator.witnessed + (if {witnessed} then 1 else 0),"
+                    f" told: accumulator.told + (if {witnessed} then 0 else 1)}}))",
+                    '  |> group() |> filter(fn: (r) => r.witnessed > 0 and r.told == 0) |> drop(columns: ["told"])',
+                    "  |> limit(n: 500)",
+                )
+            )
+        ],
+    )
+
+
+def _kept(source: Source, columns: Columns, *names: str) -> list[FluxTarget]:
+    """Rejects and gaps: few, or something is badly wrong."""
+    rows = source.rows(
+        _TIMES[columns], f"{columns.of_measurement()} and {of_cluster()} and {columns.of_fields(*names)}"
+    )
+    kept = ", ".join(f'"{name}"' for name in names)
+    pivot = '|> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value") |> group()'
+    return [FluxTarget(f"{rows}\n  {pivot} |> keep(columns: [{kept}]) |> limit(n: {_MESSAGES})")]
+
+
+# A reject has no time of its own: all of them lie in the first day of 1970.
+_TIMES = {reject: "start: 0, stop: 86400", gap: SHOWN_TIMES}
+
+
+def _rejects(source: Source) -> Rows:
+    names = (reject.cluster, reject.source, reject.position, reject.problem, reject.raw)
+    return Rows(
+        title="Rejects",
+        description="Input that could not be understood, kept whole and shown as plain text, of all times. Empty is good.",
+        overrides=[override(reject.problem, **{"custom.width": 360})],
+        transformations=[in_order(*names)],
+        targets=_kept(source, reject, *names),
+    )
+
+
+def _gaps(source: Source) -> Rows:
+    names = (gap.cluster, gap.from_version, gap.to_version, gap.why)
+    return Rows(
+        title="Gaps",
+        description="Stretches of the event stream that nobody watched: what was deleted in them is unknown. Empty is good.",
+        transformations=[in_order(*names)],
+        targets=_kept(source, gap, *names),
+    )

@@ -1,0 +1,137 @@
+"""A dashboard as a page: panels in rows from left to right, variables above, links to the other dashboards."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from grafanalib import core as grafana
+
+from dashboards.columns import pull
+from dashboards.flux import (
+    CLUSTER,
+    IMAGE,
+    LAYERS,
+    NODE,
+    RUN,
+    SHOWN_TIMES,
+    SIZE,
+    Source,
+    program,
+    timed_pulls_of_any_layers,
+)
+from dashboards.panels import INFLUXDB, WIDTH, modern, without_old_keys
+
+TAG = "pullstudy"
+SCHEMA_VERSION = 41  # of Grafana 11.6
+ALL = {"selected": True, "text": ["All"], "value": ["$__all"]}
+Row = tuple[int, Sequence[tuple[int, Any]]]  # height, and panels with their widths
+Json = dict[str, Any]
+
+
+def heading(title: str) -> Row:
+    return (1, [(WIDTH, grafana.RowPanel(title=title))])
+
+
+def place(rows: Sequence[Row]) -> list[Json]:
+    """The panels' JSON with their places and numbers. A number stays while the panels before it do."""
+    placed: list[Json] = []
+    y = 0
+    for height, panels in rows:
+        x = 0
+        for width, panel in panels:
+            data = without_old_keys(modern(panel))
+            data |= {"id": len(placed) + 1, "gridPos": {"h": height, "w": width, "x": x, "y": y}}
+            placed.append(data)
+            x += width
+        assert x <= WIDTH, f"a row is {x} columns wide"
+        y += height
+    return placed
+
+
+def dashboard(
+    uid: str,
+    title: str,
+    description: str,
+    rows: Sequence[Row],
+    *,
+    variables: Sequence[grafana.Template] = (),
+    since: str = "now-7d",
+    until: str = "now+2d",
+    refresh: str = "",
+) -> Json:
+    """One dashboard's JSON. It ends in the future, since a simulator's clock runs ahead of the world's."""
+    made = grafana.Dashboard(
+        title=title,
+        uid=uid,
+        description=description,
+        tags=[TAG],
+        time=grafana.Time(since, until),
+        refresh=refresh,
+        templating=grafana.Templating(list=list(variables)),
+        links=[
+            grafana.DashboardLink(
+                title="pullstudy", type="dashboards", tags=[TAG], asDropdown=False, includeVars=True, keepTime=True
+            )
+        ],
+        timezone="browser",
+        schemaVersion=SCHEMA_VERSION,
+        graphTooltip=grafana.GRAPH_TOOLTIP_MODE_SHARED_CROSSHAIR,
+    )
+    data = {**modern(made), "panels": place(rows), "editable": True}
+    data["templating"] = {"list": [_variable(variable) for variable in variables]}
+    return {key: value for key, value in without_old_keys(data).items() if key != "timepicker"} | {"editable": True}
+
+
+_VARIABLE_KEYS = ("allValue", "datasource", "hide", "includeAll", "label", "multi", "name", "query", "refresh", "sort")
+
+
+def _variable(template: grafana.Template) -> Json:
+    data: Json = modern(template)
+    kept = {key: data[key] for key in (*_VARIABLE_KEYS, "type") if key in data}
+    return {**kept, "current": ALL, "options": [], "regex": ""}
+
+
+def _choice(name: str, label: str, query: str, sort: int = grafana.SORT_ALPHA_ASC) -> grafana.Template:
+    return grafana.Template(
+        name=name,
+        label=label,
+        query=query,
+        dataSource=INFLUXDB,
+        includeAll=True,
+        multi=True,
+        # Chooses rows without the column too. Grafana puts it in as it is.
+        allValue=".*",
+        refresh=grafana.REFRESH_ON_TIME_RANGE_CHANGE,
+        sort=sort,
+    )
+
+
+def _values(rows: str, column: str) -> str:
+    return f'{rows} |> group() |> distinct(column: "{column}") |> keep(columns: ["_value"])'
+
+
+def place_variables(source: Source) -> list[grafana.Template]:
+    """Cluster, run and size."""
+    rows = source.rows(SHOWN_TIMES, f"{pull.of_measurement()} and {pull.of_fields(pull.count)}")
+    numeric = grafana.SORT_NUMERIC_ASC
+    return [
+        _choice(CLUSTER, "Cluster", _values(rows, pull.tag_name("cluster"))),
+        _choice(RUN, "Run", _values(rows, pull.tag_name("run"))),
+        _choice(SIZE, "Nodes in the cluster", _values(rows, pull.tag_name("size")), numeric),
+    ]
+
+
+def pull_variables(source: Source) -> list[grafana.Template]:
+    """What a pull can be chosen by: its place, its node and its image."""
+    nodes = source.rows(SHOWN_TIMES, f"{pull.of_measurement()} and {pull.of_fields(pull.count)}")
+    images = source.rows(SHOWN_TIMES, f"{pull.of_measurement()} and {pull.of_fields(pull.image)}")
+    return [
+        *place_variables(source),
+        _choice(IMAGE, "Image", _values(images, "_value")),
+        _choice(NODE, "Node", _values(nodes, pull.tag_name("node"))),
+    ]
+
+
+def layer_variable(source: Source) -> grafana.Template:
+    """How many layers the image's tag states."""
+    query = program(timed_pulls_of_any_layers(source), _values("told", LAYERS))
+    return _choice(LAYERS, "Layers", query, grafana.SORT_NUMERIC_ASC)

@@ -1,0 +1,261 @@
+"""The study: how long pulls take, by image size, layers and cluster size."""
+
+from grafanalib import core as grafana
+
+from dashboards.columns import pull
+from dashboards.flux import LAYERS, Source, program, quantiles, timed_pulls
+from dashboards.layout import Json, Row, dashboard, heading, layer_variable, pull_variables
+from dashboards.panels import (
+    COUNT,
+    GIGABYTES,
+    SECONDS,
+    Bars,
+    Distribution,
+    DurationHeatmap,
+    Figures,
+    FluxTarget,
+    Rows,
+    Trend,
+    in_order,
+    override,
+    units,
+)
+from store.flux import literal
+
+UID = "pullstudy-study"
+BANDS = {"fastest": 0.0, "p5": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "slowest": 1.0}
+_EACH_LAYER_COUNT = grafana.Repeat(direction="h", variable=LAYERS, maxPerRow=2)
+_FILLED = (("p5", "p95"), ("p25", "p75"))
+_BUCKETS_A_DECADE = 10  # of the logarithmic histogram
+_EDGE = f"math.pow(x: 10.0, y: float(v: r.bucket) / {float(_BUCKETS_A_DECADE)})"
+_EDGE_WORDS = f'string(v: math.round(x: {_EDGE} * 100.0) / 100.0) + " s"'
+
+
+def build(source: Source) -> Json:
+    return dashboard(
+        UID,
+        "pullstudy: study",
+        "How long nodes take to pull images, by image size, layers and cluster size.",
+        _rows(source),
+        variables=[*pull_variables(source), layer_variable(source)],
+    )
+
+
+def _rows(source: Source) -> list[Row]:
+    return [
+        (4, _figures(source)),
+        heading("By image size"),
+        (9, [(24, _bands(source, False))]),
+        (9, [(24, _bands(source, True))]),
+        (9, [(24, _medians(source))]),
+        (9, [(24, _by_layers(source))]),
+        heading("By cluster size"),
+        (9, [(24, _by_nodes(source))]),
+        heading("Distribution"),
+        (9, [(12, _histogram(source)), (12, _log_histogram(source))]),
+        (9, [(24, _heat_map(source))]),
+        (11, [(24, _table(source))]),
+    ]
+
+
+def _query(source: Source, *statements: str, fields: tuple[str, ...] = ()) -> list[FluxTarget]:
+    return [FluxTarget(program(timed_pulls(source, *fields), *statements))]
+
+
+def _figures(source: Source) -> list[tuple[int, Figures]]:
+    seconds = pull.pull_seconds
+
+    def quantile(probability: float) -> str:
+        return f'told |> quantile(column: "{seconds}", q: {probability}, method: "exact_mean") |> keep(columns: ["{seconds}"])'
+
+    def distinct(column: str) -> str:
+        return f'told |> distinct(column: "{column}") |> count() |> keep(columns: ["_value"])'
+
+    figures = [
+        ("Pulls", COUNT, f'told |> count(column: "{seconds}") |> keep(columns: ["{seconds}"])', "with a duration"),
+        ("Median", SECONDS, quantile(0.5), "of the pulls' durations"),
+        ("95th percentile", SECONDS, quantile(0.95), "of the pulls' durations"),
+        ("Slowest", SECONDS, quantile(1.0), "of the pulls' durations"),
+        ("Images", COUNT, distinct(pull.image), "that were pulled"),
+        ("Nodes", COUNT, distinct(pull.node), "that pulled, of all clusters; names are the same in several clusters"),
+    ]
+    return [
+        (4, Figures(title=title, unit=unit, targets=_query(source, text), description=f"{title} {words}."))
+        for title, unit, text, words in figures
+    ]
+
+
+def _bands(source: Source, logarithmic: bool) -> Trend:
+    scale = "log" if logarithmic else "linear"
+    return Trend(
+        title=f"Percentiles by image size, {scale}: $layers layers",
+        description="Bands from the 5th to the 95th and from the 25th to the 75th percentile of pull duration, the "
+        "median and the extremes, over the unpacked size that the image's tag states. Clusters are taken together: "
+        "choose one above to see it alone.",
+        unit=SECONDS,
+        xField="gb",
+        axisLabel="pull duration",
+        logarithmic=logarithmic,
+        bands=_FILLED,
+        repeat=_EACH_LAYER_COUNT,
+        overrides=[_IN_GIGABYTES],
+        targets=_query(source, quantiles(_SHAPED, ("gb",), pull.pull_seconds, BANDS)),
+    )
+
+
+_LAYER_NUMBER = f"|> map(fn: (r) => ({{r with number: int(v: r.{LAYERS})}}))"
+_SHAPED = "told |> filter(fn: (r) => r.gb > 0.0)"
+_IN_GIGABYTES = override("gb", unit=GIGABYTES, displayName="unpacked size, GB")
+
+
+def _spread(rows: str, row: str, column: str, order: str, label: str = "") -> str:
+    """Medians: a row for each value of one column, a column for each of another, in the order of a third.
+
+    With a label (Flux text) the row's own column gives way to ``label``. It is made before the pivot, since ``map``
+    after one would lose the order of the columns.
+    """
+    seconds = pull.pull_seconds
+    keys = f'"{row}", "label"' if label else f'"{row}"'
+    named = f" |> map(fn: (r) => ({{r with label: {label}}}))" if label else ""
+    bare = f' |> drop(columns: ["{row}"])' if label else ""
+    return (
+        f'{rows} |> group(columns: ["{row}", "{column}", "{order}"])'
+        f' |> median(column: "{seconds}", method: "exact_mean") |> group()\n'
+        f'  |> sort(columns: ["{order}"]){named}\n'
+        f'  |> pivot(rowKey: [{keys}], columnKey: ["{column}"], valueColumn: "{seconds}") |> sort(columns: ["{row}"]){bare}'
+    )
+
+
+def _labelled(words: str, rows: str = "told") -> str:
+    """The rows with a column ``series``: the words for a legend."""
+    return f"{rows} |> map(fn: (r) => ({{r with series: {words}}}))"
+
+
+_GB_WORDS = 'string(v: math.round(x: r.gb * 100.0) / 100.0) + " GB"'
+_NODES_WORDS = 'string(v: r.nodes) + " nodes"'
+
+
+def _medians(source: Source) -> Trend:
+    return Trend(
+        title="Median by image size and nodes: $layers layers",
+        description="One line a cluster size. Lines on top of each other: the cluster's size does not matter to a pull.",
+        unit=SECONDS,
+        xField="gb",
+        axisLabel="median pull duration",
+        repeat=_EACH_LAYER_COUNT,
+        overrides=[_IN_GIGABYTES],
+        targets=_query(source, _spread(_labelled(_NODES_WORDS, _SHAPED), "gb", "series", "nodes")),
+    )
+
+
+def _by_layers(source: Source) -> Bars:
+    return Bars(
+        title="Median by image size and layers",
+        description="The same bytes in few layers or in many: what parallel downloads and sequential unpacking make of it.",
+        unit=SECONDS,
+        xField="label",
+        axisLabel="median pull duration",
+        targets=_query(
+            source,
+            _spread(
+                _labelled(f'r.{LAYERS} + " layers"', f"{_SHAPED} {_LAYER_NUMBER}"), "gb", "series", "number", _GB_WORDS
+            ),
+        ),
+    )
+
+
+def _by_nodes(source: Source) -> Trend:
+    name = f"if exists r.{pull.tag} then r.{pull.tag} else r.{pull.image}"
+    return Trend(
+        title="Median by nodes and image",
+        description="Flat lines: pulls take as long on many nodes as on few. Where the run still gets longer is on the "
+        "dashboard of the phases.",
+        unit=SECONDS,
+        xField="nodes",
+        axisLabel="median pull duration",
+        overrides=[override("nodes", unit="none", displayName="nodes in the cluster")],
+        targets=_query(
+            source, _spread(_labelled(name, "told |> filter(fn: (r) => r.nodes > 0)"), "nodes", "series", "series")
+        ),
+    )
+
+
+def _histogram(source: Source) -> Distribution:
+    return Distribution(
+        title="Histogram of pull duration, linear",
+        description="Pulls by duration, one colour a cluster size. Each hump is an image: choose one above.",
+        unit=SECONDS,
+        displayName="${__field.labels.series}",
+        targets=_query(
+            source,
+            _labelled(_NODES_WORDS),
+            f'  |> keep(columns: ["series", "{pull.pull_seconds}"]) |> group(columns: ["series"])',
+        ),
+    )
+
+
+def _log_histogram(source: Source) -> Bars:
+    seconds = pull.pull_seconds
+    step = float(_BUCKETS_A_DECADE)
+    return Bars(
+        title="Histogram of pull duration, log",
+        description=f"Pulls by duration in {_BUCKETS_A_DECADE} buckets a decade, one colour a cluster size. A bucket is "
+        "named by its lower edge; empty ones are not shown. Durations of 0 or less have no place on a logarithmic axis and are left out.",
+        unit=COUNT,
+        xField="from",
+        axisLabel="pulls",
+        stacked=True,
+        targets=_query(
+            source,
+            _labelled(_NODES_WORDS, f"told |> filter(fn: (r) => r.{seconds} > 0.0)"),
+            f"  |> map(fn: (r) => ({{r with bucket: int(v: math.floor(x: math.log10(x: r.{seconds}) * {step}))}}))",
+            f'  |> group(columns: ["bucket", "series", "nodes"]) |> count(column: "{seconds}") |> group()',
+            '  |> sort(columns: ["nodes"])',
+            f"  |> map(fn: (r) => ({{r with from: {_EDGE_WORDS}}}))",
+            f'  |> pivot(rowKey: ["bucket", "from"], columnKey: ["series"], valueColumn: "{seconds}")',
+            '  |> sort(columns: ["bucket"]) |> drop(columns: ["bucket"])',
+        ),
+    )
+
+
+def _heat_map(source: Source) -> DurationHeatmap:
+    return DurationHeatmap(
+        title="Heat map of pull duration over time",
+        description="Pulls by the time at which they ended and by duration. In a sweep each column of colour is a job.",
+        unit=SECONDS,
+        targets=_query(source, f'told |> keep(columns: ["_time", "{pull.pull_seconds}"]) |> sort(columns: ["_time"])'),
+    )
+
+
+def _table(source: Source) -> Rows:
+    by = (pull.image, "nodes")
+    counted = f'told |> group(columns: [{literal(by[0])}, "nodes"]) |> count(column: "{pull.pull_seconds}") |> group()'
+    bands = quantiles("told", by, pull.pull_seconds, BANDS)
+    return Rows(
+        title="Percentiles by image and nodes",
+        description="Of pull duration. Percentiles are interpolated linearly, as in the report.",
+        unit=SECONDS,
+        overrides=[
+            *units(COUNT, ["nodes", "pulls"]),
+            override(pull.image, unit="string", **{"custom.width": 560}),
+            _TO_FAILURES,
+        ],
+        transformations=[in_order(pull.image, "nodes", "pulls", *BANDS)],
+        targets=_query(
+            source,
+            f'counted = {counted} |> rename(columns: {{{pull.pull_seconds}: "pulls"}})',
+            bands.replace("union(", "banded = union(", 1),
+            'join(tables: {c: counted, b: banded}, on: ["image", "nodes"]) |> sort(columns: ["image", "nodes"])',
+        ),
+    )
+
+
+_TO_FAILURES = override(
+    pull.image,
+    links=[
+        grafana.DataLink(
+            title="Failures of this image",
+            linkUrl="/d/pullstudy-failures?var-image=${__value.raw:percentencode}&${__url_time_range}",
+        ).to_json_data()
+    ],
+)
