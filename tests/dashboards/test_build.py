@@ -1,0 +1,163 @@
+"""The dashboards' JSON: the same every time, what Grafana's schema knows, and bound to the layout of the points.
+
+UPDATE_GOLDEN=1 writes the golden files anew; look at the difference before it is committed.
+"""
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from grafana_foundation_sdk.cog import plugins
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.alerting import RuleGroup
+from grafana_foundation_sdk.models.dashboard import Dashboard
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dashboards.alerts import build as build_alerts
+from dashboards.build import ALERTS, build, dashboards, files
+from dashboards.columns import Columns, SchemaError, pull
+from dashboards.flux import Source
+from pulls.metric_names import METRICS, PREFIX
+from store.point_layout import MEASUREMENTS, MILESTONE, PULL
+from tests.dashboards.variables import substituted
+
+GOLDEN = Path(__file__).with_name("golden")
+SOURCE = Source("pulls")
+BUILT = files(SOURCE)
+BOARDS = dashboards(SOURCE)
+PANELS = [(uid, panel) for uid, board in BOARDS.items() for panel in board["panels"] if panel["type"] != "row"]
+
+
+NAMES = [f"{uid}: {panel['title']}" for uid, panel in PANELS]
+
+
+def read(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def test_two_builds_give_equal_bytes(tmp_path: Path) -> None:
+    for name in ("first", "second"):
+        build(tmp_path / name, SOURCE)
+    first, second = (
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("first", "second")
+    )
+    assert first == second == BUILT
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_the_json_is_as_it_was_last_looked_at(name: str) -> None:
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.mkdir(exist_ok=True)
+        (GOLDEN / name).write_bytes(BUILT[name])
+    assert BUILT[name] == (GOLDEN / name).read_bytes()
+
+
+def lost(before: Any, after: Any, place: str = "") -> Iterator[str]:
+    """What a value does not have any more."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key, value in before.items():
+            if key in after:
+                yield from lost(value, after[key], f"{place}.{key}")
+            else:
+                yield f"{place}.{key} is unknown"
+    elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        for number, (one, other) in enumerate(zip(before, after, strict=True)):
+            yield from lost(one, other, f"{place}[{number}]")
+    elif before != after:
+        yield f"{place}: {before!r} became {after!r}"
+
+
+@pytest.mark.parametrize("name", BUILT)
+def test_grafanas_schema_knows_every_key(name: str) -> None:
+    plugins.register_default_plugins()
+    data = json.loads(BUILT[name])
+    read = (RuleGroup if name == ALERTS else Dashboard).from_json(data)
+    assert list(lost(data, json.loads(json.dumps(read, cls=JSONEncoder)))) == []
+
+
+def test_a_column_that_the_sink_does_not_write_fails_the_build() -> None:
+    with pytest.raises(SchemaError, match="'pull' has no column 'took_seconds'"):
+        _ = pull.took_seconds
+    with pytest.raises(SchemaError, match="'pod' is no tag"):
+        Columns(PULL).tag_name("pod")
+
+
+@pytest.mark.parametrize(
+    ("uid", "panel"), PANELS, ids=lambda value: value if isinstance(value, str) else value["title"]
+)
+def test_every_panel_says_what_it_shows_and_in_which_unit(uid: str, panel: dict[str, Any]) -> None:
+    assert len(panel["description"]) > 10
+    assert panel["targets"]
+    defaults, overrides = panel["fieldConfig"]["defaults"], panel["fieldConfig"]["overrides"]
+    assert defaults.get("unit") or overrides or panel["type"] == "table"
+
+
+def test_every_dashboard_links_to_the_others() -> None:
+    for board in BOARDS.values():
+        assert board["links"][0]["tags"] == board["tags"] == ["pullstudy"]
+        assert board["links"][0]["keepTime"]
+        assert board["links"][0]["includeVars"]
+
+
+def test_panels_do_not_overlap_and_have_numbers_of_their_own() -> None:
+    for board in BOARDS.values():
+        cells = [
+            (x, y)
+            for panel in board["panels"]
+            for x in range(panel["gridPos"]["x"], panel["gridPos"]["x"] + panel["gridPos"]["w"])
+            for y in range(panel["gridPos"]["y"], panel["gridPos"]["y"] + panel["gridPos"]["h"])
+        ]
+        assert len(cells) == len(set(cells))
+        numbers = [panel["id"] for panel in board["panels"]]
+        assert len(numbers) == len(set(numbers))
+
+
+def queries(data: Any, key: str) -> Iterator[str]:
+    if isinstance(data, dict):
+        for name, value in data.items():
+            if name == key and isinstance(value, str):
+                yield value
+            else:
+                yield from queries(value, key)
+    elif isinstance(data, list):
+        for value in data:
+            yield from queries(value, key)
+
+
+def test_rules_and_panels_ask_for_metrics_that_are_defined() -> None:
+    names = {metric.name for metric in METRICS}
+    asked = [*queries(BOARDS["pullstudy-collector"], "expr"), *queries(build_alerts(SOURCE), "expr")]
+    found = set(re.findall(PREFIX + r"\w+", " ".join(asked)))
+    assert found <= names
+    assert found
+
+
+def test_flux_asks_for_measurements_that_are_written() -> None:
+    names = {layout.name for layout in MEASUREMENTS}
+    asked = " ".join(query for board in BOARDS.values() for query in queries(board, "query"))
+    assert set(re.findall(r'_measurement == "(\w+)"', asked)) <= names
+    assert {PULL.name, MILESTONE.name} <= set(re.findall(r'_measurement == "(\w+)"', asked))
+
+
+@given(st.text(max_size=30))
+def test_a_bucket_and_a_chosen_value_stay_text(text: str) -> None:
+    hostile = text + '") |> drop() //${1}'
+    query = next(queries(dashboards(Source(hostile))["pullstudy-study"], "query"))
+    assert "|> drop() //${1}" not in query
+    chosen = substituted("r.image =~ /^(?:${image:regex})$/", {"image": [hostile]})
+    inner = chosen.removeprefix("r.image =~ /^(?:").removesuffix(")$/")
+    assert not re.search(r"(?<!\\)(?:\\\\)*/", inner)
+
+
+def test_cells_are_never_markup() -> None:
+    kinds = {
+        name for board in BOARDS.values() for name in re.findall(r'"cellOptions": \{"type": "(\w+)"', json.dumps(board))
+    }
+    assert kinds == {"auto"}
+    links = [url for board in BOARDS.values() for url in queries(board, "url") if "${__value" in url]
+    assert all("${__value.raw:percentencode}" in url and url.startswith("/d/") for url in links)
