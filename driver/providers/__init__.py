@@ -1,5 +1,6 @@
 """The table of providers. Each is built when it is asked for, so that none costs the others its imports."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,8 +22,21 @@ def _eks(kubeconfig: Path | None) -> Provider:
     return EksProvider(kubeconfig)
 
 
+def _kubeconfig(kubeconfig: Path | None) -> Provider:
+    from driver.providers.kubeconfig.provider import KubeconfigProvider
+
+    return KubeconfigProvider(kubeconfig or _usual_kubeconfig())
+
+
+def _usual_kubeconfig() -> Path:
+    """As kubectl finds it."""
+    named = os.environ.get("KUBECONFIG", "").split(os.pathsep)[0]
+    return Path(named) if named else Path.home() / ".kube" / "config"
+
+
 PROVIDERS: dict[str, Callable[[Path | None], Provider]] = {
     "sim": _sim,
+    "kubeconfig": _kubeconfig,
     "eks": _eks,
 }
 

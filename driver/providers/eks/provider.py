@@ -60,14 +60,18 @@ class EksProvider:
         now: Callable[[], datetime] = wall_clock,
         sleep: Sleep = asyncio.sleep,
         draw: Callable[[], str] = lambda: secrets.token_hex(4),
+        clients: dict[str, Clients] | None = None,
     ) -> None:
-        """``draw`` makes the runs' marks. Raises UsageError where boto3 is not installed."""
+        """``draw`` makes the runs' marks; ``clients`` are those that there are, by region.
+
+        Raises UsageError where boto3 is not installed.
+        """
         load_boto3()
         self._kubeconfig = kubeconfig
         self._now = now
         self._sleep = sleep
         self._draw = draw
-        self._clients: dict[str, Clients] = {}
+        self._clients = {} if clients is None else clients
         self._tunnels: dict[str, Process] = {}
 
     def price(self, study: Study, size: int) -> HourlyPrice:

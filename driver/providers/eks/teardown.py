@@ -15,6 +15,7 @@ from datetime import datetime
 from driver.eks_plan import Patience
 from driver.errors import ProviderError
 from driver.providers.eks.account import Account, Answer
+from driver.providers.eks.aws_errors import AwsError
 from driver.providers.eks.control_plane import delete_control_plane, find_cluster
 from driver.providers.eks.handle import Step
 from driver.providers.eks.interfaces import (
@@ -95,7 +96,8 @@ class Teardown:
         return await (self._waiting.settled(look, self._announced_at) if step is self._step else look())
 
     async def _node_groups(self) -> None:
-        await self._look(Step.NODES, lambda: find_node_group(self._account, self._cluster, self._node_group))
+        if self._step is Step.NODES:
+            await self._look(Step.NODES, lambda: find_node_group(self._account, self._cluster, self._node_group))
         # All of them: the cluster is ours, and cannot be deleted while it has any.
         names = await list_node_groups(self._account, self._cluster)
         await asyncio.gather(*(delete_node_group(self._account, self._waiting, self._cluster, name) for name in names))
@@ -129,6 +131,8 @@ class Teardown:
 
         try:
             await self._waiting.until(nothing, "", self._patience.settle_seconds)
+        except AwsError:
+            raise
         except ProviderError:
             left = await take_inventory(self._account, self._run)
             if left:

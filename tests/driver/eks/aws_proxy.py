@@ -33,7 +33,9 @@ def operation_of(method: str, path: str, body: bytes) -> str:
     action = parse_qs(body.decode(errors="replace")).get("Action")
     if action:
         return action[0]
-    return next((name for verb, shape, name in _EKS if verb == method and re.fullmatch(shape, path)), f"{method} {path}")
+    return next(
+        (name for verb, shape, name in _EKS if verb == method and re.fullmatch(shape, path)), f"{method} {path}"
+    )
 
 
 class AwsProxy:
@@ -107,6 +109,10 @@ class AwsProxy:
 
         self.put(operation, answer)
 
+    def forget(self) -> None:
+        """No more faults."""
+        self._faults.clear()
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         operation = operation_of(request.method, request.path, body)
@@ -128,10 +134,10 @@ class AwsProxy:
         return await (faults.pop(0)(request, forward) if faults else forward())
 
     @asynccontextmanager
-    async def serving(self) -> AsyncIterator["AwsProxy"]:
+    async def serving(self, port: int) -> AsyncIterator["AwsProxy"]:
         application = web.Application(client_max_size=2**24)
         application.router.add_route("*", "/{path:.*}", self.handle)
-        async with aiohttp.ClientSession() as self._session, TestServer(application) as server:
+        async with aiohttp.ClientSession() as self._session, TestServer(application, port=port) as server:
             self.url = str(server.make_url("")).rstrip("/")
             yield self
 

@@ -24,7 +24,9 @@ def moto_process() -> Iterator[str]:
     """Its address. It ends with the block."""
     environment = {**os.environ, **ENVIRONMENT, "MOTO_IAM_LOAD_MANAGED_POLICIES": "true"}
     argv = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", "0"]
-    with subprocess.Popen(argv, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment) as server:
+    with subprocess.Popen(
+        argv, stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, env=environment
+    ) as server:
         said: Queue[str] = Queue()
         reader = threading.Thread(target=_read, args=(server, said), daemon=True)
         reader.start()

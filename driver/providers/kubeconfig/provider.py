@@ -1,0 +1,185 @@
+"""The provider: nodes labelled for a run before it, unlabelled after it, whoever does that."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, NoReturn
+
+import msgspec
+
+from driver.cluster_api import NOT_FOUND, ClusterApi, Sleep, open_cluster
+from driver.errors import ApiError, ProviderError
+from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
+from driver.providers.kubeconfig.cleaner import Cleaner
+from driver.providers.kubeconfig.commands import fill, run_command
+from driver.providers.kubeconfig.nodes import RUN_LABEL, choose_nodes, free_nodes
+from driver.providers.kubeconfig.permissions import provider_errors
+from driver.study import Study
+
+FIRST_PAUSE_SECONDS = 0.5
+SLOWEST_PAUSE_SECONDS = 10.0
+CLEARS_AT_ONCE = 8  # local commands
+
+
+class ExistingHandle(msgspec.Struct, frozen=True, kw_only=True):
+    """What a later process needs. The nodes are named before any of them is labelled."""
+
+    kubeconfig: str
+    namespace: str
+    mark: str
+    nodes: tuple[str, ...] = ()
+
+
+class KubeconfigProvider:
+    """Nodes of the cluster of one kubeconfig."""
+
+    name = "kubeconfig"
+    prefix = "kube-"
+    overhead_seconds = 0.0
+    billed = False
+    lasting = True
+    stall_seconds: float | None = None
+
+    def __init__(
+        self,
+        kubeconfig: Path,
+        *,
+        sleep: Sleep = asyncio.sleep,
+        draw: Callable[[], str] = lambda: secrets.token_hex(4),
+    ) -> None:
+        self._kubeconfig = kubeconfig
+        self._sleep = sleep
+        self._draw = draw
+        self._studies: dict[str, Study] = {}
+
+    async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
+        study, plan = order.study, order.study.kubeconfig
+        self._studies[order.name] = study
+        kubeconfig = self._kubeconfig.resolve()
+        handle = ExistingHandle(
+            kubeconfig=str(kubeconfig), namespace=study.cluster.namespace, mark=f"{order.name}-{self._draw()}"[-63:]
+        )
+        save(msgspec.to_builtins(handle))
+        if plan.scale_command:
+            words = list(fill(plan.scale_command, size=order.size))
+            await run_command(f"scaling to {order.size} nodes", words, plan.scale_seconds)
+        async with self._api(handle) as api:
+            await self._see_to_namespace(api, study)
+            nodes = await self._choose(api, study, order.size)
+            handle = msgspec.structs.replace(handle, nodes=tuple(nodes))
+            save(msgspec.to_builtins(handle))
+            for node in nodes:
+                await api.change(_node(node), {"metadata": {"labels": {RUN_LABEL: handle.mark}}})
+        return Cluster(
+            name=order.name,
+            size=order.size,
+            kubeconfig=kubeconfig,
+            handle=msgspec.to_builtins(handle),
+            node_selector={RUN_LABEL: handle.mark},
+        )
+
+    async def clear_cache(self, cluster: Cluster, images: tuple[str, ...]) -> frozenset[str]:
+        study = self._studies[cluster.name]
+        handle = msgspec.convert(cluster.handle, ExistingHandle)
+        limit = study.limits.cache_clear_seconds
+        if study.kubeconfig.clear_command:
+            await self._clear_by_command(study, handle.nodes, images)
+            return frozenset(handle.nodes)
+        async with self._api(handle, cluster.node_selector) as api:
+            cleaner = Cleaner(
+                api,
+                cluster.node_selector,
+                image=study.kubeconfig.cleaner_image,
+                socket=study.kubeconfig.runtime_socket,
+                limit_seconds=limit,
+                pull_secrets=study.job.image_pull_secrets,
+                sleep=self._sleep,
+            )
+            # A lost node gets no pods and needs none: its images are looked at when it is back.
+            ready = sum(node.ready for node in await api.nodes())
+            return await cleaner.clear(images, ready) if ready else frozenset()
+
+    async def environment(self, cluster: Cluster) -> dict[str, Any]:
+        return {"existing": True, "nodes": list(cluster.handle["nodes"])}
+
+    async def lost(self, cluster: Cluster) -> NoReturn:
+        # The cluster is not ours: whether it answers is for each request to find out.
+        while True:
+            await asyncio.Event().wait()
+
+    async def down(self, name: str, handle: Handle) -> None:
+        """Delete the run's jobs, and take its label off. What is gone meanwhile, or labelled anew, is let be."""
+        if not handle:
+            return
+        kept = msgspec.convert(handle, ExistingHandle)
+        async with self._api(kept, {RUN_LABEL: kept.mark}) as api:
+            selector = f"labelSelector={RUN_LABEL}%3D{kept.mark}"
+            if await self._has_namespace(api):
+                await api.delete(f"{api.jobs_path}?{selector}&propagationPolicy=Background")
+            for node in await api.nodes():
+                await self._unlabel(api, node.metadata.name)
+
+    async def close(self) -> None:
+        pass
+
+    @asynccontextmanager
+    async def _api(
+        self, handle: ExistingHandle, node_selector: dict[str, str] | None = None
+    ) -> AsyncIterator[ClusterApi]:
+        with provider_errors():
+            async with open_cluster(
+                Path(handle.kubeconfig), handle.namespace, node_selector=node_selector, sleep=self._sleep
+            ) as api:
+                yield api
+
+    async def _see_to_namespace(self, api: ClusterApi, study: Study) -> None:
+        if await self._has_namespace(api):
+            return
+        if not study.kubeconfig.create_namespace:
+            raise ProviderError(
+                f"namespace {api.namespace} is not there; make it, or set kubeconfig.create_namespace in study.toml"
+            )
+        await api.create("/api/v1/namespaces", {"metadata": {"name": api.namespace}})
+
+    async def _has_namespace(self, api: ClusterApi) -> bool:
+        return await api.exists(f"/api/v1/namespaces/{api.namespace}")
+
+    async def _choose(self, api: ClusterApi, study: Study, size: int) -> list[str]:
+        """After a scale command the nodes may take a while to come."""
+        pause, waited = FIRST_PAUSE_SECONDS, 0.0
+        limit = study.limits.nodes_ready_seconds if study.kubeconfig.scale_command else 0.0
+        while True:
+            nodes = await api.nodes()
+            if len(free_nodes(nodes, study)) >= size or waited >= limit:
+                return choose_nodes(nodes, study, size)
+            await self._sleep(pause)
+            waited += pause
+            pause = min(pause * 2, SLOWEST_PAUSE_SECONDS)
+
+    async def _clear_by_command(self, study: Study, nodes: tuple[str, ...], images: tuple[str, ...]) -> None:
+        few = asyncio.Semaphore(CLEARS_AT_ONCE)
+
+        async def clear(node: str) -> None:
+            async with few:
+                words = list(fill(study.kubeconfig.clear_command, images=images, node=node))
+                await run_command(f"clearing the cache of node {node}", words, study.limits.cache_clear_seconds)
+
+        try:
+            async with asyncio.TaskGroup() as group:
+                for node in nodes:
+                    group.create_task(clear(node))
+        except ExceptionGroup as errors:
+            raise errors.exceptions[0] from None
+
+    async def _unlabel(self, api: ClusterApi, node: str) -> None:
+        try:
+            await api.change(_node(node), {"metadata": {"labels": {RUN_LABEL: None}}})
+        except ApiError as error:
+            if error.status != NOT_FOUND:  # scaled away
+                raise
+
+
+def _node(name: str) -> str:
+    return f"/api/v1/nodes/{name}"

@@ -1,0 +1,87 @@
+"""What of EKS can be looked at without an account: template, prices, user data, tokens, a study's mistakes."""
+
+import base64
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from driver.eks_plan import EksPlan, EksPrices, Registry, Snapshotter, Volume
+from driver.errors import UsageError
+from driver.providers.eks.network import template_text
+from driver.providers.eks.preflight import check_study
+from driver.providers.eks.prices import load_table, price_of
+from driver.providers.eks.token import credential, make_token
+from driver.providers.eks.user_data import user_data
+from driver.study import CacheMode, ClusterPlan, RunPlan, Study
+
+WARM = RunPlan(cache=CacheMode.WARM)
+
+
+def test_the_template_holds_what_cloudformation_wants(tmp_path: Path) -> None:
+    from cfnlint import lint_all
+
+    assert [str(match) for match in lint_all(template_text())] == []
+
+
+def test_a_cluster_costs_its_control_plane_nodes_volumes_and_addresses() -> None:
+    price = price_of(Study(), 4, load_table())
+    assert price.base == 0.10
+    assert price.nodes == pytest.approx(4 * (0.616 + 150 * 0.10 / 730 + 0.005))
+
+
+def test_the_users_prices_go_over_the_table() -> None:
+    study = Study(eks=EksPlan(prices=EksPrices(node_hour=1.0, control_plane_hour=0.6)))
+    price = price_of(study, 1, load_table())
+    assert (price.node, price.base) == (1.0, 0.6)
+
+
+def test_an_instance_without_a_price_is_named() -> None:
+    with pytest.raises(UsageError, match=r"no price is known of x9\.huge in us-east-2"):
+        price_of(Study(cluster=ClusterPlan(node_type="x9.huge")), 1, load_table())
+
+
+def test_nodes_are_told_only_what_the_study_says() -> None:
+    assert user_data(EksPlan()) == ""
+    told = base64.b64decode(user_data(EksPlan(snapshotter=Snapshotter.SOCI_PARALLEL, local_ssd=True))).decode()
+    assert '"FastImagePull":true' in told
+    assert '"strategy":"RAID0"' in told
+
+
+@pytest.mark.parametrize(
+    ("plan", "said"),
+    [
+        (EksPlan(zones=("a", "a")), "eks.zones"),
+        (EksPlan(volume=Volume(type="io2")), "gp2 or gp3"),
+        (EksPlan(volume=Volume(throughput=600)), "are of gp3"),
+        (EksPlan(snapshotter=Snapshotter.SOCI_PARALLEL), "600 MiB/s"),
+        (EksPlan(local_ssd=True, ami_type="BOTTLEROCKET_x86_64"), "AL2023"),
+        (EksPlan(registry=Registry.SAME_REGION), "does not lie in ECR of us-east-2"),
+    ],
+)
+def test_a_study_that_cannot_be_is_refused_before_anything_is_made(plan: EksPlan, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        check_study(Study(run=WARM, eks=plan), clears_caches=False)
+
+
+def test_caches_that_cannot_be_cleared_are_said_before_a_cluster_is_paid_for() -> None:
+    with pytest.raises(UsageError, match="--cache warm"):
+        check_study(Study(), clears_caches=False)
+
+
+def test_a_token_is_a_signed_address_for_this_cluster_and_said_to_end_before_it_does(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    token = make_token("eks-test", "us-east-2")
+    scheme, _, rest = token.partition(".")
+    url = base64.urlsafe_b64decode(rest + "=" * (-len(rest) % 4)).decode()
+    assert scheme == "k8s-aws-v1"
+    assert url.startswith("https://sts.us-east-2.amazonaws.com/?Action=GetCallerIdentity")
+    assert "x-k8s-aws-id" in url
+    told = credential(token, datetime(2026, 1, 1, tzinfo=UTC))
+    assert told["status"]["expirationTimestamp"] == "2026-01-01T00:13:00Z"
+    assert msgspec.json.encode(told)
