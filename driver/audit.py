@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+import msgspec
+
 from driver.witness import had_its_image
 from pulls.decode import Origin, decode_event
 from pulls.event import Event
@@ -35,7 +37,8 @@ def make_audit(
 
     A pull that failed to its end is accounted for as well: it is known.
     """
-    kept = list(stored)
+    known = [(row.pod_uid, row.container) for row in rows]
+    kept, events = with_containers(stored, known), with_containers(events, known)
     by_event = [pull for pull in kept if not pull.event_uid.startswith(WITNESS_PREFIX)]
     present = places(by_event)
     recovered = places(pull for pull in kept if pull.event_uid.startswith(WITNESS_PREFIX)) - present
@@ -49,6 +52,17 @@ def make_audit(
         stored=len(present | failed),
         recovered=len(recovered),
     )
+
+
+def with_containers(pulls: Iterable[PullRecord], known: Iterable[Place]) -> list[PullRecord]:
+    """kwok's events name no container: the only one of a study's pod is meant."""
+    containers = dict(known)
+    return [
+        msgspec.structs.replace(pull, container=containers[pull.pod_uid])
+        if pull.container is None and pull.image is not None and pull.pod_uid in containers
+        else pull
+        for pull in pulls
+    ]
 
 
 def say(audits: Iterable[Audit]) -> str:

@@ -1,7 +1,7 @@
 """What the nodes' image caches hold: looked at in node.status.images, cleared through the provider, and confirmed."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Set
 from functools import lru_cache
 
 from driver.cluster_api import ClusterApi, Sleep
@@ -31,9 +31,17 @@ def canonical(name: str) -> str:
     return f"{repository}:{reference.tag or 'latest'}"
 
 
-def cached_names(node: Node) -> set[str]:
-    """Everything that the node's images are called. Kubelets list at most 50 images (nodeStatusMaxImages)."""
-    return {canonical(name) for image in node.status.images or () for name in image.names or () if "<none>" not in name}
+def cached_names(node: Node, gone: Set[str] = frozenset()) -> set[str]:
+    """Everything that the node's images are called. Kubelets list at most 50 images (nodeStatusMaxImages).
+
+    An image that bears one of the ``gone`` names was removed since the kubelet made its list.
+    """
+    found: set[str] = set()
+    for image in node.status.images or ():
+        names = {canonical(name) for name in image.names or () if "<none>" not in name}
+        if not names & gone:
+            found |= names
+    return found
 
 
 def cache_state(image: str, names: set[str], layers: Layers) -> CacheState:
@@ -57,20 +65,32 @@ def cache_state(image: str, names: set[str], layers: Layers) -> CacheState:
     return CacheState.COLD
 
 
-def holding(nodes: Iterable[Node], images: Iterable[str]) -> list[str]:
-    """The nodes that still have one of the images. A node that is not ready says nothing new, and gets no pods."""
+def holding(nodes: Iterable[Node], images: Iterable[str], cleared: frozenset[str] = frozenset()) -> list[str]:
+    """The nodes that still have one of the images. A node that is not ready says nothing new, and gets no pods.
+
+    Of the ``cleared`` ones the runtime said that it has none; their kubelets' lists lag behind.
+    """
     wanted = {canonical(image) for image in images}
-    return [node.metadata.name for node in nodes if node.ready and wanted & cached_names(node)]
+    return [
+        node.metadata.name
+        for node in nodes
+        if node.ready and node.metadata.name not in cleared and wanted & cached_names(node)
+    ]
 
 
 async def wait_until_cleared(
-    api: ClusterApi, images: tuple[str, ...], *, limit_seconds: float, sleep: Sleep = asyncio.sleep
+    api: ClusterApi,
+    images: tuple[str, ...],
+    *,
+    limit_seconds: float,
+    cleared: frozenset[str] = frozenset(),
+    sleep: Sleep = asyncio.sleep,
 ) -> tuple[Node, ...]:
     """The nodes, as soon as none of them has any of the images. Raises LimitError, ApiError."""
     pause, waited = POLL_SECONDS, 0.0
     while True:
         nodes = await api.nodes()
-        still = holding(nodes, images)
+        still = holding(nodes, images, cleared)
         if not still:
             return nodes
         if waited >= limit_seconds:

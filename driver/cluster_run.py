@@ -92,7 +92,7 @@ class ClusterKeeper:
         await self._down(state)
 
     def _api(self, cluster: Cluster) -> AbstractAsyncContextManager[ClusterApi]:
-        return open_cluster(cluster.kubeconfig, self._study.cluster.namespace)
+        return open_cluster(cluster.kubeconfig, self._study.cluster.namespace, node_selector=cluster.node_selector)
 
     async def _up(self, state: "_Kept") -> Cluster:
         row = state.row
@@ -132,7 +132,7 @@ class ClusterKeeper:
         limit = self._study.limits.nodes_ready_seconds
         pause, waited = POLL_SECONDS, 0.0
         while True:
-            nodes = [node for node in await api.nodes() if node.takes_pods]
+            nodes = [node for node in await api.nodes() if node.takes(self._study.job.tolerations)]
             ready = sum(node.ready for node in nodes)
             if ready == len(nodes) == cluster.size:
                 return

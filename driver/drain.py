@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 
 import msgspec
 
-from driver.audit import Place, places
+from driver.audit import Place, places, with_containers
 from driver.cluster_api import ClusterApi, Sleep
 from driver.study import Limits
 from pulls.batch import Batch
@@ -72,7 +72,7 @@ class Drain:
                 seen |= listed
                 quiet, pause = 0.0, POLL_SECONDS
             late += await self._until_stored(lambda: self._ledger.stored_pulls(cluster, job), listed, told)
-            stored = places(self._ledger.job_pulls(cluster, job))
+            stored = places(with_containers(self._ledger.job_pulls(cluster, job), present))
             if not present - stored or quiet >= self._limits.quiet_seconds:
                 return Drained(told=told, late=late)
             await self._sleep(pause)
@@ -80,10 +80,12 @@ class Drain:
             pause = min(pause * 2, SLOWEST_POLL_SECONDS)
 
     async def cluster(self) -> int:
-        """Wait for everything that any event of the namespace tells; how many events came late. Raises as job()."""
+        """Wait for everything that any event tells of the cluster's jobs; how many came late. Raises as job()."""
         listed: set[Identity] = set()
+        cluster = self._origin.cluster
+        jobs = {row.job for row in self._ledger.jobs(self._origin.run or "") if row.cluster == cluster}
         async for batch in self._batches():
-            listed |= _identities(batch)
+            listed |= _identities(batch, jobs)
         missing = await self._missing_at_limit(lambda: self._ledger.stored_identities(self._origin.cluster), listed)
         if missing:
             async for batch in self._batches():
@@ -129,8 +131,9 @@ class Drain:
         return len(missing)
 
 
-def _identities(batch: Batch) -> set[Identity]:
-    return {pull.identity for pull in batch.pulls} | {(m.event_uid, m.count) for m in batch.milestones}
+def _identities(batch: Batch, jobs: set[str]) -> set[Identity]:
+    pulls = {pull.identity for pull in batch.pulls if pull.job in jobs}
+    return pulls | {(m.event_uid, m.count) for m in batch.milestones if m.job in jobs}
 
 
 def _batch(decoded: list[Decoded]) -> Batch:

@@ -1,5 +1,6 @@
 """The Job that pulls an image once on every node: its manifest."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from driver.study import Study
@@ -8,25 +9,32 @@ MANAGED_BY = {"app.kubernetes.io/managed-by": "pulldriver"}
 CONTAINER = "pull"
 
 
-def job_manifest(study: Study, name: str, image: str, size: int) -> dict[str, Any]:
-    """An Indexed Job with as many pods as nodes, no two on one node."""
-    template_labels = {**study.job.labels, **MANAGED_BY, "pullstudy/job": name}
+def job_manifest(
+    study: Study, name: str, image: str, size: int, node_selector: Mapping[str, str] | None = None
+) -> dict[str, Any]:
+    """An Indexed Job with as many pods as nodes, no two on one node.
+
+    ``node_selector`` has the labels of the cluster's own nodes. The Job bears them too: by them it is found again.
+    """
+    mine = dict(node_selector or {})
+    labels = {**study.job.labels, **mine, **MANAGED_BY}
+    template_labels = {**labels, "pullstudy/job": name}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": name, "namespace": study.cluster.namespace, "labels": {**study.job.labels, **MANAGED_BY}},
+        "metadata": {"name": name, "namespace": study.cluster.namespace, "labels": labels},
         "spec": {
             "completions": size,
             "parallelism": size,
             "completionMode": "Indexed",
             "backoffLimit": study.job.backoff_limit,
             "activeDeadlineSeconds": max(1, round(study.limits.job_seconds)),
-            "template": {"metadata": {"labels": template_labels}, "spec": _pod_spec(study, name, image)},
+            "template": {"metadata": {"labels": template_labels}, "spec": _pod_spec(study, name, image, mine)},
         },
     }
 
 
-def _pod_spec(study: Study, name: str, image: str) -> dict[str, Any]:
+def _pod_spec(study: Study, name: str, image: str, mine: dict[str, str]) -> dict[str, Any]:
     container = {
         "name": CONTAINER,
         "image": image,
@@ -39,8 +47,10 @@ def _pod_spec(study: Study, name: str, image: str) -> dict[str, Any]:
         "containers": [container],
         "terminationGracePeriodSeconds": 0,
     }
-    if study.job.node_selector:
-        spec["nodeSelector"] = study.job.node_selector
+    if study.job.node_selector or mine:
+        spec["nodeSelector"] = {**study.job.node_selector, **mine}
+    if study.job.host_network:
+        spec["hostNetwork"] = True
     if study.job.tolerations:
         spec["tolerations"] = list(study.job.tolerations)
     if study.job.image_pull_secrets:

@@ -6,13 +6,13 @@ Each step is in the ledger before it is taken, so that a driver that dies leaves
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 import msgspec
 
-from driver.audit import Place, make_audit, places, say
-from driver.cache import cache_state, cached_names, wait_until_cleared
+from driver.audit import Place, make_audit, places, say, with_containers
+from driver.cache import cache_state, cached_names, canonical, holding, wait_until_cleared
 from driver.cluster_api import ClusterApi, Sleep
 from driver.drain import Drain
 from driver.errors import LimitError
@@ -34,7 +34,7 @@ from pulls.batch import Batch
 from pulls.cache import CacheState
 from pulls.decode import Origin
 from pulls.image import ImageReference
-from pulls.record import WITNESS_PREFIX
+from pulls.record import WITNESS_PREFIX, Outcome, PullRecord
 from store.ledger import JobRow, JobState, Ledger, NodeCache, PodWitness
 from store.sqlite import EmbeddedStore
 
@@ -63,14 +63,19 @@ class JobRunner:
         self._bench = bench
         self._drain = Drain(bench.api, bench.ledger, bench.store, bench.origin, bench.study.limits, sleep=bench.sleep)
         self._nodes: tuple[Node, ...] | None = None  # as they were after the last job, or not looked at yet
+        self._gone: dict[str, frozenset[str]] = {}  # canonical image -> nodes whose runtime said that it has it no more
         self._layers = lru_cache(maxsize=4096)(self._known_layers)
 
     async def run(self, row: JobRow, number: int, jobs: int) -> JobRow:
         """Run the attempt to its end, good or bad, and leave the cluster ready for the next one."""
         bench = self._bench
+        if self._nodes is None and bench.study.run.cache is CacheMode.COLD:
+            await self._clear_leftovers()
         before = await self._look_at_caches(row)
         row = self._put(row, state=JobState.CREATED)
-        job = await bench.api.create_job(job_manifest(bench.study, row.job, row.image, row.size))
+        manifest = job_manifest(bench.study, row.job, row.image, row.size, bench.cluster.node_selector)
+        self._gone.pop(canonical(row.image), None)
+        job = await bench.api.create_job(manifest)
         row = self._put(row, job_uid=job.metadata.uid, created_at=job.metadata.creation_timestamp)
         bench.progress.job_started(row, number, jobs)
         end = await self._watch(job, row.size)
@@ -85,14 +90,38 @@ class JobRunner:
         if self._nodes is None:
             self._nodes = await self._bench.api.nodes()
         found = {
-            node.metadata.name: cache_state(row.image, cached_names(node), self._layers)
+            node.metadata.name: cache_state(row.image, self._names(node), self._layers)
             for node in self._nodes
-            if node.takes_pods and node.ready
+            if node.takes(self._bench.study.job.tolerations) and node.ready
         }
         self._bench.ledger.put_node_caches(
             NodeCache(cluster=row.cluster, job=row.job, node=node, cache=cache) for node, cache in found.items()
         )
         return found
+
+    def _names(self, node: Node) -> set[str]:
+        """What the node's list has, less what its runtime has removed since: the list is told late."""
+        gone = {name for name, nodes in self._gone.items() if node.metadata.name in nodes}
+        return cached_names(node, gone)
+
+    async def _clear_leftovers(self) -> None:
+        """A cluster that was there before may hold the study's images."""
+        images = self._bench.study.images.references
+        self._nodes = await self._bench.api.nodes()
+        if holding(self._nodes, images):
+            await self._clear(images)
+
+    async def _clear(self, images: tuple[str, ...]) -> None:
+        bench = self._bench
+        cleared = await bench.provider.clear_cache(bench.cluster, images) or frozenset()
+        self._gone |= {canonical(image): cleared for image in images}
+        self._nodes = await wait_until_cleared(
+            bench.api,
+            images,
+            limit_seconds=min(bench.study.limits.cache_clear_seconds, bench.provider.stall_seconds or math.inf),
+            cleared=cleared,
+            sleep=bench.sleep,
+        )
 
     def _known_layers(self, image: ImageReference) -> frozenset[str]:
         return self._bench.ledger.layer_digests(image.repository, image.tag or "")
@@ -120,9 +149,12 @@ class JobRunner:
         if drained.late:
             bench.progress.note(f"  {row.job}: {drained.late} events were not stored in time and taken from the list")
         await bench.store.write(self._second_witness(row, end.job, rows, before))
-        audit = make_audit(row, rows=rows, events=drained.told, stored=bench.ledger.job_pulls(row.cluster, row.job))
+        stored = bench.ledger.job_pulls(row.cluster, row.job)
+        audit = make_audit(row, rows=rows, events=drained.told, stored=stored)
         bench.ledger.put_audit(audit)
         error = end.error or _one_pod_a_node(pods)
+        if error is None and bench.study.run.cache is CacheMode.COLD:
+            error = _not_cold(stored, rows, before)
         state = JobState.DONE if end.ending is Ending.COMPLETE and error is None else JobState.FAILED
         return self._put(row, state=state, error=error), say([audit])
 
@@ -133,7 +165,8 @@ class JobRunner:
     def _second_witness(self, row: JobRow, job: Job, rows: list[PodWitness], before: dict[str, CacheState]) -> Batch:
         bench = self._bench
         namespace = bench.study.cluster.namespace
-        stored = bench.ledger.job_pulls(row.cluster, row.job)
+        known = [(pod.pod_uid, pod.container) for pod in rows]
+        stored = with_containers(bench.ledger.job_pulls(row.cluster, row.job), known)
         told = places(pull for pull in stored if not pull.event_uid.startswith(WITNESS_PREFIX))
         return Batch(
             pulls=tuple(recovered_pulls(rows, told, before, bench.origin, namespace)),
@@ -148,13 +181,7 @@ class JobRunner:
         row = self._put(row, deleted_at=bench.api.server_time)
         self._nodes = None
         if bench.study.run.cache is CacheMode.COLD:
-            await bench.provider.clear_cache(bench.cluster, (row.image,))
-            self._nodes = await wait_until_cleared(
-                bench.api,
-                (row.image,),
-                limit_seconds=min(bench.study.limits.cache_clear_seconds, bench.provider.stall_seconds or math.inf),
-                sleep=bench.sleep,
-            )
+            await self._clear((row.image,))
         return row
 
     async def _wait_until_pods_gone(self, job: str) -> None:
@@ -183,6 +210,23 @@ def _one_pod_a_node(pods: Iterable[Pod]) -> str | None:
         return None
     more = f", and so did {len(shared) - 1} more" if len(shared) > 1 else ""
     return f"not one pod a node: {shared[0]} ran two{more}"
+
+
+def _not_cold(stored: Iterable[PullRecord], rows: list[PodWitness], before: Mapping[str, CacheState]) -> str | None:
+    """A repeat that was to be cold is none where a node had its image: it says so, and how that is known.
+
+    A pod that follows a failed one on its node finds what that one pulled, which is no warm start.
+    """
+    node_of = {row.pod_uid: row.node for row in rows}
+    told: dict[Outcome, set[str]] = {outcome: set() for outcome in Outcome}
+    for pull in stored:
+        told[pull.outcome].add(pull.node or node_of.get(pull.pod_uid or "") or "unknown")
+    listed = {node for node, state in before.items() if state is CacheState.WARM}
+    warm = sorted(told[Outcome.CACHED] - told[Outcome.PULLED] | listed)
+    if not warm:
+        return None
+    more = f" and {len(warm) - 1} more" if len(warm) > 1 else ""
+    return f"not cold: {warm[0]}{more} had the image already"
 
 
 def _say_caches(states: Iterable[CacheState]) -> str:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import StrEnum
 
 import msgspec
@@ -28,12 +28,16 @@ _FAILED = frozenset(
 )
 
 
+STUCK_LOOKS = 4  # a time of limits.stuck_seconds
+
+
 class Ending(StrEnum):
     """How the watch ended."""
 
     COMPLETE = "complete"
     FAILED = "failed"  # by the cluster's word: its deadline, too many failed pods
-    HOPELESS = "hopeless"  # ended early by the driver
+    HOPELESS = "hopeless"  # ended early by the driver: no attempt to pull can end otherwise
+    STUCK = "stuck"  # ended early by the driver: a pod has no node, or a lost one
 
 
 class JobEnd(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,6 +85,9 @@ class JobWatch:
         self._limit_is_stall = stall_seconds is not None
         self._timeout: asyncio.Timeout | None = None
         self._next_look = 0.0
+        self._api = api
+        self._sleep = sleep
+        self._changes = 0
         self._end: asyncio.Future[tuple[Ending, str | None]] = asyncio.get_running_loop().create_future()
         name, quiet = job.metadata.name, limits.silence_seconds
         self._job_changes = ObjectWatch(
@@ -95,11 +102,15 @@ class JobWatch:
             with first_error():
                 async with asyncio.timeout(self._patience) as self._timeout, asyncio.TaskGroup() as group:
                     watches = [group.create_task(self._follow_job()), group.create_task(self._follow_pods())]
+                    if not self._limit_is_stall:
+                        watches.append(group.create_task(self._look_for_stuck_pods()))
                     ending, error = await self._end
                     for watch in watches:
                         watch.cancel()
         except TimeoutError:
             raise LimitError(f"job {name}: no change for {self._patience:.0f} s, and no end") from None
+        if ending is Ending.FAILED:
+            error = "; ".join([error or "failed", *troubles(self._pods.values())])
         return JobEnd(ending=ending, error=error, job=self._job, pods=self._pods)
 
     async def _follow_job(self) -> None:
@@ -117,6 +128,7 @@ class JobWatch:
     async def _follow_pods(self) -> None:
         async for seen in self._pod_changes.changes():
             self._alive()
+            self._changes += 1
             pod, before = seen.object, self._pods.get(seen.object.metadata.uid)
             self._judge(before, pod)
             self._pods[pod.metadata.uid] = pod
@@ -124,6 +136,21 @@ class JobWatch:
             if before is not None:
                 self._states[_state(before)] -= 1
             self._tell(self.tally())
+
+    async def _look_for_stuck_pods(self) -> None:
+        period = self._study.limits.stuck_seconds / STUCK_LOOKS
+        seen, quiet = -1, 0
+        while True:
+            await self._sleep(period)
+            quiet = quiet + 1 if self._changes == seen else 0
+            seen = self._changes
+            if quiet >= STUCK_LOOKS:
+                lost = {node.metadata.name for node in await self._api.nodes() if not node.ready}
+                stuck = [_say_stuck(pod, lost) for pod in self._pods.values()]
+                said = sorted(text for text in stuck if text)
+                if said:
+                    more = f" (and {len(said) - 1} more pods)" if len(said) > 1 else ""
+                    self._finish(Ending.STUCK, f"stuck for {self._study.limits.stuck_seconds:.0f} s: {said[0]}{more}")
 
     def _judge(self, before: Pod | None, pod: Pod) -> None:
         """Count a failed attempt where a pod comes newly to wait for the reason of one."""
@@ -154,6 +181,50 @@ class JobWatch:
 def _say_hopeless(cause: FailureClass, pod: Pod, message: str) -> str:
     image = pod.spec.containers[0].image if pod.spec.containers else "its image"
     return f"{cause}: {image} on node {pod.spec.node_name}: {message}"
+
+
+def troubles(pods: Iterable[Pod]) -> list[str]:
+    """What pods of a failed job say of themselves, each once: how many, what, and an example's node."""
+    found: dict[str, list[Pod]] = {}
+    for pod in pods:
+        said = _say_trouble(pod)
+        if said:
+            found.setdefault(said, []).append(pod)
+    return [
+        f"{len(those)} {'pod' if len(those) == 1 else 'pods'} {said}{_on_node(those[0])}"
+        for said, those in sorted(found.items(), key=lambda item: -len(item[1]))[:3]
+    ]
+
+
+def _say_trouble(pod: Pod) -> str | None:
+    reason, message = _waiting(pod)
+    unscheduled = _unscheduled(pod)
+    if pod.status.reason:
+        return f"ended as {pod.status.reason}: {pod.status.message}"
+    if unscheduled:
+        return f"without a node: {unscheduled}"
+    if reason in _FAILED or reason == "ImagePullBackOff":
+        return f"waiting with {reason}: {message}"
+    disrupted = next((c for c in pod.status.conditions if c.type == "DisruptionTarget" and c.true), None)
+    return f"taken away ({disrupted.reason}): {disrupted.message}" if disrupted else None
+
+
+def _unscheduled(pod: Pod) -> str | None:
+    found = (c for c in pod.status.conditions if c.type == "PodScheduled" and not c.true and c.reason)
+    return next((f"{c.reason}: {c.message}" for c in found), None) if pod.spec.node_name is None else None
+
+
+def _say_stuck(pod: Pod, lost: set[str]) -> str | None:
+    if pod.status.phase in ("Succeeded", "Failed"):
+        return None
+    if pod.spec.node_name in lost:
+        return f"pod {pod.metadata.name}: its node {pod.spec.node_name} is lost (not ready)"
+    unscheduled = _unscheduled(pod)
+    return f"pod {pod.metadata.name} has no node: {unscheduled}" if unscheduled else None
+
+
+def _on_node(pod: Pod) -> str:
+    return f" (node {pod.spec.node_name})" if pod.spec.node_name else ""
 
 
 def _waiting(pod: Pod) -> tuple[str, str]:

@@ -4,6 +4,7 @@ Only the fields that are used: the generated client's models take about thirty t
 Source: kubernetes ``core/v1``, ``batch/v1`` and ``meta/v1`` types.go.
 """
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Generic, TypeVar
 
@@ -51,6 +52,7 @@ class Running(_Object, frozen=True):
 class Terminated(_Object, frozen=True):
     exit_code: int | None = None
     reason: str = ""
+    message: str = ""
     started_at: datetime | None = None
     finished_at: datetime | None = None
 
@@ -80,6 +82,8 @@ class PodSpec(_Object, frozen=True):
 
 class PodStatus(_Object, frozen=True):
     phase: str = ""
+    reason: str = ""  # of the pod as a whole: Evicted, NodeLost
+    message: str = ""
     conditions: tuple[Condition, ...] = ()
     container_statuses: tuple[ContainerStatus, ...] = ()
 
@@ -118,7 +122,17 @@ class NodeStatus(_Object, frozen=True):
 
 class Taint(_Object, frozen=True):
     key: str
+    value: str = ""
     effect: str = ""
+
+    def tolerated(self, tolerations: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether one of a pod's tolerations matches it. Source: component-helpers ``ToleratesTaint``."""
+        return any(
+            toleration.get("effect", self.effect) == self.effect
+            and (toleration.get("key", "") in ("", self.key))
+            and (toleration.get("operator") == "Exists" or toleration.get("value", "") == self.value)
+            for toleration in tolerations
+        )
 
 
 class NodeSpec(_Object, frozen=True):
@@ -137,7 +151,12 @@ class Node(_Object, frozen=True):
 
     @property
     def takes_pods(self) -> bool:
-        return not self.spec.unschedulable and all(taint.effect != "NoSchedule" for taint in self.spec.taints)
+        return self.takes(())
+
+    def takes(self, tolerations: Sequence[Mapping[str, Any]]) -> bool:
+        """Whether pods with these tolerations may be put on it."""
+        keeps_off = (taint for taint in self.spec.taints if taint.effect == "NoSchedule")
+        return not self.spec.unschedulable and all(taint.tolerated(tolerations) for taint in keeps_off)
 
 
 class ListMetadata(_Object, frozen=True):

@@ -29,6 +29,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
     size: int
     kubeconfig: Path
     handle: Handle
+    node_selector: dict[str, str] = {}  # labels of its nodes, where others share the API server; none: all nodes
 
 
 class Provider(Protocol):
@@ -38,14 +39,18 @@ class Provider(Protocol):
     prefix: str  # of the names of its clusters: "sim-" marks every record of a simulated one
     overhead_seconds: float  # to make and delete a cluster, estimated
     billed: bool  # whether its clusters cost money
+    lasting: bool  # whether jobs and events outlive its clusters: then no two runs may give a job the same name
     stall_seconds: float | None  # no change of a running job for so long means it is stuck; None: it may take its time
 
     async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
         """Make the cluster. ``save`` is called before each step that leaves something behind."""
         ...
 
-    async def clear_cache(self, cluster: Cluster, images: tuple[str, ...]) -> None:
-        """Have the images removed from all nodes; node.status.images tells when they are."""
+    async def clear_cache(self, cluster: Cluster, images: tuple[str, ...]) -> frozenset[str] | None:
+        """Have the images removed from all nodes.
+
+        Returns the nodes whose own runtime says that they are gone; of the others node.status.images tells it.
+        """
         ...
 
     async def environment(self, cluster: Cluster) -> dict[str, Any]:

@@ -20,7 +20,9 @@ class Remaining(msgspec.Struct, frozen=True, kw_only=True):
     done: int
 
 
-def remaining_jobs(study: Study, run: str, prefix: str, planned: Iterable[PlannedJob], rows: list[JobRow]) -> Remaining:
+def remaining_jobs(
+    study: Study, run: str, prefix: str, planned: Iterable[PlannedJob], rows: list[JobRow], *, mark: str = ""
+) -> Remaining:
     """A done job stays; an attempt in flight when the driver died, or failed, is made again under another name.
 
     Its pulls so far are left out by the store's views, so that none is counted twice.
@@ -32,7 +34,7 @@ def remaining_jobs(study: Study, run: str, prefix: str, planned: Iterable[Planne
     return Remaining(
         abandoned=[row for row in rows if row.state not in _OVER],
         jobs=[
-            _row(study, run, prefix, job, attempts.get(job.position, 0) + 1)
+            _row(study, run, prefix, job, attempts.get(job.position, 0) + 1, mark)
             for job in planned
             if job.position not in done
         ],
@@ -40,9 +42,9 @@ def remaining_jobs(study: Study, run: str, prefix: str, planned: Iterable[Planne
     )
 
 
-def _row(study: Study, run: str, prefix: str, job: PlannedJob, attempt: int) -> JobRow:
+def _row(study: Study, run: str, prefix: str, job: PlannedJob, attempt: int, mark: str) -> JobRow:
     return JobRow(
-        job=job.name(attempt),
+        job=job.name(attempt, mark),
         cluster=cluster_name(prefix, study, job.size),
         run=run,
         size=job.size,

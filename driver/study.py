@@ -97,6 +97,7 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     command: tuple[str, ...] = ("true",)
     image_pull_policy: str = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()
+    host_network: bool = False  # without a network of its own a pod needs no address, and no network plugin
     backoff_limit: Annotated[int, msgspec.Meta(ge=0)] = 6  # Kubernetes' own default
     node_selector: dict[str, str] = {}
     tolerations: tuple[dict[str, Any], ...] = ()
@@ -112,6 +113,9 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     drain_seconds: Seconds = 60.0  # for the events of a finished job to reach the store
     quiet_seconds: Seconds = 3.0  # no new event for so long: what is missing was never sent
     pods_gone_seconds: Seconds = 120.0
+    # No pod of a job changes for so long, and one has no node or a lost one: the job is ended. As long as a cluster's
+    # own pods stay on a lost node (tolerationSeconds of the admission plugin DefaultTolerationSeconds).
+    stuck_seconds: Seconds = 300.0
     # Kubelets report their images every 10 s to 5 min (nodeStatusUpdateFrequency, nodeStatusReportFrequency).
     cache_clear_seconds: Seconds = 600.0
 
@@ -126,6 +130,27 @@ class SimPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     faults: tuple[dict[str, Any], ...] = ()  # what goes wrong, by the names in docs/sim.md
 
 
+class KubeconfigPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An existing cluster: its nodes, and how images are removed from them. docs/providers.md."""
+
+    create_namespace: bool = False  # cluster.namespace, if it is not there; it stays
+    scale_command: tuple[str, ...] = ()  # run before each size, with {size} in its words; none: the nodes there are
+    scale_seconds: Seconds = 1800.0
+    clear_command: tuple[str, ...] = ()  # run here for each node, with {node} and {images}, in place of the Job
+    cleaner_image: str = "docker.io/library/busybox:1.36"  # needs sh, chroot, awk, grep
+    runtime_socket: str = "/run/containerd/containerd.sock"  # on the nodes
+
+
+class KwokPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fake nodes on a real API server. docs/kwok.md."""
+
+    profile: str = "eks"  # whose measured times: eks or gke
+    seed: int = 1  # of the durations
+    durations: Count = 20  # different ones for each image
+    speed: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # model seconds a second; events tell the seconds that passed
+    controller_qps: Annotated[float, msgspec.Meta(gt=0)] = 20.0  # kube-controller-manager's own default
+
+
 class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """A whole study. The defaults are the study of converged-computing's pulling-aws, halved to 12 images."""
 
@@ -137,6 +162,8 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     limits: Limits = Limits()
     sim: SimPlan = SimPlan()
     eks: EksPlan = EksPlan()
+    kubeconfig: KubeconfigPlan = KubeconfigPlan()
+    kwok: KwokPlan = KwokPlan()
 
     @property
     def sizes(self) -> tuple[int, ...]:

@@ -85,8 +85,17 @@ class Sweep:
 
     def remaining(self) -> Remaining:
         return remaining_jobs(
-            self._study, RUN, self._provider.prefix, planned_jobs(self._study), self._ledger.jobs(RUN)
+            self._study,
+            RUN,
+            self._provider.prefix,
+            planned_jobs(self._study),
+            self._ledger.jobs(RUN),
+            mark=self._mark(),
         )
+
+    def _mark(self) -> str:
+        run = self._ledger.swept_run() if self._provider.lasting else None
+        return format(int(run.started_at.timestamp()), "x")[-6:] if run else ""
 
     async def run(self, progress: Progress) -> Outcome:
         """Raises SweepError, StoreError, OSError; what was done until then is kept."""

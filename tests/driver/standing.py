@@ -11,6 +11,7 @@ class Standing:
     name = "standing"
     prefix = ""
     overhead_seconds = 0.0
+    lasting = False
     billed = False
     stall_seconds: float | None = 20.0
 

@@ -12,7 +12,7 @@ from driver.study import Limits
 from pulls.batch import Batch
 from pulls.decode import decode_event
 from pulls.event import Event
-from store.ledger import Ledger
+from store.ledger import JobRow, Ledger
 from store.sqlite import EmbeddedStore
 from tests.driver.kube_events import event_list, pod_event, pulled_event
 from tests.driver.made import ORIGIN
@@ -55,6 +55,19 @@ def store(tmp_path: Path) -> Iterator[EmbeddedStore]:
 @pytest.fixture
 def ledger(tmp_path: Path, store: EmbeddedStore) -> Iterator[Ledger]:
     opened = Ledger(tmp_path, create=False)
+    opened.put_job(
+        JobRow(
+            job="pull-0",
+            cluster=ORIGIN.cluster,
+            run=ORIGIN.run or "",
+            size=2,
+            image="image",
+            repeat=1,
+            attempt=1,
+            position=0,
+            cache_mode="cold",
+        )
+    )
     yield opened
     opened.close()
 

@@ -86,7 +86,8 @@ class Cleaner:
 
     async def clear(self, images: Sequence[str], size: int) -> frozenset[str]:
         """The nodes whose runtime says that it has none of the images: all ``size`` of them."""
-        name = f"{NAME}-{self._draw()}"
+        # Its pods are not named as an Indexed Job's: their own pulls then belong to no job of the study.
+        name = f"{NAME}-x{self._draw()}"
         await self._api.create_job(self.manifest(name, images, size))
         try:
             return await self._wait(name, size)
@@ -122,7 +123,6 @@ class Cleaner:
             "spec": {
                 "completions": size,
                 "parallelism": size,
-                "completionMode": "Indexed",
                 "backoffLimit": 0,
                 "activeDeadlineSeconds": max(1, round(self._limit_seconds)),
                 "template": {"metadata": {"labels": labels}, "spec": self._pod_spec(name, images)},
