@@ -103,17 +103,7 @@ class EksProvider:
     async def environment(self, cluster: Cluster) -> dict[str, Any]:
         handle = _handle_of(cluster)
         kept: dict[str, Any] = msgspec.to_builtins(handle.plan)
-        settings = (
-            "mode",
-            "volume",
-            "ami_type",
-            "ami_release",
-            "snapshotter",
-            "layer_downloads",
-            "local_ssd",
-            "registry",
-        )
-        return {"eks_cluster": handle.cluster, "region": handle.region, **{key: kept[key] for key in settings}}
+        return {"eks_cluster": handle.cluster, "region": handle.region, **{key: kept[key] for key in TOLD}}
 
     async def lost(self, cluster: Cluster) -> NoReturn:
         handle = _handle_of(cluster)

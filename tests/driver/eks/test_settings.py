@@ -2,7 +2,6 @@
 
 import base64
 from datetime import UTC, datetime
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -19,10 +18,11 @@ from driver.study import CacheMode, ClusterPlan, RunPlan, Study
 WARM = RunPlan(cache=CacheMode.WARM)
 
 
-def test_the_template_holds_what_cloudformation_wants(tmp_path: Path) -> None:
+def test_the_template_holds_what_cloudformation_wants() -> None:
     from cfnlint import lint_all
 
-    assert [str(match) for match in lint_all(template_text())] == []
+    # I is advice: on metadata for those who guess at a template, which has its own description.
+    assert [str(match) for match in lint_all(template_text()) if not match.rule.id.startswith("I")] == []
 
 
 def test_a_cluster_costs_its_control_plane_nodes_volumes_and_addresses() -> None:
