@@ -15,6 +15,7 @@ from driver.commands.compare_command import compare_command
 from driver.commands.down_command import down_command
 from driver.commands.export_command import export_command
 from driver.commands.import_command import import_command
+from driver.commands.janitor_command import janitor_command
 from driver.commands.options import DEFAULT_OUT
 from driver.commands.plan_command import plan_command
 from driver.commands.report_command import report_command
@@ -39,6 +40,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "plan": plan_command,
     "status": status_command,
     "down": down_command,
+    "janitor": janitor_command,
     "import": import_command,
     "export": export_command,
     "report": report_command,

@@ -34,9 +34,18 @@ def _usual_kubeconfig() -> Path:
     return Path(named) if named else Path.home() / ".kube" / "config"
 
 
+def _kwok(kubeconfig: Path | None) -> Provider:
+    from driver.providers.kwok.provider import KwokProvider
+
+    if kubeconfig is not None:
+        raise UsageError("--kubeconfig: the provider kwok starts its own servers; leave it out")
+    return KwokProvider()
+
+
 PROVIDERS: dict[str, Callable[[Path | None], Provider]] = {
     "sim": _sim,
     "kubeconfig": _kubeconfig,
+    "kwok": _kwok,
     "eks": _eks,
 }
 

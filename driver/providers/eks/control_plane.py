@@ -22,6 +22,8 @@ class ControlPlane(msgspec.Struct, frozen=True, kw_only=True):
 
 async def find_cluster(account: Account, name: str) -> Answer | None:
     """The cluster, None where there is none."""
+    if not name:
+        return None
     try:
         found = await account.call("eks", "describe_cluster", name=name)
     except AwsError as error:

@@ -35,6 +35,8 @@ def template_text() -> str:
 
 async def find_stack(account: Account, name: str) -> Answer | None:
     """The stack of that name (or id), None where there is none."""
+    if not name:
+        return None
     try:
         found = await account.call("cloudformation", "describe_stacks", StackName=name)
     except AwsError as error:

@@ -12,7 +12,7 @@ from driver.providers.eks.provider import EksProvider
 from tests.driver.eks.aws_proxy import AwsProxy
 from tests.driver.eks.studies import CLIENTS, NOTHING, account, everything, left
 
-pytestmark = pytest.mark.real  # moto's server needs half a minute of CPU for all of them
+pytestmark = pytest.mark.real  # moto takes half a minute of CPU for all of them
 
 Saved = list[Handle]
 
