@@ -160,7 +160,7 @@ class KwokProvider:
 
 
 async def _has(path: Path) -> bool:
-    return path.exists() and path.stat().st_size > 0
+    return await asyncio.to_thread(lambda: path.exists() and path.stat().st_size > 0)
 
 
 async def _serves(api: ClusterApi) -> bool:
