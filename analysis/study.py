@@ -10,7 +10,7 @@ from pulls.milestone import Milestone
 from pulls.record import PullRecord
 from store.sqlite import EmbeddedStore, open_connection, store_errors
 
-SIMULATED_PREFIX = "sim-"
+SIMULATED_PREFIXES = ("sim-", "kwok-")  # kwok's nodes pull nothing: their times are the simulator's
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Study:
     @property
     def simulated(self) -> bool:
         """Whether any of it came from the simulator: it is said on every picture."""
-        return any(cluster.startswith(SIMULATED_PREFIX) for cluster in self.clusters)
+        return any(cluster.startswith(SIMULATED_PREFIXES) for cluster in self.clusters)
 
 
 def read_study(directory: Path) -> Study:

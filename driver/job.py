@@ -1,5 +1,6 @@
 """The Job that pulls an image once on every node: its manifest."""
 
+import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +8,7 @@ from driver.study import Study
 
 MANAGED_BY = {"app.kubernetes.io/managed-by": "pulldriver"}
 CONTAINER = "pull"
+IMAGE_LABEL = "pullstudy/image"  # a digest of the reference, by which kwok tells pods apart
 
 
 def job_manifest(
@@ -18,7 +20,7 @@ def job_manifest(
     """
     mine = dict(node_selector or {})
     labels = {**study.job.labels, **mine, **MANAGED_BY}
-    template_labels = {**labels, "pullstudy/job": name}
+    template_labels = {**labels, "pullstudy/job": name, IMAGE_LABEL: image_label(image)}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -32,6 +34,11 @@ def job_manifest(
             "template": {"metadata": {"labels": template_labels}, "spec": _pod_spec(study, name, image, mine)},
         },
     }
+
+
+def image_label(image: str) -> str:
+    """A reference is too long for a label."""
+    return hashlib.sha256(image.encode()).hexdigest()[:16]
 
 
 def _pod_spec(study: Study, name: str, image: str, mine: dict[str, str]) -> dict[str, Any]:
