@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from driver.audit import say
+from driver.budget import Budget, within
 from driver.cluster_api import Sleep
 from driver.cluster_run import ClusterKeeper
 from driver.drain import Drain
@@ -72,6 +73,7 @@ class Sweep:
         ledger: Ledger,
         store: EmbeddedStore,
         *,
+        budget: Budget | None = None,
         now: Callable[[], datetime] = wall_clock,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
@@ -80,6 +82,7 @@ class Sweep:
         self._directory = directory
         self._ledger = ledger
         self._store = store
+        self._budget = budget
         self._now = now
         self._sleep = sleep
 
@@ -144,7 +147,8 @@ class Sweep:
         return True
 
     async def _size(self, row: ClusterRow, jobs: list[JobRow], keeper: ClusterKeeper, progress: Progress) -> bool:
-        async with keeper.running(row) as (cluster, api):
+        # The limit ends the jobs, inside: it must never cut the taking down short.
+        async with keeper.running(row) as (cluster, api), within(self._budget, row.size):
             progress.size_started(row.cluster, row.size, len(jobs))
             bench = Bench(
                 study=self._study,

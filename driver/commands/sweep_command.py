@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from driver.budget import Budget
 from driver.commands.options import (
     DEFAULT_OUT,
     Cache,
@@ -44,6 +45,10 @@ def sweep_command(
     kubeconfig: Kubeconfig = None,
     out: Out = DEFAULT_OUT,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep that DIR holds.")] = False,
+    budget: Annotated[
+        float | None,
+        typer.Option("--budget", metavar="AMOUNT", min=0, help="End before it costs more, in the plan's currency."),
+    ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before clusters that cost money.")] = False,
     repeats: Repeats = None,
     order: OrderOption = None,
@@ -67,20 +72,25 @@ def sweep_command(
     asked = None if study is None and overrides == Overrides() else load_study(study, overrides)
     cluster_provider = make_provider(provider, kubeconfig)
     with directory_lock(out):
-        code = _sweep(asked, cluster_provider, out, resume=resume, yes=yes)
+        code = _sweep(asked, cluster_provider, out, resume=resume, budget=budget, yes=yes)
     if code:
         raise typer.Exit(code)
 
 
-def _sweep(asked: Study | None, provider: Provider, out: Path, *, resume: bool, yes: bool) -> int:
+def _sweep(asked: Study | None, provider: Provider, out: Path, *, resume: bool, budget: float | None, yes: bool) -> int:
     with ExitStack() as stack:
         ledger = stack.enter_context(closing(Ledger(out, create=True)))
         study = _study(ledger, out, asked, provider, resume=resume)
-        _show_plan(study, provider, yes=yes)
+        plan = plan_of(study, provider)
+        _say("\n".join(say_plan(plan)))
+        limit = None if budget is None else Budget(amount=budget, plan=plan, overhead_seconds=provider.overhead_seconds)
+        if limit is not None:
+            limit.check()
+        _confirm(provider, yes=yes)
         store = EmbeddedStore(out, create=True)
         stack.callback(store.close_now)
         with _way_on(out):
-            outcome = _run(Sweep(study, provider, out, ledger, store), provider)
+            outcome = _run(Sweep(study, provider, out, ledger, store, budget=limit), provider)
         _say("\n".join(size_lines(ledger, RUN)))
     return _tell(outcome, out)
 
@@ -121,8 +131,7 @@ def _run(sweep: Sweep, provider: Provider) -> Outcome:
         progress.close()
 
 
-def _show_plan(study: Study, provider: Provider, *, yes: bool) -> None:
-    _say("\n".join(say_plan(plan_of(study, provider))))
+def _confirm(provider: Provider, *, yes: bool) -> None:
     if not provider.billed or yes:
         return
     if not sys.stdin.isatty():
