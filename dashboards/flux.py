@@ -137,7 +137,9 @@ def marks(source: Source) -> str:
         f"  |> filter(fn: (r) => exists r.{milestone.job})\n  {of_jobs_that_count()}\n"
         f"  |> map(fn: (r) => ({{r with pod: {pod}, node: {text_of(milestone.node)}, nodes: {NODES}, key: {key},"
         f" rank: dict.get(dict: ranks, key: r.{moment}, default: -1)}}))\n"
-        f'  |> sort(columns: [{order}]) |> unique(column: "key")'
+        # A pod at a time: ``sort`` mixes the columns of tables of several buffers up (influxd 2.7.12, from some 10,000 rows).
+        f'  |> group(columns: ["{milestone.cluster}", "{milestone.job}", "pod"])\n'
+        f'  |> sort(columns: [{order}]) |> unique(column: "key") |> group()'
     )
 
 
