@@ -1,0 +1,79 @@
+"""Existing clusters and fake nodes: what is chosen, said and played, without a server."""
+
+import msgspec
+import pytest
+
+from driver.errors import ApiError, ProviderError
+from driver.job_watch import troubles
+from driver.objects import Node
+from driver.providers.kubeconfig.commands import fill, run_command
+from driver.providers.kubeconfig.nodes import RUN_LABEL, choose_nodes
+from driver.providers.kubeconfig.permissions import provider_errors
+from driver.providers.kwok.stages import stages
+from driver.study import Images, JobPlan, KwokPlan, Study
+from pulls.message import read_pulled
+from tests.driver.made import READY, pod, waiting
+
+
+def labelled(name: str, labels: dict[str, str], *taints: dict[str, str]) -> Node:
+    metadata, spec = {"name": name, "labels": labels}, {"taints": list(taints)}
+    return msgspec.convert({"metadata": metadata, "spec": spec, "status": {"conditions": [READY]}}, Node)
+
+
+GPU = {"key": "gpu", "value": "yes", "effect": "NoSchedule"}
+
+
+def test_nodes_of_other_runs_and_of_taints_not_tolerated_are_left_alone() -> None:
+    nodes = [labelled("c", {}), labelled("b", {}, GPU), labelled("a", {RUN_LABEL: "other"}), labelled("d", {})]
+    assert choose_nodes(nodes, Study(), 2) == ["c", "d"]
+    tolerant = Study(job=JobPlan(tolerations=({"key": "gpu", "operator": "Exists"},)))
+    assert choose_nodes(nodes, tolerant, 3) == ["b", "c", "d"]
+    with pytest.raises(ProviderError, match=r"3 nodes are wanted, and 2 of 4 can be had: 1 cordoned .*, 1 labelled"):
+        choose_nodes(nodes, Study(), 3)
+
+
+def test_only_nodes_with_the_selected_labels_are_chosen() -> None:
+    nodes = [labelled("a", {"pool": "x"}), labelled("b", {"pool": "y"})]
+    assert choose_nodes(nodes, Study(job=JobPlan(node_selector={"pool": "y"})), 1) == ["b"]
+
+
+def test_a_refusal_names_the_rule_that_would_allow_it() -> None:
+    said = 'nodes "a" is forbidden: User "eve" cannot patch resource "nodes" in API group "" at the cluster scope'
+    rule = r'user eve needs a ClusterRole with the rule .*"nodes".*"patch"'
+    with pytest.raises(ProviderError, match=rule), provider_errors():
+        raise ApiError("patch node a", 403, said)
+
+
+def test_words_are_filled_and_images_become_words() -> None:
+    words = ("ssh", "{node}", "rmi", "{images}")
+    assert list(fill(words, images=("x:1", "y:2"), node="n")) == ["ssh", "n", "rmi", "x:1", "y:2"]
+    assert list(fill(("--nodes={size}",), size=4)) == ["--nodes=4"]
+
+
+async def test_a_command_that_fails_says_its_last_line() -> None:
+    with pytest.raises(ProviderError, match="scaling: sh ended with code 3: no such pool"):
+        await run_command("scaling", ["sh", "-c", "echo hello; echo no such pool >&2; exit 3"], 30.0)
+    with pytest.raises(ProviderError, match="scaling: /nowhere: No such file"):
+        await run_command("scaling", ["/nowhere"], 30.0)
+
+
+def test_pods_of_a_failed_job_say_what_they_wait_for() -> None:
+    back_off = waiting("ImagePullBackOff", 'Back-off pulling image "x"')
+    evicted = msgspec.structs.replace(
+        pod(2), status=msgspec.structs.replace(pod(2).status, reason="Evicted", message="The node was low on resource")
+    )
+    assert troubles([pod(0, waiting=back_off), pod(1, waiting=back_off), evicted, pod(3)]) == [
+        '2 pods waiting with ImagePullBackOff: Back-off pulling image "x" (node node-0)',
+        "1 pod ended as Evicted: The node was low on resource (node node-2)",
+    ]
+
+
+def test_stages_tell_the_seconds_that_pass() -> None:
+    study = Study(images=Images(tags=("9-layers-size-19034736629-bytes",)), kwok=KwokPlan(durations=3, speed=10.0))
+    pulled = [stage["spec"] for stage in stages(study) if "pulled-" in stage["metadata"]["name"]]
+    assert len(pulled) == 3
+    for spec in pulled:
+        told = read_pulled(spec["next"]["event"]["message"])
+        assert told is not None
+        assert told.pull_nanoseconds == spec["delay"]["durationMilliseconds"] * 1_000_000
+        assert 10 < told.pull_nanoseconds / 1e9 < 12
