@@ -122,6 +122,7 @@ PARTS: dict[str, Part] = {
                 "skopeo": "skopeo",
                 "umoci": "umoci",
                 "htpasswd": "apache2-utils",
+                "busybox": "busybox-static",
             },
         ),
     )
