@@ -1,10 +1,11 @@
 """One cluster from nothing to nothing: up, watched by a collector, its jobs, and down again whatever happens."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -81,7 +82,7 @@ class ClusterKeeper:
                 if collector is not None:
                     await collector.stop()
             finally:
-                await self._down(state)
+                await _whole(self._down(state))
 
     async def clean_up(self, row: ClusterRow) -> None:
         """Take down what an earlier driver left. Raises ProviderError."""
@@ -89,7 +90,7 @@ class ClusterKeeper:
         if state.leftovers.collector_pid is not None:
             marks = ("collector", row.cluster)
             await end_stranger(state.leftovers.collector_pid, marks, grace_seconds=STRANGER_GRACE_SECONDS)
-        await self._down(state)
+        await _whole(self._down(state))
 
     def _api(self, cluster: Cluster) -> AbstractAsyncContextManager[ClusterApi]:
         return open_cluster(cluster.kubeconfig, self._study.cluster.namespace, node_selector=cluster.node_selector)
@@ -149,6 +150,17 @@ class ClusterKeeper:
         save_nodes(self._directory, cluster.name, nodes_json)
         environment = await read_environment(api, nodes_json, await self._provider.environment(cluster))
         state.put(environment=msgspec.json.encode(environment).decode())
+
+
+async def _whole(work: Coroutine[Any, Any, None]) -> None:
+    """Do the work to its end also where we are cancelled meanwhile: half a deletion leaves what has to be paid for."""
+    task = asyncio.ensure_future(work)
+    try:
+        await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait([task])
+        task.result()
+        raise
 
 
 class _Kept:
