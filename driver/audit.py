@@ -4,11 +4,11 @@ from collections.abc import Iterable
 
 import msgspec
 
-from driver.witness import had_its_image
 from pulls.decode import Origin, decode_event
 from pulls.event import Event
 from pulls.record import WITNESS_PREFIX, Outcome, PullRecord
-from store.ledger import Audit, JobRow, PodWitness
+from pulls.witness import PodWitness, had_its_image
+from store.ledger import Audit, JobRow
 
 Place = tuple[str, str]  # pod_uid, container
 

@@ -24,7 +24,6 @@ from driver.provider import Cluster, Provider
 from driver.study import CacheMode, Study
 from driver.witness import (
     completed_at,
-    had_its_image,
     nodes_shared,
     pod_witnesses,
     recovered_pulls,
@@ -35,7 +34,8 @@ from pulls.cache import CacheState
 from pulls.decode import Origin
 from pulls.image import ImageReference
 from pulls.record import WITNESS_PREFIX, Outcome, PullRecord
-from store.ledger import JobRow, JobState, Ledger, NodeCache, PodWitness
+from pulls.witness import PodWitness, had_its_image
+from store.ledger import JobRow, JobState, Ledger, NodeCache
 from store.sqlite import EmbeddedStore
 
 POLL_SECONDS = 0.02

@@ -13,20 +13,7 @@ from driver.objects import Job, Pod
 from driver.study import Study
 from driver.watch import ObjectWatch
 from pulls.failure import FailureClass, classify
-
-# What a kubelet gives as the reason of a container that waits for its image. The first one's message is the cause;
-# ImagePullBackOff repeats it only from Kubernetes 1.32 on.
-_FAILED = frozenset(
-    (
-        "ErrImagePull",
-        "ErrImageNeverPull",
-        "InvalidImageName",
-        "ImageInspectError",
-        "RegistryUnavailable",
-        "SignatureValidationFailed",
-    )
-)
-
+from pulls.witness import BACKOFF_REASON, FAILED_REASONS
 
 STUCK_LOOKS = 4  # a time of limits.stuck_seconds
 
@@ -155,7 +142,7 @@ class JobWatch:
     def _judge(self, before: Pod | None, pod: Pod) -> None:
         """Count a failed attempt where a pod comes newly to wait for the reason of one."""
         reason, message = _waiting(pod)
-        if reason not in _FAILED or (before is not None and _waiting(before) == (reason, message)):
+        if reason not in FAILED_REASONS or (before is not None and _waiting(before) == (reason, message)):
             return
         cause = classify(f"{reason}: {message}")
         if not cause.hopeless:
@@ -203,7 +190,7 @@ def _say_trouble(pod: Pod) -> str | None:
         return f"ended as {pod.status.reason}: {pod.status.message}"
     if unscheduled:
         return f"without a node: {unscheduled}"
-    if reason in _FAILED or reason == "ImagePullBackOff":
+    if reason in FAILED_REASONS or reason == BACKOFF_REASON:
         return f"waiting with {reason}: {message}"
     disrupted = next((c for c in pod.status.conditions if c.type == "DisruptionTarget" and c.true), None)
     return f"taken away ({disrupted.reason}): {disrupted.message}" if disrupted else None
@@ -238,4 +225,4 @@ def _state(pod: Pod) -> str:
     if any(status.image_id for status in pod.status.container_statuses):
         return "started"
     reason, _ = _waiting(pod)
-    return "failing" if reason in _FAILED or reason == "ImagePullBackOff" else "waiting"
+    return "failing" if reason in FAILED_REASONS or reason == BACKOFF_REASON else "waiting"

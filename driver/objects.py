@@ -10,88 +10,18 @@ from typing import Any, Generic, TypeVar
 
 import msgspec
 
+# A pod's own fields are the vocabulary's: the collector reads them too.
+from pulls.pod import Condition as Condition
+from pulls.pod import Container as Container
+from pulls.pod import ContainerStatus as ContainerStatus
+from pulls.pod import Metadata as Metadata
+from pulls.pod import Pod as Pod
+
 T = TypeVar("T")
 
 
 class _Object(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """The API's names are the fields' in camelCase."""
-
-
-class Metadata(_Object, frozen=True):
-    name: str = ""
-    namespace: str = ""
-    uid: str = ""
-    resource_version: str = ""
-    creation_timestamp: datetime | None = None
-    deletion_timestamp: datetime | None = None
-    labels: dict[str, str] = {}
-    annotations: dict[str, str] = {}
-
-
-class Condition(_Object, frozen=True):
-    type: str
-    status: str = "Unknown"
-    reason: str = ""
-    message: str = ""
-    last_transition_time: datetime | None = None
-
-    @property
-    def true(self) -> bool:
-        return self.status == "True"
-
-
-class Waiting(_Object, frozen=True):
-    reason: str = ""
-    message: str = ""
-
-
-class Running(_Object, frozen=True):
-    started_at: datetime | None = None
-
-
-class Terminated(_Object, frozen=True):
-    exit_code: int | None = None
-    reason: str = ""
-    message: str = ""
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-
-
-class ContainerState(_Object, frozen=True):
-    waiting: Waiting | None = None
-    running: Running | None = None
-    terminated: Terminated | None = None
-
-
-class ContainerStatus(_Object, frozen=True):
-    name: str
-    image: str = ""
-    image_id: str = msgspec.field(name="imageID", default="")
-    state: ContainerState = ContainerState()
-
-
-class Container(_Object, frozen=True):
-    name: str
-    image: str = ""
-
-
-class PodSpec(_Object, frozen=True):
-    node_name: str | None = None
-    containers: tuple[Container, ...] = ()
-
-
-class PodStatus(_Object, frozen=True):
-    phase: str = ""
-    reason: str = ""  # of the pod as a whole: Evicted, NodeLost
-    message: str = ""
-    conditions: tuple[Condition, ...] = ()
-    container_statuses: tuple[ContainerStatus, ...] = ()
-
-
-class Pod(_Object, frozen=True):
-    metadata: Metadata = Metadata()
-    spec: PodSpec = PodSpec()
-    status: PodStatus = PodStatus()
 
 
 class JobStatus(_Object, frozen=True):

@@ -56,6 +56,9 @@ PULL_COLUMNS: tuple[str, ...] = PullRecord.__struct_fields__
 WITNESS_PREFIX = "pod-status:"
 
 
-def witness_uid(pod_uid: str, container: str) -> str:
-    """The ``event_uid`` of a record that no event told of and pod status did: it can never meet an event's own uid."""
-    return f"{WITNESS_PREFIX}{pod_uid}/{container}"
+def witness_uid(pod_uid: str, container: str, *, failed: bool = False) -> str:
+    """The ``event_uid`` of a record that no event told of and pod status did: it can never meet an event's own uid.
+
+    A failure has one of its own: what came of the pull later is another record.
+    """
+    return f"{WITNESS_PREFIX}{pod_uid}/{container}{'/failed' if failed else ''}"

@@ -189,7 +189,9 @@ def _stretch(row: dict[str, str]) -> tuple[str, str]:
 
 
 def _place(row: dict[str, str]) -> tuple[str, ...]:
-    return (row["outcome"], row.get("pod_uid", ""), row.get("container", ""))
+    # Pod status tells that an image is there, and only guesses whether it was pulled: either event tells it better.
+    outcome = Outcome.PULLED if row["outcome"] == Outcome.CACHED else row["outcome"]
+    return (outcome, row.get("pod_uid", ""), row.get("container", ""))
 
 
 def _pull_order(record: PullRecord) -> tuple[Any, ...]:

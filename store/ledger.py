@@ -15,6 +15,7 @@ import msgspec
 
 from pulls.cache import CacheState
 from pulls.record import PullRecord
+from pulls.witness import PodWitness as PodWitness
 from store import schema
 from store.protocol import StoreError
 from store.rows import from_rows, time_text, to_row
@@ -103,27 +104,6 @@ class NodeCache(msgspec.Struct, frozen=True, kw_only=True):
     job: str
     node: str
     cache: CacheState
-
-
-class PodWitness(msgspec.Struct, frozen=True, kw_only=True):
-    """One container of one pod, by the pod's own status before the job was deleted."""
-
-    cluster: str
-    job: str
-    pod: str
-    pod_uid: str
-    container: str
-    node: str | None = None
-    image: str | None = None
-    image_id: str | None = None
-    phase: str | None = None
-    created_at: datetime | None = None
-    scheduled_at: datetime | None = None
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
-    waiting_reason: str | None = None
-    waiting_message: str | None = None
-    exit_code: int | None = None
 
 
 class Audit(msgspec.Struct, frozen=True, kw_only=True):

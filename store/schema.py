@@ -108,13 +108,17 @@ CREATE TABLE layers (               -- one row a layer of an image's manifest
 );
 """
 
+# Pod status tells that an image is there, and only guesses whether it was pulled: either event tells it better.
+PRESENT = "('pulled', 'cached')"
+
 VIEWS = f"""
 CREATE VIEW pulls AS SELECT r.* FROM pull_records r
   WHERE NOT EXISTS (
     SELECT 1 FROM jobs j WHERE j.cluster = r.cluster AND j.job = r.job AND j.state = 'abandoned')
   AND NOT (r.event_uid LIKE '{WITNESS_PREFIX}%' AND EXISTS (
     SELECT 1 FROM pull_records e WHERE e.pod_uid = r.pod_uid AND e.container = r.container
-      AND e.outcome = r.outcome AND e.event_uid NOT LIKE '{WITNESS_PREFIX}%'));
+      AND (e.outcome = r.outcome OR (e.outcome IN {PRESENT} AND r.outcome IN {PRESENT}))
+      AND e.event_uid NOT LIKE '{WITNESS_PREFIX}%'));
 CREATE VIEW milestones AS SELECT r.* FROM milestone_records r
   WHERE NOT EXISTS (
     SELECT 1 FROM jobs j WHERE j.cluster = r.cluster AND j.job = r.job AND j.state = 'abandoned');

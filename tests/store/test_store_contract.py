@@ -250,6 +250,16 @@ def test_what_pod_status_witnessed_gives_way_to_the_event_that_comes_late(case: 
     assert set(uids(Contents(case).pulls)) == {"late", "failed", witness_uid("pu", "l"), "x"}
 
 
+def test_of_what_pod_status_witnessed_an_event_tells_better_whether_it_was_pulled(case: Case) -> None:
+    place: dict[str, Any] = {"pod_uid": "pu", "container": "k"}
+    failure = pull(witness_uid("pu", "k", failed=True), outcome=Outcome.FAILED, **place)
+    write(case, Batch(pulls=(pull(witness_uid("pu", "k"), **place), failure)))
+    write(case, Batch(pulls=(pull("late", outcome=Outcome.CACHED, **place),)))
+    assert set(uids(Contents(case).pulls)) == {"late", failure.event_uid}
+    write(case, Batch(pulls=(pull("refused", outcome=Outcome.FAILED, **place),)))
+    assert set(uids(Contents(case).pulls)) == {"late", "refused"}
+
+
 HOSTILE = [
     "plain", " spaces ", "a,b=c d", 'quo"ted', "back\\slash", "ends\\", "\\", "two\nlines", "\n", "cr\rlf\r\n", "\t",
     "", "�", "�0041", "${x}", "é🙂", "\x7f", "%00", "'", "null", "#datatype", ",", "=", "x" * 500,
