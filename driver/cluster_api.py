@@ -45,6 +45,10 @@ Query = Sequence[tuple[str, str]]
 Sleep = Callable[[float], Awaitable[None]]
 
 
+def _version(content: bytes) -> str:
+    return str(msgspec.json.decode(content, type=dict[str, str]).get("gitVersion", ""))
+
+
 def _node_tuple(content: bytes) -> tuple[Node, ...]:
     return _nodes(content).objects
 
@@ -78,6 +82,10 @@ class ClusterApi:
 
     async def nodes(self) -> tuple[Node, ...]:
         return await self._ask("list the nodes", "GET", "/api/v1/nodes", self._node_query, decode=_node_tuple)
+
+    async def server_version(self) -> str:
+        """As the API server calls itself: v1.34.4, v1.31.2-eks-7f9249a."""
+        return await self._ask("read the version", "GET", "/version", decode=_version)
 
     async def nodes_json(self) -> bytes:
         """All nodes, as served."""
