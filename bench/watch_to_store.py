@@ -114,6 +114,7 @@ async def stored(url: str, count: int) -> None:
     from collector.log import Log
     from collector.settings import Settings
     from collector.spool import Spool
+    from collector.targets import EmbeddedTarget
     from pulls.decode import Origin
     from store.sqlite import EmbeddedStore
 
@@ -133,7 +134,7 @@ async def stored(url: str, count: int) -> None:
                 store = EmbeddedStore(target.data_directory, create=True)
                 async with asyncio.TaskGroup() as group:
                     group.create_task(until_stored())
-                    group.create_task(run_stages(target, api, spool, store, context, stop))
+                    group.create_task(run_stages(target, api, spool, EmbeddedTarget(store), context, stop))
                 await store.close()
 
 

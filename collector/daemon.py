@@ -98,7 +98,7 @@ async def run_stages(
     if lost is not None:
         context.log.warning(f"{lost}: all events that the cluster still has are listed anew")
     spare_the_garbage_collector()
-    queue = SpoolQueue(spool, context.log)
+    queue = SpoolQueue(spool, context.log, context.clock)
     watch = make_watch(target, api, spool, queue, context, lost)
     delivery = Delivery(queue, sink, context)
     try:

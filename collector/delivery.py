@@ -1,5 +1,6 @@
 """From the spool to the store: take, write, and only then acknowledge."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from collector.backoff import wait_seconds
@@ -10,11 +11,20 @@ from pulls.batch import Batch
 from store.protocol import StoreBusyError
 
 
+@dataclass(frozen=True)
+class Written:
+    """What became of a batch: together they are all of it."""
+
+    new: int  # where the place does not say what it had before: all that it took
+    before: int = 0  # the place had them already
+    dead: int = 0  # will never be taken: set aside, with the reason
+
+
 class Sink(Protocol):
     """Where records go: a store, or a bus on the way to one."""
 
-    async def write(self, batch: Batch) -> int:
-        """Keep the batch, durably on return; return how many of it were new. Writing twice keeps once."""
+    async def write(self, batch: Batch) -> Written:
+        """Keep the batch, durably on return. Writing twice keeps once."""
         ...
 
 
@@ -39,21 +49,31 @@ class Delivery:
         while (entries := await self._queue.take(self._settings.batch_records)) is not None:
             batch = merge(entries)
             if batch:
-                new = await self._write(batch)
-                self._status.stored += new
-                self._status.stored_before += len(batch) - new
+                started = self._clock.monotonic_seconds()
+                self._count(await self._write(batch), self._clock.monotonic_seconds() - started)
             await self._queue.acknowledge(entries[-1].number)
 
-    async def _write(self, batch: Batch) -> int:
+    def _count(self, written: Written, seconds: float) -> None:
+        self._status.stored += written.new
+        self._status.stored_before += written.before
+        self._status.dead_letters += written.dead
+        self._status.write_seconds.observe(seconds)
+
+    async def _write(self, batch: Batch) -> Written:
+        """On return all of it is written; the time that this took is also that of an outage in between."""
         failures = 0
         while True:
             try:
-                return await self._sink.write(batch)
+                written = await self._sink.write(batch)
             except StoreBusyError as error:
                 failures += 1
+                self._status.held = str(error)
                 seconds = wait_seconds(failures, self._settings.retry, self._random)
                 self._log.warning(f"{error}; trying again", wait_seconds=round(seconds, 1))
                 await self._clock.sleep(seconds)
+            else:
+                self._status.held = None
+                return written
 
 
 def merge(entries: list[Entry]) -> Batch:

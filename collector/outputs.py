@@ -53,9 +53,11 @@ async def open_output(
         async with _influx(outputs.influx, spool_directory, context) as sink:
             yield sink
     else:
+        from collector.targets import EmbeddedTarget
+
         store = EmbeddedStore(data_directory, create=True)
         try:
-            yield store
+            yield EmbeddedTarget(store)
         finally:
             await store.close()
 

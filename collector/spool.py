@@ -91,12 +91,24 @@ class Spool:
 
     @property
     def size_bytes(self) -> int:
-        return sum(segment.size_bytes for segment in self._segments)
+        # A copy: other threads may ask, and a deque must not change while it is gone through.
+        return sum(segment.size_bytes for segment in tuple(self._segments))
+
+    @property
+    def limit_bytes(self) -> int:
+        return self._settings.most_bytes
 
     @property
     def full(self) -> bool:
         """Whether the store has to catch up first."""
         return self.size_bytes >= self._settings.most_bytes
+
+    def oldest_written_at(self) -> float | None:
+        """Of the file with the oldest entry not acknowledged, in seconds since 1970; None where there is none."""
+        for segment in self._segments:
+            if segment.last > self._acknowledged:
+                return segment.path.stat().st_mtime
+        return None
 
     # -- opening ---------------------------------------------------------------------------------------------------
 

@@ -8,9 +8,11 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
+from collector.clock import Clock
 from collector.frame import Checkpoint, Entry
 from collector.log import Log
 from collector.spool import Spool
+from collector.waiting import Waiting
 from pulls.batch import Batch
 
 T = TypeVar("T")
@@ -19,9 +21,14 @@ T = TypeVar("T")
 class SpoolQueue:
     """A Spool between two tasks."""
 
-    def __init__(self, spool: Spool, log: Log) -> None:
+    def __init__(self, spool: Spool, log: Log, clock: Clock) -> None:
         self._spool = spool
         self._log = log
+        self.paused = False  # the spool is full, and the watch waits
+        self.waiting = Waiting(clock.monotonic_seconds)
+        written_at = spool.oldest_written_at()
+        age_seconds = 0.0 if written_at is None else max(0.0, clock.now().timestamp() - written_at)
+        self.waiting.found(spool.acknowledged, spool.last, age_seconds)
         # One thread: calls keep their order, and the event loop does not wait for the disk.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="spool")
         self._written = asyncio.Event()
@@ -32,16 +39,28 @@ class SpoolQueue:
         """On return it is on disk. Waits while the spool is full. Raises SpoolError."""
         if self._spool.full:
             await self._wait_for_room()
-        await self._run(lambda: self._spool.append(checkpoint, batch))
+        self.waiting.appended(await self._run(lambda: self._spool.append(checkpoint, batch)))
         self._written.set()
+
+    @property
+    def size_bytes(self) -> int:
+        return self._spool.size_bytes
+
+    @property
+    def limit_bytes(self) -> int:
+        return self._spool.limit_bytes
 
     async def _wait_for_room(self) -> None:
         self._log.warning(
             "the spool is full and the store does not keep up: the watch is paused", bytes=self._spool.size_bytes
         )
-        while self._spool.full:
-            self._room.clear()
-            await self._room.wait()
+        self.paused = True
+        try:
+            while self._spool.full:
+                self._room.clear()
+                await self._room.wait()
+        finally:
+            self.paused = False
         self._log.info("the spool has room again: the watch goes on")
 
     async def take(self, most_records: int) -> list[Entry] | None:
@@ -58,6 +77,7 @@ class SpoolQueue:
     async def acknowledge(self, number: int) -> None:
         """The entries up to this number are in the store."""
         await self._run(lambda: self._spool.acknowledge(number))
+        self.waiting.acknowledged(number)
         self._room.set()
 
     def finish(self) -> None:

@@ -1,7 +1,10 @@
-"""What the collector counted since it started: said once a minute, and at the end."""
+"""What the collector counted since it started, and what it does now: for the log and for /metrics."""
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
+
+from collector.histogram import Histogram
 
 REASONS_KEPT = 200  # controllers make up reasons of their own: what comes after so many is counted together
 OTHER_REASONS = "(others)"
@@ -24,6 +27,13 @@ class Status:
     gaps: int = 0
     stored: int = 0  # records new to the store
     stored_before: int = 0  # records that the store had already
+    dead_letters: int = 0  # records that the store or the bus will never take
+    write_seconds: Histogram = field(default_factory=Histogram)  # of batches, from the spool to their acknowledgement
+
+    watching: bool = False  # a watch is open
+    watch_ended: float | None = None  # on the monotonic clock, when the last one ended; None before the first
+    last_line_at: datetime | None = None  # when the last line of a watch came
+    held: str | None = None  # why the embedded store takes nothing now
 
     def count_reason(self, reason: str) -> None:
         known = reason in self.reasons or len(self.reasons) < REASONS_KEPT
@@ -41,6 +51,7 @@ class Status:
             "milestones": self.milestones,
             "stored": self.stored,
             "stored_before": self.stored_before,
+            "dead_letters": self.dead_letters,
             "repeated": self.repeated,
             "deleted": self.deleted,
             "unknown": self.unknown,

@@ -1,13 +1,27 @@
-"""Where the spool delivers to, if not to the embedded store: a bus, or InfluxDB directly. Each is a delivery.Sink."""
+"""Where the spool delivers to: the embedded store, a bus, or InfluxDB directly. Each is a delivery.Sink."""
 
 from collections.abc import Callable
 from datetime import datetime
 
 from bus.protocol import Bus
 from collector.dead_letters import DeadLetterFile
+from collector.delivery import Written
 from collector.sink import Keeper
 from pulls.batch import Batch
 from pulls.notices import Notices
+from store.sqlite import EmbeddedStore
+
+
+class EmbeddedTarget:
+    """The spool's entry is acknowledged when the file has it, synchronised."""
+
+    def __init__(self, store: EmbeddedStore) -> None:
+        self._store = store
+
+    async def write(self, batch: Batch) -> Written:
+        """Raises StoreError."""
+        new = await self._store.write(batch)
+        return Written(new, before=len(batch) - new)
 
 
 class BusTarget:
@@ -16,9 +30,10 @@ class BusTarget:
     def __init__(self, bus: Bus) -> None:
         self._bus = bus
 
-    async def write(self, batch: Batch) -> int:
-        """The number of messages: the bus does not know what is new. Waits for the bus for ever."""
-        return (await self._bus.publish(batch)).sent
+    async def write(self, batch: Batch) -> Written:
+        """Waits for the bus for ever."""
+        published = await self._bus.publish(batch)
+        return Written(published.sent, dead=published.dead)
 
 
 class StoreTarget:
@@ -32,8 +47,8 @@ class StoreTarget:
         self._notices = notices
         self._now = now
 
-    async def write(self, batch: Batch) -> int:
-        """The number of points written. Waits for the store for ever. Raises DataDirectoryError."""
+    async def write(self, batch: Batch) -> Written:
+        """Waits for the store for ever. Raises DataDirectoryError."""
         delivered = await self._keeper.deliver(batch)
         if delivered.refused:
             # Some bytes, seldom: the loop can wait for the disk.
@@ -42,4 +57,4 @@ class StoreTarget:
                 f"the store refused records: {delivered.refused[0].reason}; they are kept in {self._dead_letters.path}",
                 records=len(delivered.refused),
             )
-        return delivered.written
+        return Written(delivered.written, dead=len(delivered.refused))

@@ -16,6 +16,7 @@ from collector.kubeconfig import Access
 from collector.log import Format, Log
 from collector.settings import BackoffSettings, Settings
 from collector.spool import Spool
+from collector.targets import EmbeddedTarget
 from pulls.batch import Gap, Reject
 from pulls.decode import Origin
 from store.schema import FILE_NAME
@@ -96,7 +97,8 @@ async def collecting(
             store = EmbeddedStore(directory, create=True)
             try:
                 async with asyncio.TaskGroup() as group:
-                    stages = run_stages(target, api, spool, wrap_sink(store), running.context, running.stop, lost)
+                    sink = wrap_sink(EmbeddedTarget(store))
+                    stages = run_stages(target, api, spool, sink, running.context, running.stop, lost)
                     group.create_task(stages)
                     try:
                         yield running

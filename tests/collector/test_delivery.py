@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.delivery import Sink
+from collector.delivery import Sink, Written
 from collector.settings import DeliverySettings, SpoolSettings
 from pulls.batch import Batch
 from store.protocol import StoreBusyError, StoreError
@@ -31,7 +31,7 @@ class Gate:
         self._sink = sink
         self.opened = asyncio.Event()
 
-    async def write(self, batch: Batch) -> int:
+    async def write(self, batch: Batch) -> Written:
         await self.opened.wait()
         return await self._sink.write(batch)
 
@@ -43,7 +43,7 @@ class Failing:
         self._sink = sink
         self._errors = list(errors)
 
-    async def write(self, batch: Batch) -> int:
+    async def write(self, batch: Batch) -> Written:
         if self._errors:
             raise self._errors.pop(0)
         return await self._sink.write(batch)

@@ -9,10 +9,12 @@ import pytest
 from bus.embedded import EmbeddedBus
 from bus.record_format import decode
 from collector.dead_letters import FILE_NAME, DeadLetterFile
+from collector.delivery import Written
 from collector.errors import DataDirectoryError
-from collector.targets import BusTarget, StoreTarget
+from collector.targets import BusTarget, EmbeddedTarget, StoreTarget
 from pulls.batch import Batch
 from store.influx_write import Delivered, Refused
+from store.sqlite import EmbeddedStore
 from tests.notices import KeptNotices
 from tests.store.records import milestone, pull
 
@@ -35,15 +37,25 @@ async def test_a_batch_on_the_bus_is_counted_without_its_dead_letters() -> None:
     written = await BusTarget(bus).write(
         Batch(pulls=(pull("a"), pull("b", error="x" * 3_000)), milestones=(milestone(),))
     )
-    assert written == 2
+    assert written == Written(2, dead=1)
     assert [decode(letter.value).record for letter in bus.dead] == [pull("b", error="x" * 3_000)]
+
+
+async def test_the_embedded_store_tells_what_it_had_before(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path, create=True)
+    target = EmbeddedTarget(store)
+    assert await target.write(Batch(pulls=(pull("a"),))) == Written(1)
+    assert await target.write(Batch(pulls=(pull("a"), pull("b")))) == Written(1, before=1)
+    await store.close()
 
 
 async def test_what_the_store_refuses_is_in_the_file_as_it_was_with_the_reason(tmp_path: Path) -> None:
     notices = KeptNotices()
     target = StoreTarget(RefusingKeeper("odd"), DeadLetterFile(tmp_path), notices, lambda: NOW)
-    assert await target.write(Batch(pulls=(pull("a"), pull("odd", error="two\nlines"), pull("b")))) == 2
-    assert await target.write(Batch(pulls=(pull("odd"),))) == 0
+    assert await target.write(Batch(pulls=(pull("a"), pull("odd", error="two\nlines"), pull("b")))) == Written(
+        2, dead=1
+    )
+    assert await target.write(Batch(pulls=(pull("odd"),))) == Written(0, dead=1)
     first, second = (tmp_path / FILE_NAME).read_text().splitlines()
     found = json.loads(first)
     assert (found["at"], found["reason"]) == ("2026-01-01T00:00:00Z", "422 type conflict")
@@ -54,7 +66,7 @@ async def test_what_the_store_refuses_is_in_the_file_as_it_was_with_the_reason(t
 
 async def test_without_dead_letters_there_is_no_file(tmp_path: Path) -> None:
     target = StoreTarget(RefusingKeeper("none"), DeadLetterFile(tmp_path), KeptNotices(), lambda: NOW)
-    assert await target.write(Batch(pulls=(pull("a"),))) == 1
+    assert await target.write(Batch(pulls=(pull("a"),))) == Written(1)
     assert not DeadLetterFile(tmp_path).path.exists()
 
 
