@@ -9,8 +9,7 @@ import json
 import secrets
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import aiohttp
 
@@ -19,7 +18,7 @@ from tests.stack.certificate import Authority, openssl
 from tests.stack.home import StackHome, system_program
 from tests.stack.port import LOOPBACK, free_port
 from tests.stack.process import Process
-from tests.stack.server import Server, answers
+from tests.stack.server import Lifecycle, Server, answers
 from tests.stack.wait import until
 
 AUDIT_POLICY = {"apiVersion": "audit.k8s.io/v1", "kind": "Policy", "rules": [{"level": "Metadata"}]}
@@ -27,7 +26,7 @@ DEFAULT_NAMESPACE_SECONDS = 30
 HISTORY_KEY = base64.b64encode(b"stack/history").decode()
 
 
-class ControlPlane:
+class ControlPlane(Lifecycle):
     """The servers of one cluster, and ways in.
 
     ``users`` get a token each and no permission (see ``access.grant``). ``api_server_options`` are flags without their
@@ -83,24 +82,6 @@ class ControlPlane:
         """SIGKILL all of it at once."""
         for server in [*self._controllers, self.api_server, self.etcd]:
             server.kill()
-
-    async def restart(self) -> None:
-        """Kill all of it and start it again on its ports and data."""
-        self.kill()
-        await self.start()
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self.start()
-        except BaseException:
-            self.kill()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     async def forget_history(self) -> None:
         """Compact etcd up to now: every older resource version is answered 410 from here on."""

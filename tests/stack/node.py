@@ -4,8 +4,7 @@ import asyncio
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from tests.stack.access import Access
 from tests.stack.error import NotPossibleHereError, StackError
@@ -13,7 +12,7 @@ from tests.stack.home import StackHome, system_program
 from tests.stack.machine import Machine, why_not
 from tests.stack.port import LOOPBACK, free_port
 from tests.stack.process import Process
-from tests.stack.server import Server, answers
+from tests.stack.server import Lifecycle, Server, answers
 from tests.stack.wait import until
 
 SOCKET = "/run/containerd/containerd.sock"
@@ -48,7 +47,7 @@ NETWORK = {
 """A kubelet is Ready only with a network; pods with hostNetwork, the only ones here, never make it."""
 
 
-class KubeletNode:
+class KubeletNode(Lifecycle):
     """One node of a control plane.
 
     ``sandbox_image`` is an image, in a registry on loopback, whose entry point waits (``Registry.push_new`` with no
@@ -105,24 +104,6 @@ class KubeletNode:
         self.machine.cut_power()
         self.kubelet.kill()
         self.containerd.kill()
-
-    async def restart(self) -> None:
-        """Cut its power and boot it again: its images are still there."""
-        self.kill()
-        await self.start()
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self.start()
-        except BaseException:
-            self.kill()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
     async def ctr(self, *arguments: str) -> str:
         """What ``ctr`` prints on this node, in the kubelet's namespace.

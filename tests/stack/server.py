@@ -1,4 +1,4 @@
-"""A server of the stack: a process that is ready when it answers, on the same port and data after every restart."""
+"""What is started, killed and stopped again on the same ports and data: one server of the stack, or several as one."""
 
 import asyncio
 import ssl
@@ -16,8 +16,45 @@ POLL_SECONDS = 0.05
 ANSWER_SECONDS = 2.0
 
 
-class Server(ABC):
-    """The life of one server; what it serves and how it is asked is the subclass's."""
+class Lifecycle(ABC):
+    """Started, killed, restarted, stopped, and an asynchronous context of all that."""
+
+    @abstractmethod
+    async def start(self) -> None:
+        """Start it and return when it is ready.
+
+        Raises StackError with the end of its log if it ends or is not ready in time.
+        """
+
+    @abstractmethod
+    def kill(self) -> None:
+        """SIGKILL, at once."""
+
+    @abstractmethod
+    async def stop(self) -> None:
+        """SIGTERM, and SIGKILL if that does not help; the data stays."""
+
+    async def restart(self) -> None:
+        """Start it again on its ports and data; one that still runs is killed first."""
+        self.kill()
+        await self.start()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.start()
+        except BaseException:
+            self.kill()
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.stop()
+
+
+class Server(Lifecycle):
+    """One process that is ready when it answers; what it serves and how it is asked is the subclass's."""
 
     ready_seconds = 90.0
     """How long it may take to answer after a start: many times what it takes on two idle cores."""
@@ -68,27 +105,9 @@ class Server(ABC):
         """SIGCONT after ``freeze``."""
         self.process.thaw()
 
-    async def restart(self) -> None:
-        """Start it again on its ports and data; one that still runs is killed first."""
-        self.kill()
-        await self.start()
-
     async def stop(self) -> None:
         """SIGTERM, and SIGKILL if that does not help; the data stays."""
         await self.process.stop()
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self.start()
-        except BaseException:
-            self.kill()
-            raise
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.stop()
 
 
 async def answers(url: str, *, tls: ssl.SSLContext | bool = True, statuses: Container[int] = (200,)) -> bool:
