@@ -95,7 +95,7 @@ async def decoded(url: str, count: int) -> None:
     intake = Intake(Origin(cluster="bench"), Seen(settings.seen_events), status)
     records = 0
     async with KubernetesEvents(await _client(url), Access(), settings.watch) as api:
-        async for chunk in api.watch_events("1000", LONG_SECONDS):
+        async for chunk in api.watch("1000", LONG_SECONDS):
             for line in splitter.feed(chunk):
                 read = intake.read_line(line, "")
                 assert read is not None

@@ -1,5 +1,5 @@
-"""The edge to a cluster: its events as bytes, through kubernetes_asyncio's client, so that authentication, TLS and
-kubeconfig are the library's. Client errors are mapped here and nowhere else."""
+"""The edge to a cluster: its events and pods as bytes, through kubernetes_asyncio's client, so that authentication,
+TLS and kubeconfig are the library's. Client errors are mapped here and nowhere else."""
 
 import asyncio
 import json
@@ -7,20 +7,21 @@ import os
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import aiohttp
 
 from collector.kubeconfig import Access
+from collector.scope import Scope
 from collector.settings import WatchSettings
 from collector.watch_protocol import Refusal, read_refusal
 
 if TYPE_CHECKING:
     from kubernetes_asyncio.client import ApiClient
 
-EVENTS_PATH = "/api/v1/events"  # events.k8s.io shows the same objects: watching both would see each twice
-IDENTITY_PATH = "/api/v1/namespaces/kube-system"  # made once in a cluster's life, and never by a user
 JSON = "application/json"
 
 
@@ -36,41 +37,63 @@ class CutError(Exception):
     """No answer, or only part of one: no connection, a cut, or silence past the deadline."""
 
 
-class EventApi(Protocol):
-    """A cluster's events. Each verb raises RefusedError or CutError."""
+class ObjectApi(Protocol):
+    """The objects of one path. Each verb raises RefusedError or CutError."""
 
     url: str
+    server_time: datetime | None
+    """By the Date header of the last answer, to the second; None before the first."""
 
     async def log_in_again(self) -> None:
         """Renew the credentials. Raises KubeconfigError."""
         ...
 
-    async def cluster_uid(self) -> str:
-        """The uid of kube-system; empty where it may not be read."""
-        ...
-
-    async def list_events(self, *, limit: int | None, continue_token: str | None) -> bytes: ...
+    async def list_page(self, *, limit: int | None, continue_token: str | None) -> bytes: ...
 
     async def prove(self, version: str) -> None:
         """Return where the server's state is not older than the version."""
         ...
 
-    def watch_events(self, version: str, timeout_seconds: float) -> AsyncGenerator[bytes, None]:
+    def watch(self, version: str, timeout_seconds: float) -> AsyncGenerator[bytes, None]:
         """The watch's bytes as they come, in pieces of any length; an empty piece first, when the watch is open."""
         ...
 
 
-class KubernetesEvents:
-    """EventApi over kubernetes_asyncio. Use it as an async context manager."""
+class EventApi(ObjectApi, Protocol):
+    """A cluster's events."""
 
-    def __init__(self, client: "ApiClient", access: Access, settings: WatchSettings) -> None:
-        """``client`` as ``access`` made it."""
+    async def cluster_uid(self) -> str:
+        """The uid of the namespace that tells the cluster; empty where it may not be read."""
+        ...
+
+
+class PodApi(ObjectApi, Protocol):
+    """A cluster's pods, and its events of one reason."""
+
+    async def events_page(self, reason: str, *, limit: int, continue_token: str | None) -> bytes: ...
+
+
+class KubernetesObjects:
+    """ObjectApi over kubernetes_asyncio. Use it as an async context manager."""
+
+    def __init__(
+        self,
+        client: "ApiClient",
+        access: Access,
+        settings: WatchSettings,
+        path: str,
+        selector: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        """``client`` as ``access`` made it; ``selector`` goes with every list and watch."""
         self.url = client.configuration.host or ""
+        self.server_time: datetime | None = None
         self._client = client
         self._access = access
         self._settings = settings
+        self._path = path
+        self._selector = selector
 
-    async def __aenter__(self) -> "KubernetesEvents":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -79,37 +102,35 @@ class KubernetesEvents:
         await self._client.close()
 
     async def log_in_again(self) -> None:
-        await self._access.log_in(self._client.configuration)
+        # A new client: the certificate that it shows is read only when it is made.
+        client = await self._access.make_client()
+        before, self._client = self._client, client
+        await before.close()
 
-    async def cluster_uid(self) -> str:
-        try:
-            body = await self._get(IDENTITY_PATH, [])
-        except RefusedError as error:
-            if error.refusal.code in (403, 404):
-                return ""
-            raise
-        try:
-            return str(json.loads(body)["metadata"]["uid"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise CutError(f"kube-system's answer cannot be read ({error})") from error
+    async def list_page(self, *, limit: int | None, continue_token: str | None) -> bytes:
+        return await self._list(self._path, self._selector, limit, continue_token)
 
-    async def list_events(self, *, limit: int | None, continue_token: str | None) -> bytes:
-        query = [("limit", str(limit))] if limit is not None else []
-        return await self._get(EVENTS_PATH, [*query, *([("continue", continue_token)] if continue_token else [])])
+    async def _list(
+        self, path: str, selector: tuple[tuple[str, str], ...], limit: int | None, continue_token: str | None
+    ) -> bytes:
+        paged = [("limit", str(limit))] if limit is not None else []
+        token = [("continue", continue_token)] if continue_token else []
+        return await self._get(path, [*selector, *paged, *token])
 
     async def prove(self, version: str) -> None:
         query = [("limit", "1"), ("resourceVersion", version), ("resourceVersionMatch", "NotOlderThan")]
-        await self._get(EVENTS_PATH, query)
+        await self._get(self._path, query)
 
-    async def watch_events(self, version: str, timeout_seconds: float) -> AsyncGenerator[bytes, None]:
+    async def watch(self, version: str, timeout_seconds: float) -> AsyncGenerator[bytes, None]:
         query = [
+            *self._selector,
             ("watch", "true"),
             ("allowWatchBookmarks", "true"),
             ("resourceVersion", version),
             ("timeoutSeconds", str(max(1, round(timeout_seconds)))),
         ]
         deadline = timeout_seconds + self._settings.deadline_margin_seconds
-        async with self._request(EVENTS_PATH, query, deadline) as answer:
+        async with self._request(self._path, query, deadline) as answer:
             if answer.status != 200:
                 raise await _refused(answer)
             _keep_alive(answer)
@@ -139,6 +160,7 @@ class KubernetesEvents:
                 _preload_content=False,
                 _request_timeout=timeout,
             )
+            self.server_time = _date(answer) or self.server_time
             yield answer
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise CutError(_in_words(error)) from error
@@ -147,8 +169,52 @@ class KubernetesEvents:
                 answer.close()  # a watch's connection is never used again; a list's body was read to its end
 
 
+class KubernetesEvents(KubernetesObjects):
+    """EventApi over kubernetes_asyncio."""
+
+    def __init__(
+        self, client: "ApiClient", access: Access, settings: WatchSettings, scope: Scope | None = None
+    ) -> None:
+        self._scope = scope or Scope()
+        super().__init__(client, access, settings, self._scope.events_path)
+
+    async def cluster_uid(self) -> str:
+        try:
+            body = await self._get(self._scope.identity_path, [])
+        except RefusedError as error:
+            if error.refusal.code in (403, 404):
+                return ""
+            raise
+        try:
+            return str(json.loads(body)["metadata"]["uid"])
+        except (ValueError, KeyError, TypeError) as error:
+            raise CutError(f"the answer for {self._scope.identity} cannot be read ({error})") from error
+
+
+class KubernetesPods(KubernetesObjects):
+    """PodApi over kubernetes_asyncio: the pods that have a node, since none without has pulled anything."""
+
+    def __init__(
+        self, client: "ApiClient", access: Access, settings: WatchSettings, scope: Scope | None = None
+    ) -> None:
+        self._scope = scope or Scope()
+        super().__init__(client, access, settings, self._scope.pods_path, (("fieldSelector", "spec.nodeName!="),))
+
+    async def events_page(self, reason: str, *, limit: int, continue_token: str | None) -> bytes:
+        return await self._list(
+            self._scope.events_path, (("fieldSelector", f"reason={reason}"),), limit, continue_token
+        )
+
+
 async def _refused(answer: aiohttp.ClientResponse) -> RefusedError:
     return RefusedError(read_refusal(answer.status, await answer.read(), answer.headers.get("Retry-After")))
+
+
+def _date(answer: aiohttp.ClientResponse) -> datetime | None:
+    try:
+        return parsedate_to_datetime(answer.headers["Date"])
+    except (KeyError, ValueError):  # a proxy's answer may have none
+        return None
 
 
 def _keep_alive(answer: aiohttp.ClientResponse) -> None:

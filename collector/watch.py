@@ -129,7 +129,7 @@ class EventWatch:
     async def _list(self, request: ListPage) -> None:
         if request.continue_token is None:
             self._status.lists += 1
-        body = await self._api.list_events(limit=request.limit, continue_token=request.continue_token)
+        body = await self._api.list_page(limit=request.limit, continue_token=request.continue_token)
         try:
             page = read_page(body)
         except PageError as error:
@@ -181,7 +181,7 @@ class EventWatch:
             return self._status.lines == lines_before and lasted < timing.quick_seconds
 
         try:
-            async with aclosing(self._api.watch_events(request.version, timeout_seconds)) as chunks:
+            async with aclosing(self._api.watch(request.version, timeout_seconds)) as chunks:
                 take = await self._read(chunks)
         except CutError as error:
             self._broken(str(error), request, quick=quick())
