@@ -8,7 +8,7 @@ from collections import Counter
 from datetime import date
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -144,9 +144,8 @@ class KubeconfigPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class KwokPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Fake nodes on a real API server. docs/kwok.md."""
 
-    profile: str = "eks"  # whose measured times: eks or gke
+    profile: Literal["eks", "gke"] = "eks"  # whose measured times
     seed: int = 1  # of the durations
-    durations: Count = 20  # different ones for each image
     speed: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # model seconds a second; events tell the seconds that passed
     controller_qps: Annotated[float, msgspec.Meta(gt=0)] = 20.0  # kube-controller-manager's own default
 

@@ -37,9 +37,7 @@ def _usual_kubeconfig() -> Path:
 def _kwok(kubeconfig: Path | None) -> Provider:
     from driver.providers.kwok.provider import KwokProvider
 
-    if kubeconfig is not None:
-        raise UsageError("--kubeconfig: the provider kwok starts its own servers; leave it out")
-    return KwokProvider()
+    return KwokProvider(kubeconfig)
 
 
 PROVIDERS: dict[str, Callable[[Path | None], Provider]] = {

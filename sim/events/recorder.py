@@ -6,9 +6,8 @@ spam filter drops it, so that a jump in ``count`` tells of what was not sent.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from sim.events.registry import EventRegistry
 from sim.events.token_bucket import TokenBucket
 from sim.time.clock import Urgency, VirtualClock
 
@@ -56,6 +55,18 @@ class _About:
         self.known: dict[tuple[str, ...], _Known] = {}
         self.similar: dict[tuple[str, str], _Similar] = {}
         self.spam: dict[str, TokenBucket] = {}
+
+
+class EventRegistry(Protocol):
+    """Where events are posted."""
+
+    def create(self, event: Json) -> str:
+        """Post a new event; its uid is returned."""
+        ...
+
+    def patch(self, event: Json) -> bool:
+        """Write a later count over the event of that name; False (404) if it is gone."""
+        ...
 
 
 Interference = Callable[[Json], tuple[float, bool]]  # an injected delay in seconds, and whether to lose the event

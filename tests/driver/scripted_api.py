@@ -28,6 +28,9 @@ class ScriptedApi:
         async def answer(request: web.Request) -> web.StreamResponse:
             return web.Response(body=json.dumps(body), status=status, headers=headers)
 
+        self.answer(path, answer, method=method)
+
+    def answer(self, path: str, answer: Answer, *, method: str = "GET") -> None:
         self._answers[method, path, False].append(answer)
 
     def watch(self, path: str, *lines: Any, stay: bool = False, cut: int | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Existing clusters and fake nodes: what is chosen, said and played, without a server."""
+"""Existing clusters: what is chosen and said, without a server."""
 
 import msgspec
 import pytest
@@ -9,9 +9,7 @@ from driver.objects import Node
 from driver.providers.kubeconfig.commands import fill, run_command
 from driver.providers.kubeconfig.nodes import RUN_LABEL, choose_nodes
 from driver.providers.kubeconfig.permissions import provider_errors
-from driver.providers.kwok.stages import stages
-from driver.study import Images, JobPlan, KwokPlan, Study
-from pulls.message import read_pulled
+from driver.study import JobPlan, Study
 from tests.driver.made import READY, pod, waiting
 
 
@@ -66,14 +64,3 @@ def test_pods_of_a_failed_job_say_what_they_wait_for() -> None:
         '2 pods waiting with ImagePullBackOff: Back-off pulling image "x" (node node-0)',
         "1 pod ended as Evicted: The node was low on resource (node node-2)",
     ]
-
-
-def test_stages_tell_the_seconds_that_pass() -> None:
-    study = Study(images=Images(tags=("9-layers-size-19034736629-bytes",)), kwok=KwokPlan(durations=3, speed=10.0))
-    pulled = [stage["spec"] for stage in stages(study) if "pulled-" in stage["metadata"]["name"]]
-    assert len(pulled) == 3
-    for spec in pulled:
-        told = read_pulled(spec["next"]["event"]["message"])
-        assert told is not None
-        assert told.pull_nanoseconds == spec["delay"]["durationMilliseconds"] * 1_000_000
-        assert 10 < told.pull_nanoseconds / 1e9 < 12

@@ -1,7 +1,9 @@
-"""The provider: the servers started as children that die with the driver, and fake nodes made on them."""
+"""The provider: fake nodes on servers that are started for them, or on the cluster of a kubeconfig."""
 
 import asyncio
-from asyncio.subprocess import DEVNULL, Process
+import secrets
+import sys
+from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, NoReturn
@@ -11,9 +13,12 @@ import msgspec
 from driver.child import end_child, end_stranger, last_line, start_child
 from driver.cluster_api import ClusterApi, Sleep, open_cluster
 from driver.errors import ApiError, ProviderError
+from driver.objects import Node, Page, Taint
 from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
+from driver.providers.kwok.kubelets.nodes import NodesOrder, node_names
 from driver.providers.kwok.servers import (
-    ANNOTATION,
+    PROGRAMS,
+    SCHEDULER_QPS,
     Layout,
     api_server_command,
     controller_command,
@@ -27,66 +32,84 @@ from driver.providers.kwok.stages import stage_file
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
+CLEAR_SECONDS = 60.0
 POLL_SECONDS = 0.1
-NODES_AT_ONCE = 16  # requests
-CAPACITY = {"cpu": "16", "memory": "32Gi", "pods": "110"}  # c5a.4xlarge
+KUBELETS = "driver.providers.kwok.kubelets"
+LABEL = "pullstudy/fake"  # of the nodes of one cluster, and the annotation by which its kwok knows them
+TAINT = Taint(key=LABEL, value="node", effect="NoSchedule")
 
 
 class KwokHandle(msgspec.Struct, frozen=True, kw_only=True):
-    """The processes, each named before and numbered after its start; a cluster ends with them."""
+    """The processes, each named before and numbered after its start, and the mark of the nodes."""
 
     directory: str
+    mark: str
+    kubeconfig: str | None = None  # of a cluster that was there before; without it the nodes end with the servers
     pids: dict[str, int] = {}
 
 
 class KwokProvider:
-    """Each cluster has an API server and controllers of its own."""
+    """Each cluster has an API server and controllers of its own, or nodes of its own on the one that was given."""
 
     name = "kwok"
     prefix = "kwok-"
     overhead_seconds = 15.0
     billed = False
-    lasting = False
     stall_seconds: float | None = None
 
-    def __init__(self, *, sleep: Sleep = asyncio.sleep) -> None:
+    def __init__(self, kubeconfig: Path | None = None, *, sleep: Sleep = asyncio.sleep) -> None:
+        self._given = kubeconfig
+        self.lasting = kubeconfig is not None
         self._sleep = sleep
         self._processes: dict[str, dict[str, Process]] = {}
         self._logs: dict[str, Path] = {}
+        self._orders: dict[str, NodesOrder] = {}
 
     async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
-        find_programs()
+        if self._given is not None:
+            _check_tolerations(order)
+        find_programs(("kwok",) if self._given else PROGRAMS)
         directory = (order.directory / "clusters" / order.name).resolve()
-        handle = KwokHandle(directory=str(directory))
+        given = str(self._given.resolve()) if self._given else None
+        handle = KwokHandle(directory=str(directory), mark=secrets.token_hex(4), kubeconfig=given)
         save(msgspec.to_builtins(handle))
-        layout = lay_out(directory)
-        stages = directory / "stages.yaml"
-        stages.write_text(stage_file(order.study))
         self._processes[order.name] = {}
         self._logs[order.name] = order.directory / "logs"
-        plan = order.study.kwok
-        for command in (etcd_command(layout), api_server_command(layout)):
-            handle = await self._start(order, command, handle, save)
-        await self._until(order.name, lambda: _has(layout.certificate), "wrote no certificate")
-        async with self._api(layout, order) as api:
-            await self._until(order.name, lambda: _serves(api), "did not answer")
-            others = (
-                controller_command(layout, plan.controller_qps),
-                scheduler_command(layout),
-                kwok_command(layout.kubeconfig, stages),
-            )
-            for command in others:
-                handle = await self._start(order, command, handle, save)
-            await self._make_nodes(api, order.size)
+        directory.mkdir(parents=True, exist_ok=True)
+        if given is None:
+            layout = lay_out(directory)
+            handle = await self._start_servers(order, layout, handle, save)
+            kubeconfig = layout.kubeconfig
+        else:
+            kubeconfig = Path(given)
+        handle = await self._start_nodes(order, kubeconfig, directory, handle, save)
         return Cluster(
-            name=order.name, size=order.size, kubeconfig=layout.kubeconfig, handle=msgspec.to_builtins(handle)
+            name=order.name,
+            size=order.size,
+            kubeconfig=kubeconfig,
+            handle=msgspec.to_builtins(handle),
+            node_selector={LABEL: handle.mark} if given else {},
         )
 
-    async def clear_cache(self, cluster: Cluster, images: tuple[str, ...]) -> None:
-        """Fake nodes keep no images."""
+    async def clear_cache(self, cluster: Cluster, images: tuple[str, ...]) -> frozenset[str]:
+        kubelets = self._processes[cluster.name]["kubelets"]
+        assert kubelets.stdin is not None
+        assert kubelets.stdout is not None
+        try:
+            kubelets.stdin.write(msgspec.json.encode(images) + b"\n")
+            await kubelets.stdin.drain()
+            async with asyncio.timeout(CLEAR_SECONDS):
+                cleared = await kubelets.stdout.readline()
+        except (OSError, TimeoutError) as error:
+            raise ProviderError(f"{cluster.name}: the kubelets did not clear their caches: {error}") from error
+        if not cleared:
+            await kubelets.wait()
+            raise ProviderError(self._death(cluster.name, "kubelets"))
+        return frozenset(node_names(self._orders[cluster.name]))
 
     async def environment(self, cluster: Cluster) -> dict[str, Any]:
-        return {"simulated": True, "nodes": "kwok"}
+        order = self._orders[cluster.name]
+        return {"simulated": True, "nodes": "kwok", "profile": order.profile, "speed": order.speed}
 
     async def lost(self, cluster: Cluster) -> NoReturn:
         processes = self._processes[cluster.name]
@@ -107,19 +130,54 @@ class KwokProvider:
             if program in mine:
                 await end_child(mine.pop(program), grace_seconds=STOP_SECONDS)
             else:
-                await end_stranger(pid, (program,), grace_seconds=STOP_SECONDS)
+                marks = (KUBELETS, name) if program == "kubelets" else (program,)
+                await end_stranger(pid, marks, grace_seconds=STOP_SECONDS)
         for process in mine.values():
             await end_child(process, grace_seconds=STOP_SECONDS)
+        if kept.kubeconfig is not None:
+            await self._delete_nodes(Path(kept.kubeconfig), kept.mark)
 
     async def close(self) -> None:
         pass
 
-    def _api(self, layout: Layout, order: ClusterOrder) -> Any:
-        return open_cluster(layout.kubeconfig, order.study.cluster.namespace, sleep=self._sleep)
+    async def _start_servers(
+        self, order: ClusterOrder, layout: Layout, handle: KwokHandle, save: SaveHandle
+    ) -> KwokHandle:
+        for command in (etcd_command(layout), api_server_command(layout)):
+            handle = await self._start(order, command, handle, save)
+        await self._until(order.name, lambda: _has(layout.certificate), "wrote no certificate")
+        namespace = order.study.cluster.namespace
+        async with open_cluster(layout.kubeconfig, namespace, sleep=self._sleep) as api:
+            await self._until(order.name, lambda: _serves(api), "did not answer")
+        qps = order.study.kwok.controller_qps
+        for command in (controller_command(layout, qps), scheduler_command(layout, max(qps, SCHEDULER_QPS))):
+            handle = await self._start(order, command, handle, save)
+        return handle
 
-    async def _start(self, order: ClusterOrder, command: list[str], handle: KwokHandle, save: SaveHandle) -> KwokHandle:
-        program = command[0]
-        process = await start_child(command, self._log(order.name, program), stdin=DEVNULL, stdout=DEVNULL)
+    async def _start_nodes(
+        self, order: ClusterOrder, kubeconfig: Path, directory: Path, handle: KwokHandle, save: SaveHandle
+    ) -> KwokHandle:
+        stages, wanted = directory / "stages.yaml", directory / "nodes.json"
+        stages.write_text(stage_file())
+        self._orders[order.name] = nodes = nodes_order(order, kubeconfig, handle)
+        wanted.write_bytes(msgspec.json.encode(nodes))
+        handle = await self._start(order, kwok_command(kubeconfig, stages, (LABEL, handle.mark)), handle, save)
+        # -P: a file of the working directory is no module of ours.
+        command = [sys.executable, "-P", "-m", KUBELETS, order.name, str(wanted)]
+        return await self._start(order, command, handle, save, name="kubelets", pipe=PIPE)
+
+    async def _start(
+        self,
+        order: ClusterOrder,
+        command: list[str],
+        handle: KwokHandle,
+        save: SaveHandle,
+        *,
+        name: str | None = None,
+        pipe: int = DEVNULL,
+    ) -> KwokHandle:
+        program = name or command[0]
+        process = await start_child(command, self._log(order.name, program), stdin=pipe, stdout=pipe)
         self._processes[order.name][program] = process
         handle = msgspec.structs.replace(handle, pids={**handle.pids, program: process.pid})
         save(msgspec.to_builtins(handle))
@@ -137,19 +195,13 @@ class KwokProvider:
             await self._sleep(POLL_SECONDS)
             waited += POLL_SECONDS
 
-    async def _make_nodes(self, api: ClusterApi, size: int) -> None:
-        few = asyncio.Semaphore(NODES_AT_ONCE)
-
-        async def make(index: int) -> None:
-            async with few:
-                await api.create("/api/v1/nodes", node_manifest(f"node-{index}"))
-
+    async def _delete_nodes(self, kubeconfig: Path, mark: str) -> None:
         try:
-            async with asyncio.TaskGroup() as group:
-                for index in range(size):
-                    group.create_task(make(index))
-        except ExceptionGroup as errors:
-            raise errors.exceptions[0] from None
+            async with open_cluster(kubeconfig, "default", sleep=self._sleep) as api:
+                for name in await api.list_objects("/api/v1/nodes", ("labelSelector", f"{LABEL}={mark}"), _names):
+                    await api.delete(f"/api/v1/nodes/{name}")
+        except ApiError as error:
+            raise ProviderError(f"fake nodes may be left: {error}; kubectl delete nodes -l {LABEL}={mark}") from error
 
     def _log(self, name: str, program: str) -> Path:
         return self._logs[name] / f"{name}.{program}.log"
@@ -157,6 +209,33 @@ class KwokProvider:
     def _death(self, name: str, program: str) -> str:
         code = self._processes[name][program].returncode
         return f"{program} of {name} ended with code {code}: {last_line(self._log(name, program))}"
+
+
+def nodes_order(order: ClusterOrder, kubeconfig: Path, handle: KwokHandle) -> NodesOrder:
+    """On a cluster that has other nodes, ours have names of their own and keep other pods off."""
+    plan, shared = order.study.kwok, handle.kubeconfig is not None
+    return NodesOrder(
+        cluster=order.name,
+        nodes=order.size,
+        kubeconfig=str(kubeconfig),
+        profile=plan.profile,
+        speed=plan.speed,
+        seed=plan.seed,
+        domain=f"{handle.mark}.kwok" if shared else None,
+        labels={LABEL: handle.mark},
+        annotations={LABEL: handle.mark},
+        taints=({"key": TAINT.key, "value": TAINT.value, "effect": TAINT.effect},) if shared else (),
+    )
+
+
+def _check_tolerations(order: ClusterOrder) -> None:
+    if not TAINT.tolerated(order.study.job.tolerations):
+        wanted = f'[job] tolerations = [{{ key = "{LABEL}", operator = "Exists" }}]'
+        raise ProviderError(f"the fake nodes keep other pods off by a taint: study.toml needs {wanted}")
+
+
+def _names(content: bytes) -> list[str]:
+    return [node.metadata.name for node in msgspec.json.decode(content, type=Page[Node]).objects]
 
 
 async def _has(path: Path) -> bool:
@@ -170,12 +249,3 @@ async def _serves(api: ClusterApi) -> bool:
         if error.status not in (0, 401, 403, 503):  # its own roles are made last
             raise
         return False
-
-
-def node_manifest(name: str) -> dict[str, Any]:
-    """A node that kwok takes for its own."""
-    labels = {"kubernetes.io/hostname": name, "type": "kwok"}
-    return {
-        "metadata": {"name": name, "annotations": dict([ANNOTATION]), "labels": labels},
-        "status": {"allocatable": CAPACITY, "capacity": CAPACITY},
-    }

@@ -14,8 +14,9 @@ from driver.errors import ProviderError
 
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "openssl")
 LOOPBACK = "127.0.0.1"
-ANNOTATION = ("kwok.x-k8s.io/node", "fake")
 ISSUER = "https://kubernetes.default.svc"
+LEASE_SECONDS = 40  # a kubelet's own; renewed every 10 s
+SCHEDULER_QPS = 50.0  # kube-scheduler's own default
 
 
 class Layout(msgspec.Struct, frozen=True, kw_only=True):
@@ -99,7 +100,9 @@ def api_server_command(layout: Layout) -> list[str]:
         "service-account-issuer": ISSUER,
         "service-cluster-ip-range": "10.96.0.0/16",
         "authorization-mode": "Node,RBAC",
-        "disable-admission-plugins": "ServiceAccount",  # no pod here asks the API anything
+        # No pod here asks the API anything; and the nodes are ready when they are made: the taint of one that is not
+        # would be taken off at the controllers' pace, 256 in 12 s.
+        "disable-admission-plugins": "ServiceAccount,TaintNodesByCondition",
         "endpoint-reconciler-type": "none",  # a loopback address is refused as an endpoint
     }
     return ["kube-apiserver", *_flags(flags)]
@@ -119,24 +122,27 @@ def controller_command(layout: Layout, qps: float) -> list[str]:
     return ["kube-controller-manager", *_flags(flags)]
 
 
-def scheduler_command(layout: Layout) -> list[str]:
+def scheduler_command(layout: Layout, qps: float) -> list[str]:
     flags = {
         "kubeconfig": layout.kubeconfig,
         "leader-elect": "false",
         "bind-address": LOOPBACK,
         "secure-port": _free_ports(1)[0],
         "cert-dir": layout.directory / "scheduler",
+        "kube-api-qps": qps,
+        "kube-api-burst": max(1, round(qps * 2)),
     }
     return ["kube-scheduler", *_flags(flags)]
 
 
-def kwok_command(kubeconfig: Path, stages: Path) -> list[str]:
+def kwok_command(kubeconfig: Path, stages: Path, annotation: tuple[str, str]) -> list[str]:
+    """Of the nodes that bear the annotation it keeps up heartbeat and lease."""
     flags = {
         "kubeconfig": kubeconfig,
         "manage-all-nodes": "false",
-        "manage-nodes-with-annotation-selector": "=".join(ANNOTATION),
+        "manage-nodes-with-annotation-selector": "=".join(annotation),
         "server-address": f"{LOOPBACK}:{_free_ports(1)[0]}",
-        "node-lease-duration-seconds": 40,
+        "node-lease-duration-seconds": LEASE_SECONDS,
         "config": stages,
     }
     return ["kwok", *_flags(flags)]
