@@ -1,9 +1,11 @@
 """The ``collector`` command: reads the options, runs the daemon, and turns what went wrong into one line and a code."""
 
 import asyncio
+import os
 import re
 import signal
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
@@ -13,10 +15,24 @@ import typer
 
 from bus.protocol import BusError
 from collector.clock import SystemClock
-from collector.connections import INFLUX_HELP, KAFKA_HELP, influx_settings, kafka_settings
+from collector.connections import influx_settings, kafka_settings
 from collector.errors import CollectorError
 from collector.log import Format, Log
+from collector.options import (
+    CONTEXT,
+    DEFAULT_SPOOL_LIMIT,
+    INFLUX_HELP,
+    KAFKA_HELP,
+    Config,
+    LogFormat,
+    ShowSettings,
+    SpoolLimit,
+    key_of,
+    settable,
+    variable_of,
+)
 from collector.settings import Settings
+from collector.settings_shown import settings_text, shown_settings
 from pulls.decode import Origin
 from store.protocol import StoreError
 
@@ -39,12 +55,15 @@ Examples:
   collector sink --kafka broker:9092 --influx http://influx:8086   the consumer alone: collector sink --help
 \b
 It watches until SIGTERM or Ctrl-C, and goes on where it was when it is started again.
+Each option may be given as PULLSTUDY_COLLECTOR_<NAME> in the environment, or as a key of the file of --config:
+flags go before the environment, the environment before the file.
 Exit codes: 0 stopped by SIGTERM, 1 failed (what was read is kept), 2 wrong use, 130 stopped by Ctrl-C.
 """
 
 
-@app.command(epilog=_EPILOG)
+@app.command(epilog=_EPILOG, context_settings=CONTEXT)
 def collect(
+    context: typer.Context,
     cluster: Annotated[str, typer.Option(metavar="NAME", help="What the cluster is called in every record.")],
     kubeconfig: Annotated[
         Path | None,
@@ -65,9 +84,15 @@ def collect(
     ] = Settings().stop.connect_tries,
     kafka: Annotated[str | None, typer.Option(metavar="HOST:PORT", help=KAFKA_HELP)] = None,
     influx: Annotated[str | None, typer.Option(metavar="URL", help=INFLUX_HELP)] = None,
-    log_format: Annotated[Format, typer.Option(help="How the lines on stderr look.")] = Format.TEXT,
+    spool_limit: SpoolLimit = DEFAULT_SPOOL_LIMIT,
+    log_format: LogFormat = Format.TEXT,
+    config: Config = None,
+    show_settings: ShowSettings = None,
 ) -> None:
     """Watch a cluster's events and keep what they tell of image pulls, each once; by default in an embedded store."""
+    if show_settings is not None:
+        typer.echo(settings_text(shown_settings(context, os.environ), show_settings))
+        return
     if not _NAME.fullmatch(cluster):
         raise typer.BadParameter(
             f"{cluster!r} is no name: letters, digits, dots, dashes and underscores", param_hint="'--cluster'"
@@ -79,7 +104,11 @@ def collect(
         influx_settings(influx) if influx is not None else None,
     )
     settings = Settings()
-    settings = replace(settings, stop=replace(settings.stop, connect_tries=connect_tries))
+    settings = replace(
+        settings,
+        stop=replace(settings.stop, connect_tries=connect_tries),
+        spool=replace(settings.spool, most_bytes=spool_limit),
+    )
     # aiohttp and msgspec's decoders take a quarter of a second: --help need not pay for it.
     from collector.context import Context
     from collector.daemon import StopSignal, Target
@@ -119,7 +148,7 @@ def run_command(arguments: list[str]) -> int:
     except _UsageError as error:
         # Some texts span lines; what is wrong stands in the first.
         message = error.format_message().partition("\n")[0].rstrip(".")
-        return _fail(f"{message}; see collector --help", WRONG_USE)
+        return _fail(f"{message}{_place_of(error)}; see collector --help", WRONG_USE)
     except (BusError, CollectorError, StoreError, ExceptionGroup) as error:
         first = _first(error)
         if not isinstance(first, (BusError, CollectorError, StoreError)):
@@ -128,13 +157,36 @@ def run_command(arguments: list[str]) -> int:
     return code if isinstance(code, int) else DONE
 
 
-def _command(arguments: list[str]) -> object:
-    # ``collector`` alone collects, so that "sink" is looked at before the options are.
-    if arguments[:1] == ["sink"]:
-        from collector.sink_command import app as sink_app
+def _place_of(error: Any) -> str:
+    """Where a wrong value stands, if that is not the command line."""
+    context, parameter = error.ctx, getattr(error, "param", None)
+    source = context.get_parameter_source(parameter.name) if context and parameter else None
+    if source is None or source.name not in ("ENVIRONMENT", "DEFAULT_MAP"):
+        return ""
+    return f" (from {variable_of(parameter) if source.name == 'ENVIRONMENT' else context.params.get('config')})"
 
-        return sink_app(arguments[1:], prog_name="collector sink", standalone_mode=False)
-    return app(arguments, prog_name="collector", standalone_mode=False)
+
+def _sink() -> typer.Typer:
+    from collector.sink_command import app
+
+    return app
+
+
+COMMANDS: dict[str, Callable[[], typer.Typer]] = {"sink": _sink}
+"""By the first word. ``collector`` alone collects, so that this word is looked at before the options are."""
+
+
+def _command(arguments: list[str]) -> object:
+    find = COMMANDS.get(arguments[0]) if arguments else None
+    if find is None:
+        return app(arguments, prog_name="collector", standalone_mode=False, obj=_all_keys)
+    return find()(arguments[1:], prog_name=f"collector {arguments[0]}", standalone_mode=False, obj=_all_keys)
+
+
+def _all_keys() -> set[str]:
+    """What a file of settings can hold: one file serves all commands."""
+    apps = [app, *(find() for find in COMMANDS.values())]
+    return {key_of(each) for found in apps for each in settable(typer.main.get_command(found).params)}
 
 
 def _first(error: BaseException) -> BaseException:

@@ -10,9 +10,6 @@ if TYPE_CHECKING:
     from bus.kafka_settings import KafkaSettings
     from store.influx_settings import InfluxSettings
 
-KAFKA_HELP = "Publish to this Kafka; several brokers with commas. TLS and SASL: KAFKA_... (docs/bus.md)."
-INFLUX_HELP = "Store in this InfluxDB 2. Organisation, token, bucket: INFLUXDB_V2_... (docs/influxdb.md)."
-
 
 def kafka_settings(bootstrap: str) -> "KafkaSettings":
     """Raises typer.BadParameter."""

@@ -34,7 +34,7 @@ class SpoolSettings:
     """What is kept on disk between the watch and the store."""
 
     segment_bytes: int = 4 << 20  # a file is closed at this size and deleted once all of it is stored
-    most_bytes: int = 1 << 30  # all segments: then the watch is paused until the store has caught up
+    most_bytes: int = 1 << 30  # all segments, --spool-limit: then the watch is paused until the store has caught up
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """``collector sink``: the consumer alone, to scale it apart from the collectors."""
 
 import asyncio
+import os
 import signal
 from random import Random
 from typing import Annotated
@@ -8,8 +9,10 @@ from typing import Annotated
 import typer
 
 from collector.clock import SystemClock
-from collector.connections import INFLUX_HELP, KAFKA_HELP, influx_settings, kafka_settings
+from collector.connections import influx_settings, kafka_settings
 from collector.log import Format, Log
+from collector.options import CONTEXT, INFLUX_HELP, KAFKA_HELP, Config, LogFormat, ShowSettings
+from collector.settings_shown import settings_text, shown_settings
 
 DONE, INTERRUPTED = 0, 130
 
@@ -23,13 +26,19 @@ Exit codes: 0 stopped by SIGTERM, 1 failed, 2 wrong use, 130 stopped by Ctrl-C.
 """
 
 
-@app.command(epilog=_EPILOG)
+@app.command(epilog=_EPILOG, context_settings=CONTEXT)
 def sink(
+    context: typer.Context,
     kafka: Annotated[str, typer.Option(metavar="HOST:PORT", help=KAFKA_HELP.replace("Publish to", "Read from"))],
     influx: Annotated[str, typer.Option(metavar="URL", help=INFLUX_HELP)],
-    log_format: Annotated[Format, typer.Option(help="How the lines on stderr look.")] = Format.TEXT,
+    log_format: LogFormat = Format.TEXT,
+    config: Config = None,
+    show_settings: ShowSettings = None,
 ) -> None:
     """Store what collectors published to Kafka in InfluxDB."""
+    if show_settings is not None:
+        typer.echo(settings_text(shown_settings(context, os.environ), show_settings))
+        return
     reading, storing = kafka_settings(kafka), influx_settings(influx)
     from collector.daemon import StopSignal
     from collector.sink_daemon import SinkTarget, run_sink
