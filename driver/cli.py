@@ -2,6 +2,7 @@
 
 import errno
 import re
+import shlex
 import sys
 import traceback
 from collections.abc import Callable, Sequence
@@ -21,7 +22,7 @@ from driver.commands.plan_command import plan_command
 from driver.commands.report_command import report_command
 from driver.commands.status_command import status_command
 from driver.commands.sweep_command import sweep_command
-from driver.errors import DriverError
+from driver.errors import DriverError, UnaskedError
 from driver.interrupt import InterruptedByUserError
 from sim.cli import app as sim_app
 from store.protocol import StoreError
@@ -96,6 +97,8 @@ def _explain(error: Exception, arguments: Sequence[str]) -> int:
     """One line for what a user can do something about; for a bug, one line that names the file with the rest."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
+    if isinstance(error, UnaskedError):
+        return _fail(f"{error}; run: {shlex.join(['pulldriver', *arguments, '--yes'])}", WRONG_USE)
     if isinstance(error, NotAStudyError):
         return _fail(str(error), WRONG_USE)
     if isinstance(error, DriverError | StoreError) or hasattr(error, "exit_code"):

@@ -333,5 +333,7 @@ async def open_cluster(
         raise ApiError(f"read kubeconfig {kubeconfig}", 0, str(error)) from error
     if hasattr(loader, "exec_plugin_expiry"):
         configuration.refresh_api_key_hook = _renewing(loader)
-    async with client.ApiClient(configuration) as api_client:
+    with api_errors(f"read the certificates of kubeconfig {kubeconfig}"):
+        opened = client.ApiClient(configuration)
+    async with opened as api_client:
         yield ClusterApi(api_client, namespace, node_selector=node_selector, sleep=sleep)

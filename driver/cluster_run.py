@@ -13,9 +13,9 @@ from driver.child import end_stranger
 from driver.cluster_api import ClusterApi, Sleep, open_cluster
 from driver.collecting import Collector
 from driver.environment import read_environment
-from driver.errors import LimitError, first_error
+from driver.errors import LimitError, ProviderError, first_error
 from driver.progress import Progress
-from driver.provider import Cluster, ClusterOrder, Handle, Provider
+from driver.provider import Cluster, ClusterOrder, Handle, Provider, Successive
 from driver.snapshot import save_nodes
 from driver.study import Study
 from store.ledger import ClusterRow, ClusterState, Ledger
@@ -31,6 +31,7 @@ class Leftovers(msgspec.Struct, frozen=True, kw_only=True):
 
     provider: Handle = {}
     collector_pid: int | None = None
+    earlier_seconds: float = 0.0  # for which clusters of this name were up before this one: they were paid for
 
 
 class ClusterKeeper:
@@ -54,6 +55,16 @@ class ClusterKeeper:
         self._progress = progress
         self._now = now
         self._sleep = sleep
+        self._emptied: _Kept | None = None  # the size before, what of it is kept for the next one
+
+    @asynccontextmanager
+    async def keeping(self) -> AsyncIterator[None]:
+        """Around all sizes: what one left for the next is taken down where no next one takes it. Raises as running."""
+        try:
+            yield
+        finally:
+            if self._emptied is not None:
+                await _whole(self._down(self._emptied))
 
     @asynccontextmanager
     async def running(self, row: ClusterRow) -> AsyncIterator[tuple[Cluster, ClusterApi]]:
@@ -63,6 +74,7 @@ class ClusterKeeper:
         """
         state = _Kept(self._ledger, row)
         collector: Collector | None = None
+        leave = self._down
         try:
             cluster = await self._up(state)
             with first_error():
@@ -77,12 +89,13 @@ class ClusterKeeper:
                     yield cluster, api
                     for guard in watching:
                         guard.cancel()
+            leave = self._empty
         finally:
             try:
                 if collector is not None:
                     await collector.stop()
             finally:
-                await _whole(self._down(state))
+                await _whole(leave(state))
 
     async def clean_up(self, row: ClusterRow) -> None:
         """Take down what an earlier driver left. Raises ProviderError."""
@@ -96,7 +109,8 @@ class ClusterKeeper:
         return open_cluster(cluster.kubeconfig, self._study.cluster.namespace, node_selector=cluster.node_selector)
 
     async def _up(self, state: "_Kept") -> Cluster:
-        row = state.row
+        row, before = state.row, self._emptied
+        state.keep(earlier_seconds=state.leftovers.earlier_seconds + _seconds_up(row))
         state.put(state=ClusterState.CREATING, created_at=self._now(), up_at=None, down_at=None)
         order = ClusterOrder(
             name=row.cluster,
@@ -104,8 +118,28 @@ class ClusterKeeper:
             study=self._study,
             directory=self._directory,
             previous=state.leftovers.provider or None,
+            base=before.leftovers.provider if before else None,
         )
-        return await self._provider.up(order, lambda handle: state.keep(provider=handle))
+
+        def save(handle: Handle) -> None:
+            state.keep(provider=handle)
+            if self._emptied is not None:  # from now on it is found under the new name
+                self._emptied.put(state=ClusterState.DOWN, down_at=self._now())
+                self._emptied = None
+
+        return await self._provider.up(order, save)
+
+    async def _empty(self, state: "_Kept") -> None:
+        """Leave a size that went well: its nodes go, and the rest where no other size can use it."""
+        if isinstance(self._provider, Successive):
+            self._try_put(state, state=ClusterState.DELETING)
+            try:
+                if await self._provider.empty(state.row.cluster, state.leftovers.provider):
+                    self._emptied = state
+                    return
+            except ProviderError as error:
+                self._progress.note(f"{error}; all of {state.row.cluster} is taken down")
+        await self._down(state)
 
     async def _down(self, state: "_Kept") -> None:
         self._try_put(state, state=ClusterState.DELETING)
@@ -150,6 +184,10 @@ class ClusterKeeper:
         save_nodes(self._directory, cluster.name, nodes_json)
         environment = await read_environment(api, nodes_json, await self._provider.environment(cluster))
         state.put(environment=msgspec.json.encode(environment).decode())
+
+
+def _seconds_up(row: ClusterRow) -> float:
+    return (row.down_at - row.created_at).total_seconds() if row.created_at and row.down_at else 0.0
 
 
 async def _whole(work: Coroutine[Any, Any, None]) -> None:

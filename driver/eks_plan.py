@@ -11,6 +11,13 @@ Whole = Annotated[int, msgspec.Meta(ge=0)]
 Cost = Annotated[float, msgspec.Meta(ge=0)]
 
 
+class Mode(StrEnum):
+    """What is made anew for each size."""
+
+    PER_SIZE = "per-size"  # all of a cluster, as in the upstream study
+    SHARED = "shared"  # its nodes: one control plane serves the whole run, which saves its quarter of an hour a size
+
+
 class Snapshotter(StrEnum):
     """How a node's runtime downloads and unpacks layers."""
 
@@ -61,9 +68,10 @@ class Patience(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 class EksPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The provider's own settings; instance type and region are ``[cluster]``'s ``node_type`` and ``region``."""
 
+    mode: Mode = Mode.PER_SIZE
     kubernetes_version: str = ""  # EKS' own default
     zones: tuple[str, ...] = ()  # of the nodes, at most 3
-    placement_group: bool = False
+    placement_group: bool = False  # in one zone at a time, the next one where it has no capacity
     volume: Volume = Volume()
     ami_type: str = "AL2023_x86_64_STANDARD"
     ami_release: str = ""  # the latest
@@ -75,6 +83,8 @@ class EksPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     capacity_wait_seconds: Seconds = 300.0
     ttl_hours: Annotated[float, msgspec.Meta(gt=0, le=168)] = 12.0
     owner: str = ""  # the user's name on this machine
+    # Of the Job that removes images: sh, chroot, awk, grep. Docker Hub would throttle hundreds of nodes.
+    cleaner_image: str = "public.ecr.aws/docker/library/busybox:1.36"
     tunnel: tuple[str, ...] = ()
     prices: EksPrices = EksPrices()
     patience: Patience = Patience()

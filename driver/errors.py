@@ -2,6 +2,7 @@
 
 DriverError
 ├── UsageError            exit 2: the command or a file it names is wrong; nothing was started
+│   └── UnaskedError      a question has to be answered, and nobody is there
 └── SweepError            exit 1: what was done is kept, ``--resume`` goes on
     ├── ApiError          the API server refused or could not be reached
     ├── ProviderError     a cluster could not be made, changed or taken down
@@ -23,6 +24,10 @@ class UsageError(DriverError):
     """Wrong use: an option, a file or a directory is not what the command needs."""
 
     exit_code = 2
+
+
+class UnaskedError(UsageError):
+    """Standard input is no terminal, and ``--yes`` was not given: the same command with it goes on."""
 
 
 class SweepError(DriverError):

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -49,6 +50,20 @@ def image_slug(image: str, length: int) -> str:
     return _NOT_IN_NAMES.sub("-", text)[:length].strip("-") or "image"
 
 
+class Overhead(msgspec.Struct, frozen=True, kw_only=True):
+    """What a size takes beside its jobs, estimated: its cluster is paid for meanwhile."""
+
+    make_seconds: float = 0.0
+    delete_seconds: float = 0.0
+
+
+@runtime_checkable
+class Timed(Protocol):
+    """A provider that knows better than ``overhead_seconds`` what it takes to make and delete the cluster of a size."""
+
+    def overhead(self, study: Study, size: int) -> Overhead: ...
+
+
 class SizePlan(msgspec.Struct, frozen=True, kw_only=True):
     """One size of the plan, with estimates."""
 
@@ -57,6 +72,7 @@ class SizePlan(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int
     pulls: int
     seconds: float
+    overhead: Overhead
     cost: float
 
 
@@ -106,23 +122,29 @@ def make_plan(
     prefix: str,
     overhead_seconds: float,
     hourly: Callable[[int], HourlyPrice] | None = None,
+    overhead: Callable[[int], Overhead] | None = None,
 ) -> Plan:
     """``prefix`` is the provider's mark on cluster names, ``overhead_seconds`` its time to make and delete one.
 
-    ``hourly`` is what a cluster of a size costs; without it its nodes' ``cluster.price``.
+    ``hourly`` is what a cluster of a size costs; without it its nodes' ``cluster.price``. ``overhead`` goes over
+    ``overhead_seconds`` where sizes differ in it.
     """
+    alike = Overhead(make_seconds=overhead_seconds)
+    beside = {size: overhead(size) if overhead else alike for size in study.sizes}
     job_seconds = study.run.repeats * sum(map(estimated_job_seconds, study.images.references))
     jobs = study.run.repeats * len(study.images.references)
     prices = {size: hourly(size) if hourly else nodes_price(study, size) for size in study.sizes}
     price = prices[study.sizes[0]]
+    seconds = {size: each.make_seconds + job_seconds + each.delete_seconds for size, each in beside.items()}
     sizes = tuple(
         SizePlan(
             size=size,
             cluster=cluster_name(prefix, study, size),
             jobs=jobs,
             pulls=jobs * size,
-            seconds=overhead_seconds + job_seconds,
-            cost=prices[size].amount * (overhead_seconds + job_seconds) / 3600,
+            seconds=seconds[size],
+            overhead=beside[size],
+            cost=prices[size].amount * seconds[size] / 3600,
         )
         for size in study.sizes
     )

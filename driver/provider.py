@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import Any, NoReturn, Protocol, runtime_checkable
 
 import msgspec
 
@@ -20,6 +20,8 @@ class ClusterOrder(msgspec.Struct, frozen=True, kw_only=True):
     study: Study
     directory: Path  # for kubeconfigs and logs
     previous: Handle | None = None  # of a cluster of this name that was made before and is down
+    # Of the cluster before, whose nodes are gone and whose rest is to be taken over: the first handle saved names it.
+    base: Handle | None = None
 
 
 class Cluster(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,3 +68,15 @@ class Provider(Protocol):
         ...
 
     async def close(self) -> None: ...
+
+
+@runtime_checkable
+class Successive(Protocol):
+    """A provider whose clusters can follow each other on what is slow to make."""
+
+    async def empty(self, name: str, handle: Handle) -> bool:
+        """Take down what is the size's own, if the rest is to be kept for the next one: whether it is.
+
+        What is kept stays in the ledger under this name until another handle names it. Raises ProviderError.
+        """
+        ...

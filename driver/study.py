@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-from driver.eks_plan import EksPlan
+from driver.eks_plan import EksPlan, Mode
 from driver.errors import UsageError
 from pulls.sizes import SizesError, parse_sizes
 
@@ -178,6 +178,7 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None
     order: Order | None = None
     cache: CacheMode | None = None
+    eks_mode: Mode | None = None
 
 
 def load_study(path: Path | None, overrides: Overrides) -> Study:
@@ -212,12 +213,14 @@ def _explain(problem: str) -> str:
 def _override(study: Study, overrides: Overrides) -> Study:
     given = {name: value for name, value in msgspec.structs.asdict(overrides).items() if value is not None}
     sizes = given.pop("sizes", study.cluster.sizes)
+    mode = given.pop("eks_mode", study.eks.mode)
     if given.get("repeats", 1) < 1:
         raise UsageError(f"--repeats {given['repeats']}: 1 or more")
     return msgspec.structs.replace(
         study,
         cluster=msgspec.structs.replace(study.cluster, sizes=sizes),
         run=msgspec.structs.replace(study.run, **given),
+        eks=msgspec.structs.replace(study.eks, mode=mode),
     )
 
 

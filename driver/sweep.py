@@ -112,14 +112,17 @@ class Sweep:
             now=self._now,
             sleep=self._sleep,
         )
-        for row in self._ledger.clusters(RUN):
+        # The last one first: what it took over from the one before is then gone with it.
+        for row in reversed(self._ledger.clusters(RUN)):
             if row.alive:
                 progress.note(f"{row.cluster}: was left {row.state}; taking it down")
                 await keeper.clean_up(row)
         left = self.remaining()
         for job in left.abandoned:
             self._ledger.put_job(msgspec.structs.replace(job, state=JobState.ABANDONED))
-        if await self._sizes(left.jobs, keeper, progress):
+        async with keeper.keeping():
+            whole = await self._sizes(left.jobs, keeper, progress)
+        if whole:
             self._ledger.finish_run(RUN, self._now())
         return self._outcome()
 
@@ -147,8 +150,12 @@ class Sweep:
         return True
 
     async def _size(self, row: ClusterRow, jobs: list[JobRow], keeper: ClusterKeeper, progress: Progress) -> bool:
+        began = self._now()
         # The limit ends the jobs, inside: it must never cut the taking down short.
-        async with keeper.running(row) as (cluster, api), within(self._budget, row.size):
+        async with (
+            keeper.running(row) as (cluster, api),
+            within(self._budget, row.size, (self._now() - began).total_seconds()),
+        ):
             progress.size_started(row.cluster, row.size, len(jobs))
             bench = Bench(
                 study=self._study,

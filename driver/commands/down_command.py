@@ -36,7 +36,8 @@ async def _down(out: Path) -> None:
         run = ledger.swept_run()
         if run is None:
             raise UsageError(f"{out} holds no sweep, only what was imported: there is nothing to take down")
-        left = [row for row in ledger.clusters(run.run) if row.alive]
+        # The last one first: what it took over from the one before is then gone with it.
+        left = [row for row in reversed(ledger.clusters(run.run)) if row.alive]
         provider = make_provider(run.provider)
         keeper = ClusterKeeper(provider, ledger, decode_study(run.study), out, PlainProgress(print), now=wall_clock)
         try:

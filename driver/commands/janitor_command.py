@@ -10,7 +10,7 @@ import msgspec
 import typer
 
 from driver.commands.options import Json
-from driver.errors import ProviderError, UsageError
+from driver.errors import ProviderError, UnaskedError
 
 if TYPE_CHECKING:
     from driver.providers.eks.account import Account
@@ -34,7 +34,7 @@ def janitor_command(
       pulldriver janitor --region us-east-2 --delete
     """
     if delete and not yes and not sys.stdin.isatty():
-        raise UsageError("nobody can be asked here: add --yes to delete what is past its expiry")
+        raise UnaskedError("clusters may be deleted, and nobody can be asked here")
     if _clean(region, delete=delete, yes=yes, json=json):
         raise typer.Exit(1)
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from driver.eks_plan import Mode
 from driver.providers import PROVIDERS
 from driver.study import CacheMode, Order
 
@@ -31,5 +32,8 @@ Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Of the ra
 OrderOption = Annotated[Order | None, typer.Option("--order", help="Order of the jobs at each size.")]
 Cache = Annotated[
     CacheMode | None, typer.Option("--cache", help="Clear the nodes' image caches between jobs, or leave them warm.")
+]
+EksMode = Annotated[
+    Mode | None, typer.Option("--eks-mode", help="A whole cluster on EKS for each size, or its nodes alone.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -1,13 +1,24 @@
 """``pulldriver plan``."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import msgspec
 
-from driver.commands.options import Cache, Json, Kubeconfig, OrderOption, ProviderName, Repeats, Seed, Sizes, StudyFile
-from driver.plan import Plan, make_plan
-from driver.price import Priced
+from driver.commands.options import (
+    Cache,
+    EksMode,
+    Json,
+    Kubeconfig,
+    OrderOption,
+    ProviderName,
+    Repeats,
+    Seed,
+    Sizes,
+    StudyFile,
+)
+from driver.plan import Plan, Timed, make_plan
+from driver.price import HourlyPrice, Priced, nodes_price
 from driver.progress import say_image, say_seconds
 from driver.provider import Provider
 from driver.providers import make_provider
@@ -23,6 +34,7 @@ def plan_command(
     order: OrderOption = None,
     seed: Seed = None,
     cache: Cache = None,
+    eks_mode: EksMode = None,
     json: Json = False,
 ) -> None:
     """Show what a sweep would do, how long it would take and what it would cost. Starts nothing.
@@ -33,7 +45,7 @@ def plan_command(
 
       pulldriver plan --study study.toml --json
     """
-    overrides = Overrides(sizes=sizes, repeats=repeats, seed=seed, order=order, cache=cache)
+    overrides = Overrides(sizes=sizes, repeats=repeats, seed=seed, order=order, cache=cache, eks_mode=eks_mode)
     plan = plan_of(load_study(study, overrides), make_provider(provider, kubeconfig))
     if json:
         print(msgspec.json.format(msgspec.json.encode(plan)).decode())
@@ -41,9 +53,15 @@ def plan_command(
         print("\n".join(say_plan(plan)))
 
 
+def hourly_price(study: Study, provider: Provider) -> Callable[[int], HourlyPrice]:
+    """What a cluster of a size costs there."""
+    return partial(provider.price if isinstance(provider, Priced) else nodes_price, study)
+
+
 def plan_of(study: Study, provider: Provider) -> Plan:
-    hourly = partial(provider.price, study) if isinstance(provider, Priced) else None
-    return make_plan(study, provider.name, provider.prefix, provider.overhead_seconds, hourly)
+    hourly = hourly_price(study, provider)
+    overhead = partial(provider.overhead, study) if isinstance(provider, Timed) else None
+    return make_plan(study, provider.name, provider.prefix, provider.overhead_seconds, hourly, overhead)
 
 
 def say_plan(plan: Plan) -> Iterator[str]:

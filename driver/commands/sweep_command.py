@@ -10,10 +10,11 @@ from typing import Annotated
 
 import typer
 
-from driver.budget import Budget
+from driver.budget import Budget, rest_of, spent
 from driver.commands.options import (
     DEFAULT_OUT,
     Cache,
+    EksMode,
     Kubeconfig,
     OrderOption,
     Out,
@@ -23,16 +24,17 @@ from driver.commands.options import (
     Sizes,
     StudyFile,
 )
-from driver.commands.plan_command import plan_of, say_plan
-from driver.errors import SweepError, UsageError
+from driver.commands.plan_command import hourly_price, plan_of, say_plan
+from driver.errors import SweepError, UnaskedError, UsageError
 from driver.interrupt import InterruptedByUserError, interruptible
 from driver.lock import directory_lock
+from driver.plan import Plan
 from driver.progress import make_progress
 from driver.provider import Provider
 from driver.providers import make_provider
 from driver.study import Overrides, Study, load_study
 from driver.summary import size_lines
-from driver.sweep import RUN, Outcome, Sweep, begun_run, study_of
+from driver.sweep import RUN, Outcome, Sweep, begun_run, study_of, wall_clock
 from store.ledger import Ledger
 from store.protocol import StoreError
 from store.sqlite import EmbeddedStore
@@ -54,6 +56,7 @@ def sweep_command(
     order: OrderOption = None,
     seed: Seed = None,
     cache: Cache = None,
+    eks_mode: EksMode = None,
 ) -> None:
     """Run a study: for each size a cluster, for each image a job on every node, every pull accounted for.
 
@@ -68,7 +71,7 @@ def sweep_command(
 
       pulldriver sweep --out second --resume
     """
-    overrides = Overrides(sizes=sizes, repeats=repeats, seed=seed, order=order, cache=cache)
+    overrides = Overrides(sizes=sizes, repeats=repeats, seed=seed, order=order, cache=cache, eks_mode=eks_mode)
     asked = None if study is None and overrides == Overrides() else load_study(study, overrides)
     cluster_provider = make_provider(provider, kubeconfig)
     with directory_lock(out):
@@ -83,25 +86,32 @@ def _sweep(asked: Study | None, provider: Provider, out: Path, *, resume: bool, 
         study = _study(ledger, out, asked, provider, resume=resume)
         plan = plan_of(study, provider)
         _say("\n".join(say_plan(plan)))
-        limit = None if budget is None else Budget(amount=budget, plan=plan, overhead_seconds=provider.overhead_seconds)
-        if limit is not None:
-            limit.check()
+        limit = None if budget is None else _budget(budget, plan, study, provider, ledger)
         _confirm(provider, yes=yes)
         store = EmbeddedStore(out, create=True)
         stack.callback(store.close_now)
-        with _way_on(out):
+        with _way_on(out, budget):
             outcome = _run(Sweep(study, provider, out, ledger, store, budget=limit), provider)
         _say("\n".join(size_lines(ledger, RUN)))
     return _tell(outcome, out)
 
 
 @contextmanager
-def _way_on(out: Path) -> Iterator[None]:
+def _way_on(out: Path, budget: float | None) -> Iterator[None]:
     try:
         yield
     except (SweepError, StoreError, InterruptedByUserError):
-        _say(f"what was done is kept; go on with: pulldriver sweep --out {out} --resume")
+        limit = "" if budget is None else f" --budget {budget:g}"
+        _say(f"what was done is kept; go on with: pulldriver sweep --out {out} --resume{limit}")
         raise
+
+
+def _budget(amount: float, plan: Plan, study: Study, provider: Provider, ledger: Ledger) -> Budget:
+    """What the sweep may still cost. Raises UsageError where that is less than it will."""
+    paid = spent(ledger.clusters(RUN), hourly_price(study, provider), wall_clock())
+    budget = Budget(amount=amount, plan=rest_of(plan, study, ledger.jobs(RUN)), spent=paid)
+    budget.check()
+    return budget
 
 
 def _study(ledger: Ledger, out: Path, asked: Study | None, provider: Provider, *, resume: bool) -> Study:
@@ -135,7 +145,7 @@ def _confirm(provider: Provider, *, yes: bool) -> None:
     if not provider.billed or yes:
         return
     if not sys.stdin.isatty():
-        raise UsageError("these clusters cost money: add --yes to go on without being asked")
+        raise UnaskedError("these clusters cost money, and nobody can be asked here")
     typer.confirm("Make these clusters?", abort=True)
 
 

@@ -1,4 +1,4 @@
-"""The API of a cluster on EKS: its kubeconfig, and the balancers of its services."""
+"""The API of a cluster on EKS: its kubeconfig, the balancers of its services, and what it is to forget."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from driver.providers.eks.control_plane import ControlPlane
 from driver.providers.eks.token import exec_section
 from driver.providers.eks.waiting import Waiting
 
-NOT_FOUND = 404
+UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
 
 
 class _ServiceSpec(msgspec.Struct, frozen=True):
@@ -25,7 +25,12 @@ class _Service(msgspec.Struct, frozen=True):
     spec: _ServiceSpec = _ServiceSpec()
 
 
+class _Namespace(msgspec.Struct, frozen=True):
+    metadata: Metadata = Metadata()
+
+
 _services = msgspec.json.Decoder(Page[_Service]).decode
+_namespaces = msgspec.json.Decoder(Page[_Namespace]).decode
 
 
 def write_kubeconfig(path: Path, cluster: str, region: str, plane: ControlPlane) -> None:
@@ -81,13 +86,23 @@ async def _balanced(api: ClusterApi, selector: str, patience_seconds: float) -> 
     return [service.metadata for service in page.objects if service.spec.type == "LoadBalancer"]
 
 
-async def clear_simulator(kubeconfig: Path, images: tuple[str, ...]) -> bool:
-    """Clear the caches on the simulator's own side, where that is what the kubeconfig leads to. Raises ApiError."""
-    async with open_cluster(kubeconfig, "default") as api:
-        try:
-            await api.post("/sim/cache/clear", {"images": list(images)})
-        except ApiError as error:
-            if error.status != NOT_FOUND:
-                raise
-            return False
-    return True
+async def is_simulator(api: ClusterApi) -> bool:
+    """Whether the simulator answers in place of a cluster: what comes of it has to be called simulated."""
+    try:
+        return await api.exists("/sim/state")
+    except ApiError as error:
+        if error.status not in (UNAUTHORIZED, FORBIDDEN):  # an API server that tells strangers nothing
+            raise
+        return False
+
+
+async def forget_nodes(api: ClusterApi) -> None:
+    """Have the API forget nodes that are gone, and all that was said of them. Raises ApiError.
+
+    The next size's collector lists every event that there is, and would take those of this size for its own.
+    """
+    for node in await api.nodes():
+        await api.delete(f"/api/v1/nodes/{node.metadata.name}")
+    spaces = await api.list_objects("/api/v1/namespaces", ("limit", "0"), _namespaces)
+    for space in spaces.objects:
+        await api.delete(f"/api/v1/namespaces/{space.metadata.name}/events")

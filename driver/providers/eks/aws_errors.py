@@ -73,6 +73,8 @@ _CREDENTIALS = frozenset(
 _CONFLICT = frozenset(
     [
         "ResourceInUseException",
+        "ResourceInUse",
+        "VolumeInUse",
         "AlreadyExistsException",
         "DependencyViolation",
         "OperationInProgressException",
@@ -81,7 +83,9 @@ _CONFLICT = frozenset(
         "DeleteConflict",
     ]
 )
-_GONE = frozenset(("ResourceNotFoundException", "NoSuchEntity", "NotFoundException"))
+_GONE = frozenset(
+    ("ResourceNotFoundException", "NoSuchEntity", "NotFoundException", "LoadBalancerNotFound", "TargetGroupNotFound")
+)
 
 
 def kind_of(code: str, why: str, status: int) -> Kind:

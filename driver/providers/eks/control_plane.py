@@ -60,6 +60,18 @@ async def make_control_plane(account: Account, waiting: Waiting, handle: EksHand
     cluster = await waiting.until(made, what, waiting.patience.create_seconds)
     if cluster["status"] != "ACTIVE":
         raise ProviderError(f"{handle.cluster} came to {cluster['status']}: {health(cluster)}")
+    return read_plane(cluster)
+
+
+async def stand_on_plane(account: Account, handle: EksHandle) -> ControlPlane:
+    """The one that the size before left. Raises ProviderError where it is no more."""
+    cluster = await find_cluster(account, handle.cluster)
+    if cluster is None or cluster["status"] != "ACTIVE":
+        raise ProviderError(f"{handle.cluster}, which all sizes share, {cluster['status'] if cluster else 'is gone'}")
+    return read_plane(cluster)
+
+
+def read_plane(cluster: Answer) -> ControlPlane:
     return ControlPlane(endpoint=cluster["endpoint"], certificate_authority=cluster["certificateAuthority"]["data"])
 
 

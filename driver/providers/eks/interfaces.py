@@ -1,4 +1,4 @@
-"""What AWS' own controllers leave in the network when nodes go: interfaces of the CNI, security groups of EKS.
+"""What AWS' own controllers leave when nodes go: interfaces of the CNI, security groups of EKS, volumes.
 
 They hold the network: a stack whose VPC still has one ends DELETE_FAILED. Only the cluster's own VPC is looked at, and
 there only what its controllers made.
@@ -16,6 +16,7 @@ from driver.providers.eks.waiting import Waiting
 CNI_DESCRIPTION = "aws-K8S-"
 CNI_TAG = "node.k8s.amazonaws.com/instance_id"
 EKS_TAG = "aws:eks:cluster-name"  # of the security group that EKS makes with a cluster
+BALANCER_TAGS = ("kubernetes.io/cluster/{}", "elbv2.k8s.aws/cluster")  # of those for balancers; the first names it too
 
 
 async def list_interfaces(account: Account, vpc: str) -> list[Answer]:
@@ -64,10 +65,19 @@ async def delete_cni_interfaces(account: Account, waiting: Waiting, vpc: str) ->
         raise ProviderError(f"{error}; still there: {left}") from error
 
 
+async def delete_free_interfaces(account: Account, vpc: str) -> None:
+    """Delete what a balancer or a control plane that is gone left in our network, whoever made it."""
+    for interface in await list_interfaces(account, vpc):
+        if interface["Status"] == "available":
+            await _delete(account, "delete_network_interface", NetworkInterfaceId=interface["NetworkInterfaceId"])
+
+
 async def delete_security_groups(account: Account, vpc: str, cluster: str) -> None:
-    """Delete the security groups that EKS made for a cluster that is gone; one that is in use stays for now."""
+    """Delete the security groups made for a cluster that is gone, and its services; one in use stays for now."""
     for group in await list_security_groups(account, vpc):
-        if unlisted(group.get("Tags", [])).get(EKS_TAG) == cluster:
+        tags = unlisted(group.get("Tags", []))
+        named = {tags.get(EKS_TAG), tags.get(BALANCER_TAGS[1])}
+        if cluster in named or BALANCER_TAGS[0].format(cluster) in tags:
             await _delete(account, "delete_security_group", GroupId=group["GroupId"])
 
 
@@ -86,6 +96,11 @@ async def delete_routes(account: Account, vpc: str) -> None:
 async def delete_vpc(account: Account, vpc: str) -> None:
     """Delete an empty VPC; one that something still hangs on stays for now."""
     await _delete(account, "delete_vpc", VpcId=vpc)
+
+
+async def delete_volume(account: Account, volume: str) -> None:
+    """Delete a volume whose node is gone; one that is still attached stays for now."""
+    await _delete(account, "delete_volume", VolumeId=volume)
 
 
 async def _delete(account: Account, operation: str, **which: str) -> None:

@@ -2,10 +2,15 @@
 
 from collections.abc import Iterable
 from datetime import datetime
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import msgspec
 
+from driver.errors import ApiError
+from driver.providers.eks.access import free_balancers, write_kubeconfig
 from driver.providers.eks.account import Account
+from driver.providers.eks.control_plane import find_cluster, read_plane
 from driver.providers.eks.handle import Step
 from driver.providers.eks.inventory import Found, say_found, take_inventory
 from driver.providers.eks.tags import OWNER, STUDY, expiry_of
@@ -62,8 +67,19 @@ def _name(things: Iterable[Found], kind: str) -> str:
 async def delete_forgotten(account: Account, waiting: Waiting, forgotten: Forgotten) -> None:
     """Take it down in the usual order. Raises ProviderError that names what is left."""
 
-    async def no_api() -> None:
-        """Its API may know other identities than ours; balancers that are left hold the network, and are named."""
+    async def free() -> bool:
+        """Its API may know other identities than ours, or lie behind a tunnel."""
+        cluster = await find_cluster(account, forgotten.cluster)
+        with TemporaryDirectory() as directory:
+            kubeconfig = Path(directory) / "kubeconfig"
+            if cluster is None or "endpoint" not in cluster:
+                return False
+            write_kubeconfig(kubeconfig, forgotten.cluster, account.region, read_plane(cluster))
+            try:
+                await free_balancers(kubeconfig, waiting, all_services=True)
+            except ApiError:
+                return False
+        return True
 
     await Teardown(
         account,
@@ -74,4 +90,4 @@ async def delete_forgotten(account: Account, waiting: Waiting, forgotten: Forgot
         stack=forgotten.stack,
         step=Step.UP,
         announced_at=waiting.now(),
-    ).everything(no_api)
+    ).everything(free)

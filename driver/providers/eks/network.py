@@ -71,6 +71,14 @@ async def make_network(account: Account, waiting: Waiting, handle: EksHandle, zo
     return read_outputs(stack)
 
 
+async def stand_on_network(account: Account, handle: EksHandle) -> Network:
+    """The one that the size before left. Raises ProviderError where it is no more."""
+    stack = await find_stack(account, handle.stack)
+    if stack is None:
+        raise ProviderError(f"stack {handle.stack}, which all sizes share, is gone")
+    return read_outputs(stack)
+
+
 async def _made(account: Account, handle: EksHandle) -> Answer | None:
     """The stack once nothing more happens to it."""
     stack = await find_stack(account, handle.stack)

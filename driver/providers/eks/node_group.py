@@ -49,27 +49,38 @@ class NodeGroup:
         self._network = network
 
     async def make(self, node_type: str, size: int) -> None:
-        """Have them, waiting and asking again where there is no capacity. Raises ProviderError."""
-        wanted = self._wanted(node_type, size)
-        for left in range(self._handle.plan.capacity_retries, -1, -1):
+        """Have them, asking again where there is no capacity: in the next place, and after all of them in a while.
+
+        Raises ProviderError.
+        """
+        places, retries = self._places(), self._handle.plan.capacity_retries
+        for tried in range(1, retries + 2):
             try:
-                return await self._once(wanted)
-            except NoCapacityError:
-                if not left:
-                    raise
+                return await self._once(self._wanted(node_type, size, places[(tried - 1) % len(places)]))
+            except NoCapacityError as error:
+                if tried > retries:
+                    raise NoCapacityError(
+                        f"{error}; asked {tried} times: give another cluster.node_type, eks.zones or region, more"
+                        " eks.capacity_retries, or have the account's limit raised"
+                    ) from error
             # What there is of it would be paid for while nobody uses it.
             await delete_node_group(self._account, self._waiting, self._handle.cluster, self._handle.node_group)
-            await self._waiting.sleep(self._handle.plan.capacity_wait_seconds)
+            if tried % len(places) == 0:
+                await self._waiting.sleep(self._handle.plan.capacity_wait_seconds)
 
-    def _wanted(self, node_type: str, size: int) -> dict[str, Any]:
+    def _places(self) -> list[list[str]]:
+        """The subnets to ask for, by turns. EC2 itself spreads over those of one place, and leaves out a full zone."""
+        plan, subnets = self._handle.plan, self._network.subnets
+        mine = list(subnets[: len(plan.zones) or len(subnets)])
+        return [[subnet] for subnet in mine] if plan.placement_group else [mine]  # a placement group lies in one zone
+
+    def _wanted(self, node_type: str, size: int, subnets: list[str]) -> dict[str, Any]:
         handle, plan = self._handle, self._handle.plan
-        # A placement group lies in one zone.
-        zones = 1 if plan.placement_group else len(plan.zones) or len(self._network.subnets)
         wanted: dict[str, Any] = {
             "clusterName": handle.cluster,
             "nodegroupName": handle.node_group,
             "scalingConfig": {"minSize": size, "maxSize": size, "desiredSize": size},
-            "subnets": list(self._network.subnets[:zones]),
+            "subnets": subnets,
             "instanceTypes": [node_type],
             "amiType": plan.ami_type,
             "nodeRole": self._network.node_role,

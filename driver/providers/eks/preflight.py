@@ -2,23 +2,22 @@
 
 import re
 
-from driver.eks_plan import EksPlan, Registry, Snapshotter
+from driver.eks_plan import EksPlan, Mode, Registry, Snapshotter
 from driver.errors import UsageError
+from driver.providers.eks.duration import longest_seconds
 from driver.study import CacheMode, Study
 from pulls.image import parse_image
 
 _MOST_ZONES = 3
+_NO_SHELL = ("BOTTLEROCKET", "WINDOWS")
 # AWS reports slower pulls with the gate on below this throughput of the volume.
 SOCI_THROUGHPUT = 600
 
 
-def check_study(study: Study, *, clears_caches: bool) -> None:
+def check_study(study: Study) -> None:
     """Raises UsageError."""
-    if study.run.cache is CacheMode.COLD and not (clears_caches or study.eks.tunnel):
-        # Found at the first job's end it would have cost a cluster.
-        raise UsageError("the caches of EKS nodes cannot be cleared between jobs yet: add --cache warm")
     plan = study.eks
-    for wrong in (_zones(plan), _volume(plan), _snapshotter(plan), _registry(study)):
+    for wrong in (_zones(plan), _volume(plan), _snapshotter(plan), _registry(study), _cache(study), _time(study)):
         if wrong:
             raise UsageError(wrong)
 
@@ -46,6 +45,21 @@ def _snapshotter(plan: EksPlan) -> str:
     if plan.snapshotter is Snapshotter.SOCI_PARALLEL and slow:
         return f"eks.snapshotter soci-parallel wants local_ssd or a gp3 volume of {SOCI_THROUGHPUT} MiB/s"
     return ""
+
+
+def _cache(study: Study) -> str:
+    # Found at the first job's end it would have cost a cluster.
+    if study.run.cache is CacheMode.COLD and study.eks.ami_type.startswith(_NO_SHELL):
+        return f"the caches of {study.eks.ami_type} cannot be cleared: no shell is on the nodes; add --cache warm"
+    return ""
+
+
+def _time(study: Study) -> str:
+    hours, limit = longest_seconds(study) / 3600, study.eks.ttl_hours
+    if hours <= limit:
+        return ""
+    what = "a cluster is up" if study.eks.mode is Mode.PER_SIZE else "the control plane that all sizes share is up"
+    return f"eks.ttl_hours is {limit:g}, and {what} for about {hours:.1f} h: raise it, or give fewer images or repeats"
 
 
 def _registry(study: Study) -> str:

@@ -3,40 +3,40 @@
 import asyncio
 import getpass
 import secrets
-from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, NoReturn
 
 import msgspec
 
-from driver.child import end_child, last_line, start_child
-from driver.eks_plan import Patience
+from driver.cluster_api import open_cluster
+from driver.eks_plan import Mode, Patience
 from driver.errors import ApiError, ProviderError
+from driver.plan import Overhead
 from driver.price import HourlyPrice
 from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
-from driver.providers.eks.access import clear_simulator, free_balancers, write_kubeconfig
+from driver.providers.eks.access import forget_nodes, free_balancers, is_simulator, write_kubeconfig
 from driver.providers.eks.account import Account, Clients, Sleep, endpoint, load_boto3
 from driver.providers.eks.aws_errors import AwsError, Kind
-from driver.providers.eks.control_plane import ControlPlane, find_cluster, make_control_plane
+from driver.providers.eks.control_plane import ControlPlane, find_cluster, make_control_plane, stand_on_plane
+from driver.providers.eks.duration import WHOLE, overhead_of
 from driver.providers.eks.handle import LONGEST_NAME, EksHandle, Step, decode_handle, encode_handle
-from driver.providers.eks.network import choose_zones, make_network
+from driver.providers.eks.network import choose_zones, make_network, stand_on_network
 from driver.providers.eks.node_group import NodeGroup
 from driver.providers.eks.preflight import check_study
 from driver.providers.eks.prices import load_table, price_of
 from driver.providers.eks.tags import Mark, tag_value
 from driver.providers.eks.teardown import Teardown
+from driver.providers.eks.tunnel import Tunnels
 from driver.providers.eks.waiting import Waiting
+from driver.providers.kubeconfig.cleaner import Cleaner
 from driver.study import Study
 
 LOOK_SECONDS = 60.0  # between two looks whether the cluster is still there
-TUNNEL_SECONDS = 60.0
-TUNNEL_GRACE_SECONDS = 5.0
-TOLD = ("volume", "ami_type", "ami_release", "snapshotter", "layer_downloads", "local_ssd", "registry")
-# Seen by users of EKS: a stack takes 1 to 2 min, a control plane 8 to 12, nodes 2 to 4; back 3 to 6, 2 to 4 and 1.
-WHOLE_SECONDS = 1500.0
+RUNTIME_SOCKET = "/run/containerd/containerd.sock"  # of the EKS AMIs
+TOLD = ("mode", "volume", "ami_type", "ami_release", "snapshotter", "layer_downloads", "local_ssd", "registry")
 
 
 def wall_clock() -> datetime:
@@ -44,11 +44,11 @@ def wall_clock() -> datetime:
 
 
 class EksProvider:
-    """Each cluster has a stack, a control plane and a node group of its own."""
+    """Each cluster has a stack, a control plane and a node group of its own; or the first two serve a whole run."""
 
     name = "eks"
     prefix = "eks-"
-    overhead_seconds = WHOLE_SECONDS
+    overhead_seconds = WHOLE.make_seconds + WHOLE.delete_seconds
     lasting = False
     billed = True
     stall_seconds: float | None = None
@@ -72,47 +72,73 @@ class EksProvider:
         self._sleep = sleep
         self._draw = draw
         self._clients = {} if clients is None else clients
-        self._tunnels: dict[str, Process] = {}
+        self._tunnels = Tunnels(sleep)
+        self._studies: dict[str, Study] = {}
 
     def price(self, study: Study, size: int) -> HourlyPrice:
-        check_study(study, clears_caches=self._kubeconfig is not None)
+        check_study(study)
         return price_of(study, size, load_table())
 
+    def overhead(self, study: Study, size: int) -> Overhead:
+        return overhead_of(study, size)
+
     async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
-        check_study(order.study, clears_caches=self._kubeconfig is not None)
-        account, waiting = (
-            self._account(order.study.cluster.region, order.study.eks.patience),
-            self._waiting(order.study.eks.patience),
-        )
-        keep = _Keeper(save, self._now)
-        handle = keep.announce(await self._begin(account, order), Step.NETWORK)
-        network = await make_network(account, waiting, handle, await choose_zones(account, handle.plan))
-        handle = keep.announce(handle, Step.CONTROL_PLANE)
-        plane = await make_control_plane(account, waiting, handle, network)
-        handle = keep.announce(msgspec.structs.replace(handle, node_group=f"nodes-{order.size}"), Step.NODES)
+        check_study(order.study)
+        self._studies[order.name] = order.study
+        account = self._account(order.study.cluster.region, order.study.eks.patience)
+        waiting, keep = self._waiting(order.study.eks.patience), _Keeper(save, self._now)
+        base = decode_handle(order.base or {})
+        if base is None:
+            handle = keep.announce(await self._begin(account, order), Step.NETWORK)
+            network = await make_network(account, waiting, handle, await choose_zones(account, handle.plan))
+            handle = keep.announce(handle, Step.CONTROL_PLANE)
+            plane = await make_control_plane(account, waiting, handle, network)
+            handle = keep.announce(_with_nodes(handle, order), Step.NODES)
+        else:
+            handle = keep.announce(_with_nodes(self._of_size(base, order), order), Step.NODES)
+            network = await stand_on_network(account, handle)
+            plane = await stand_on_plane(account, handle)
         await NodeGroup(account, waiting, handle, network).make(order.study.cluster.node_type, order.size)
         handle = keep.announce(handle, Step.UP)
         await self._reach(order, handle, plane)
         return Cluster(name=order.name, size=order.size, kubeconfig=handle.kubeconfig, handle=encode_handle(handle))
 
-    async def clear_cache(self, cluster: Cluster, images: tuple[str, ...]) -> None:
-        handle = _handle_of(cluster)
-        if handle.own_kubeconfig or not await clear_simulator(handle.kubeconfig, images):
-            raise ProviderError(f"{cluster.name}: the caches of EKS nodes cannot be cleared: run with --cache warm")
+    async def clear_cache(self, cluster: Cluster, images: tuple[str, ...]) -> frozenset[str] | None:
+        study, handle = self._studies[cluster.name], _handle_of(cluster)
+        async with open_cluster(handle.kubeconfig, study.cluster.namespace, sleep=self._sleep) as api:
+            if not handle.own_kubeconfig and await is_simulator(api):
+                await api.post("/sim/cache/clear", {"images": list(images)})
+                return None
+            cleaner = Cleaner(
+                api,
+                {},  # all nodes are ours
+                image=handle.plan.cleaner_image,
+                socket=RUNTIME_SOCKET,
+                limit_seconds=study.limits.cache_clear_seconds,
+                pull_secrets=study.job.image_pull_secrets,
+                sleep=self._sleep,
+            )
+            # A lost node gets no pods and needs none: its images are looked at when it is back.
+            ready = sum(node.ready for node in await api.nodes())
+            return await cleaner.clear(images, ready) if ready else frozenset()
 
     async def environment(self, cluster: Cluster) -> dict[str, Any]:
         handle = _handle_of(cluster)
         kept: dict[str, Any] = msgspec.to_builtins(handle.plan)
-        return {"eks_cluster": handle.cluster, "region": handle.region, **{key: kept[key] for key in TOLD}}
+        told = {"eks_cluster": handle.cluster, "region": handle.region, **{key: kept[key] for key in TOLD}}
+        async with open_cluster(handle.kubeconfig, "default", sleep=self._sleep) as api:
+            simulated = not handle.own_kubeconfig and await is_simulator(api)
+        return {**told, "simulated": True} if simulated else told
 
     async def lost(self, cluster: Cluster) -> NoReturn:
         handle = _handle_of(cluster)
         account = self._account(handle.region, handle.plan.patience)
-        tunnel = self._tunnels.get(cluster.name)
         while True:
-            if tunnel is not None and tunnel.returncode is not None:
-                said = last_line(_tunnel_log(handle, cluster.name))
-                raise ProviderError(f"the tunnel to {cluster.name} ended with code {tunnel.returncode}: {said}")
+            if self._now() >= handle.mark.expires_at:
+                hours = f"{handle.plan.ttl_hours:g} h"
+                raise ProviderError(
+                    f"{cluster.name}: its {hours} are over (eks.ttl_hours); a janitor may delete it now"
+                )
             try:
                 found = await find_cluster(account, handle.cluster)
             except AwsError:
@@ -120,14 +146,24 @@ class EksProvider:
                 found = {"status": "ACTIVE"}
             if found is None or found["status"] in ("DELETING", "FAILED"):
                 raise ProviderError(f"{cluster.name}: EKS says {found['status'] if found else 'that it is gone'}")
-            await self._pause(tunnel)
+            await self._tunnels.pause(cluster.name, LOOK_SECONDS)
 
-    async def _pause(self, tunnel: Process | None) -> None:
-        if tunnel is None:
-            return await self._sleep(LOOK_SECONDS)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(LOOK_SECONDS):
-                await tunnel.wait()
+    async def empty(self, name: str, kept: Handle) -> bool:
+        handle = decode_handle(kept)
+        if handle is None or handle.plan.mode is not Mode.SHARED:
+            return False
+        try:
+            await self._teardown(handle).node_groups()
+            # Through somebody's own kubeconfig we might forget the nodes of another cluster.
+            if handle.own_kubeconfig or handle.plan.tunnel:
+                async with open_cluster(handle.kubeconfig, "default", sleep=self._sleep) as api:
+                    if handle.own_kubeconfig or not await is_simulator(api):
+                        await forget_nodes(api)
+        except ApiError as error:
+            raise ProviderError(str(error)) from error
+        finally:
+            await self._tunnels.end(name)
+        return True
 
     async def down(self, name: str, kept: Handle) -> None:
         handle = decode_handle(kept)
@@ -135,14 +171,15 @@ class EksProvider:
             return
         unreached = ""
 
-        async def free() -> None:
+        async def free() -> bool:
             nonlocal unreached
             try:
                 await free_balancers(
                     handle.kubeconfig, self._waiting(handle.plan.patience), all_services=handle.own_kubeconfig
                 )
-            except ApiError as error:  # balancers that are left hold the network, and are named then
+            except ApiError as error:
                 unreached = f"; its services were not looked at: {error}"
+            return not unreached
 
         try:
             async with _way_out(name, handle):
@@ -151,11 +188,10 @@ class EksProvider:
         except ProviderError as error:
             raise ProviderError(f"{error}{unreached}") from error
         finally:
-            await self._end_tunnel(name)
+            await self._tunnels.end(name)
 
     async def close(self) -> None:
-        for name in list(self._tunnels):
-            await self._end_tunnel(name)
+        await self._tunnels.end_all()
 
     async def _begin(self, account: Account, order: ClusterOrder) -> EksHandle:
         """All names and tags, before anything is made."""
@@ -167,8 +203,9 @@ class EksProvider:
             owner=tag_value(plan.owner or _user()),
             expires_at=self._now() + timedelta(hours=plan.ttl_hours),
         )
-        name = f"{order.name[: LONGEST_NAME - len(run) - 1]}-{run}"
-        own = order.directory / "clusters" / f"{order.name}.kubeconfig"
+        # A cluster that all sizes share bears the name of none.
+        known = order.name.removesuffix(f"-{order.size}") if plan.mode is Mode.SHARED else order.name
+        name = f"{known[: LONGEST_NAME - len(run) - 1]}-{run}"
         return EksHandle(
             step=Step.NETWORK,
             announced_at=self._now(),
@@ -179,45 +216,25 @@ class EksProvider:
             stack=name,
             cluster=name,
             node_group="",
-            kubeconfig=self._kubeconfig or own.absolute(),
+            kubeconfig=self._kubeconfig or _own_kubeconfig(order),
             own_kubeconfig=self._kubeconfig is None and not plan.tunnel,
             directory=order.directory,
             plan=plan,
         )
+
+    def _of_size(self, base: EksHandle, order: ClusterOrder) -> EksHandle:
+        """What the size before left, under the name of this one."""
+        return msgspec.structs.replace(base, kubeconfig=self._kubeconfig or _own_kubeconfig(order))
 
     async def _reach(self, order: ClusterOrder, handle: EksHandle, plane: ControlPlane) -> None:
         """Have a kubeconfig that leads to the cluster."""
         if handle.own_kubeconfig:
             write_kubeconfig(handle.kubeconfig, handle.cluster, handle.region, plane)
         elif handle.plan.tunnel:
-            await self._open_tunnel(order, handle, plane)
-
-    async def _open_tunnel(self, order: ClusterOrder, handle: EksHandle, plane: ControlPlane) -> None:
-        filled = {
-            "cluster": handle.cluster,
-            "endpoint": plane.endpoint,
-            "kubeconfig": str(handle.kubeconfig),
-            "region": handle.region,
-            "size": str(order.size),
-        }
-        argv = [word.format_map(filled) for word in handle.plan.tunnel]
-        if self._kubeconfig is None:
-            handle.kubeconfig.parent.mkdir(parents=True, exist_ok=True)
-            handle.kubeconfig.unlink(missing_ok=True)
-        log = _tunnel_log(handle, order.name)
-        tunnel = await start_child(argv, log, stdin=PIPE, stdout=DEVNULL)
-        self._tunnels[order.name] = tunnel
-        waited = 0.0
-        while not handle.kubeconfig.exists():
-            if tunnel.returncode is not None or waited >= TUNNEL_SECONDS:
-                raise ProviderError(f"the tunnel to {order.name} did not write {handle.kubeconfig}: {last_line(log)}")
-            await self._sleep(0.1)
-            waited += 0.1
-
-    async def _end_tunnel(self, name: str) -> None:
-        tunnel = self._tunnels.pop(name, None)
-        if tunnel is not None:
-            await end_child(tunnel, grace_seconds=TUNNEL_GRACE_SECONDS)
+            if self._kubeconfig is None:
+                handle.kubeconfig.parent.mkdir(parents=True, exist_ok=True)
+                handle.kubeconfig.unlink(missing_ok=True)
+            await self._tunnels.open(order.name, order.size, handle, plane)
 
     async def _check_account(self, handle: EksHandle) -> None:
         """In another account nothing of it would be found, and it would be taken for gone."""
@@ -296,8 +313,12 @@ def _handle_of(cluster: Cluster) -> EksHandle:
     return handle
 
 
-def _tunnel_log(handle: EksHandle, name: str) -> Path:
-    return handle.directory / "logs" / f"{name}.tunnel.log"
+def _with_nodes(handle: EksHandle, order: ClusterOrder) -> EksHandle:
+    return msgspec.structs.replace(handle, node_group=f"nodes-{order.size}")
+
+
+def _own_kubeconfig(order: ClusterOrder) -> Path:
+    return (order.directory / "clusters" / f"{order.name}.kubeconfig").absolute()
 
 
 def _user() -> str:

@@ -1,6 +1,6 @@
 """The way down, in the one order in which nothing is left: what hangs on a thing goes before it.
 
-1. services of type LoadBalancer, whose balancers lie in the network
+1. services of type LoadBalancer, or where the cluster's API is not reached their balancers, which lie in the network
 2. node groups
 3. the CNI's network interfaces, once they are free: with them there, EKS leaves its security group behind
 4. the control plane
@@ -16,12 +16,15 @@ from driver.eks_plan import Patience
 from driver.errors import ProviderError
 from driver.providers.eks.account import Account, Answer
 from driver.providers.eks.aws_errors import AwsError
+from driver.providers.eks.balancers import delete_balancers
 from driver.providers.eks.control_plane import delete_control_plane, find_cluster
 from driver.providers.eks.handle import Step
 from driver.providers.eks.interfaces import (
     delete_cni_interfaces,
+    delete_free_interfaces,
     delete_routes,
     delete_security_groups,
+    delete_volume,
     delete_vpc,
 )
 from driver.providers.eks.inventory import say_found, take_inventory
@@ -30,7 +33,7 @@ from driver.providers.eks.node_group import delete_node_group, find_node_group, 
 from driver.providers.eks.tags import ours, unlisted
 from driver.providers.eks.waiting import Waiting
 
-FreeBalancers = Callable[[], Awaitable[None]]
+FreeBalancers = Callable[[], Awaitable[bool]]  # through the cluster's API: whether that was reached
 
 
 class Teardown:
@@ -66,10 +69,11 @@ class Teardown:
         cluster = await self._look_for_cluster()
         stack = await self._look_for_stack()
         vpc = _vpc(stack) if stack else ""
+        freed = cluster is not None and cluster["status"] == "ACTIVE" and await free_balancers()
+        if vpc and not freed:
+            await delete_balancers(self._account, vpc)
         if cluster is not None:
-            if cluster["status"] == "ACTIVE":
-                await free_balancers()
-            await self._node_groups()
+            await self.node_groups()
         if vpc:
             await delete_cni_interfaces(self._account, self._waiting, vpc)
         if cluster is not None:
@@ -95,7 +99,8 @@ class Teardown:
         """Patiently for what was last asked for, since that may yet appear."""
         return await (self._waiting.settled(look, self._announced_at) if step is self._step else look())
 
-    async def _node_groups(self) -> None:
+    async def node_groups(self) -> None:
+        """Raises ProviderError where one stays."""
         if self._step is Step.NODES:
             await self._look(Step.NODES, lambda: find_node_group(self._account, self._cluster, self._node_group))
         # All of them: the cluster is ours, and cannot be deleted while it has any.
@@ -111,7 +116,7 @@ class Teardown:
             if not status:
                 return
             if vpc:  # mostly an interface that was given back too late
-                await delete_cni_interfaces(self._account, self._waiting, vpc)
+                await delete_free_interfaces(self._account, vpc)
                 await delete_routes(self._account, vpc)
             await self._waiting.sleep(self._patience.poll_seconds)
         raise ProviderError(
@@ -123,10 +128,13 @@ class Teardown:
 
         async def nothing() -> bool | None:
             left = await take_inventory(self._account, self._run)
-            for network in left:
-                if network.kind == "network":  # its stack is gone, and left it: nothing else will delete it
-                    await delete_routes(self._account, network.name)
-                    await delete_vpc(self._account, network.name)
+            # What its owner, the stack or a node, left behind when it went: nothing else will delete it.
+            for thing in left:
+                if thing.kind == "network":
+                    await delete_routes(self._account, thing.name)
+                    await delete_vpc(self._account, thing.name)
+                elif thing.kind == "volume":
+                    await delete_volume(self._account, thing.name)
             return None if left else True
 
         try:

@@ -6,8 +6,9 @@ from datetime import UTC, datetime
 import msgspec
 import pytest
 
-from driver.eks_plan import EksPlan, EksPrices, Registry, Snapshotter, Volume
+from driver.eks_plan import EksPlan, EksPrices, Mode, Registry, Snapshotter, Volume
 from driver.errors import UsageError
+from driver.providers.eks.duration import NODES, WHOLE, longest_seconds, overhead_of
 from driver.providers.eks.network import template_text
 from driver.providers.eks.preflight import check_study
 from driver.providers.eks.prices import load_table, price_of
@@ -16,6 +17,7 @@ from driver.providers.eks.user_data import user_data
 from driver.study import CacheMode, ClusterPlan, RunPlan, Study
 
 WARM = RunPlan(cache=CacheMode.WARM)
+SMALL = Study(cluster=ClusterPlan(sizes=(4, 8, 16)))
 
 
 def test_the_template_holds_what_cloudformation_wants() -> None:
@@ -62,12 +64,33 @@ def test_nodes_are_told_only_what_the_study_says() -> None:
 )
 def test_a_study_that_cannot_be_is_refused_before_anything_is_made(plan: EksPlan, said: str) -> None:
     with pytest.raises(UsageError, match=said):
-        check_study(Study(run=WARM, eks=plan), clears_caches=False)
+        check_study(Study(run=WARM, eks=plan))
 
 
 def test_caches_that_cannot_be_cleared_are_said_before_a_cluster_is_paid_for() -> None:
+    check_study(SMALL)
     with pytest.raises(UsageError, match="--cache warm"):
-        check_study(Study(), clears_caches=False)
+        check_study(Study(eks=EksPlan(ami_type="BOTTLEROCKET_x86_64")))
+
+
+def test_a_plan_that_is_longer_than_its_clusters_may_live_is_refused() -> None:
+    """Else a janitor would take a sweep's cluster away from under it."""
+    short = msgspec.structs.replace(SMALL, eks=EksPlan(ttl_hours=0.5))
+    with pytest.raises(UsageError, match=r"eks\.ttl_hours is 0\.5, and a cluster is up for about 0\.\d h"):
+        check_study(short)
+    three = msgspec.structs.replace(SMALL, eks=EksPlan(ttl_hours=1.5, mode=Mode.SHARED))
+    with pytest.raises(UsageError, match="the control plane that all sizes share is up for about"):
+        check_study(three)
+    check_study(msgspec.structs.replace(three, eks=EksPlan(ttl_hours=1.5)))
+
+
+def test_a_shared_control_plane_is_made_for_the_first_size_and_deleted_after_the_last() -> None:
+    shared = msgspec.structs.replace(SMALL, eks=EksPlan(mode=Mode.SHARED))
+    first, middle, last = (overhead_of(shared, size) for size in shared.sizes)
+    assert (first.make_seconds, last.delete_seconds) == (WHOLE.make_seconds, WHOLE.delete_seconds)
+    assert (first.delete_seconds, last.make_seconds) == (NODES.delete_seconds, NODES.make_seconds)
+    assert middle == NODES
+    assert longest_seconds(shared) > longest_seconds(SMALL)
 
 
 def test_a_token_is_a_signed_address_for_this_cluster_and_said_to_end_before_it_does(

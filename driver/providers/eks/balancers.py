@@ -1,0 +1,33 @@
+"""Load balancers in a cluster's network whose services nobody deletes any more: the cluster's API is not reached.
+
+The network is the run's own, so that whatever balances in it was made for its services. Without them gone their
+interfaces hold the network.
+"""
+
+from driver.providers.eks.account import Account
+from driver.providers.eks.aws_errors import AwsError, Kind
+
+
+async def delete_balancers(account: Account, vpc: str) -> None:
+    """Of both generations, and then their target groups. Raises AwsError, also where a list fails."""
+    for service, field in (("elbv2", "LoadBalancers"), ("elb", "LoadBalancerDescriptions")):
+        async for page in account.pages(service, "describe_load_balancers", ("Marker", "NextMarker")):
+            for balancer in page[field]:
+                # The older generation's answer spells it otherwise, and has no ARN.
+                if vpc in (balancer.get("VpcId"), balancer.get("VPCId")):
+                    named = ("LoadBalancerArn",) if service == "elbv2" else ("LoadBalancerName",)
+                    await _delete(account, service, "delete_load_balancer", {key: balancer[key] for key in named})
+    async for page in account.pages("elbv2", "describe_target_groups", ("Marker", "NextMarker")):
+        for group in page["TargetGroups"]:
+            if group.get("VpcId") == vpc:
+                which = {"TargetGroupArn": group["TargetGroupArn"]}
+                await _delete(account, "elbv2", "delete_target_group", which)
+
+
+async def _delete(account: Account, service: str, operation: str, which: dict[str, str]) -> None:
+    try:
+        await account.call(service, operation, **which)
+    except AwsError as error:
+        # A balancer that is going still holds its target groups; those cost nothing and hold nothing themselves.
+        if error.kind not in (Kind.CONFLICT, Kind.GONE):
+            raise
