@@ -69,10 +69,11 @@ class NodeSlowness:
 
 def job_spreads(jobs: Iterable[JobTimeline]) -> list[JobSpread]:
     """Of each job with LEAST_PODS pods or more whose start is known."""
-    return [spread for spread in map(_spread, jobs) if spread is not None]
+    return [spread for spread in map(job_spread, jobs) if spread is not None]
 
 
-def _started(job: JobTimeline) -> dict[str, tuple[ContainerTimeline, float]]:
+def pod_starts(job: JobTimeline) -> dict[str, tuple[ContainerTimeline, float]]:
+    """By pod: its last container to start, and the seconds from the job's start until then."""
     start = job.start
     if start is None:
         return {}
@@ -86,8 +87,9 @@ def _started(job: JobTimeline) -> dict[str, tuple[ContainerTimeline, float]]:
     return seconds
 
 
-def _spread(job: JobTimeline) -> JobSpread | None:
-    started = _started(job)
+def job_spread(job: JobTimeline) -> JobSpread | None:
+    """None where fewer than LEAST_PODS pods are known to have started."""
+    started = pod_starts(job)
     if len(started) < LEAST_PODS:
         return None
     values = [elapsed for _, elapsed in started.values()]
@@ -116,10 +118,10 @@ def slowest_nodes(jobs: Iterable[JobTimeline]) -> list[NodeSlowness]:
     excesses: dict[tuple[str, int | None, str], list[float]] = defaultdict(list)
     straggled: dict[tuple[str, int | None, str], int] = defaultdict(int)
     for job in jobs:
-        spread = _spread(job)
+        spread = job_spread(job)
         if spread is None:
             continue
-        for container, elapsed in _started(job).values():
+        for container, elapsed in pod_starts(job).values():
             excesses[job.cluster, job.size, container.node or "unknown"].append(elapsed - spread.median_seconds)
         for straggler in spread.stragglers:
             straggled[job.cluster, job.size, straggler.node or "unknown"] += 1

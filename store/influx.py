@@ -1,6 +1,6 @@
 """The Store on InfluxDB 2: one point a record, overwritten and never doubled when it is written again."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from random import Random
 
 from pulls.batch import Batch, Gap, Reject
@@ -11,7 +11,7 @@ from store.influx_connection import InfluxConnection
 from store.influx_read import InfluxReader
 from store.influx_settings import InfluxSettings
 from store.influx_write import Delivered, InfluxWriter, Refused, Timing, WriteCounters
-from store.point_layout import AbandonedJob
+from store.point_layout import AbandonedJob, JobPhases, PodPhases, PullCache
 from store.protocol import StoreError
 
 
@@ -57,6 +57,12 @@ class InfluxStore:
     async def abandon(self, jobs: list[AbandonedJob]) -> None:
         """Leave their pulls and milestones out of what is read. Raises RefusedError."""
         delivered = await self._writer.deliver(jobs)
+        if delivered.refused:
+            raise RefusedError(delivered.refused)
+
+    async def tell(self, points: Sequence[JobPhases | PodPhases | PullCache]) -> None:
+        """What the driver knows of jobs that are over, for dashboards; it is in no record. Raises RefusedError."""
+        delivered = await self._writer.deliver(points)
         if delivered.refused:
             raise RefusedError(delivered.refused)
 

@@ -56,6 +56,68 @@ class AbandonedJob(msgspec.Struct, frozen=True, kw_only=True):
     at: datetime  # when it was given up
 
 
+class PullCache(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node held before a pull: one more field of the pull's own point. The driver's word, no sink's."""
+
+    cluster: str
+    run: str | None = None
+    size: int | None = None
+    node: str | None = None
+    repository: str | None = None
+    outcome: str
+    finished_at: datetime | None = None
+    count: int
+    event_uid: str
+    cache: str
+
+
+class Stretches(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds from the known moment before to this one; unknown where the moment has no witness."""
+
+    until_pod_created_seconds: float | None = None
+    until_scheduled_seconds: float | None = None
+    until_pulling_seconds: float | None = None
+    until_pulled_seconds: float | None = None
+    until_created_seconds: float | None = None
+    until_started_seconds: float | None = None
+    until_finished_seconds: float | None = None
+    until_job_completed_seconds: float | None = None
+
+
+class JobPhases(Stretches, frozen=True, kw_only=True):
+    """Where the makespan of a job that is over went: its critical path. The driver's word, no sink's."""
+
+    cluster: str
+    run: str | None = None
+    size: int | None = None
+    cache: str  # cold, partial, warm; mixed where nodes differ
+    job: str
+    image: str | None = None
+    at: datetime  # the job's first moment
+    pod: str | None = None  # the critical one
+    node: str | None = None
+    makespan_seconds: float | None = None
+
+
+class PodPhases(Stretches, frozen=True, kw_only=True):
+    """Where the time of one container of such a job went, and how late its pod was. The driver's word, no sink's."""
+
+    cluster: str
+    run: str | None = None
+    size: int | None = None
+    node: str | None = None
+    cache: str
+    job: str
+    image: str | None = None
+    at: datetime
+    pod: str
+    container: str | None = None
+    started_seconds: float | None = None  # from the job's first moment; of the pod's last container to start
+    median_seconds: float | None = None  # of the job's pods
+    excess_seconds: float | None = None
+    straggled: int | None = None  # 1 or 0
+
+
 LANE = "lane"
 PULL = Measurement(
     name="pull",
@@ -92,7 +154,31 @@ ABANDONED = Measurement(
     time="at",
     tags=("cluster",),
 )
-MEASUREMENTS: tuple[Measurement, ...] = (PULL, MILESTONE, REJECT, GAP, ABANDONED)
+PULL_CACHE = Measurement(name=PULL.name, struct=PullCache, identity=PULL.identity, time=PULL.time, tags=PULL.tags)
+JOB_PHASES = Measurement(
+    name="job_phases",
+    struct=JobPhases,
+    identity=("cluster", "run", "job", "image"),
+    time="at",
+    tags=("cache", "cluster", "run", "size"),
+)
+POD_PHASES = Measurement(
+    name="pod_phases",
+    struct=PodPhases,
+    identity=("cluster", "run", "job", "image", "pod", "container"),
+    time="at",
+    tags=("cache", "cluster", "node", "run", "size"),
+)
+MEASUREMENTS: tuple[Measurement, ...] = (
+    PULL,
+    MILESTONE,
+    REJECT,
+    GAP,
+    ABANDONED,
+    PULL_CACHE,
+    JOB_PHASES,
+    POD_PHASES,
+)
 
 
 def nanoseconds(at: datetime) -> int:
