@@ -48,6 +48,8 @@ class Spool:
         """
         self._directory = directory
         self._settings = settings
+        # Only a closed segment can be deleted: of a small limit too there have to be some.
+        self._segment_bytes = min(settings.segment_bytes, settings.most_bytes // 4)
         self._file: int | None = None
         self.checkpoint = Checkpoint()
         self.damage: list[str] = []  # one line for each thing that was cut off
@@ -100,8 +102,8 @@ class Spool:
 
     @property
     def full(self) -> bool:
-        """Whether the store has to catch up first."""
-        return self.size_bytes >= self._settings.most_bytes
+        """Whether the store has to catch up first; never while it has everything, however small the limit is."""
+        return self.size_bytes >= self._settings.most_bytes and self._acknowledged < self._last
 
     def oldest_written_at(self) -> float | None:
         """Of the file with the oldest entry not acknowledged, in seconds since 1970; None where there is none."""
@@ -170,7 +172,7 @@ class Spool:
 
     def append(self, checkpoint: Checkpoint, batch: Batch) -> int:
         """Put them on disk, synchronised, and return the entry's number. Raises SpoolFullError, SpoolError."""
-        if self._file is None or self._segments[-1].size_bytes >= self._settings.segment_bytes:
+        if self._file is None or self._segments[-1].size_bytes >= self._segment_bytes:
             self._start_segment()
         self._write(Entry(number=self._last + 1, checkpoint=checkpoint, batch=batch))
         self.checkpoint = checkpoint

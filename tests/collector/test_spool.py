@@ -79,6 +79,21 @@ def test_the_checkpoint_outlives_the_segments_of_its_records(tmp_path: Path) -> 
             assert spool.checkpoint == Checkpoint("20", "uid")
 
 
+@pytest.mark.parametrize("most_bytes", [0, 1, 400, 600, 1_000])
+def test_a_limit_smaller_than_a_segment_is_held_and_blocks_nothing_for_ever(tmp_path: Path, most_bytes: int) -> None:
+    with Spool(tmp_path, SpoolSettings(segment_bytes=600, most_bytes=most_bytes)) as spool:
+        largest = 0
+        for number in range(1, 30):
+            spool.append(Checkpoint(str(number)), batch(number))
+            largest = max(largest, spool.size_bytes)
+            if spool.full:
+                assert spool.read(1_000)
+                spool.acknowledge(spool.last)
+            assert not spool.full
+        entry = len(encode_frame(Entry(number=1, checkpoint=Checkpoint("1"), batch=batch(1))))
+        assert largest < most_bytes + 4 * entry
+
+
 def test_it_is_full_at_its_bound_until_something_is_acknowledged(tmp_path: Path) -> None:
     with Spool(tmp_path, SMALL) as spool:
         number = 0
