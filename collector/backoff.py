@@ -3,6 +3,7 @@
 from random import Random
 
 from collector.settings import BackoffSettings
+from collector.watch_protocol import Step
 
 
 def wait_seconds(failures: int, settings: BackoffSettings, random: Random) -> float:
@@ -15,3 +16,11 @@ def wait_seconds(failures: int, settings: BackoffSettings, random: Random) -> fl
     # 2.0 ** 1024 overflows: a server may well be away for that many tries.
     doubled = settings.first_seconds * settings.factor ** min(failures - 1, 64)
     return min(doubled, settings.most_seconds) * (1.0 - settings.jitter * random.random())
+
+
+def step_seconds(step: Step, settings: BackoffSettings, random: Random) -> float:
+    """The wait before a step: none, what the server asked for, or by its failures."""
+    if not step.wait:
+        return 0.0
+    asked = step.retry_after_seconds
+    return wait_seconds(step.failures, settings, random) if asked is None else asked

@@ -3,7 +3,6 @@
 import asyncio
 import os
 import re
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,23 +19,34 @@ from collector.errors import CollectorError
 from collector.log import Format, Log
 from collector.options import (
     CONTEXT,
+    DEFAULT_MAX_LAG,
+    DEFAULT_RECONCILE_GRACE,
     DEFAULT_SPOOL_LIMIT,
+    DEFAULT_STOP_WITHIN,
     INFLUX_HELP,
     KAFKA_HELP,
     Config,
+    Listen,
     LogFormat,
+    MaxLag,
+    Namespace,
+    Reconcile,
+    ReconcileGrace,
     ShowSettings,
     SpoolLimit,
+    StopWithin,
     key_of,
     settable,
     variable_of,
 )
+from collector.scope import Scope, is_namespace
 from collector.settings import Settings
 from collector.settings_shown import settings_text, shown_settings
+from collector.stop_signal import DONE, INTERRUPTED, StopSignal, end_within
 from pulls.decode import Origin
 from store.protocol import StoreError
 
-DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
+FAILED, WRONG_USE = 1, 2
 DEFAULT_DATA_DIRECTORY = Path("pulling-study")
 # Typer brings its own click in some versions and uses the installed one in others: this is the right one in both.
 _UsageError: Any = typer.BadParameter.__mro__[1]
@@ -72,6 +82,7 @@ def collect(
     in_cluster: Annotated[
         bool, typer.Option("--in-cluster", help="Reach it with the service account of the pod that this runs in.")
     ] = False,
+    namespace: Namespace = None,
     data_dir: Annotated[
         Path, typer.Option(metavar="DIR", help="Where the store (study.sqlite3) and the spool are kept.")
     ] = DEFAULT_DATA_DIRECTORY,
@@ -84,7 +95,12 @@ def collect(
     ] = Settings().stop.connect_tries,
     kafka: Annotated[str | None, typer.Option(metavar="HOST:PORT", help=KAFKA_HELP)] = None,
     influx: Annotated[str | None, typer.Option(metavar="URL", help=INFLUX_HELP)] = None,
+    reconcile: Reconcile = True,
+    reconcile_grace: ReconcileGrace = DEFAULT_RECONCILE_GRACE,
     spool_limit: SpoolLimit = DEFAULT_SPOOL_LIMIT,
+    listen: Listen = None,
+    max_lag: MaxLag = DEFAULT_MAX_LAG,
+    stop_within: StopWithin = DEFAULT_STOP_WITHIN,
     log_format: LogFormat = Format.TEXT,
     config: Config = None,
     show_settings: ShowSettings = None,
@@ -99,6 +115,8 @@ def collect(
         )
     if kubeconfig is not None and in_cluster:
         raise typer.BadParameter("give that or --kubeconfig, not both", param_hint="'--in-cluster'")
+    if namespace is not None and not is_namespace(namespace):
+        raise typer.BadParameter(f"{namespace!r} is no namespace", param_hint="'--namespace'")
     bus, store = (
         kafka_settings(kafka) if kafka is not None else None,
         influx_settings(influx) if influx is not None else None,
@@ -106,13 +124,16 @@ def collect(
     settings = Settings()
     settings = replace(
         settings,
-        stop=replace(settings.stop, connect_tries=connect_tries),
+        stop=replace(settings.stop, connect_tries=connect_tries, within_seconds=stop_within),
         spool=replace(settings.spool, most_bytes=spool_limit),
+        max_lag_seconds=max_lag,
+        reconcile=replace(settings.reconcile, grace_seconds=reconcile_grace),
     )
     # aiohttp and msgspec's decoders take a quarter of a second: --help need not pay for it.
     from collector.context import Context
-    from collector.daemon import StopSignal, Target
+    from collector.daemon import Target
     from collector.daemon import collect as collect_until_stopped
+    from collector.endpoints import endpoints
     from collector.kubeconfig import Access
     from collector.outputs import Outputs
 
@@ -121,15 +142,18 @@ def collect(
         access=Access(str(kubeconfig) if kubeconfig else None, in_cluster),
         data_directory=data_dir,
         outputs=Outputs(bus, store),
+        scope=Scope(namespace),
+        reconcile=reconcile,
     )
 
     async def run_daemon() -> int:
-        stop = StopSignal()
+        stop = StopSignal(end_within(stop_within))
         stop.install()
         clock = SystemClock()
         context = Context(settings, clock, Random(), Log(clock, log_format))
-        await collect_until_stopped(target, context, stop)
-        return INTERRUPTED if stop.first is signal.SIGINT else DONE
+        async with endpoints(listen, context.vitals, context.log):
+            await collect_until_stopped(target, context, stop)
+        return stop.exit_code
 
     raise typer.Exit(asyncio.run(run_daemon()))
 

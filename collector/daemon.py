@@ -2,19 +2,25 @@
 
 import asyncio
 import gc
-import signal
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from collector.api import EventApi, KubernetesEvents
+from collector.api import EventApi, KubernetesEvents, KubernetesPods, PodApi
+from collector.conditions import has_room, keeps_up, watches
 from collector.context import Context
 from collector.delivery import Delivery, Sink
 from collector.intake import Intake
 from collector.kubeconfig import Access
+from collector.metrics import watch_source
 from collector.outputs import Outputs, open_output
+from collector.scope import Scope
+from collector.second_witness import SecondWitness
 from collector.seen import Seen
 from collector.spool import Spool
 from collector.spooling import SpoolQueue
+from collector.stop_signal import StopSignal
+from collector.told import Told
 from collector.watch import EventWatch, WatchTarget
 from collector.watch_protocol import NO_VERSION, WatchProtocol
 from pulls.decode import Origin
@@ -29,6 +35,8 @@ class Target:
     access: Access
     data_directory: Path
     outputs: Outputs = field(default_factory=Outputs)
+    scope: Scope = field(default_factory=Scope)
+    reconcile: bool = True  # pods are watched too
 
     @property
     def look_with(self) -> str:
@@ -42,36 +50,24 @@ class Target:
         return self.data_directory / "spool" / self.origin.cluster
 
 
-class StopSignal:
-    """SIGTERM and SIGINT, as something to wait for. A second one gives up draining."""
-
-    def __init__(self) -> None:
-        self.first: signal.Signals | None = None
-        self.stop = asyncio.Event()
-        self.give_up = asyncio.Event()
-
-    def install(self) -> None:
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(number, self.receive, number)
-
-    def receive(self, number: signal.Signals) -> None:
-        if self.first is not None:
-            self.give_up.set()
-        self.first = self.first or number
-        self.stop.set()
-
-
 async def collect(target: Target, context: Context, stop: StopSignal) -> None:
     """Collect until the signal. Raises CollectorError, StoreError and BusError, alone or in an ExceptionGroup."""
     client = await target.access.make_client()
     settings = context.settings
-    async with KubernetesEvents(client, target.access, settings.watch) as api:
+    async with AsyncExitStack() as open_apis:
+        api = await open_apis.enter_async_context(KubernetesEvents(client, target.access, settings.watch, target.scope))
+        pods: PodApi | None = None
+        if target.reconcile:  # a client of its own: each renews its login by making another
+            client = await target.access.make_client()
+            pods = await open_apis.enter_async_context(
+                KubernetesPods(client, target.access, settings.watch, target.scope)
+            )
         with Spool(target.spool_directory, settings.spool) as spool:
             # Only of the embedded store can be seen from here that it is gone.
             lost = what_was_lost(spool, target.data_directory / FILE_NAME if target.outputs.embedded else None)
-            async with open_output(target.outputs, target.data_directory, target.spool_directory, context) as sink:
-                await run_stages(target, api, spool, sink, context, stop, lost)
+            async with open_output(target.outputs, target.data_directory, target.spool_directory, context) as output:
+                output.show(target.origin.cluster, context)
+                await run_stages(target, api, spool, output.sink, context, stop, lost, pods=pods)
 
 
 def what_was_lost(spool: Spool, store: Path | None) -> str | None:
@@ -83,6 +79,14 @@ def what_was_lost(spool: Spool, store: Path | None) -> str | None:
     return None
 
 
+def another_scope(spool: Spool, scope: Scope) -> str | None:
+    """A version that was read of one namespace says nothing of the others."""
+    before = Scope(spool.checkpoint.namespace or None)
+    if before == scope or not spool.checkpoint.version:
+        return None
+    return f"{before} was watched before, and now it is {scope}"
+
+
 async def run_stages(
     target: Target,
     api: EventApi,
@@ -91,23 +95,34 @@ async def run_stages(
     context: Context,
     stop: StopSignal,
     lost: str | None = None,
+    *,
+    pods: PodApi | None = None,
 ) -> None:
-    """The stages side by side, until the signal; then one after the other."""
+    """The stages side by side, until the signal; then one after the other. Without ``pods`` nothing is reconciled."""
+    lost = lost or another_scope(spool, target.scope)
     for line in spool.damage:
         context.log.warning(f"the spool was damaged: {line}; reading goes on from the version of the last whole record")
     if lost is not None:
         context.log.warning(f"{lost}: all events that the cluster still has are listed anew")
     spare_the_garbage_collector()
     queue = SpoolQueue(spool, context.log, context.clock)
-    watch = make_watch(target, api, spool, queue, context, lost)
+    told = Told(context.settings.reconcile.containers) if pods is not None else None
+    watch = make_watch(target, api, spool, queue, context, lost, told)
     delivery = Delivery(queue, sink, context)
+    show(target.origin.cluster, queue, context)
     try:
         async with asyncio.TaskGroup() as group:
-            watching = group.create_task(watch.run())
+            watching = [group.create_task(watch.run())]
+            if pods is not None and told is not None:
+                witness = SecondWitness(pods, target.origin, told, queue, target.spool_directory, context)
+                watching.append(group.create_task(witness.run()))
             delivering = group.create_task(delivery.run())
             reporting = group.create_task(_report(context))
+            context.vitals.stages |= {"watch": watching[0], "delivery": delivering}
             await stop.stop.wait()
-            watching.cancel()
+            context.vitals.stopping = True
+            for task in watching:
+                task.cancel()
             queue.finish()
             await _drain(delivering, spool, context, stop)
             reporting.cancel()
@@ -115,6 +130,19 @@ async def run_stages(
         await queue.close()
         if context.status.events or context.status.lines:  # not where it failed at the start
             context.log.info("status", **context.status.fields())
+
+
+def show(cluster: str, queue: SpoolQueue, context: Context) -> None:
+    """What leads to the spool, in the metrics and in what makes the process ready."""
+    vitals, status = context.vitals, context.status
+    vitals.sources.append(watch_source(cluster, status, queue))
+    vitals.ready_when += [
+        watches(status, context.clock),
+        keeps_up(
+            "the oldest batch in the spool", lambda: queue.waiting.oldest_seconds, context.settings.max_lag_seconds
+        ),
+        has_room(queue),
+    ]
 
 
 def spare_the_garbage_collector() -> None:
@@ -129,19 +157,25 @@ def spare_the_garbage_collector() -> None:
 
 
 def make_watch(
-    target: Target, api: EventApi, spool: Spool, queue: SpoolQueue, context: Context, lost: str | None
+    target: Target,
+    api: EventApi,
+    spool: Spool,
+    queue: SpoolQueue,
+    context: Context,
+    lost: str | None,
+    told: Told | None,
 ) -> EventWatch:
     """The watch, going on from the spool's checkpoint unless that is lost."""
     checkpoint = spool.checkpoint
     protocol = WatchProtocol(
         NO_VERSION if lost else checkpoint.version,
-        checkpoint.cluster_uid,
+        "" if another_scope(spool, target.scope) else checkpoint.cluster_uid,  # told by another namespace
         page_items=context.settings.watch.page_items,
         quick_ends_before_list=context.settings.watch.quick_ends_before_list,
         lost=lost,
     )
-    intake = Intake(target.origin, Seen(context.settings.seen_events), context.status)
-    watched = WatchTarget(target.origin.cluster, target.look_with)
+    intake = Intake(target.origin, Seen(context.settings.seen_events), context.status, told)
+    watched = WatchTarget(target.origin.cluster, target.look_with, target.scope)
     return EventWatch(watched, api, protocol, intake, queue, context)
 
 

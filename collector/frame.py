@@ -21,7 +21,8 @@ class Checkpoint(msgspec.Struct, frozen=True):
     """How far the watch was read, and of which cluster: a version means nothing in another one."""
 
     version: str = ""
-    cluster_uid: str = ""
+    cluster_uid: str = ""  # the uid of the namespace that tells the cluster
+    namespace: str = ""  # the only one that was watched; empty where it was all of them
 
 
 class Entry(msgspec.Struct, frozen=True, kw_only=True):

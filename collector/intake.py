@@ -8,6 +8,7 @@ import msgspec
 
 from collector.seen import Seen
 from collector.status import Status
+from collector.told import Told
 from pulls.batch import Batch, Gap, Reject
 from pulls.decode import Origin, decode_event
 from pulls.event import Event, Metadata, WatchLine, decode_event_json, decode_watch_line
@@ -57,7 +58,9 @@ def is_whole_line(line: bytes) -> bool:
 class Intake:
     """Gathers what the input tells, until take_batch()."""
 
-    def __init__(self, origin: Origin, seen: Seen, status: Status) -> None:
+    def __init__(self, origin: Origin, seen: Seen, status: Status, told: Told | None = None) -> None:
+        """``told`` is filled with which containers the events told of, where somebody asks."""
+        self._told = told
         self._origin = origin
         self._seen = seen
         self._status = status
@@ -114,6 +117,8 @@ class Intake:
         decoded = decode_event(event, self._origin)
         if not (decoded.pulls or decoded.milestones or decoded.unknown):
             return None
+        if self._told is not None:
+            self._told.add(decoded)
         if event.metadata is not None and not self._seen.add(event.metadata.uid, event.times_seen):
             self._status.repeated += 1
             return None

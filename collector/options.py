@@ -80,8 +80,23 @@ SpoolLimit = Annotated[
     ByteSize,
     typer.Option(parser=byte_size, metavar="SIZE", help="Disk for the spool: when full, the watch is paused."),
 ]
+Namespace = Annotated[
+    str | None,
+    typer.Option(metavar="NS", help="Watch this namespace alone: a Role in it is enough. Default: all of them."),
+]
+Reconcile = Annotated[
+    bool,
+    typer.Option(
+        "--reconcile/--no-reconcile", help="Watch pods too, and record from their status what no event told of."
+    ),
+]
+ReconcileGrace = Annotated[
+    Seconds,
+    typer.Option(parser=seconds, metavar="DURATION", help="How long an event may come after pod status has told."),
+]
 LogFormat = Annotated[Format, typer.Option(help="How the lines on stderr look.")]
 
 DEFAULT_MAX_LAG = Seconds(300)  # as the alert rule on the lag has it
 DEFAULT_STOP_WITHIN = Seconds(25)  # under kubelet's 30 s
+DEFAULT_RECONCILE_GRACE = Seconds(60)
 DEFAULT_SPOOL_LIMIT = ByteSize(1 << 30)

@@ -1,8 +1,15 @@
 """What is watched: all namespaces of a cluster or one of them, the paths of it, and the rights that it takes."""
 
+import re
 from dataclasses import dataclass
 
 IDENTITY_NAMESPACE = "kube-system"  # made once in a cluster's life, and never by a user
+_NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")  # RFC 1123, as the API server has it
+
+
+def is_namespace(name: str) -> bool:
+    """Whether a namespace can be called so."""
+    return _NAME.fullmatch(name) is not None
 
 
 @dataclass(frozen=True)

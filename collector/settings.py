@@ -38,6 +38,17 @@ class SpoolSettings:
 
 
 @dataclass(frozen=True)
+class ReconcileSettings:
+    """How pods' status is held against what events told."""
+
+    grace_seconds: float = 60.0  # after an image came, for its event: kubelets send 50/s, and repeat for longer
+    period_seconds: float = 10.0  # between two looks at what is still missing
+    look_back_seconds: float = 2_700.0  # most that a start looks back: events are kept for an hour, as a rule
+    shut_out_seconds: float = 300.0  # before pods that may not be read are asked for again
+    containers: int = 16_384  # remembered as told, twice over: some 10 MB
+
+
+@dataclass(frozen=True)
 class DeliverySettings:
     """How records go from the spool to the store."""
 
@@ -47,10 +58,34 @@ class DeliverySettings:
 
 @dataclass(frozen=True)
 class StopSettings:
-    """When to give up at the start, and how long to take at the end."""
+    """When to give up at the start, and how long to take at the end: ``within_seconds`` all in all.
+
+    The shares are for the worst case, Kafka and InfluxDB both dead: the spool drains, then the sink beside it, then
+    clients close, one of them perhaps while it was being opened. A tenth is left over for cutting off what hangs.
+    """
 
     connect_tries: int = 5  # at the start only, 6 to 12 s in all: later the collector tries for ever
-    drain_seconds: float = 20.0  # after SIGTERM, for the store to take what the spool holds; kubelet kills after 30
+    within_seconds: float = 25.0  # --stop-within, after SIGTERM: kubelet kills after 30 s
+
+    @property
+    def drain_seconds(self) -> float:
+        """For the store or the bus to take what the spool holds."""
+        return 0.4 * self.within_seconds
+
+    @property
+    def sink_drain_seconds(self) -> float:
+        """For the sink beside a collector to store what is under way."""
+        return 0.2 * self.within_seconds
+
+    @property
+    def sink_alone_drain_seconds(self) -> float:
+        """The same for a process that is nothing but a sink."""
+        return 0.6 * self.within_seconds
+
+    @property
+    def close_seconds(self) -> float:
+        """For a client of Kafka to take its leave: with dead brokers it would wait for ever."""
+        return 0.1 * self.within_seconds
 
 
 @dataclass(frozen=True)
@@ -60,7 +95,9 @@ class Settings:
     watch: WatchSettings = field(default_factory=WatchSettings)
     backoff: BackoffSettings = field(default_factory=BackoffSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
+    reconcile: ReconcileSettings = field(default_factory=ReconcileSettings)
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     stop: StopSettings = field(default_factory=StopSettings)
+    max_lag_seconds: float = 300.0  # --max-lag: over it the collector is not ready; the alert rule says the same
     seen_events: int = 16_384  # events remembered for de-duplication, twice over: some 7 MB
     status_seconds: float = 60.0  # between two status lines

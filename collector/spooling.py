@@ -42,6 +42,13 @@ class SpoolQueue:
         self.waiting.appended(await self._run(lambda: self._spool.append(checkpoint, batch)))
         self._written.set()
 
+    async def add(self, batch: Batch) -> None:
+        """append() for records that no version brought: the checkpoint stays where it is."""
+        if self._spool.full:
+            await self._wait_for_room()
+        self.waiting.appended(await self._run(lambda: self._spool.append(self._spool.checkpoint, batch)))
+        self._written.set()
+
     @property
     def size_bytes(self) -> int:
         return self._spool.size_bytes

@@ -27,6 +27,12 @@ class Status:
     gaps: int = 0
     stored: int = 0  # records new to the store
     stored_before: int = 0  # records that the store had already
+    untold: Counter[str] = field(default_factory=Counter)  # pulls that no event told of, from pod status, by outcome
+    accounted: int = 0  # containers whose image came by pod status, and an event told of it
+    awaited: int = 0  # containers whose image came, and no event told of it yet
+    pods: int = 0  # states of pods that were read
+    pods_unreadable: int = 0
+    pod_reconnects: int = 0
     dead_letters: int = 0  # records that the store or the bus will never take
     write_seconds: Histogram = field(default_factory=Histogram)  # of batches, from the spool to their acknowledgement
 
@@ -59,5 +65,11 @@ class Status:
             "reconnects": self.reconnects,
             "lists": self.lists,
             "gaps": self.gaps,
+            "accounted": self.accounted,
+            "untold": self.untold.total(),
+            "awaited": self.awaited,
+            "pods": self.pods,
+            "pods_unreadable": self.pods_unreadable,
+            "pod_reconnects": self.pod_reconnects,
             "reasons": dict(self.reasons.most_common(12)),
         }

@@ -5,15 +5,16 @@ Nothing counts as read before the spool has it: the version is handed to the spo
 
 from collections.abc import AsyncIterator
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from collector.api import CutError, EventApi, RefusedError
-from collector.backoff import wait_seconds
+from collector.backoff import step_seconds
 from collector.context import Context
 from collector.errors import ClusterError, KubeconfigError
 from collector.frame import Checkpoint
 from collector.intake import Intake, Page, PageError, is_whole_line, read_page
 from collector.lines import LineSplitter, LineTooLongError
+from collector.scope import Scope
 from collector.spooling import SpoolQueue
 from collector.watch_protocol import (
     Identify,
@@ -35,10 +36,11 @@ PAGE_EVENTS = 1_000  # spooled at a time: a whole list in one answer can be as l
 
 @dataclass(frozen=True)
 class WatchTarget:
-    """What the cluster is called, and the command with which a user can look at it."""
+    """What the cluster is called, the command with which a user can look at it, and what of it is watched."""
 
     cluster: str
     look_with: str = "kubectl get --raw /version"
+    scope: Scope = field(default_factory=Scope)
 
 
 class EventWatch:
@@ -89,12 +91,8 @@ class EventWatch:
         self._login_expired = False  # until the API server says so again
 
     async def _wait(self, step: Step) -> None:
-        if not step.wait:
-            return
-        seconds = step.retry_after_seconds
-        if seconds is None:
-            seconds = wait_seconds(step.failures, self._settings.backoff, self._random)
-        await self._clock.sleep(seconds)
+        if step.wait:
+            await self._clock.sleep(step_seconds(step, self._settings.backoff, self._random))
 
     async def _send(self, request: Request) -> None:
         match request:
@@ -112,8 +110,8 @@ class EventWatch:
         uid = await self._api.cluster_uid()
         if not uid:
             self._log.warning(
-                "kube-system may not be read, so that a checkpoint of another cluster would not be noticed: "
-                "allow 'get namespaces'"
+                f"{self._target.scope.identity} may not be read, so that a checkpoint of another cluster would not be "
+                f"noticed: allow 'get' on namespace {self._target.scope.identity}"
             )
         before = self._protocol.identified(uid)
         if before is not None:
@@ -167,7 +165,7 @@ class EventWatch:
         await self._queue.append(self._checkpoint(), self._intake.take_batch())
 
     def _checkpoint(self) -> Checkpoint:
-        return Checkpoint(self._protocol.version, self._protocol.cluster_uid)
+        return Checkpoint(self._protocol.version, self._protocol.cluster_uid, self._target.scope.namespace or "")
 
     # -- watch -----------------------------------------------------------------------------------------------------
 
@@ -189,6 +187,8 @@ class EventWatch:
             if take is not Take.END:
                 self._status.reconnects += 1
                 self._protocol.ended(quick=quick())
+        finally:
+            self._say_closed()
 
     async def _read(self, chunks: AsyncIterator[bytes]) -> Take:
         splitter = LineSplitter()
@@ -204,12 +204,18 @@ class EventWatch:
         rest = splitter.rest()
         return await self._take([rest]) if is_whole_line(rest) else Take.NOTHING
 
+    def _say_closed(self) -> None:
+        if self._status.watching:
+            self._status.watching, self._status.watch_ended = False, self._clock.monotonic_seconds()
+
     def _say_opened(self) -> None:
+        self._status.watching = True
         if self._ever_watched:
             return
         self._ever_watched = True
         self._log.info(
             f"watching events of {self._target.cluster} at {self._api.url}",
+            **({"namespace": self._target.scope.namespace} if self._target.scope.namespace else {}),
             version=self._protocol.version,
             listed=self._status.events,
         )
@@ -217,6 +223,8 @@ class EventWatch:
     async def _take(self, lines: list[bytes]) -> Take:
         protocol, intake = self._protocol, self._intake
         take = Take.NOTHING
+        if lines:
+            self._status.last_line_at = self._clock.now()
         for raw in lines:
             line = intake.read_line(raw, protocol.version)
             if line is None:
@@ -244,7 +252,8 @@ class EventWatch:
 
     def _refused(self, refusal: Refusal, request: Request) -> None:
         if not self._ever_watched and refusal.code in _HOPELESS:
-            raise ClusterError(f"{self._place()} answered {refusal}; {_HOPELESS[refusal.code]}")
+            hint = _HOPELESS[refusal.code].format(scope=self._target.scope)
+            raise ClusterError(f"{self._place()} answered {refusal}; {hint}")
         self._status.reconnects += 1
         self._log.warning(f"{_name(request)} was refused: {refusal}")
         self._login_expired = refusal.code == 401
@@ -273,7 +282,7 @@ class EventWatch:
 _HOPELESS = {
     400: "is this a Kubernetes API server?",
     401: "the kubeconfig's user is not accepted: log in again, or give another --kubeconfig",
-    403: "the user may not read events: allow 'list' and 'watch' on events in all namespaces",
+    403: "the user may not read events: allow 'list' and 'watch' on events in {scope}",
     404: "is this a Kubernetes API server?",
     405: "is this a Kubernetes API server?",
 }

@@ -168,7 +168,7 @@ class WatchProtocol:
         self.cluster_uid = cluster_uid
         if not before:
             return None
-        self._list_again(f"the cluster is not the one of the checkpoint (kube-system was {before}, is {cluster_uid})")
+        self._list_again(f"the cluster is not the one of the checkpoint (its uid was {before}, is {cluster_uid})")
         return before
 
     def proven(self) -> None:

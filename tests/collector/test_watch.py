@@ -105,7 +105,7 @@ async def test_case_3_a_checkpoint_of_another_cluster_is_said_loudly_and_listed_
         await running.until_stored(2 * PULL + 1)
     assert stored_counts(tmp_path) == expected
     assert running.told("WARNING: cluster sim-t is ANOTHER one than before")
-    assert "kube-system was 1111" in stored_gaps(tmp_path)[0].why
+    assert "its uid was 1111" in stored_gaps(tmp_path)[0].why
 
 
 async def test_case_3_a_restored_cluster_whose_versions_lie_behind_is_noticed_and_never_waited_on(

@@ -1,0 +1,24 @@
+"""From when on pods have to be looked at again: a small file beside the spool, for the next start."""
+
+import os
+from datetime import datetime
+from pathlib import Path
+
+FILE_NAME = "reconciled-until"
+
+
+def read_since(directory: Path) -> datetime | None:
+    """What was saved; None where nothing was, or nothing that can be read."""
+    try:
+        at = datetime.fromisoformat((directory / FILE_NAME).read_text().strip())
+    except (FileNotFoundError, ValueError):
+        return None
+    return at if at.tzinfo else None
+
+
+def save_since(directory: Path, at: datetime) -> None:
+    """Whole or not at all. Raises OSError."""
+    path = directory / FILE_NAME
+    new = path.with_suffix(".new")
+    new.write_text(f"{at.isoformat()}\n")
+    os.replace(new, path)

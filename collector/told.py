@@ -1,0 +1,69 @@
+"""What events told of each container: that its image is there, that a pull of it failed, that one began.
+
+Bounded in memory. What is forgotten is asked of the API server again before anything is made of it.
+"""
+
+from enum import IntFlag
+
+from collector.recent import Recent
+from pulls.decode import Decoded
+from pulls.milestone import Moment
+from pulls.record import Outcome, PullRecord
+from pulls.witness import PodWitness
+
+
+class Tale(IntFlag):
+    """What was told, added up."""
+
+    NOTHING = 0
+    PULLING = 1
+    PRESENT = 2
+    FAILED = 4
+
+
+_TALES = {
+    Outcome.PULLED: Tale.PRESENT,
+    Outcome.CACHED: Tale.PRESENT,
+    Outcome.FAILED: Tale.FAILED,
+    Outcome.BACKOFF: Tale.FAILED,  # which follows a failure
+}
+_Key = tuple[str, str | None, str | None]  # pod_uid, container, image where no container is named
+
+
+class Told:
+    """By pod and container."""
+
+    def __init__(self, containers: int) -> None:
+        """``containers`` a generation of the memory."""
+        self._tales: Recent[_Key, Tale] = Recent(containers)
+
+    def __len__(self) -> int:
+        return len(self._tales)
+
+    def add(self, decoded: Decoded) -> None:
+        """An event was read."""
+        for pull in decoded.pulls:
+            key = _key_of(pull)
+            if key is not None:
+                self._put(key, _TALES[pull.outcome])
+        for milestone in decoded.milestones:
+            if milestone.moment is Moment.PULLING and milestone.pod_uid and milestone.container:
+                self._put((milestone.pod_uid, milestone.container, None), Tale.PULLING)
+
+    def _put(self, key: _Key, tale: Tale) -> None:
+        self._tales.put(key, (self._tales.get(key) or Tale.NOTHING) | tale)
+
+    def of(self, row: PodWitness) -> Tale:
+        """All that was told of the container."""
+        named = self._tales.get((row.pod_uid, row.container, None)) or Tale.NOTHING
+        unnamed = self._tales.get((row.pod_uid, None, row.image)) or Tale.NOTHING
+        return named | unnamed
+
+
+def _key_of(pull: PullRecord) -> _Key | None:
+    if pull.pod_uid is None:
+        return None
+    if pull.container is not None:
+        return (pull.pod_uid, pull.container, None)
+    # kwok's events name no container; combined events name neither, and are pinned on nothing.
+    return (pull.pod_uid, None, pull.image) if pull.image is not None else None
