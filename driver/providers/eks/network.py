@@ -156,6 +156,15 @@ async def delete_network(account: Account, waiting: Waiting, stack: Answer) -> s
     return await waiting.until(ended, what, waiting.patience.delete_seconds)
 
 
+async def check_disks(account: Account, node_type: str, plan: EksPlan) -> None:
+    """Nodes without disks of their own would take the volume, and say nothing. Raises ProviderError."""
+    if not plan.local_ssd:
+        return
+    found = await account.call("ec2", "describe_instance_types", InstanceTypes=[node_type])
+    if not any(kind.get("InstanceStorageSupported") for kind in found["InstanceTypes"]):
+        raise ProviderError(f"eks.local_ssd: {node_type} has no disks of its own; give a type like c5ad.4xlarge")
+
+
 async def choose_zones(account: Account, plan: EksPlan) -> list[str]:
     """Two or three zones, the nodes' first; EKS wants two for its control plane. Raises ProviderError."""
     found = await account.call(

@@ -23,7 +23,7 @@ from driver.providers.eks.aws_errors import AwsError, Kind
 from driver.providers.eks.control_plane import ControlPlane, find_cluster, make_control_plane, stand_on_plane
 from driver.providers.eks.duration import WHOLE, overhead_of
 from driver.providers.eks.handle import LONGEST_NAME, EksHandle, Step, decode_handle, encode_handle
-from driver.providers.eks.network import choose_zones, make_network, stand_on_network
+from driver.providers.eks.network import check_disks, choose_zones, make_network, stand_on_network
 from driver.providers.eks.node_group import NodeGroup
 from driver.providers.eks.preflight import check_study
 from driver.providers.eks.prices import load_table, price_of
@@ -89,6 +89,7 @@ class EksProvider:
         waiting, keep = self._waiting(order.study.eks.patience), _Keeper(save, self._now)
         base = decode_handle(order.base or {})
         if base is None:
+            await check_disks(account, order.study.cluster.node_type, order.study.eks)
             handle = keep.announce(await self._begin(account, order), Step.NETWORK)
             network = await make_network(account, waiting, handle, await choose_zones(account, handle.plan))
             handle = keep.announce(handle, Step.CONTROL_PLANE)

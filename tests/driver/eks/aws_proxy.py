@@ -38,17 +38,34 @@ def operation_of(method: str, path: str, body: bytes) -> str:
     )
 
 
+def service_of(authorization: str) -> str:
+    """What the request was signed for. Source: AWS' Signature Version 4."""
+    found = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request", authorization)
+    return found[1] if found else ""
+
+
 class AwsProxy:
-    """``asked`` are the operations in their order. A fault is asked once for each of its times, then spent."""
+    """``asked`` are the operations in their order, ``bodies`` what EKS was sent with them.
+
+    A fault is asked once for each of its times, then spent.
+    """
 
     def __init__(self, upstream: str) -> None:
         self.asked: list[str] = []
+        self.calls: set[tuple[str, str]] = set()  # service and operation
+        self.bodies: dict[str, list[Any]] = {}
         self.url = ""
         self._upstream = upstream
         self._faults: dict[str, list[Fault]] = {}
         self._session: aiohttp.ClientSession | None = None
 
-    def put(self, operation: str, fault: Fault, times: int = 1) -> None:
+    def put(self, operation: str, fault: Fault, times: int = 1, after: int = 0) -> None:
+        """``after`` so many calls that go well."""
+
+        async def well(request: web.Request, forward: Forward) -> web.StreamResponse:
+            return await forward()
+
+        self._faults.setdefault(operation, []).extend([well] * after)
         self._faults.setdefault(operation, []).extend([fault] * times)
 
     def refuse(self, operation: str, code: str, status: int = 400, message: str = "injected", times: int = 1) -> None:
@@ -58,6 +75,14 @@ class AwsProxy:
             return error_answer(operation, code, message, status)
 
         self.put(operation, answer, times)
+
+    def refuse_after(self, operation: str, after: int, code: str, status: int, message: str = "not authorized") -> None:
+        """Answer with an error once so many calls went well."""
+
+        async def answer(request: web.Request, forward: Forward) -> web.StreamResponse:
+            return error_answer(operation, code, message, status)
+
+        self.put(operation, answer, after=after)
 
     def lose(self, operation: str, times: int = 1) -> None:
         """Do what is asked, and cut the connection before the answer."""
@@ -81,6 +106,8 @@ class AwsProxy:
 
         async def answer(request: web.Request, forward: Forward) -> web.StreamResponse:
             said = await forward()
+            if said.status >= 400:
+                return said
             assert isinstance(said.body, bytes)
             document = json.loads(said.body)
             change(document)
@@ -96,7 +123,7 @@ class AwsProxy:
 
         self.put(operation, answer, times)
 
-    def then(self, operation: str, act: Callable[[], None], *, before: bool = False) -> None:
+    def then(self, operation: str, act: Callable[[], None], *, before: bool = False, after: int = 0) -> None:
         """Do what is asked, and something more, before the answer goes out."""
 
         async def answer(request: web.Request, forward: Forward) -> web.StreamResponse:
@@ -107,7 +134,7 @@ class AwsProxy:
             act()
             return said
 
-        self.put(operation, answer)
+        self.put(operation, answer, after=after)
 
     def forget(self) -> None:
         """No more faults."""
@@ -117,6 +144,9 @@ class AwsProxy:
         body = await request.read()
         operation = operation_of(request.method, request.path, body)
         self.asked.append(operation)
+        self.calls.add((service_of(request.headers.get("Authorization", "")), operation))
+        if operation in EKS_NAMES and body:
+            self.bodies.setdefault(operation, []).append(json.loads(body))
 
         async def forward() -> web.Response:
             assert self._session is not None

@@ -49,29 +49,73 @@ def sweep(out: Path, study: Path, *more: str) -> tuple[str, ...]:
     return ("sweep", "--provider", "eks", "--out", str(out), "--study", str(study), *kubeconfig, "--yes", *more)
 
 
+SWEEPS = ("per-size", "shared")
+
+
+@pytest.mark.parametrize("mode", SWEEPS)
 async def test_a_sweep_of_4_to_16_nodes_accounts_for_every_pull_and_leaves_nothing(
-    aws: AwsProxy, tmp_path: Path, study: Path
+    aws: AwsProxy, tmp_path: Path, study: Path, mode: str
 ) -> None:
-    code, said = await run(*sweep(tmp_path / "out", study, "--sizes", "4..16"))
+    code, said = await run(*sweep(tmp_path / "out", study, "--sizes", "4..16", "--eks-mode", mode))
+    assert code == 0, said
+    assert "28/28 accounted for" in said
+    assert aws.asked.count("CreateCluster") == (3 if mode == "per-size" else 1)
+    assert aws.asked.count("CreateNodegroup") == 3
+    assert await everything() == NOTHING
+
+
+@pytest.mark.parametrize("mode", SWEEPS)
+async def test_a_sweep_of_4_to_16_nodes_goes_through_faults_that_pass(
+    aws: AwsProxy, tmp_path: Path, study: Path, mode: str
+) -> None:
+    aws.refuse("CreateStack", "Throttling", 400)
+    aws.lose("CreateCluster")
+    aws.refuse("DescribeCluster", "ResourceNotFoundException", 404, times=2)
+    aws.refuse("CreateNodegroup", "ServerException", 500, times=2)
+    aws.lose("CreateNodegroup")
+    aws.lose("DeleteNodegroup")
+    aws.refuse("DeleteNodegroup", "ResourceInUseException", 409)
+    aws.refuse("DescribeNetworkInterfaces", "RequestLimitExceeded", 503, times=2)
+    aws.refuse("DeleteCluster", "ResourceInUseException", 409, "Cluster has nodegroups attached")
+    aws.lose("DeleteCluster")
+    aws.cut("DeleteStack", times=2)
+    aws.lose("DeleteStack")
+    code, said = await run(*sweep(tmp_path / "out", study, "--sizes", "4..16", "--eks-mode", mode))
     assert code == 0, said
     assert "28/28 accounted for" in said
     assert await everything() == NOTHING
 
 
-STEPS = ("CreateStack", "CreateCluster", "CreateNodegroup", "DeleteNodegroup", "DeleteCluster", "DeleteStack")
+# The mode, AWS' operation, and how many of it go well before.
+STEPS = (
+    ("per-size", "CreateStack", 0),
+    ("per-size", "CreateCluster", 1),
+    ("per-size", "CreateNodegroup", 2),
+    ("per-size", "DeleteNodegroup", 0),
+    ("per-size", "DeleteCluster", 1),
+    ("per-size", "DeleteStack", 2),
+    ("shared", "CreateStack", 0),
+    ("shared", "CreateCluster", 0),
+    ("shared", "CreateNodegroup", 0),
+    ("shared", "CreateNodegroup", 1),
+    ("shared", "DeleteNodegroup", 0),
+    ("shared", "DeleteNodegroup", 2),
+    ("shared", "DeleteCluster", 0),
+    ("shared", "DeleteStack", 0),
+)
 
 
-@pytest.mark.parametrize("operation", STEPS)
-async def test_a_signal_at_any_step_ends_with_nothing_left(
-    aws: AwsProxy, tmp_path: Path, study: Path, operation: str
+@pytest.mark.parametrize(("mode", "operation", "after"), STEPS)
+async def test_signals_at_any_step_end_with_nothing_left(
+    aws: AwsProxy, tmp_path: Path, study: Path, mode: str, operation: str, after: int
 ) -> None:
-    process = await start(*sweep(tmp_path / "out", study, "--sizes", "2"))
+    process = await start(*sweep(tmp_path / "out", study, "--sizes", "4..16", "--eks-mode", mode))
 
     def interrupt() -> None:
         process.send_signal(signal.SIGINT)
         process.send_signal(signal.SIGTERM)
 
-    aws.then(operation, interrupt)
+    aws.then(operation, interrupt, after=after)
     out, err = await process.communicate()
     assert process.returncode == 130, (out + err).decode()
     assert await everything() == NOTHING
@@ -79,21 +123,45 @@ async def test_a_signal_at_any_step_ends_with_nothing_left(
 
 WAYS: dict[str, Callable[[Path, Path], tuple[str, ...]]] = {
     "down": lambda out, study: ("down", "--out", str(out)),
-    "resume": lambda out, study: sweep(out, study, "--resume", "--sizes", "2"),
+    "resume": lambda out, study: sweep(out, study, "--resume"),
 }
+RESUMED = (STEPS[2], STEPS[3], STEPS[9], STEPS[10])  # a sweep each: some are enough
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("operation", STEPS)
+@pytest.mark.parametrize(
+    ("mode", "operation", "after", "way"),
+    [*((*step, "down") for step in STEPS), *((*step, "resume") for step in RESUMED)],
+)
 async def test_after_a_kill_at_any_step_the_next_command_leaves_nothing(
-    aws: AwsProxy, tmp_path: Path, study: Path, operation: str, way: str
+    aws: AwsProxy, tmp_path: Path, study: Path, mode: str, operation: str, after: int, way: str
 ) -> None:
     out = tmp_path / "out"
-    process = await start(*sweep(out, study, "--sizes", "2"))
-    aws.then(operation, process.kill)
+    process = await start(*sweep(out, study, "--sizes", "4..16", "--eks-mode", mode))
+    aws.then(operation, process.kill, after=after)
     await process.communicate()
     assert process.returncode == -signal.SIGKILL
     code, said = await run(*WAYS[way](out, study))
     assert code == 0, said
     assert await everything() == NOTHING
     assert left_running(out) == []
+    if way == "resume":
+        assert "28/28 accounted for" in said
+
+
+async def test_a_size_that_cannot_be_made_takes_the_control_plane_of_those_before_with_it(
+    aws: AwsProxy, tmp_path: Path, study: Path
+) -> None:
+    aws.refuse_after("CreateNodegroup", 1, "AccessDeniedException", 403)
+    code, said = await run(*sweep(tmp_path / "out", study, "--sizes", "4..16", "--eks-mode", "shared"))
+    assert code == 1
+    assert "not authorized" in said
+    assert f"go on with: pulldriver sweep --out {tmp_path / 'out'} --resume" in said
+    assert await everything() == NOTHING
+
+
+async def test_nothing_is_made_where_nobody_can_be_asked(aws: AwsProxy, tmp_path: Path, study: Path) -> None:
+    words = [word for word in sweep(tmp_path / "out", study, "--sizes", "4") if word != "--yes"]
+    code, said = await run(*words)
+    assert code == 2
+    assert f"run: pulldriver {' '.join(words)} --yes" in said
+    assert aws.asked == []

@@ -27,6 +27,18 @@ def test_the_template_holds_what_cloudformation_wants() -> None:
     assert [str(match) for match in lint_all(template_text()) if not match.rule.id.startswith("I")] == []
 
 
+def test_nodes_close_together_stand_in_the_stacks_placement_group() -> None:
+    from cfnlint.decode.cfn_yaml import loads
+
+    resources = loads(template_text())["Resources"]
+    assert resources["NodePlacement"]["Properties"]["Strategy"] == "cluster"
+    placement = resources["NodeTemplate"]["Properties"]["LaunchTemplateData"]["Placement"]
+    condition, close, apart = placement["Fn::If"]
+    assert condition == resources["NodePlacement"]["Condition"] == "HasPlacementGroup"
+    assert close == {"GroupName": {"Ref": "NodePlacement"}}
+    assert apart == {"Ref": "AWS::NoValue"}
+
+
 def test_a_cluster_costs_its_control_plane_nodes_volumes_and_addresses() -> None:
     price = price_of(Study(), 4, load_table())
     assert price.base == 0.10

@@ -1,0 +1,143 @@
+"""The nodes are what the study says: launch template, user data and node group as AWS is told them."""
+
+import base64
+from email import message_from_string
+from typing import Any
+
+import msgspec
+import pytest
+
+from driver.eks_plan import Snapshotter, Volume
+from driver.errors import ProviderError
+from driver.provider import ClusterOrder, Handle
+from driver.providers.eks.provider import EksProvider
+from driver.study import ClusterPlan
+from tests.driver.eks.aws_proxy import AwsProxy
+from tests.driver.eks.studies import NOTHING, account, eks_study, everything
+from tests.driver.eks.test_faults import status
+
+pytestmark = pytest.mark.real
+
+SSD = "c5ad.4xlarge"
+
+
+def ordered(order: ClusterOrder, node_type: str = "c5a.4xlarge", **plan: Any) -> ClusterOrder:
+    study = msgspec.structs.replace(eks_study(**plan), cluster=ClusterPlan(sizes=(4,), node_type=node_type))
+    return msgspec.structs.replace(order, study=study)
+
+
+async def template() -> dict[str, Any]:
+    """Of the launch template that there is, what its nodes are made of."""
+    asked = account()
+    (one,) = (await asked.call("ec2", "describe_launch_templates"))["LaunchTemplates"]
+    found = await asked.call("ec2", "describe_launch_template_versions", LaunchTemplateId=one["LaunchTemplateId"])
+    data: dict[str, Any] = found["LaunchTemplateVersions"][0]["LaunchTemplateData"]
+    return data
+
+
+async def parameters() -> dict[str, str]:
+    """Of the stack that there is."""
+    (stack,) = (await account().call("cloudformation", "describe_stacks"))["Stacks"]
+    return {given["ParameterKey"]: given["ParameterValue"] for given in stack["Parameters"]}
+
+
+def node_config(template: dict[str, Any]) -> Any:
+    document = message_from_string(base64.b64decode(template["UserData"]).decode())
+    (part,) = document.get_payload()  # type: ignore[misc]
+    assert part.get_content_type() == "application/node.eks.aws"  # type: ignore[union-attr]
+    return msgspec.json.decode(str(part.get_payload()))  # type: ignore[union-attr]
+
+
+async def test_the_default_is_the_upstream_studys_node(
+    aws: AwsProxy, provider: EksProvider, order: ClusterOrder
+) -> None:
+    saved: list[Handle] = []
+    await provider.up(order, saved.append)
+    told = await template()
+    (disk,) = told["BlockDeviceMappings"]
+    assert (disk["Ebs"]["VolumeType"], int(disk["Ebs"]["VolumeSize"])) == ("gp2", 150)
+    assert "UserData" not in told
+    assert (await parameters())["PlacementGroup"] == "no"
+    (group,) = aws.bodies["CreateNodegroup"]
+    assert group["instanceTypes"] == ["c5a.4xlarge"]
+    assert group["scalingConfig"] == {"minSize": 4, "maxSize": 4, "desiredSize": 4}
+    assert (group["amiType"], group["capacityType"]) == ("AL2023_x86_64_STANDARD", "ON_DEMAND")
+    assert "releaseVersion" not in group
+    assert len(group["subnets"]) == 2
+    await provider.down(order.name, saved[-1])
+
+
+async def test_every_setting_of_the_nodes_reaches_aws(
+    aws: AwsProxy, provider: EksProvider, order: ClusterOrder
+) -> None:
+    wanted = ordered(
+        order,
+        SSD,
+        volume=Volume(type="gp3", gigabytes=200, throughput=600, iops=6000),
+        placement_group=True,
+        snapshotter=Snapshotter.SOCI_PARALLEL,
+        layer_downloads=8,
+        local_ssd=True,
+        ami_release="1.33.5-20251002",
+        kubernetes_version="1.33",
+        zones=("us-east-2b", "us-east-2c"),
+    )
+    saved: list[Handle] = []
+    await provider.up(wanted, saved.append)
+    told = await template()
+    (disk,) = told["BlockDeviceMappings"]
+    ebs = {key: str(disk["Ebs"][key]) for key in ("VolumeType", "VolumeSize", "Throughput", "Iops")}
+    assert ebs == {"VolumeType": "gp3", "VolumeSize": "200", "Throughput": "600", "Iops": "6000"}
+    # moto knows no placement groups, and leaves out what refers to one: that it is asked for is all that shows.
+    assert (await parameters())["PlacementGroup"] == "yes"
+    spec = node_config(told)["spec"]
+    assert spec["featureGates"] == {"FastImagePull": True}
+    assert spec["instance"] == {"localStorage": {"strategy": "RAID0"}}
+    assert "max_concurrent_downloads = 8" in spec["containerd"]["config"]
+    (group,) = aws.bodies["CreateNodegroup"]
+    assert group["releaseVersion"] == "1.33.5-20251002"
+    assert aws.bodies["CreateCluster"][0]["version"] == "1.33"
+    (subnet,) = (await account().call("ec2", "describe_subnets", SubnetIds=group["subnets"]))["Subnets"]
+    assert subnet["AvailabilityZone"] == "us-east-2b"
+    await provider.down(order.name, saved[-1])
+    assert await everything() == NOTHING
+
+
+async def test_a_type_without_disks_is_refused_before_anything_is_made(
+    aws: AwsProxy, provider: EksProvider, order: ClusterOrder
+) -> None:
+    with pytest.raises(ProviderError, match=r"c5a\.4xlarge has no disks of its own"):
+        await provider.up(ordered(order, local_ssd=True), [].append)
+    assert await everything() == NOTHING
+
+
+FULL = status("nodegroup", "CREATE_FAILED", "We currently do not have sufficient c5a.4xlarge capacity")
+LIMITED = status("nodegroup", "CREATE_FAILED", "VcpuLimitExceeded: You have requested more vCPU capacity")
+
+
+async def test_a_full_zone_is_followed_by_the_next_one(
+    aws: AwsProxy, provider: EksProvider, order: ClusterOrder
+) -> None:
+    """In a placement group, that is; elsewhere EC2 itself chooses among the zones."""
+    aws.rewrite("DescribeNodegroup", FULL)
+    saved: list[Handle] = []
+    await provider.up(ordered(order, placement_group=True), saved.append)
+    subnets = [group["subnets"] for group in aws.bodies["CreateNodegroup"]]
+    assert [len(each) for each in subnets] == [1, 1]
+    assert subnets[0] != subnets[1]
+    await provider.down(order.name, saved[-1])
+
+
+@pytest.mark.parametrize("full", [FULL, LIMITED], ids=["no capacity", "vCPU limit"])
+async def test_capacity_that_never_comes_is_given_up_after_so_many_tries(
+    aws: AwsProxy, provider: EksProvider, order: ClusterOrder, full: Any
+) -> None:
+    # After each failure the group is looked at once more, to be deleted.
+    aws.rewrite("DescribeNodegroup", full, times=20)
+    saved: list[Handle] = []
+    with pytest.raises(ProviderError, match="asked 3 times: give another"):
+        await provider.up(ordered(order, capacity_retries=2), saved.append)
+    assert aws.asked.count("CreateNodegroup") == 3
+    aws.forget()
+    await provider.down(order.name, saved[-1])
+    assert await everything() == NOTHING
