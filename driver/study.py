@@ -148,6 +148,7 @@ class KwokPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     seed: int = 1  # of the durations
     speed: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # model seconds a second; events tell the seconds that passed
     controller_qps: Annotated[float, msgspec.Meta(gt=0)] = 20.0  # kube-controller-manager's own default
+    lease_seconds: Annotated[int, msgspec.Meta(ge=4)] = 40  # of the nodes; renewed four times in this time
 
 
 class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

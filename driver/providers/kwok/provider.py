@@ -2,9 +2,11 @@
 
 import asyncio
 import secrets
+import shutil
 import sys
 from asyncio.subprocess import DEVNULL, PIPE, Process
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -92,19 +94,12 @@ class KwokProvider:
         )
 
     async def clear_cache(self, cluster: Cluster, images: tuple[str, ...]) -> frozenset[str]:
-        kubelets = self._processes[cluster.name]["kubelets"]
-        assert kubelets.stdin is not None
-        assert kubelets.stdout is not None
-        try:
-            kubelets.stdin.write(msgspec.json.encode(images) + b"\n")
-            await kubelets.stdin.drain()
-            async with asyncio.timeout(CLEAR_SECONDS):
-                cleared = await kubelets.stdout.readline()
-        except (OSError, TimeoutError) as error:
-            raise ProviderError(f"{cluster.name}: the kubelets did not clear their caches: {error}") from error
-        if not cleared:
-            await kubelets.wait()
-            raise ProviderError(self._death(cluster.name, "kubelets"))
+        orders = self._processes[cluster.name]["kubelets"].stdin
+        assert orders is not None
+        with suppress(OSError):  # a dead one is found out by its missing answer
+            orders.write(msgspec.json.encode(images) + b"\n")
+            await orders.drain()
+        await self._answer(cluster.name, CLEAR_SECONDS)
         return frozenset(node_names(self._orders[cluster.name]))
 
     async def environment(self, cluster: Cluster) -> dict[str, Any]:
@@ -136,6 +131,8 @@ class KwokProvider:
             await end_child(process, grace_seconds=STOP_SECONDS)
         if kept.kubeconfig is not None:
             await self._delete_nodes(Path(kept.kubeconfig), kept.mark)
+        # What etcd holds is of no use without its servers, and large.
+        await asyncio.to_thread(shutil.rmtree, Path(kept.directory) / "etcd", ignore_errors=True)
 
     async def close(self) -> None:
         pass
@@ -149,8 +146,11 @@ class KwokProvider:
         namespace = order.study.cluster.namespace
         async with open_cluster(layout.kubeconfig, namespace, sleep=self._sleep) as api:
             await self._until(order.name, lambda: _serves(api), "did not answer")
-        qps = order.study.kwok.controller_qps
-        for command in (controller_command(layout, qps), scheduler_command(layout, max(qps, SCHEDULER_QPS))):
+        plan = order.study.kwok
+        for command in (
+            controller_command(layout, plan.controller_qps, plan.lease_seconds),
+            scheduler_command(layout, max(plan.controller_qps, SCHEDULER_QPS)),
+        ):
             handle = await self._start(order, command, handle, save)
         return handle
 
@@ -161,10 +161,13 @@ class KwokProvider:
         stages.write_text(stage_file())
         self._orders[order.name] = nodes = nodes_order(order, kubeconfig, handle)
         wanted.write_bytes(msgspec.json.encode(nodes))
-        handle = await self._start(order, kwok_command(kubeconfig, stages, (LABEL, handle.mark)), handle, save)
+        kwok = kwok_command(kubeconfig, stages, (LABEL, handle.mark), order.study.kwok.lease_seconds)
+        handle = await self._start(order, kwok, handle, save)
         # -P: a file of the working directory is no module of ours.
         command = [sys.executable, "-P", "-m", KUBELETS, order.name, str(wanted)]
-        return await self._start(order, command, handle, save, name="kubelets", pipe=PIPE)
+        handle = await self._start(order, command, handle, save, name="kubelets", pipe=PIPE)
+        await self._answer(order.name, order.study.limits.nodes_ready_seconds)
+        return handle
 
     async def _start(
         self,
@@ -182,6 +185,19 @@ class KwokProvider:
         handle = msgspec.structs.replace(handle, pids={**handle.pids, program: process.pid})
         save(msgspec.to_builtins(handle))
         return handle
+
+    async def _answer(self, name: str, limit_seconds: float) -> None:
+        """Wait for the kubelets' next word."""
+        kubelets = self._processes[name]["kubelets"]
+        assert kubelets.stdout is not None
+        try:
+            async with asyncio.timeout(limit_seconds):
+                said = await kubelets.stdout.readline()
+        except TimeoutError:
+            raise ProviderError(f"the kubelets of {name} did not answer within {limit_seconds:.0f} s") from None
+        if not said:
+            await kubelets.wait()
+            raise ProviderError(self._death(name, "kubelets"))
 
     async def _until(self, name: str, reached: Callable[[], Awaitable[bool]], otherwise: str) -> None:
         """The API server writes its certificate first, then answers, then makes the namespace."""

@@ -15,7 +15,7 @@ from driver.errors import ProviderError
 PROGRAMS = ("etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok", "openssl")
 LOOPBACK = "127.0.0.1"
 ISSUER = "https://kubernetes.default.svc"
-LEASE_SECONDS = 40  # a kubelet's own; renewed every 10 s
+GRACE_LEASES = 1.25  # of a lease without news of it, and a node is lost: 50 s by default, for leases of 40 s
 SCHEDULER_QPS = 50.0  # kube-scheduler's own default
 
 
@@ -108,7 +108,7 @@ def api_server_command(layout: Layout) -> list[str]:
     return ["kube-apiserver", *_flags(flags)]
 
 
-def controller_command(layout: Layout, qps: float) -> list[str]:
+def controller_command(layout: Layout, qps: float, lease_seconds: int) -> list[str]:
     flags = {
         "kubeconfig": layout.kubeconfig,
         "leader-elect": "false",
@@ -118,6 +118,7 @@ def controller_command(layout: Layout, qps: float) -> list[str]:
         "service-account-private-key-file": layout.directory / "sa.key",
         "kube-api-qps": qps,
         "kube-api-burst": max(1, round(qps * 1.5)),
+        "node-monitor-grace-period": f"{round(lease_seconds * GRACE_LEASES)}s",
     }
     return ["kube-controller-manager", *_flags(flags)]
 
@@ -135,14 +136,14 @@ def scheduler_command(layout: Layout, qps: float) -> list[str]:
     return ["kube-scheduler", *_flags(flags)]
 
 
-def kwok_command(kubeconfig: Path, stages: Path, annotation: tuple[str, str]) -> list[str]:
-    """Of the nodes that bear the annotation it keeps up heartbeat and lease."""
+def kwok_command(kubeconfig: Path, stages: Path, annotation: tuple[str, str], lease_seconds: int) -> list[str]:
+    """Of the nodes that bear the annotation it keeps up heartbeat and lease, renewed four times in its time."""
     flags = {
         "kubeconfig": kubeconfig,
         "manage-all-nodes": "false",
         "manage-nodes-with-annotation-selector": "=".join(annotation),
         "server-address": f"{LOOPBACK}:{_free_ports(1)[0]}",
-        "node-lease-duration-seconds": LEASE_SECONDS,
+        "node-lease-duration-seconds": lease_seconds,
         "config": stages,
     }
     return ["kwok", *_flags(flags)]

@@ -17,23 +17,20 @@ def status(number: int) -> Write:
     return Write("pod", "PATCH", "/pod/status", {"status": {"number": number}}, whole=True)
 
 
-async def until_quiet(outbox: Outbox, done: asyncio.Event) -> None:
+async def until_sent(outbox: Outbox) -> None:
     with first_error():
         async with asyncio.TaskGroup() as group:
             running = group.create_task(outbox.run())
-            await done.wait()
+            await outbox.sent()
             running.cancel()
 
 
 async def test_events_of_one_pod_keep_their_order_and_of_waiting_statuses_the_last_is_sent(tmp_path: Path) -> None:
     async with scripted(tmp_path) as (script, api):
         sent: list[object] = []
-        done = asyncio.Event()
 
         async def remember(request: web.Request) -> web.StreamResponse:
             sent.append(await request.json())
-            if len(sent) == 4:
-                done.set()
             return web.json_response({})
 
         script.answer(EVENTS, remember, method="POST")
@@ -42,7 +39,7 @@ async def test_events_of_one_pod_keep_their_order_and_of_waiting_statuses_the_la
         for number in range(3):
             outbox.put(Write("events", "POST", EVENTS, number))
             outbox.put(status(number))
-        await until_quiet(outbox, done)
+        await until_sent(outbox)
         assert [one for one in sent if isinstance(one, int)] == [0, 1, 2]
         assert [one for one in sent if not isinstance(one, int)] == [{"status": {"number": 2}}]
 

@@ -10,6 +10,7 @@ from sim.node.messages import KubernetesVersion
 from sim.node.nodes import SimNode, make_node
 
 Json = dict[str, Any]
+CLOSED_PORT = 1  # tcpmux, which no system serves
 
 
 class NodesOrder(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +54,10 @@ def _dress(obj: Json, name: str, order: NodesOrder) -> None:
     meta["name"] = meta["labels"]["kubernetes.io/hostname"] = name
     meta["labels"] |= order.labels
     meta["annotations"] |= order.annotations
-    obj["status"]["phase"] = "Running"  # of such nodes kwok keeps up the heartbeat
+    status = obj["status"]
+    status["phase"] = "Running"  # of such nodes kwok keeps up the heartbeat
+    # Nothing listens for the API server's questions to a kubelet: it is to learn so at once, without asking the DNS.
+    status["addresses"] = [{"type": "InternalIP", "address": "127.0.0.1"}]
+    status["daemonEndpoints"]["kubeletEndpoint"]["Port"] = CLOSED_PORT
     if order.taints:
         obj["spec"]["taints"] = list(order.taints)

@@ -29,8 +29,14 @@ class Outbox:
         self._api = api
         self._waiting: dict[str, deque[Write]] = {}  # of the keys in _ready, and of those being sent
         self._ready: asyncio.Queue[str] = asyncio.Queue()
+        self._empty = asyncio.Event()
+
+    async def sent(self) -> None:
+        """Return when all is written that was put."""
+        await self._empty.wait()
 
     def put(self, write: Write) -> None:
+        self._empty.clear()
         waiting = self._waiting.get(write.key)
         if waiting is None:
             self._waiting[write.key] = deque([write])
@@ -54,6 +60,8 @@ class Outbox:
                 self._ready.put_nowait(key)
             else:
                 del self._waiting[key]
+                if not self._waiting:
+                    self._empty.set()
 
     async def _send(self, write: Write) -> None:
         try:

@@ -1,4 +1,7 @@
-"""The process: pods in by a watch, requests out, orders of the driver on standard input."""
+"""The process: pods in by a watch, requests out, orders of the driver on standard input.
+
+It says ``ready`` on standard output when all nodes are registered, and ``cleared`` after each order.
+"""
 
 import asyncio
 import sys
@@ -18,7 +21,7 @@ from sim.time.pacing import Pacer
 
 SILENCE_SECONDS = 900.0  # the API server sends a bookmark a minute
 USUAL_VERSION = "1.34.4"  # spoken where the API server's version cannot be read
-CLEARED = b"cleared\n"
+READY, CLEARED = b"ready\n", b"cleared\n"
 
 
 async def run(order: NodesOrder) -> None:
@@ -31,6 +34,8 @@ async def run(order: NodesOrder) -> None:
             tasks = [
                 group.create_task(work) for work in (pacer.run(), outbox.run(), _hear_of_pods(api, machines, pacer))
             ]
+            await outbox.sent()
+            _say(READY)
             await _obey(machines, pacer)
             for task in tasks:
                 task.cancel()
@@ -64,8 +69,12 @@ async def _obey(machines: Machines, pacer: Pacer) -> None:
     while line := await lines.readline():
         pacer.touch(writes=True)
         machines.clear(set(msgspec.json.decode(line, type=list[str])))
-        sys.stdout.buffer.write(CLEARED)
-        sys.stdout.buffer.flush()
+        _say(CLEARED)
+
+
+def _say(word: bytes) -> None:
+    sys.stdout.buffer.write(word)
+    sys.stdout.buffer.flush()
 
 
 def main(file: str) -> int:
