@@ -1,12 +1,12 @@
-"""The ``collector`` command as a process, on a data directory, and what its store holds."""
+"""The ``collector`` command as a process, and what the store that it embeds holds."""
 
 import sqlite3
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from pulls.batch import Gap, Reject
 from pulls.record import PullRecord
@@ -14,6 +14,7 @@ from store.sqlite import EmbeddedStore
 from tests.real.load import Identity
 from tests.stack.error import StackError
 from tests.stack.process import Process
+from tests.stack.server import Lifecycle
 from tests.stack.wait import until
 
 CLUSTER = "real"
@@ -23,19 +24,25 @@ STORED_SECONDS = 90
 STOP_SECONDS = 30
 
 
-class Collector:
-    """Started, killed, frozen and stopped as by a user; the same data directory every time."""
+class CollectorCommand(Lifecycle):
+    """Started, killed, frozen and stopped as by a user. It is ready when it has said so."""
 
-    def __init__(self, kubeconfig: Path, directory: Path, *, name: str = "collector", more: Sequence[str] = ()) -> None:
-        self.directory = directory / name
+    def __init__(
+        self,
+        name: str,
+        arguments: Sequence[str | Path],
+        directory: Path,
+        ready: str,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
         program = Path(sys.executable).with_name("collector")
-        options = ["--cluster", CLUSTER, "--kubeconfig", str(kubeconfig), "--data-dir", str(self.directory)]
-        self.process = Process(name, [program, *options, *more], directory)
+        self.process = Process(name, [program, *arguments], directory, environment=environment)
+        self._ready = ready
 
     async def start(self) -> None:
-        """Start it and return when it watches. Raises StackError with what it said where it does not."""
+        """Start it and return when it is ready. Raises StackError with what it said where it does not get there."""
         self.process.start()
-        await self.until_said(WATCHING, START_SECONDS)
+        await self.until_said(self._ready, START_SECONDS)
 
     async def stop(self) -> None:
         """SIGTERM: it drains, and ends with 0."""
@@ -46,14 +53,6 @@ class Collector:
     def kill(self) -> None:
         """SIGKILL."""
         self.process.kill()
-
-    async def __aenter__(self) -> Self:
-        try:
-            await self.start()
-        except BaseException:
-            self.kill()
-            raise
-        return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
@@ -73,6 +72,23 @@ class Collector:
             return bool(self.said(text))
 
         await until(is_said, deadline_seconds, f"the collector to say {text!r}")
+
+
+class Collector(CollectorCommand):
+    """Watches a cluster; the same data directory every time."""
+
+    def __init__(
+        self,
+        kubeconfig: Path,
+        directory: Path,
+        *,
+        name: str = "collector",
+        more: Sequence[str] = (),
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.directory = directory / name
+        options = ["--cluster", CLUSTER, "--kubeconfig", str(kubeconfig), "--data-dir", str(self.directory)]
+        super().__init__(name, [*options, *more], directory, WATCHING, environment)
 
     def stored(self, namespace: str) -> set[Identity]:
         """The identities of the namespace's pulls."""

@@ -3,8 +3,10 @@
     python -m tests.real.load --kubeconfig F --events 10000 --nodes 256 --acknowledged acknowledged.jsonl
 
 makes kubelets' events in bursts, from many node names, with so many requests open at a time, and writes a line of JSON
-for each that the API server took: ``uid``, ``count``, ``at`` (seconds since 1970). It goes on while the server is away:
-a request without an answer is repeated, and an event that is there already was made by the one before.
+for each that the API server took: ``uid``, ``count``, ``at`` (seconds since 1970, when the answer was here). It goes on
+while the server is away: a request without an answer is repeated, and an event that is there already was made by the
+one before. ``--backoffs N`` makes so many events more that are counted up in place meanwhile, as client-go's recorder
+does it: each count that was acknowledged is a line.
 """
 
 import argparse
@@ -13,7 +15,7 @@ import json
 import random
 import sys
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Set
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -47,8 +49,19 @@ class Load:
     nodes: int
     job: str = "load"  # the pods' names begin with it: no two loads of a namespace have the same
     burst_events: int = 200
-    pause_seconds: float = 0.0  # between two bursts
+    every_seconds: float = 0.0  # from the beginning of a burst to that of the next, if it does not take longer
     concurrency: int = 16  # requests open at a time
+
+
+@dataclass(frozen=True)
+class CountedUp:
+    """Events that are updated in place, all at the same time."""
+
+    events: int
+    counts: int  # the last count of each
+    nodes: int = 1
+    job: str = "backoff"
+    pause_seconds: float = 0.0  # between two updates of one event
 
 
 @dataclass
@@ -56,13 +69,22 @@ class Acknowledged:
     """Every (uid, count) that the API server said it has, in memory and, where there is a file, as a line there."""
 
     file: IO[str] | None = None
-    identities: set[Identity] = field(default_factory=set)
+    at_seconds: dict[Identity, float] = field(default_factory=dict)
+    """When the answer that said so was here, in seconds since 1970."""
+    stamps: dict[Identity, float] = field(default_factory=dict)
+    """The event's own lastTimestamp, which can be much older: the server may have been away meanwhile."""
+
+    @property
+    def identities(self) -> Set[Identity]:
+        """All of them; grows while it is written."""
+        return self.at_seconds.keys()
 
     def add(self, event: dict[str, Any]) -> Identity:
         identity = (str(event["metadata"]["uid"]), int(event["count"]))
-        self.identities.add(identity)
+        at = self.at_seconds.setdefault(identity, time.time())
+        self.stamps[identity] = datetime.fromisoformat(event["lastTimestamp"]).timestamp()
         if self.file is not None:
-            self.file.write(json.dumps({"uid": identity[0], "count": identity[1], "at": time.time()}) + "\n")
+            self.file.write(json.dumps({"uid": identity[0], "count": identity[1], "at": at}) + "\n")
             self.file.flush()
         return identity
 
@@ -93,11 +115,24 @@ class EventWriter:
         self.acknowledged.add(changed)
         return changed
 
+    async def keep_counting_up(self, what: CountedUp) -> None:
+        """All of these, from their first count to their last."""
+        async with asyncio.TaskGroup() as group:
+            for number in range(what.events):
+                group.create_task(self._count_up_to_the_last(number, what))
+
+    async def _count_up_to_the_last(self, number: int, what: CountedUp) -> None:
+        event = await self.create(backed_off(what.job, number, what.nodes, self._namespace, time.time()))
+        for _ in range(what.counts - 1):
+            await asyncio.sleep(what.pause_seconds)
+            event = await self.count_up(event, datetime.now(UTC))
+
     async def write(self, load: Load, now: Callable[[], float] = time.time) -> None:
         """All of the load. Raises WriterError."""
+        next_at = time.monotonic()
         for first in range(0, load.events, load.burst_events):
-            if first:
-                await asyncio.sleep(load.pause_seconds)
+            await asyncio.sleep(next_at - time.monotonic())
+            next_at = max(next_at, time.monotonic()) + load.every_seconds
             await self._burst(range(first, min(first + load.burst_events, load.events)), load, now)
 
     async def _burst(self, numbers: range, load: Load, now: Callable[[], float]) -> None:
@@ -210,13 +245,16 @@ async def run(options: argparse.Namespace) -> None:
         nodes=options.nodes,
         job=options.job,
         burst_events=options.burst,
-        pause_seconds=options.pause,
+        every_seconds=options.every,
         concurrency=options.concurrency,
     )
+    counted = CountedUp(options.backoffs, options.counts, options.nodes, f"{options.job}-backoff", options.count_pause)
     with options.acknowledged.open("a") as file:
         async with event_writer(options.kubeconfig, options.namespace, Acknowledged(file)) as writer:
             began = time.monotonic()
-            await writer.write(load)
+            async with asyncio.TaskGroup() as group:
+                group.create_task(writer.write(load))
+                group.create_task(writer.keep_counting_up(counted))
             took = time.monotonic() - began
     done = len(writer.acknowledged.identities)
     report = {"acknowledged": done, "seconds": round(took, 3), "events_per_second": round(done / took, 1)}
@@ -233,8 +271,11 @@ def main() -> None:
     parser.add_argument("--nodes", type=int, default=256, help="node names that the events come from")
     parser.add_argument("--job", default="load", help="what the pods' names begin with; another one each time")
     parser.add_argument("--burst", type=int, default=Load.burst_events, help="events written together")
-    parser.add_argument("--pause", type=float, default=Load.pause_seconds, help="seconds between two bursts")
+    parser.add_argument("--every", type=float, default=Load.every_seconds, help="seconds from one burst to the next")
     parser.add_argument("--concurrency", type=int, default=Load.concurrency, help="requests open at a time")
+    parser.add_argument("--backoffs", type=int, default=0, help="events more that are counted up in place meanwhile")
+    parser.add_argument("--counts", type=int, default=10, help="the last count of each of these")
+    parser.add_argument("--count-pause", type=float, default=1.0, help="seconds between two updates of one of these")
     asyncio.run(run(parser.parse_args()))
 
 

@@ -103,7 +103,7 @@ async def test_every_acknowledged_event_is_stored_once_through_kills_of_server_a
 ) -> None:
     """[1] What is seen twice is one record, and no version is skipped: no gap is told."""
     collector = Collector(cluster.access.kubeconfig(), tmp_path)
-    load = Load(events=1_000, nodes=NODES, burst_events=40, pause_seconds=0.4, concurrency=8)
+    load = Load(events=1_000, nodes=NODES, burst_events=40, every_seconds=0.5, concurrency=8)
     async with event_writer(cluster.access.kubeconfig(), place) as writer, collector:
         acknowledged = writer.acknowledged
         async with asyncio.TaskGroup() as group:
@@ -131,7 +131,7 @@ async def test_two_collectors_of_which_one_is_killed_have_equal_records_and_none
 ) -> None:
     """[23] Each has a data directory of its own; written into one store they are one set."""
     first, second = (Collector(cluster.access.kubeconfig(), tmp_path, name=name) for name in ("first", "second"))
-    load = Load(events=300, nodes=NODES, burst_events=30, pause_seconds=0.2, concurrency=8)
+    load = Load(events=300, nodes=NODES, burst_events=30, every_seconds=0.25, concurrency=8)
     async with event_writer(cluster.access.kubeconfig(), place) as writer, first, second:
         async with asyncio.TaskGroup() as group:
             group.create_task(writer.write(load))
@@ -450,6 +450,19 @@ def jailed(user: str) -> dict[str, Any]:
     }
 
 
+async def until_it_governs(cluster: ControlPlane, token: str, schema_uid: str) -> None:
+    """Return once a request with this token is told to be under that FlowSchema: it is taken up a while after it is
+    made, and a seat that is taken before would be one of another level."""
+    headers = {"Authorization": f"Bearer {token}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+
+        async def does() -> bool:
+            async with session.get(f"{cluster.url}/api", ssl=cluster.access.authority.trust()) as answer:
+                return answer.headers.get("X-Kubernetes-PF-FlowSchema-UID") == schema_uid
+
+        await until(does, WAIT_SECONDS, "the FlowSchema to be taken up")
+
+
 @asynccontextmanager
 async def seat_taken(cluster: ControlPlane, user: str, free: asyncio.Event) -> AsyncIterator[None]:
     """A request of the user that takes its seat until it is set free: the rest of its body does not come."""
@@ -484,7 +497,8 @@ async def test_429_of_priority_and_fairness_is_waited_out_without_a_list(
     access, user = cluster.access, "throttled"
     await access.grant(user, RULES)
     await access.request("POST", f"{FLOW}/prioritylevelconfigurations", JAIL)
-    await access.request("POST", f"{FLOW}/flowschemas", jailed(user))
+    made = await access.request("POST", f"{FLOW}/flowschemas", jailed(user))
+    await until_it_governs(cluster, access.token(user), made["metadata"]["uid"])
     free = asyncio.Event()
 
     async def reopen() -> None:

@@ -3,14 +3,30 @@
 import asyncio
 import os
 import sys
+from datetime import datetime
 from pathlib import Path
 
 import pytest
 
 from tests.driver.swept import left_running, rows
+from tests.stack.control_plane import ControlPlane
 from tests.stack.home import StackHome
 
-pytestmark = [pytest.mark.real, pytest.mark.timeout(150)]
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
+
+STUDY = """\
+name = "fake"
+[cluster]
+namespace = "{namespace}"
+[images]
+tags = ["9-layers-size-1176249324-bytes", "125-layers-size-2770722493-bytes"]
+[job]
+command = ["sleep", "3"]
+tolerations = [{{ key = "pullstudy/fake", operator = "Exists" }}]
+[kwok]
+speed = 20.0
+controller_qps = 200.0
+"""
 
 
 async def driver(home: StackHome | None, *words: str) -> tuple[int, str]:
@@ -29,18 +45,74 @@ async def driver(home: StackHome | None, *words: str) -> tuple[int, str]:
     return process.returncode or 0, said.decode()
 
 
-async def test_every_pull_of_fake_nodes_is_accounted_for(stack_home: StackHome, tmp_path: Path) -> None:
-    study, out = tmp_path / "study.toml", tmp_path / "out"
-    study.write_text('name = "fake"\n[images]\ntags = ["9-layers-size-1176249324-bytes"]\n[kwok]\nspeed = 60.0\n')
+def write_study(directory: Path, namespace: str = "default") -> Path:
+    path = directory / "study.toml"
+    path.write_text(STUDY.format(namespace=namespace))
+    return path
+
+
+def seconds_between(first: str, last: str) -> float:
+    return (datetime.fromisoformat(last) - datetime.fromisoformat(first)).total_seconds()
+
+
+async def test_every_pull_of_fake_nodes_is_stored_once_with_node_container_and_times_that_agree(
+    stack_home: StackHome, tmp_path: Path
+) -> None:
+    study, out = write_study(tmp_path), tmp_path / "out"
     words = ("sweep", "--provider", "kwok", "--sizes", "2,12", "--study", str(study), "--out", str(out))
     code, said = await driver(stack_home, *words)
     assert code == 0, said
-    assert "14/14 accounted for" in said
-    assert rows(out, "SELECT cluster, count(*) FROM pulls GROUP BY 1 ORDER BY 2") == [
-        ("kwok-fake-2", 2),
-        ("kwok-fake-12", 12),
+    assert "28/28 accounted for" in said
+    assert rows(out, "SELECT cluster, outcome, count(*) FROM pulls GROUP BY 1, 2 ORDER BY 3") == [
+        ("kwok-fake-2", "pulled", 4),
+        ("kwok-fake-12", "pulled", 24),
     ]
+    found = rows(out, "SELECT pod_uid, node, container, pull_seconds, started_at, finished_at FROM pulls")
+    nodes = dict(rows(out, "SELECT pod_uid, node FROM job_pods"))
+    assert {uid: node for uid, node, *_ in found} == nodes
+    assert {container for _, _, container, *_ in found} == {"pull"}
+    for _, _, _, pull_seconds, started_at, finished_at in found:
+        assert seconds_between(started_at, finished_at) == pytest.approx(pull_seconds, abs=0.002)
+        assert 0.1 < pull_seconds < 1.0, "4 s and 9 s of the model, twenty times as fast"
+    pulling = rows(
+        out,
+        "SELECT p.pull_seconds, a.at, b.at FROM pulls p"
+        " JOIN milestones a ON a.pod_uid = p.pod_uid AND a.moment = 'pulling' AND a.witness = 'event-name'"
+        " JOIN milestones b ON b.pod_uid = p.pod_uid AND b.moment = 'pulled' AND b.witness = 'event-name'",
+    )
+    assert len(pulling) == 28
+    for pull_seconds, begun, ended in pulling:
+        assert seconds_between(begun, ended) == pytest.approx(pull_seconds, abs=0.002)
     assert left_running(out) == []
+
+
+async def test_nodes_on_a_cluster_that_is_there_keep_other_pods_off_and_are_gone_afterwards(
+    stack_home: StackHome, control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    study, out = write_study(tmp_path, namespace), tmp_path / "out"
+    before = await node_names(control_plane)
+    kubeconfig = str(control_plane.access.kubeconfig())
+    words = ("sweep", "--provider", "kwok", "--kubeconfig", kubeconfig, "--sizes", "3")
+    code, said = await driver(stack_home, *words, "--study", str(study), "--out", str(out))
+    assert code == 0, said
+    assert "6/6 accounted for" in said
+    assert rows(out, "SELECT count(DISTINCT node) FROM pulls WHERE node LIKE 'ip-192-168-0-%.kwok'") == [(3,)]
+    assert await node_names(control_plane) == before
+    assert left_running(out) == []
+
+
+async def node_names(cluster: ControlPlane) -> set[str]:
+    return {node["metadata"]["name"] for node in (await cluster.access.request("GET", "/api/v1/nodes"))["items"]}
+
+
+async def test_a_study_whose_pods_would_be_kept_off_is_refused_with_the_line_it_needs(
+    stack_home: StackHome, control_plane: ControlPlane, tmp_path: Path
+) -> None:
+    kubeconfig = str(control_plane.access.kubeconfig())
+    words = ("sweep", "--provider", "kwok", "--kubeconfig", kubeconfig, "--sizes", "2", "--out", str(tmp_path / "out"))
+    code, said = await driver(stack_home, *words)
+    assert code == 1
+    assert 'study.toml needs [job] tolerations = [{ key = "pullstudy/fake", operator = "Exists" }]' in said
 
 
 async def test_programs_that_are_not_on_the_path_are_named(tmp_path: Path) -> None:

@@ -81,7 +81,16 @@ class Kafka(Server):
         ]
         fresh = self._directory / "server.properties.new"
         fresh.write_text("\n".join(lines) + "\n")
-        command = [*self._java, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", str(fresh), *scram]
+        # One word: an id may begin with a dash, and would be taken for an option.
+        command = [
+            *self._java,
+            "kafka.tools.StorageTool",
+            "format",
+            f"--cluster-id={cluster}",
+            "-c",
+            str(fresh),
+            *scram,
+        ]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode != 0:
             raise StackError(f"Kafka's data directory could not be formatted: {done.stdout}{done.stderr}")

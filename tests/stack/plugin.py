@@ -14,7 +14,7 @@ from tests.stack.home import StackHome
 from tests.stack.parts import parts_named
 
 MARK = "real"
-TIMEOUT_SECONDS = 300
+TIMEOUT_SECONDS = 600
 """Of a real test that states none: servers start within it, on cores shared with other tests."""
 
 
@@ -22,6 +22,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     """Make the option known."""
     text = "also run the tests on real servers (Kafka, InfluxDB, Kubernetes), built by the first run in about 15 min"
     parser.addoption("--real", action="store_true", help=text)
+    parser.addoption("--real-seed", type=int, help="of the runs with random faults; another one each time without it")
+    parser.addoption("--real-repeats", type=int, default=1, help="so many runs with random faults, each of a seed (1)")
+    parser.addoption("--soak-seconds", type=float, default=120.0, help="how long the soak takes (120)")
+    parser.addoption("--frozen-seconds", type=float, default=60.0, help="how long the broker stands still (60)")
+    parser.addoption("--events-per-second", type=int, default=200, help="written meanwhile (200)")
 
 
 @pytest.hookimpl(tryfirst=True)

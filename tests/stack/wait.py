@@ -8,7 +8,9 @@ from tests.stack.error import StackError
 POLL_SECONDS = 0.05
 
 
-async def until(holds: Callable[[], Awaitable[bool]], deadline_seconds: float, what: str) -> None:
+async def until(
+    holds: Callable[[], Awaitable[bool]], deadline_seconds: float, what: str, *, poll_seconds: float = POLL_SECONDS
+) -> None:
     """Return when it holds.
 
     Raises StackError, which says what was waited for, after the deadline.
@@ -18,6 +20,6 @@ async def until(holds: Callable[[], Awaitable[bool]], deadline_seconds: float, w
             while True:
                 if await holds():
                     return
-                await asyncio.sleep(POLL_SECONDS)
+                await asyncio.sleep(poll_seconds)
     except TimeoutError:
         raise StackError(f"waited {deadline_seconds:g} s in vain for {what}") from None
