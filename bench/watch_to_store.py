@@ -109,11 +109,12 @@ async def stored(url: str, count: int) -> None:
     from collector.api import KubernetesEvents
     from collector.clock import SystemClock
     from collector.context import Context
-    from collector.daemon import StopSignal, Target, run_stages
+    from collector.daemon import Target, run_stages
     from collector.kubeconfig import Access
     from collector.log import Log
     from collector.settings import Settings
     from collector.spool import Spool
+    from collector.stop_signal import StopSignal
     from collector.targets import EmbeddedTarget
     from pulls.decode import Origin
     from store.sqlite import EmbeddedStore

@@ -214,6 +214,27 @@ class KafkaGroupMember:
         self._notices.warning(f"Kafka: offsets were not committed ({why}); what is stored comes once more")
         return False
 
+    # -- looking -----------------------------------------------------------------------------------------------------
+
+    @property
+    def trouble(self) -> Trouble:
+        return self._trouble
+
+    @property
+    def connected(self) -> bool:
+        return self._consumer is not None
+
+    async def lag(self) -> dict[tuple[str, int], int] | None:
+        """How many messages of each partition of its share the group has not committed; None where nobody answers."""
+        consumer = self._consumer
+        if consumer is None:
+            return None
+        try:
+            async with asyncio.timeout(self._settings.request_seconds):
+                return await _lag(consumer)
+        except (KafkaError, OSError, TimeoutError):
+            return None  # said by take(), which meets the same
+
     # -- the client --------------------------------------------------------------------------------------------------
 
     async def _connected(self) -> AIOKafkaConsumer:
@@ -255,4 +276,19 @@ class KafkaGroupMember:
 
 
 def _message(record: ConsumerRecord) -> Message:
-    return Message(record.topic, record.partition, record.offset, record.key, record.value or b"")
+    sent_at_seconds = record.timestamp / 1000 if record.timestamp > 0 else None
+    return Message(record.topic, record.partition, record.offset, record.key, record.value or b"", sent_at_seconds)
+
+
+async def _lag(consumer: AIOKafkaConsumer) -> dict[tuple[str, int], int]:
+    share = list(consumer.assignment())
+    if not share:
+        return {}
+    ends = await consumer.end_offsets(share)
+    begins = await consumer.beginning_offsets(share)
+    behind = {}
+    for place in share:
+        committed = await consumer.committed(place)
+        # What retention has deleted is lost, and not to be caught up with.
+        behind[place.topic, place.partition] = ends[place] - max(committed or 0, begins[place])
+    return behind

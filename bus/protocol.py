@@ -21,6 +21,7 @@ class Message:
     offset: int
     key: bytes | None
     value: bytes
+    sent_at_seconds: float | None = None  # by the sender's clock, since 1970; None where the bus does not keep it
 
     @property
     def place(self) -> str:

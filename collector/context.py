@@ -7,6 +7,7 @@ from collector.clock import Clock
 from collector.log import Log
 from collector.settings import Settings
 from collector.status import Status
+from collector.vitals import Vitals
 
 
 @dataclass(frozen=True)
@@ -18,3 +19,4 @@ class Context:
     random: Random
     log: Log
     status: Status = field(default_factory=Status)
+    vitals: Vitals = field(default_factory=Vitals)

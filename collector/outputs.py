@@ -11,22 +11,24 @@ The clients are imported where they are used: a collector without them starts a 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from collector.conditions import is_not_refused
 from collector.context import Context
 from collector.delivery import Sink
+from collector.metrics import delivery_source
+from collector.vitals import Source, Trouble
 from store.sqlite import EmbeddedStore
 
 if TYPE_CHECKING:
     from bus.kafka_settings import KafkaSettings
     from store.influx_settings import InfluxSettings
 
-# Of the sink in the collector's own process: it comes after the spool's, and kubelet kills 30 s after SIGTERM.
-SINK_DRAIN_SECONDS = 5.0
+PART = "collector"
 
 
 @dataclass(frozen=True)
@@ -41,43 +43,69 @@ class Outputs:
         return self.kafka is None and self.influx is None
 
 
+@dataclass(frozen=True)
+class Output:
+    """Where the spool delivers to, and how it is there."""
+
+    sink: Sink
+    name: str
+    trouble: Callable[[], Trouble | None]
+    sources: tuple[Source, ...] = ()  # of the client's own metrics
+
+    def show(self, cluster: str, context: Context) -> None:
+        """In the metrics and in what makes the process ready."""
+        vitals = context.vitals
+        vitals.sources += [delivery_source(cluster, context.status, self.name, self.trouble), *self.sources]
+        vitals.ready_when.append(is_not_refused(self.name, self.trouble))
+
+
 @asynccontextmanager
 async def open_output(
     outputs: Outputs, data_directory: Path, spool_directory: Path, context: Context
-) -> AsyncIterator[Sink]:
+) -> AsyncIterator[Output]:
     """What the spool delivers to, open for as long as the block lasts. Raises StoreError, BusError."""
     if outputs.kafka is not None:
-        async with _bus(outputs.kafka, context) as sink, _sink_beside(outputs, context):
-            yield sink
+        kafka = replace(outputs.kafka, close_seconds=context.settings.stop.close_seconds)
+        async with _bus(kafka, context) as output, _sink_beside(kafka, outputs.influx, context):
+            yield output
     elif outputs.influx is not None:
-        async with _influx(outputs.influx, spool_directory, context) as sink:
-            yield sink
+        async with _influx(outputs.influx, spool_directory, context) as output:
+            yield output
     else:
-        from collector.targets import EmbeddedTarget
-
-        store = EmbeddedStore(data_directory, create=True)
-        try:
-            yield EmbeddedTarget(store)
-        finally:
-            await store.close()
+        async with _embedded(data_directory, context) as output:
+            yield output
 
 
 @asynccontextmanager
-async def _bus(settings: "KafkaSettings", context: Context) -> AsyncIterator[Sink]:
+async def _embedded(data_directory: Path, context: Context) -> AsyncIterator[Output]:
+    from collector.targets import EmbeddedTarget
+
+    store = EmbeddedStore(data_directory, create=True)
+    status = context.status
+    try:
+        yield Output(EmbeddedTarget(store), "store", lambda: None if status.held is None else Trouble(status.held))
+    finally:
+        await store.close()
+
+
+@asynccontextmanager
+async def _bus(settings: "KafkaSettings", context: Context) -> AsyncIterator[Output]:
     from bus.kafka import KafkaBus, Timing
+    from collector.edge_metrics import bus_trouble, sending_source
     from collector.targets import BusTarget
 
     clock = context.clock
     bus = KafkaBus(settings, context.log, context.random, Timing(clock.sleep, clock.monotonic_seconds))
     try:
-        yield BusTarget(bus)
+        yield Output(BusTarget(bus), "kafka", lambda: bus_trouble(bus.trouble), (sending_source(PART, bus),))
     finally:
         await bus.close()
 
 
 @asynccontextmanager
-async def _influx(settings: "InfluxSettings", spool_directory: Path, context: Context) -> AsyncIterator[Sink]:
+async def _influx(settings: "InfluxSettings", spool_directory: Path, context: Context) -> AsyncIterator[Output]:
     from collector.dead_letters import DeadLetterFile
+    from collector.edge_metrics import store_source, store_trouble
     from collector.targets import StoreTarget
     from store.influx import InfluxStore
     from store.influx_write import Timing
@@ -85,24 +113,29 @@ async def _influx(settings: "InfluxSettings", spool_directory: Path, context: Co
     clock = context.clock
     timing = Timing(clock.sleep, clock.monotonic_seconds, clock.now)
     store = InfluxStore(settings, context.log, context.random, timing)
+    target = StoreTarget(store, DeadLetterFile(spool_directory), context.log, clock.now)
     try:
-        yield StoreTarget(store, DeadLetterFile(spool_directory), context.log, clock.now)
+        yield Output(target, "influxdb", lambda: store_trouble(store), (store_source(PART, store),))
     finally:
         await store.close()
 
 
 @asynccontextmanager
-async def _sink_beside(outputs: Outputs, context: Context) -> AsyncIterator[None]:
+async def _sink_beside(
+    kafka: "KafkaSettings", influx: "InfluxSettings | None", context: Context
+) -> AsyncIterator[None]:
     """The sink of this process, ended after the block: what that published last is stored too, if there is time."""
-    if outputs.kafka is None or outputs.influx is None:
+    if influx is None:
         yield
         return
     from collector.sink import SinkSettings
     from collector.sink_daemon import SinkTarget, run_sink
 
-    stop = asyncio.Event()
-    target = SinkTarget(outputs.kafka, outputs.influx, sink=SinkSettings(drain_seconds=SINK_DRAIN_SECONDS))
+    stop, settings, vitals = asyncio.Event(), context.settings, context.vitals
+    sink = SinkSettings(drain_seconds=settings.stop.sink_drain_seconds)
+    target = SinkTarget(kafka, influx, sink=sink, max_lag_seconds=settings.max_lag_seconds)
     async with asyncio.TaskGroup() as group:
-        group.create_task(run_sink(target, context.log, context.random, stop))
+        running = run_sink(target, context.log, context.random, stop, vitals, context.clock)
+        vitals.stages["sink"] = group.create_task(running)
         yield
         stop.set()

@@ -7,6 +7,7 @@ the parcels were taken, so that none is passed over.
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -14,6 +15,7 @@ from typing import Protocol
 
 from bus.protocol import Bus, Consumer, DeadLetter, Lost, Message, Parcel
 from bus.record_format import Record, UnreadableError, decode, to_batch
+from collector.histogram import Histogram
 from pulls.batch import Batch, Gap
 from pulls.notices import Notices
 from store.influx_write import Delivered
@@ -45,7 +47,7 @@ class SinkCounters:
     lost_ranges: int = 0  # of offsets that were gone before they were read
     committed: int = 0  # parcels
     uncommitted: int = 0  # parcels that will come again, to this sink or to another
-    store_seconds: float = 0.0  # of all writes together
+    write_seconds: Histogram = field(default_factory=Histogram)  # of a parcel, until the store has acknowledged it
     under_way: int = 0  # parcels now
     reasons: dict[str, int] = field(default_factory=dict)  # dead letters by the first words of their reason
 
@@ -82,7 +84,13 @@ class Sink:
         self._room = asyncio.Semaphore(settings.at_once)
         # In the order in which they were taken; None is the end. The semaphore bounds it.
         self._taken: asyncio.Queue[tuple[Parcel, asyncio.Task[None]] | None] = asyncio.Queue()
+        self._sent_at: deque[float] = deque()  # when the oldest message of each parcel under way was published
         self.counters = SinkCounters()
+
+    @property
+    def lag_seconds(self) -> float:
+        """Age of the oldest message that was taken and is not committed; 0 where there is none."""
+        return max(0.0, self._now().timestamp() - min(self._sent_at)) if self._sent_at else 0.0
 
     async def run(self, stop: asyncio.Event) -> None:
         """Until the event is set; then what is under way is stored and committed, within drain_seconds.
@@ -119,6 +127,7 @@ class Sink:
                 self._room.release()
                 continue
             self.counters.under_way += 1
+            self._sent_at.append(_oldest(parcel, self._now()))
             self._taken.put_nowait((parcel, group.create_task(self._keep(parcel))))
 
     async def _gather(self) -> Parcel:
@@ -148,7 +157,7 @@ class Sink:
         self.counters.lost_ranges += len(gaps)
         started = self._monotonic()
         delivered = await self._keeper.deliver(to_batch([*(record for record, _ in records), *gaps]))
-        self.counters.store_seconds += self._monotonic() - started
+        self.counters.write_seconds.observe(self._monotonic() - started)
         self.counters.stored += delivered.written
         letters += self._refused(delivered, records)
         if letters:
@@ -193,6 +202,7 @@ class Sink:
                 raise
             finally:
                 self.counters.under_way -= 1
+                self._sent_at.popleft()
                 self._room.release()
 
 
@@ -224,6 +234,11 @@ def _joined(first: Parcel, second: Parcel) -> Parcel:
         # The share changed: what was taken before comes again, to whoever owns its partition now.
         return Parcel(second.messages, lost, second.generation)
     return Parcel((*first.messages, *second.messages), lost, first.generation)
+
+
+def _oldest(parcel: Parcel, taken_at: datetime) -> float:
+    """When the oldest message was published; a bus that does not keep it has it from when it was taken."""
+    return min((each.sent_at_seconds for each in parcel.messages if each.sent_at_seconds), default=taken_at.timestamp())
 
 
 def _size_bytes(parcel: Parcel) -> int:

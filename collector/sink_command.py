@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-import signal
+from dataclasses import replace
 from random import Random
 from typing import Annotated
 
@@ -11,10 +11,22 @@ import typer
 from collector.clock import SystemClock
 from collector.connections import influx_settings, kafka_settings
 from collector.log import Format, Log
-from collector.options import CONTEXT, INFLUX_HELP, KAFKA_HELP, Config, LogFormat, ShowSettings
+from collector.options import (
+    CONTEXT,
+    DEFAULT_MAX_LAG,
+    DEFAULT_STOP_WITHIN,
+    INFLUX_HELP,
+    KAFKA_HELP,
+    Config,
+    Listen,
+    LogFormat,
+    MaxLag,
+    ShowSettings,
+    StopWithin,
+)
+from collector.settings import StopSettings
 from collector.settings_shown import settings_text, shown_settings
-
-DONE, INTERRUPTED = 0, 130
+from collector.stop_signal import StopSignal, end_within
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
@@ -31,6 +43,9 @@ def sink(
     context: typer.Context,
     kafka: Annotated[str, typer.Option(metavar="HOST:PORT", help=KAFKA_HELP.replace("Publish to", "Read from"))],
     influx: Annotated[str, typer.Option(metavar="URL", help=INFLUX_HELP)],
+    listen: Listen = None,
+    max_lag: MaxLag = DEFAULT_MAX_LAG,
+    stop_within: StopWithin = DEFAULT_STOP_WITHIN,
     log_format: LogFormat = Format.TEXT,
     config: Config = None,
     show_settings: ShowSettings = None,
@@ -40,15 +55,26 @@ def sink(
         typer.echo(settings_text(shown_settings(context, os.environ), show_settings))
         return
     reading, storing = kafka_settings(kafka), influx_settings(influx)
-    from collector.daemon import StopSignal
+    from collector.endpoints import endpoints
+    from collector.sink import SinkSettings
     from collector.sink_daemon import SinkTarget, run_sink
+    from collector.vitals import Vitals
+
+    shares = StopSettings(within_seconds=stop_within)
+    target = SinkTarget(
+        replace(reading, close_seconds=shares.close_seconds),
+        storing,
+        sink=SinkSettings(drain_seconds=shares.sink_alone_drain_seconds),
+        max_lag_seconds=max_lag,
+    )
 
     async def run() -> int:
-        stop = StopSignal()
+        stop = StopSignal(end_within(stop_within))
         stop.install()
-        log = Log(SystemClock(), log_format)
+        log, vitals = Log(SystemClock(), log_format), Vitals()
         log.info(f"storing what is on topic {reading.topic} of {kafka} in bucket {storing.bucket} of {storing.url}")
-        await run_sink(SinkTarget(reading, storing), log, Random(), stop.stop)
-        return INTERRUPTED if stop.first is signal.SIGINT else DONE
+        async with endpoints(listen, vitals, log):
+            await run_sink(target, log, Random(), stop.stop, vitals)
+        return stop.exit_code
 
     raise typer.Exit(asyncio.run(run()))

@@ -1,17 +1,27 @@
-"""The sink as a process of its own: bus, group, store and loop put together, run until a signal, and ended in order."""
+"""The sink as a part of a process: bus, group, store and loop put together, run until a signal, and ended in order."""
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
 from bus.kafka import KafkaBus
+from bus.kafka_consumer import KafkaGroupMember
 from bus.kafka_settings import KafkaSettings
+from collector.clock import Clock, SystemClock
+from collector.conditions import is_not_refused, keeps_up
+from collector.edge_metrics import bus_trouble, sending_source, store_source, store_trouble, taking_source
+from collector.metrics import info
 from collector.sink import Sink, SinkSettings
+from collector.vitals import Reading, Trouble, Vitals
+from pulls import metric_names as names
 from pulls.notices import Notices
 from store.influx import InfluxStore
 from store.influx_settings import InfluxSettings
 
 DEFAULT_GROUP = "pullstudy-sink"
+PART = "sink"
+LAG_PERIOD_SECONDS = 10.0  # between two questions for the ends of the partitions: half a usual scrape
 
 
 @dataclass(frozen=True)
@@ -22,16 +32,104 @@ class SinkTarget:
     influx: InfluxSettings
     group: str = DEFAULT_GROUP
     sink: SinkSettings = field(default_factory=SinkSettings)
+    max_lag_seconds: float = 300.0  # over it the sink is not ready
 
 
-async def run_sink(target: SinkTarget, notices: Notices, random: Random, stop: asyncio.Event) -> None:
+async def run_sink(
+    target: SinkTarget,
+    notices: Notices,
+    random: Random,
+    stop: asyncio.Event,
+    vitals: Vitals | None = None,
+    clock: Clock | None = None,
+) -> None:
     """Store what is on the bus until the event is set. Raises BusError and StoreError, alone or in a group."""
     bus = KafkaBus(target.kafka, notices, random)
     store = InfluxStore(target.influx, notices, random)
     member = await bus.consume(target.group)
+    sink = Sink(bus, member, store, target.sink, notices)
+    watched = SinkWatch(target, bus, member, store, sink, clock or SystemClock())
+    watched.show(vitals or Vitals())
     try:
-        await Sink(bus, member, store, target.sink, notices).run(stop)
+        async with asyncio.TaskGroup() as group:
+            measuring = group.create_task(watched.measure())
+            await sink.run(stop)
+            measuring.cancel()
     finally:
-        # Each ends within its own limit, whatever the others did.
-        for part in (member, store, bus):
-            await part.close()
+        await _close(member, store, bus)
+
+
+async def _close(*parts: KafkaGroupMember | InfluxStore | KafkaBus) -> None:
+    # At once, since each ends within a limit of its own; and each, whatever the others did.
+    ends = await asyncio.gather(*(part.close() for part in parts), return_exceptions=True)
+    for end in ends:
+        if isinstance(end, BaseException):
+            raise end
+
+
+class SinkWatch:
+    """What can be seen of a running sink."""
+
+    def __init__(
+        self,
+        target: SinkTarget,
+        bus: KafkaBus,
+        member: KafkaGroupMember,
+        store: InfluxStore,
+        sink: Sink,
+        clock: Clock,
+    ) -> None:
+        self._target = target
+        self._bus = bus
+        self._member = member
+        self._store = store
+        self._sink = sink
+        self._clock = clock
+        self._lag_messages: dict[tuple[str, int], int] = {}  # as last told: while the bus is away, what it was
+
+    def show(self, vitals: Vitals) -> None:
+        """In the metrics and in what makes the process ready."""
+        vitals.sources += [
+            self._readings,
+            sending_source(PART, self._bus),
+            taking_source(PART, self._member),
+            store_source(PART, self._store),
+        ]
+        vitals.ready_when += [
+            self._has_joined,
+            keeps_up("the oldest message", lambda: self._sink.lag_seconds, self._target.max_lag_seconds),
+            is_not_refused("Kafka", self._kafka_trouble),
+            is_not_refused("InfluxDB", lambda: store_trouble(self._store)),
+        ]
+
+    def _has_joined(self) -> str | None:
+        return None if self._member.connected else "it has no part in the consumer group"
+
+    def _kafka_trouble(self) -> Trouble | None:
+        """Reading goes before burying: nothing is buried that was not read."""
+        return bus_trouble(self._member.trouble) or bus_trouble(self._bus.trouble)
+
+    async def measure(self) -> None:
+        """Ask for the lag again and again."""
+        while True:
+            if (lag := await self._member.lag()) is not None:
+                self._lag_messages = lag
+            await self._clock.sleep(LAG_PERIOD_SECONDS)
+
+    def _readings(self) -> Iterator[Reading]:
+        counters = self._sink.counters
+        yield info()
+        yield Reading(names.SINK_MESSAGES, {(): counters.messages})
+        yield Reading(names.SINK_STORED, {(): counters.stored})
+        yield Reading(names.SINK_DEAD_LETTERS, {("unreadable",): counters.unreadable, ("refused",): counters.refused})
+        yield Reading(names.SINK_LOST_RANGES, {(): counters.lost_ranges})
+        yield Reading(names.SINK_PARCELS, {("committed",): counters.committed, ("uncommitted",): counters.uncommitted})
+        yield Reading(names.SINK_UNDER_WAY, {(): counters.under_way})
+        yield Reading(names.SINK_LAG, {(): self._sink.lag_seconds})
+        yield Reading(
+            names.SINK_LAG_MESSAGES,
+            {(topic, str(number)): lag for (topic, number), lag in self._lag_messages.items()},
+        )
+        troubles = {"kafka": self._kafka_trouble(), "influxdb": store_trouble(self._store)}
+        yield Reading(names.SINK_TROUBLE, {(edge,): found is not None for edge, found in troubles.items()})
+        yield Reading(names.SINK_WRITE_SECONDS, {(): counters.write_seconds})

@@ -10,10 +10,10 @@ from typing import TypeVar
 
 from collector.clock import Clock
 from collector.frame import Checkpoint, Entry
-from collector.log import Log
 from collector.spool import Spool
 from collector.waiting import Waiting
 from pulls.batch import Batch
+from pulls.notices import Notices
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ T = TypeVar("T")
 class SpoolQueue:
     """A Spool between two tasks."""
 
-    def __init__(self, spool: Spool, log: Log, clock: Clock) -> None:
+    def __init__(self, spool: Spool, log: Notices, clock: Clock) -> None:
         self._spool = spool
         self._log = log
         self.paused = False  # the spool is full, and the watch waits

@@ -1,9 +1,12 @@
-"""The collector's Prometheus metrics by name: what ``/metrics`` shows is what dashboards and alert rules ask for."""
+"""The Prometheus metrics by name: what ``/metrics`` shows is what dashboards and alert rules ask for."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 PREFIX = "pullstudy_collector_"
+SINK_PREFIX = "pullstudy_sink_"
+KAFKA_PREFIX = "pullstudy_kafka_"
+INFLUXDB_PREFIX = "pullstudy_influxdb_"
 
 
 class Kind(StrEnum):
@@ -11,6 +14,7 @@ class Kind(StrEnum):
 
     COUNTER = "counter"
     GAUGE = "gauge"
+    HISTOGRAM = "histogram"
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,29 @@ def _gauge(name: str, text: str, *labels: str) -> Metric:
     return Metric(f"{PREFIX}{name}", Kind.GAUGE, text, ("cluster", *labels))
 
 
+def _sink_counter(name: str, text: str, *labels: str) -> Metric:
+    return Metric(f"{SINK_PREFIX}{name}_total", Kind.COUNTER, text, labels)
+
+
+def _sink_gauge(name: str, text: str, *labels: str) -> Metric:
+    return Metric(f"{SINK_PREFIX}{name}", Kind.GAUGE, text, labels)
+
+
+def _kafka(name: str, text: str) -> Metric:
+    return Metric(f"{KAFKA_PREFIX}{name}_total", Kind.COUNTER, text, ("part",))
+
+
+def _influxdb(name: str, text: str, *labels: str) -> Metric:
+    return Metric(f"{INFLUXDB_PREFIX}{name}_total", Kind.COUNTER, text, ("part", *labels))
+
+
+INFO = Metric(
+    "pullstudy_build_info",
+    Kind.GAUGE,
+    "1; the labels say which version runs, and the layouts and the record schema that it writes.",
+    ("version", "spool_layout", "store_layout", "record_schema"),
+)
+
 EVENTS = _counter("events", "Events read from the watch, by their reason.", "reason")
 RECORDS = _counter("records", "Pull records spooled, by outcome.", "outcome")
 REJECTS = _counter("rejects", "What could not be read and is kept as a reject, by kind: unknown, unreadable.", "kind")
@@ -40,14 +67,67 @@ LISTS = _counter("lists", "Lists of all events, made at the start and after a ve
 STORED = _counter("stored", "Records acknowledged by the store or the bus.")
 LAST_EVENT = _gauge("last_event_timestamp_seconds", "When the last line of the watch came, in seconds since 1970.")
 WATCHING = _gauge("watching", "1 while a watch is open, else 0.")
+PAUSED = _gauge("watch_paused", "1 while the watch waits because the spool is full, else 0.")
 SPOOL_ENTRIES = _gauge("spool_entries", "Batches in the spool that no store or bus has acknowledged.")
 SPOOL_BYTES = _gauge("spool_bytes", "Bytes of the spool on disk.")
 SPOOL_LIMIT = _gauge("spool_limit_bytes", "Bytes at which the spool stops the watch.")
 LAG = _gauge("lag_seconds", "How long the oldest batch without acknowledgement has waited; 0 where there is none.")
 DELIVERY_TROUBLE = _gauge("delivery_trouble", "1 while the store or the bus takes nothing, else 0.")
 DEAD_LETTERS = _counter("dead_letters", "Records that the store will never take, set aside with the reason.")
+WRITE_SECONDS = Metric(
+    f"{PREFIX}write_seconds",
+    Kind.HISTOGRAM,
+    "From the spool to the acknowledgement of a batch, outages in between included, by where it went.",
+    ("cluster", "to"),
+)
 
-METRICS: tuple[Metric, ...] = (
+SINK_MESSAGES = _sink_counter("messages", "Messages taken from the bus.")
+SINK_STORED = _sink_counter("stored", "Records that the store has acknowledged.")
+SINK_DEAD_LETTERS = _sink_counter("dead_letters", "Messages buried, by why: unreadable, refused.", "kind")
+SINK_LOST_RANGES = _sink_counter("lost_ranges", "Stretches of offsets that were gone before they were read.")
+SINK_PARCELS = _sink_counter(
+    "parcels", "Parcels stored, by what became of their offsets: committed, uncommitted (they come again).", "offsets"
+)
+SINK_UNDER_WAY = _sink_gauge("parcels_under_way", "Parcels taken, and not stored and committed yet.")
+SINK_LAG = _sink_gauge("lag_seconds", "Age of the oldest message taken and not committed; 0 where there is none.")
+SINK_LAG_MESSAGES = _sink_gauge(
+    "lag_messages", "Messages of this sink's partitions that the group has not committed.", "topic", "partition"
+)
+SINK_TROUBLE = _sink_gauge("trouble", "1 while this edge does not work, else 0: kafka, influxdb.", "edge")
+SINK_WRITE_SECONDS = Metric(
+    f"{SINK_PREFIX}write_seconds",
+    Kind.HISTOGRAM,
+    "Until the store has acknowledged a parcel, outages in between included.",
+)
+
+KAFKA_SENT = _kafka("sent_messages", "Messages that the brokers have acknowledged.")
+KAFKA_SENT_BYTES = _kafka("sent_bytes", "Bytes of values sent, before compression.")
+KAFKA_REPEATED = _kafka("repeated_messages", "Messages sent again.")
+KAFKA_PRODUCERS_REBUILT = _kafka("producers_rebuilt", "Producers made anew because one failed.")
+KAFKA_TAKEN = _kafka("taken_messages", "Messages taken by the consumer.")
+KAFKA_TAKEN_BYTES = _kafka("taken_bytes", "Bytes of values taken, decompressed.")
+KAFKA_REBALANCES = _kafka("rebalances", "Shares of the partitions that were given to the consumer.")
+KAFKA_COMMITS_FAILED = _kafka("commits_failed", "Commits of offsets that failed: what was stored comes again.")
+KAFKA_CONSUMERS_REBUILT = _kafka("consumers_rebuilt", "Consumers made anew because one failed.")
+
+INFLUXDB_REQUESTS = _influxdb("requests", "Write requests, by the answer's status; 0 where there was none.", "status")
+INFLUXDB_POINTS = _influxdb("points", "Points written.")
+INFLUXDB_REFUSED = _influxdb("refused", "Records that InfluxDB will never take.")
+INFLUXDB_REPEATS = _influxdb("repeats", "Requests made again, because the server was away, busy or refused.")
+INFLUXDB_SENT_BYTES = _influxdb("sent_bytes", "Bytes of line protocol sent, before compression.")
+
+# prometheus_client's own names for a process: those that every dashboard for processes asks for.
+PROCESS: tuple[Metric, ...] = (
+    Metric("process_cpu_seconds_total", Kind.COUNTER, "User and system CPU time in seconds."),
+    Metric("process_resident_memory_bytes", Kind.GAUGE, "Memory that is resident."),
+    Metric("process_virtual_memory_bytes", Kind.GAUGE, "Address space in use."),
+    Metric("process_start_time_seconds", Kind.GAUGE, "When the process began, in seconds since 1970."),
+    Metric("process_open_fds", Kind.GAUGE, "Open file descriptors."),
+    Metric("process_max_fds", Kind.GAUGE, "File descriptors that it may open."),
+)
+
+COLLECTOR: tuple[Metric, ...] = (
+    INFO,
     EVENTS,
     RECORDS,
     REJECTS,
@@ -57,10 +137,40 @@ METRICS: tuple[Metric, ...] = (
     STORED,
     LAST_EVENT,
     WATCHING,
+    PAUSED,
     SPOOL_ENTRIES,
     SPOOL_BYTES,
     SPOOL_LIMIT,
     LAG,
     DELIVERY_TROUBLE,
     DEAD_LETTERS,
+    WRITE_SECONDS,
 )
+SINK: tuple[Metric, ...] = (
+    SINK_MESSAGES,
+    SINK_STORED,
+    SINK_DEAD_LETTERS,
+    SINK_LOST_RANGES,
+    SINK_PARCELS,
+    SINK_UNDER_WAY,
+    SINK_LAG,
+    SINK_LAG_MESSAGES,
+    SINK_TROUBLE,
+    SINK_WRITE_SECONDS,
+)
+KAFKA_SENDING: tuple[Metric, ...] = (KAFKA_SENT, KAFKA_SENT_BYTES, KAFKA_REPEATED, KAFKA_PRODUCERS_REBUILT)
+KAFKA_TAKING: tuple[Metric, ...] = (
+    KAFKA_TAKEN,
+    KAFKA_TAKEN_BYTES,
+    KAFKA_REBALANCES,
+    KAFKA_COMMITS_FAILED,
+    KAFKA_CONSUMERS_REBUILT,
+)
+INFLUXDB: tuple[Metric, ...] = (
+    INFLUXDB_REQUESTS,
+    INFLUXDB_POINTS,
+    INFLUXDB_REFUSED,
+    INFLUXDB_REPEATS,
+    INFLUXDB_SENT_BYTES,
+)
+METRICS: tuple[Metric, ...] = (*COLLECTOR, *SINK, *KAFKA_SENDING, *KAFKA_TAKING, *INFLUXDB, *PROCESS)

@@ -10,12 +10,13 @@ from random import Random
 
 from collector.api import KubernetesEvents
 from collector.context import Context
-from collector.daemon import StopSignal, Target, run_stages, what_was_lost
+from collector.daemon import Target, run_stages, what_was_lost
 from collector.delivery import Sink
 from collector.kubeconfig import Access
 from collector.log import Format, Log
 from collector.settings import BackoffSettings, Settings
 from collector.spool import Spool
+from collector.stop_signal import StopSignal
 from collector.targets import EmbeddedTarget
 from pulls.batch import Gap, Reject
 from pulls.decode import Origin

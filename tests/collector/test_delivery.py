@@ -111,7 +111,7 @@ async def test_what_the_store_has_not_taken_within_the_limit_is_stored_at_the_ne
     server: ApiServer, tmp_path: Path
 ) -> None:
     await server.put(event(1))
-    hasty = replace(SETTINGS, stop=replace(SETTINGS.stop, drain_seconds=0.05))
+    hasty = replace(SETTINGS, stop=replace(SETTINGS.stop, within_seconds=0.1))
     async with collecting(server.url, tmp_path, hasty, Gate) as running:
         await server.until_watched()
     assert running.told("stopped before the store had everything")

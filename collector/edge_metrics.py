@@ -1,0 +1,62 @@
+"""The counters of the clients of Kafka and InfluxDB as readings, by the part of the process that has the client."""
+
+from collections.abc import Iterator
+
+from bus.kafka import KafkaBus
+from bus.kafka_consumer import KafkaGroupMember
+from bus.trouble import Trouble as BusTrouble
+from collector.vitals import Reading, Source, Trouble
+from pulls import metric_names as names
+from store.influx import InfluxStore
+
+
+def sending_source(part: str, bus: KafkaBus) -> Source:
+    """What is published."""
+
+    def read() -> Iterator[Reading]:
+        of, counters = (part,), bus.counters
+        yield Reading(names.KAFKA_SENT, {of: counters.messages})
+        yield Reading(names.KAFKA_SENT_BYTES, {of: counters.sent_bytes})
+        yield Reading(names.KAFKA_REPEATED, {of: counters.repeats})
+        yield Reading(names.KAFKA_PRODUCERS_REBUILT, {of: counters.rebuilt})
+
+    return read
+
+
+def taking_source(part: str, member: KafkaGroupMember) -> Source:
+    """What is consumed."""
+
+    def read() -> Iterator[Reading]:
+        of, counters = (part,), member.counters
+        yield Reading(names.KAFKA_TAKEN, {of: counters.messages})
+        yield Reading(names.KAFKA_TAKEN_BYTES, {of: counters.taken_bytes})
+        yield Reading(names.KAFKA_REBALANCES, {of: counters.rebalances})
+        yield Reading(names.KAFKA_COMMITS_FAILED, {of: counters.commits_failed})
+        yield Reading(names.KAFKA_CONSUMERS_REBUILT, {of: counters.rebuilt})
+
+    return read
+
+
+def store_source(part: str, store: InfluxStore) -> Source:
+    """What is written."""
+
+    def read() -> Iterator[Reading]:
+        of, counters = (part,), store.counters
+        yield Reading(names.INFLUXDB_REQUESTS, {(part, str(each)): count for each, count in counters.statuses.items()})
+        yield Reading(names.INFLUXDB_POINTS, {of: counters.points})
+        yield Reading(names.INFLUXDB_REFUSED, {of: counters.refused})
+        yield Reading(names.INFLUXDB_REPEATS, {of: counters.repeats})
+        yield Reading(names.INFLUXDB_SENT_BYTES, {of: counters.sent_bytes})
+
+    return read
+
+
+def bus_trouble(trouble: BusTrouble) -> Trouble | None:
+    """A side of the bus, as it is now."""
+    return None if trouble.reason is None else Trouble(trouble.reason, trouble.alarm)
+
+
+def store_trouble(store: InfluxStore) -> Trouble | None:
+    """The store, as it is now."""
+    counters = store.counters
+    return None if counters.trouble is None else Trouble(counters.trouble, counters.alarm)

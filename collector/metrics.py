@@ -1,0 +1,55 @@
+"""The collector's counters as readings of its metrics."""
+
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+
+from bus.record_format import SCHEMA
+from collector.frame import LAYOUT
+from collector.spooling import SpoolQueue
+from collector.status import Status
+from collector.vitals import Reading, Source, Trouble
+from pulls import metric_names as names
+from pulls.record import Outcome
+from store.schema import VERSION
+
+
+def watch_source(cluster: str, status: Status, queue: SpoolQueue) -> Source:
+    """From the watch to the spool."""
+
+    def read() -> Iterator[Reading]:
+        yield info()
+        of = (cluster,)
+        yield Reading(names.EVENTS, {(*of, reason): count for reason, count in status.reasons.items()})
+        yield Reading(names.RECORDS, {(*of, outcome): status.outcomes[outcome] for outcome in Outcome})
+        yield Reading(names.REJECTS, {(*of, "unknown"): status.unknown, (*of, "unreadable"): status.unreadable})
+        yield Reading(names.GAPS, {of: status.gaps})
+        yield Reading(names.RECONNECTS, {of: status.reconnects})
+        yield Reading(names.LISTS, {of: status.lists})
+        last = status.last_line_at
+        yield Reading(names.LAST_EVENT, {} if last is None else {of: last.timestamp()})
+        yield Reading(names.WATCHING, {of: status.watching})
+        yield Reading(names.PAUSED, {of: queue.paused})
+        yield Reading(names.SPOOL_ENTRIES, {of: queue.waiting.entries})
+        yield Reading(names.SPOOL_BYTES, {of: queue.size_bytes})
+        yield Reading(names.SPOOL_LIMIT, {of: queue.limit_bytes})
+        yield Reading(names.LAG, {of: queue.waiting.oldest_seconds})
+
+    return read
+
+
+def delivery_source(cluster: str, status: Status, to: str, trouble: Callable[[], Trouble | None]) -> Source:
+    """From the spool to the store or bus of this name."""
+
+    def read() -> Iterator[Reading]:
+        of = (cluster,)
+        yield Reading(names.STORED, {of: status.stored})
+        yield Reading(names.DEAD_LETTERS, {of: status.dead_letters})
+        yield Reading(names.DELIVERY_TROUBLE, {of: trouble() is not None})
+        yield Reading(names.WRITE_SECONDS, {(*of, to): status.write_seconds})
+
+    return read
+
+
+def info() -> Reading:
+    """Which version this is, and what it writes."""
+    return Reading(names.INFO, {(version("pullstudy"), str(LAYOUT), str(VERSION), str(SCHEMA)): 1})
