@@ -115,7 +115,7 @@ async def run_stages(
             watching = [group.create_task(watch.run())]
             if pods is not None and told is not None:
                 witness = SecondWitness(pods, target.origin, told, queue, target.spool_directory, context)
-                watching.append(group.create_task(witness.run()))
+                watching.append(group.create_task(witness.run(after=watch.opened)))
             delivering = group.create_task(delivery.run())
             reporting = group.create_task(_report(context))
             context.vitals.stages |= {"watch": watching[0], "delivery": delivering}

@@ -48,8 +48,9 @@ class SecondWitness:
         self._reconciler = Reconciler(origin, told, self._settings.grace_seconds, read_since(directory))
         self._watch = PodWatch(api, self._reconciler, context)
 
-    async def run(self) -> None:
-        """Never returns. Raises SpoolError."""
+    async def run(self, after: asyncio.Event) -> None:
+        """Begins once the events are watched, and never returns. Raises SpoolError."""
+        await after.wait()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch.run())
             group.create_task(self._look_for_ever())

@@ -3,6 +3,7 @@
 Nothing counts as read before the spool has it: the version is handed to the spool together with the records.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import dataclass, field
@@ -65,7 +66,7 @@ class EventWatch:
         self._random = context.random
         self._log = context.log
         self._status = context.status
-        self._ever_watched = False
+        self.opened = asyncio.Event()  # the events that there were are listed, and a watch has begun
         self._login_expired = False
         self._spooled: Checkpoint | None = None  # the checkpoint that the spool has
 
@@ -210,9 +211,9 @@ class EventWatch:
 
     def _say_opened(self) -> None:
         self._status.watching = True
-        if self._ever_watched:
+        if self.opened.is_set():
             return
-        self._ever_watched = True
+        self.opened.set()
         self._log.info(
             f"watching events of {self._target.cluster} at {self._api.url}",
             **({"namespace": self._target.scope.namespace} if self._target.scope.namespace else {}),
@@ -251,7 +252,7 @@ class EventWatch:
         self._log.warning(f"the watch was ended by the API server: {status.code} {status.text}")
 
     def _refused(self, refusal: Refusal, request: Request) -> None:
-        if not self._ever_watched and refusal.code in _HOPELESS:
+        if not self.opened.is_set() and refusal.code in _HOPELESS:
             hint = _HOPELESS[refusal.code].format(scope=self._target.scope)
             raise ClusterError(f"{self._place()} answered {refusal}; {hint}")
         self._status.reconnects += 1
@@ -268,7 +269,7 @@ class EventWatch:
 
     def _give_up_at_the_start(self, why: str) -> None:
         tries = self._settings.stop.connect_tries
-        if not self._ever_watched and self._protocol.failures >= tries:
+        if not self.opened.is_set() and self._protocol.failures >= tries:
             raise ClusterError(
                 f"{self._place()} cannot be reached: {why} ({tries} tries); look with: {self._target.look_with}"
             )

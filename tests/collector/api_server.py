@@ -1,4 +1,4 @@
-"""A small API server of events over loopback HTTP, which misbehaves as it is told.
+"""A small API server of events and pods over loopback HTTP, which misbehaves as it is told.
 
 It keeps a history of revisions as etcd does: a watch replays it from any version that was not compacted away, and a
 list shows the last state. Faults are answers given in place of the next ones: ``server.instead["watch"].append(...)``.
@@ -15,6 +15,8 @@ from typing import Any
 from aiohttp import web
 
 from tests.collector.polling import until
+
+KINDS = ("list", "watch", "prove", "identity", "reason")
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Revision = tuple[int, str, dict[str, Any]]
@@ -77,18 +79,16 @@ async def hang(request: web.Request) -> web.StreamResponse:
     return response
 
 
-class ApiServer:
-    """Events, their history, and what to answer instead."""
+class Objects:
+    """The objects of one path, their history, and what to answer instead."""
 
     def __init__(self) -> None:
-        self.uid = "11111111-1111-4111-8111-111111111111"
         self.version = 100
         self.compacted = 0  # versions below this are gone
         self.objects: dict[str, dict[str, Any]] = {}
         self.history: list[Revision] = []
-        self.instead: dict[str, deque[Answer]] = {kind: deque() for kind in ("list", "watch", "prove", "identity")}
+        self.instead: dict[str, deque[Answer]] = {kind: deque() for kind in KINDS}
         self.requests: list[tuple[str, dict[str, str]]] = []
-        self.url = ""
         self._changed = asyncio.Condition()
         self._watches: list[web.Request] = []
         self._pages: dict[str, tuple[int, list[dict[str, Any]]]] = {}
@@ -139,18 +139,11 @@ class ApiServer:
 
     # -- answers ---------------------------------------------------------------------------------------------------
 
-    async def _identity(self, request: web.Request) -> web.StreamResponse:
-        self.requests.append(("identity", dict(request.query)))
-        if self.instead["identity"]:
-            return await self.instead["identity"].popleft()(request)
-        return await self.identity(request)
-
-    async def identity(self, request: web.Request) -> web.StreamResponse:
-        """The honest answer."""
-        return web.json_response({"kind": "Namespace", "metadata": {"name": "kube-system", "uid": self.uid}})
-
-    async def _events(self, request: web.Request) -> web.StreamResponse:
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        """To a list, a watch, or the question for a version; a list of one reason's events is of a kind of its own."""
         kind = "watch" if "watch" in request.query else "prove" if "resourceVersion" in request.query else "list"
+        if request.query.get("fieldSelector", "").startswith("reason="):
+            kind = "reason"
         self.requests.append((kind, dict(request.query)))
         if self.instead[kind]:
             return await self.instead[kind].popleft()(request)
@@ -161,7 +154,7 @@ class ApiServer:
     async def list_page(self, request: web.Request) -> web.StreamResponse:
         """The honest answer."""
         token = request.query.get("continue")
-        version, items = self._pages.pop(token) if token else (self.version, list(self.objects.values()))
+        version, items = self._pages.pop(token) if token else (self.version, self._selected(request))
         limit = int(request.query.get("limit", "0")) or len(items)
         rest = items[limit:]
         metadata: dict[str, Any] = {"resourceVersion": str(version)}
@@ -170,6 +163,11 @@ class ApiServer:
             self._pages[metadata["continue"]] = (version, rest)
         bare = [{name: item[name] for name in item if name not in ("kind", "apiVersion")} for item in items[:limit]]
         return web.json_response({"kind": "EventList", "apiVersion": "v1", "metadata": metadata, "items": bare})
+
+    def _selected(self, request: web.Request) -> list[dict[str, Any]]:
+        field, _, reason = request.query.get("fieldSelector", "").partition("=")
+        items = self.objects.values()
+        return [item for item in items if field != "reason" or item.get("reason") == reason]
 
     async def watch(self, request: web.Request) -> web.StreamResponse:
         """The honest answer."""
@@ -198,12 +196,35 @@ class ApiServer:
         return news[-1][0]
 
 
+class ApiServer(Objects):
+    """Events, and beside them pods and the namespace that tells the cluster."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.uid = "11111111-1111-4111-8111-111111111111"
+        self.url = ""
+        self.pods = Objects()
+
+    async def answer_identity(self, request: web.Request) -> web.StreamResponse:
+        self.requests.append(("identity", dict(request.query)))
+        if self.instead["identity"]:
+            return await self.instead["identity"].popleft()(request)
+        return await self.identity(request)
+
+    async def identity(self, request: web.Request) -> web.StreamResponse:
+        """The honest answer."""
+        name = request.match_info["namespace"]
+        return web.json_response({"kind": "Namespace", "metadata": {"name": name, "uid": self.uid}})
+
+
 @asynccontextmanager
 async def serving(server: ApiServer, port: int = 0) -> AsyncIterator[ApiServer]:
     """The server, on a port of loopback."""
     app = web.Application()
-    app.router.add_get("/api/v1/events", server._events)
-    app.router.add_get("/api/v1/namespaces/kube-system", server._identity)
+    for prefix in ("/api/v1", "/api/v1/namespaces/{namespace}"):
+        app.router.add_get(f"{prefix}/events", server.answer)
+        app.router.add_get(f"{prefix}/pods", server.pods.answer)
+    app.router.add_get("/api/v1/namespaces/{namespace}", server.answer_identity)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", port)

@@ -540,7 +540,7 @@ async def test_events_that_tell_nothing_of_pulls_are_counted_and_move_the_checkp
         last = str(server.version)
         await running.until(lambda: spooled_version(tmp_path) == last)
     async with collecting(server.url, tmp_path) as running:
-        await server.until_watched()
+        await running.until(lambda: len(server.asked("watch")) == 2)
     assert server.asked("watch")[-1]["resourceVersion"] == last
     assert stored_counts(tmp_path) == {}
 
