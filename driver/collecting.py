@@ -42,7 +42,8 @@ class Collector:
         self._argv = [
             *(command or collector_command()),
             *("--cluster", cluster.name, "--kubeconfig", str(cluster.kubeconfig), "--data-dir", str(directory)),
-            *("--run", run, "--size", str(cluster.size)),
+            # The driver reads its pods itself, before it deletes them: it knows what their nodes held before.
+            *("--run", run, "--size", str(cluster.size), "--no-reconcile"),
         ]
         self._log = directory / "logs" / f"{cluster.name}.collector.log"
         self._save_pid = save_pid
