@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from analysis.study import SIMULATED_PREFIXES, Study
+from analysis.study import Study
 from analysis.timeline import JobTimeline
 
 _HOUR = 3600.0
@@ -68,7 +68,7 @@ def cluster_costs(study: Study, jobs: Iterable[JobTimeline]) -> list[ClusterCost
     for cluster, (begin, end, size, run) in _spans(jobs).items():
         row = rows.get(cluster)
         lifetime = None
-        if row and row.created_at and row.down_at and not cluster.startswith(SIMULATED_PREFIXES):
+        if row and row.created_at and row.down_at and not study.is_simulated(cluster):
             lifetime = (row.down_at - row.created_at).total_seconds()
         price = prices.get(row.run if row else run or "")
         found.append(ClusterCost(cluster, size, (end - begin).total_seconds(), lifetime, price))

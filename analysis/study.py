@@ -1,5 +1,6 @@
 """A study, read whole: its records, its ledger and its layers."""
 
+import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from analysis.ledger import LedgerTables, read_ledger
 from pulls.batch import Gap, Reject
 from pulls.milestone import Milestone
 from pulls.record import PullRecord
+from store.ledger import ClusterRow
 from store.sqlite import EmbeddedStore, open_connection, store_errors
 
 SIMULATED_PREFIXES = ("sim-", "kwok-")  # kwok's nodes pull nothing: their times are the simulator's
@@ -34,7 +36,18 @@ class Study:
     @property
     def simulated(self) -> bool:
         """Whether any of it came from the simulator: it is said on every picture."""
-        return any(cluster.startswith(SIMULATED_PREFIXES) for cluster in self.clusters)
+        return any(map(self.is_simulated, self.clusters))
+
+    def is_simulated(self, cluster: str) -> bool:
+        """By its name; or by what was saved of it, where a simulator stood behind a cluster that was really made."""
+        rows = (row for row in self.ledger.clusters if row.cluster == cluster)
+        return cluster.startswith(SIMULATED_PREFIXES) or any(map(said_simulated, rows))
+
+
+def said_simulated(row: ClusterRow) -> bool:
+    """Whether its provider found the simulator in its place."""
+    saved = json.loads(row.environment) if row.environment else {}
+    return bool(saved.get("provider", {}).get("simulated"))
 
 
 def read_study(directory: Path) -> Study:

@@ -90,11 +90,18 @@ class Sweep:
         return remaining_jobs(
             self._study,
             RUN,
-            self._provider.prefix,
+            self._prefix(),
             planned_jobs(self._study),
             self._ledger.jobs(RUN),
             mark=self._mark(),
         )
+
+    def _prefix(self) -> str:
+        """Of the clusters' names: what the run began with, whatever the provider says by now."""
+        begun = self._ledger.clusters(RUN)
+        if not begun:
+            return self._provider.prefix
+        return begun[0].cluster.removesuffix(cluster_name("", self._study, begun[0].size))
 
     def _mark(self) -> str:
         run = self._ledger.swept_run() if self._provider.lasting else None

@@ -95,6 +95,17 @@ def test_real_data_is_not_called_simulated(aws: Facts) -> None:
     assert "simulated" not in Reader(text_of(aws)).words().lower()
 
 
+def test_a_simulator_behind_a_real_provider_is_said_too(tmp_path: Path) -> None:
+    made = HandMade(cluster="eks-test-4", environment={"provider": {"simulated": True}})
+    made.job("j", image_of(), 0, 20)
+    made.write(tmp_path)
+    assert read_study(tmp_path).simulated
+    other = HandMade(cluster="eks-test-4", environment={"provider": {"volume": {"type": "gp2"}}})
+    other.job("j", image_of(), 0, 20)
+    other.write(tmp_path / "other")
+    assert not read_study(tmp_path / "other").simulated
+
+
 def few_rows(spec: Any) -> Any:
     """The chart with three rows of each of its tables: validity does not depend on how many there are."""
     if isinstance(spec, dict):

@@ -25,6 +25,14 @@ class _Service(msgspec.Struct, frozen=True):
     spec: _ServiceSpec = _ServiceSpec()
 
 
+class _User(msgspec.Struct, frozen=True):
+    user: dict[str, Any] = {}
+
+
+class _Kubeconfig(msgspec.Struct, frozen=True):
+    users: tuple[_User, ...] = ()
+
+
 class _Namespace(msgspec.Struct, frozen=True):
     metadata: Metadata = Metadata()
 
@@ -54,6 +62,15 @@ def write_kubeconfig(path: Path, cluster: str, region: str, plane: ControlPlane)
     draft.write_bytes(msgspec.json.format(msgspec.json.encode(document)) + b"\n")
     draft.chmod(0o600)
     draft.replace(path)
+
+
+def leads_to_simulator(kubeconfig: Path) -> bool:
+    """Whether the simulator wrote it, as far as that is known before anything is asked."""
+    try:
+        document = msgspec.json.decode(kubeconfig.read_bytes(), type=_Kubeconfig)
+    except (OSError, msgspec.MsgspecError):  # not there yet, or YAML: the simulator writes JSON
+        return False
+    return any(user.user.get("token") == "simulated" for user in document.users)
 
 
 async def free_balancers(kubeconfig: Path, waiting: Waiting, *, all_services: bool) -> None:

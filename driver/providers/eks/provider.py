@@ -17,7 +17,7 @@ from driver.errors import ApiError, ProviderError
 from driver.plan import Overhead
 from driver.price import HourlyPrice
 from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
-from driver.providers.eks.access import forget_nodes, free_balancers, is_simulator, write_kubeconfig
+from driver.providers.eks.access import forget_nodes, free_balancers, is_simulator, leads_to_simulator, write_kubeconfig
 from driver.providers.eks.account import Account, Clients, Sleep, endpoint, load_boto3
 from driver.providers.eks.aws_errors import AwsError, Kind
 from driver.providers.eks.control_plane import ControlPlane, find_cluster, make_control_plane, stand_on_plane
@@ -34,6 +34,7 @@ from driver.providers.eks.waiting import Waiting
 from driver.providers.kubeconfig.cleaner import Cleaner
 from driver.study import Study
 
+PREFIX = "eks-"  # of what is made, also where its API is a simulator's
 LOOK_SECONDS = 60.0  # between two looks whether the cluster is still there
 RUNTIME_SOCKET = "/run/containerd/containerd.sock"  # of the EKS AMIs
 TOLD = ("mode", "volume", "ami_type", "ami_release", "snapshotter", "layer_downloads", "local_ssd", "registry")
@@ -47,7 +48,7 @@ class EksProvider:
     """Each cluster has a stack, a control plane and a node group of its own; or the first two serve a whole run."""
 
     name = "eks"
-    prefix = "eks-"
+    prefix = PREFIX
     overhead_seconds = WHOLE.make_seconds + WHOLE.delete_seconds
     lasting = False
     billed = True
@@ -67,6 +68,8 @@ class EksProvider:
         Raises UsageError where boto3 is not installed.
         """
         load_boto3()
+        if kubeconfig is not None and leads_to_simulator(kubeconfig):
+            self.prefix = f"sim-{PREFIX}"
         self._kubeconfig = kubeconfig
         self._now = now
         self._sleep = sleep
@@ -204,8 +207,9 @@ class EksProvider:
             owner=tag_value(plan.owner or _user()),
             expires_at=self._now() + timedelta(hours=plan.ttl_hours),
         )
-        # A cluster that all sizes share bears the name of none.
-        known = order.name.removesuffix(f"-{order.size}") if plan.mode is Mode.SHARED else order.name
+        known = order.name.removeprefix("sim-")
+        if plan.mode is Mode.SHARED:  # it bears the name of no size
+            known = known.removesuffix(f"-{order.size}")
         name = f"{known[: LONGEST_NAME - len(run) - 1]}-{run}"
         return EksHandle(
             step=Step.NETWORK,

@@ -2,6 +2,7 @@
 
 import base64
 from datetime import UTC, datetime
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,6 +13,7 @@ from driver.providers.eks.duration import NODES, WHOLE, longest_seconds, overhea
 from driver.providers.eks.network import template_text
 from driver.providers.eks.preflight import check_study
 from driver.providers.eks.prices import load_table, price_of
+from driver.providers.eks.provider import EksProvider
 from driver.providers.eks.token import credential, make_token
 from driver.providers.eks.user_data import user_data
 from driver.study import CacheMode, ClusterPlan, RunPlan, Study
@@ -120,3 +122,15 @@ def test_a_token_is_a_signed_address_for_this_cluster_and_said_to_end_before_it_
     told = credential(token, datetime(2026, 1, 1, tzinfo=UTC))
     assert told["status"]["expirationTimestamp"] == "2026-01-01T00:13:00Z"
     assert msgspec.json.encode(told)
+
+
+@pytest.mark.parametrize(("token", "prefix"), [("simulated", "sim-eks-"), ("abc", "eks-")])
+def test_a_simulator_in_a_clusters_place_is_in_the_name_of_every_record(
+    tmp_path: Path, token: str, prefix: str
+) -> None:
+    kubeconfig = tmp_path / "F"
+    assert EksProvider(kubeconfig).prefix == "eks-"
+    kubeconfig.write_bytes(msgspec.json.encode({"users": [{"name": "x", "user": {"token": token}}]}))
+    assert EksProvider(kubeconfig).prefix == prefix
+    kubeconfig.write_text("users:\n- name: x\n  user: {token: simulated}\n")
+    assert EksProvider(kubeconfig).prefix == "eks-"
