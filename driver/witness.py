@@ -3,6 +3,7 @@
 Pure. What a pod's status tells is in ``pulls.witness``.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
@@ -114,8 +115,8 @@ def nodes_shared(pods: Iterable[Pod]) -> list[str]:
         other = first.get(index)
         if other is None or _age(pod) < _age(other):
             first[index] = pod
-    nodes = [pod.spec.node_name for pod in first.values() if pod.spec.node_name]
-    return sorted({node for node in nodes if nodes.count(node) > 1})
+    nodes = Counter(pod.spec.node_name for pod in first.values() if pod.spec.node_name)
+    return sorted(node for node, pods_there in nodes.items() if pods_there > 1)
 
 
 def _age(pod: Pod) -> tuple[datetime, str]:
