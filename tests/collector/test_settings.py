@@ -18,25 +18,36 @@ from collector.quantity import ByteSize, Seconds, address, byte_size, seconds
 from collector.settings_shown import MASK, VARIABLES
 from store.influx_settings import InfluxSettings
 
-NEEDED = {
-    (): {"cluster": "lab"},
-    ("sink",): {"kafka": "broker:9092", "influx": "http://influx:8086"},
-}
-# Three values that each option of this name takes, as they are shown: from flag, environment and file.
+# Three values that an option takes, as they are shown: from flag, environment, file. By what stands for them in help.
 VALUES = {
-    "connect-tries": ("7", "8", "9"),
-    "in-cluster": ("true", "true", "true"),
-    "listen": ("a:1", "b:2", "c:3"),
-    "log-format": ("json", "json", "json"),
-    "max-lag": ("1m", "2m", "3m"),
-    "size": ("4", "8", "16"),
-    "spool-limit": ("1MiB", "2MiB", "3MiB"),
-    "stop-within": ("11s", "12s", "13s"),
+    "DURATION": ("11s", "12s", "13s"),
+    "HOST:PORT": ("a:1", "b:2", "c:3"),
+    "N": ("4", "8", "16"),
+    "SIZE": ("1MiB", "2MiB", "3MiB"),
+    None: ("json", "text", "json"),
 }
+OTHERS = ("one", "two", "three")
+FLAG = ("true", "false", "true")
+COMMAND_WORDS: list[tuple[str, ...]] = [(), *((word,) for word in COMMANDS)]
+
+
+def options_of(words: tuple[str, ...]) -> list[Any]:
+    return settable(typer.main.get_command(COMMANDS[words[0]]() if words else app).params)
+
+
+def needed(words: tuple[str, ...]) -> dict[str, str | bool]:
+    """The options without which the command says nothing."""
+    return {key_of(each): values_of(each)[2] for each in options_of(words) if each.required}
+
+
+def values_of(option: Any) -> tuple[str, str, str]:
+    return FLAG if option.is_flag else VALUES.get(option.metavar, OTHERS)
+
+
 OPTIONS = [
     pytest.param(words, each, id=" ".join([*words, key_of(each)]))
-    for words in NEEDED
-    for each in settable(typer.main.get_command(COMMANDS[words[0]]() if words else app).params)
+    for words in COMMAND_WORDS
+    for each in options_of(words)
 ]
 
 
@@ -74,9 +85,9 @@ def test_a_flag_goes_before_the_environment_and_that_before_the_file(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     shell, key = Shell(words, capsys), key_of(option)
-    flag, variable, file = VALUES.get(key, ("one", "two", "three"))
-    needed = {name: value for name, value in NEEDED[words].items() if name != key}
-    config = ("--config", str(_write(tmp_path / "c.toml", {**needed, key: True if option.is_flag else file})))
+    flag, variable, file = values_of(option)
+    values = {**needed(words), key: file == "true" if option.is_flag else file}
+    config = ("--config", str(_write(tmp_path / "c.toml", values)))
     assert shell.shown(*config)[key] == {"value": file, "source": f"file {config[1]}"}
     monkeypatch.setenv(variable_of(option), variable)
     assert shell.shown(*config)[key] == {"value": variable, "source": f"environment {variable_of(option)}"}
@@ -87,7 +98,7 @@ def test_a_flag_goes_before_the_environment_and_that_before_the_file(
 def test_the_file_may_be_named_in_the_environment_and_serves_all_commands(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    values = {"cluster": "lab", "kafka": "broker:9092", "influx": "http://influx:8086"}
+    values: dict[str, str | bool] = {"cluster": "lab", "kafka": "broker:9092", "influx": "http://influx:8086"}
     monkeypatch.setenv("PULLSTUDY_COLLECTOR_CONFIG", str(_write(tmp_path / "c.toml", values)))
     assert Shell((), capsys).shown()["cluster"]["value"] == "lab"
     sink = Shell(("sink",), capsys).shown()
