@@ -24,6 +24,7 @@ from pulls.event import decode_event_list
 from pulls.record import Outcome
 from pulls.witness import pod_milestones, witnessed_pull
 
+SHORTEST_PERIOD_SECONDS = 0.5
 PRESENCE_REASONS = ("Pulled",)
 FAILURE_REASONS = ("Failed", "BackOff", "ErrImageNeverPull", "InspectFailed")
 
@@ -56,8 +57,10 @@ class SecondWitness:
             group.create_task(self._look_for_ever())
 
     async def _look_for_ever(self) -> None:
+        # Of a short grace somebody wants to see the end.
+        period_seconds = min(self._settings.period_seconds, max(self._settings.grace_seconds, SHORTEST_PERIOD_SECONDS))
         while True:
-            await self._clock.sleep(self._settings.period_seconds)
+            await self._clock.sleep(period_seconds)
             try:
                 await self._look()
             except (RefusedError, CutError):  # the event watch says it; what is due stays due

@@ -11,7 +11,7 @@ def read_since(directory: Path) -> datetime | None:
     """What was saved; None where nothing was, or nothing that can be read."""
     try:
         at = datetime.fromisoformat((directory / FILE_NAME).read_text().strip())
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         return None
     return at if at.tzinfo else None
 

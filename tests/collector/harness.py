@@ -8,12 +8,13 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
-from collector.api import KubernetesEvents
+from collector.api import KubernetesEvents, KubernetesPods
 from collector.context import Context
 from collector.daemon import Target, run_stages, what_was_lost
 from collector.delivery import Sink
 from collector.kubeconfig import Access
 from collector.log import Format, Log
+from collector.scope import Scope
 from collector.settings import BackoffSettings, Settings
 from collector.spool import Spool
 from collector.stop_signal import StopSignal
@@ -33,9 +34,13 @@ FOREVER_SECONDS = 1e6
 class VirtualClock:
     """Time that passes only when somebody sleeps, and then at once."""
 
-    def __init__(self) -> None:
+    def __init__(self, stepped: float | None = None) -> None:
+        """Waits of ``stepped`` seconds end only by step()."""
         self.seconds = 0.0
         self.sleeps: list[float] = []
+        self._stepped = stepped
+        self._steps = asyncio.Semaphore(0)
+        self._stops = 0
 
     def now(self) -> datetime:
         return datetime(2026, 3, 1, tzinfo=UTC) + timedelta(seconds=self.seconds)
@@ -46,7 +51,18 @@ class VirtualClock:
     def advance(self, seconds: float) -> None:
         self.seconds += seconds
 
+    async def step(self) -> None:
+        """One such wait ends; return when the next one begins."""
+        await until(lambda: self._stops > 0)
+        stops = self._stops
+        self._steps.release()
+        await until(lambda: self._stops > stops)
+
     async def sleep(self, seconds: float) -> None:
+        if seconds == self._stepped:
+            self._stops += 1
+            await self._steps.acquire()
+            return
         if seconds >= FOREVER_SECONDS:
             await asyncio.Event().wait()
         self.sleeps.append(round(seconds, 3))
@@ -58,7 +74,7 @@ class Collecting:
     """A running collector, and what it left."""
 
     def __init__(self, settings: Settings) -> None:
-        self.clock = VirtualClock()
+        self.clock = VirtualClock(settings.reconcile.period_seconds)
         self.lines: list[str] = []
         self.stop = StopSignal()
         settings = replace(settings, status_seconds=FOREVER_SECONDS)
@@ -86,20 +102,28 @@ async def collecting(
     directory: Path,
     settings: Settings = SETTINGS,
     wrap_sink: Callable[[Sink], Sink] = lambda sink: sink,
+    *,
+    scope: Scope | None = None,
+    reconcile: bool = False,
 ) -> AsyncIterator[Collecting]:
     """A collector on the directory, stopped and drained at the end."""
     running = Collecting(settings)
     access = Access(str(write_kubeconfig(directory / "kubeconfig", url)))
-    target = Target(Origin(cluster="sim-t"), access, directory)
-    client = await target.access.make_client()
-    async with KubernetesEvents(client, target.access, settings.watch) as api:
+    scope = scope or Scope()
+    target = Target(Origin(cluster="sim-t"), access, directory, scope=scope)
+    client, second = await target.access.make_client(), await target.access.make_client()
+    async with (
+        KubernetesEvents(client, access, settings.watch, scope) as api,
+        KubernetesPods(second, access, settings.watch, scope) as pods_api,
+    ):
         with Spool(target.spool_directory, settings.spool) as spool:
             lost = what_was_lost(spool, directory / FILE_NAME)
+            pods = pods_api if reconcile else None
             store = EmbeddedStore(directory, create=True)
             try:
                 async with asyncio.TaskGroup() as group:
                     sink = wrap_sink(EmbeddedTarget(store))
-                    stages = run_stages(target, api, spool, sink, running.context, running.stop, lost)
+                    stages = run_stages(target, api, spool, sink, running.context, running.stop, lost, pods=pods)
                     group.create_task(stages)
                     try:
                         yield running
