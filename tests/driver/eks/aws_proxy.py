@@ -115,6 +115,17 @@ class AwsProxy:
 
         self.put(operation, answer, times)
 
+    def reword(self, operation: str, old: str, new: str, times: int = 1) -> None:
+        """Change words of an answer in XML."""
+
+        async def answer(request: web.Request, forward: Forward) -> web.StreamResponse:
+            said = await forward()
+            assert isinstance(said.body, bytes)
+            body = said.body.replace(old.encode(), new.encode())
+            return web.Response(body=body, status=said.status, content_type="text/xml")
+
+        self.put(operation, answer, times)
+
     def pretend(self, operation: str, document: Any, times: int = 1) -> None:
         """Answer so, and do nothing."""
 
