@@ -92,6 +92,31 @@ def _build_node(part: Part, into: Path, run: Run) -> None:
     run(["go", "build", "-ldflags", "-s -w", "-o", str(into / "bin" / "pause"), "."], part.recipe, {"CGO_ENABLED": "0"})
 
 
+def _build_prometheus(part: Part, into: Path, run: Run) -> None:
+    # Without its discovery in a dozen clouds, whose clients take most of the building; scraping is static here.
+    tags = "remove_all_sd,netgo"
+    packages = [f"github.com/prometheus/prometheus/cmd/{Path(path).name}" for path in part.provides]
+    command = ["go", "build", "-mod=mod", "-tags", tags, "-ldflags", "-s -w", "-o", f"{into / 'bin'}/", *packages]
+    run(command, _source(part, into), {})
+
+
+_OPERATOR = "github.com/prometheus-operator/prometheus-operator@v0.85.0"
+_SERVICE_MONITOR = "example/prometheus-operator-crd/monitoring.coreos.com_servicemonitors.yaml"
+
+
+def _build_lint(part: Part, into: Path, run: Run) -> None:
+    source = _source(part, into)
+    for name, package in (
+        ("kube-score", "github.com/zegl/kube-score/cmd/kube-score"),
+        ("compose-spec", "github.com/compose-spec/compose-go/v2/cmd"),
+    ):
+        run(["go", "build", "-mod=mod", "-ldflags", "-s -w", "-o", str(into / "bin" / name), package], source, {})
+    (into / "share").mkdir()
+    # Of a module only its directory is needed: the definition of ServiceMonitor, to be applied to the API server.
+    directory = f"""$(go mod download -json {_OPERATOR} | sed -n 's/.*"Dir": "\\(.*\\)".*/\\1/p')"""
+    run(["sh", "-euc", f'cp "{directory}/{_SERVICE_MONITOR}" share/servicemonitors.yaml'], into, {})
+
+
 PARTS: dict[str, Part] = {
     part.name: part
     for part in (
@@ -106,6 +131,10 @@ PARTS: dict[str, Part] = {
             {"etcd": "etcd-server"},
         ),
         Part("influx", "2.7.12", ("bin/influxd",), _build_influx, 5, ("go", "cargo", "cc")),
+        Part("prometheus", "3.13.5", ("bin/prometheus", "bin/promtool"), _build_prometheus, 6, ("go",)),
+        Part(
+            "lint", "1", ("bin/kube-score", "bin/compose-spec", "share/servicemonitors.yaml"), _build_lint, 1, ("go",)
+        ),
         Part("kwok", "0.7.0", ("bin/kwok",), _build_kwok, 1.5, ("go",)),
         Part(
             "node",
