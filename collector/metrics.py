@@ -12,6 +12,8 @@ from pulls import metric_names as names
 from pulls.record import Outcome
 from store.schema import VERSION
 
+WITNESSED = (Outcome.PULLED, Outcome.CACHED, Outcome.FAILED)  # pod status knows no back-off but as a failure
+
 
 def watch_source(cluster: str, status: Status, queue: SpoolQueue) -> Source:
     """From the watch to the spool."""
@@ -25,6 +27,10 @@ def watch_source(cluster: str, status: Status, queue: SpoolQueue) -> Source:
         yield Reading(names.GAPS, {of: status.gaps})
         yield Reading(names.RECONNECTS, {of: status.reconnects})
         yield Reading(names.LISTS, {of: status.lists})
+        yield Reading(names.ACCOUNTED, {of: status.accounted})
+        yield Reading(names.UNTOLD, {(*of, outcome): status.untold[outcome] for outcome in WITNESSED})
+        yield Reading(names.AWAITED, {of: status.awaited})
+        yield Reading(names.POD_RECONNECTS, {of: status.pod_reconnects})
         last = status.last_line_at
         yield Reading(names.LAST_EVENT, {} if last is None else {of: last.timestamp()})
         yield Reading(names.WATCHING, {of: status.watching})

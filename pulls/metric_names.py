@@ -64,6 +64,10 @@ REJECTS = _counter("rejects", "What could not be read and is kept as a reject, b
 GAPS = _counter("gaps", "Stretches of the event stream that nobody watched.")
 RECONNECTS = _counter("reconnects", "Watches opened again.")
 LISTS = _counter("lists", "Lists of all events, made at the start and after a version was lost.")
+ACCOUNTED = _counter("accounted_pulls", "Containers whose image came, by pod status, and an event told of it.")
+UNTOLD = _counter("untold_pulls", "Pulls that pod status proves and no event told of, by outcome.", "outcome")
+AWAITED = _gauge("awaited_pulls", "Containers whose image came, or failed to, and whose event may still come.")
+POD_RECONNECTS = _counter("pod_reconnects", "Requests for pods, or for events of theirs, that failed or were cut.")
 STORED = _counter("stored", "Records acknowledged by the store or the bus.")
 LAST_EVENT = _gauge("last_event_timestamp_seconds", "When the last line of the watch came, in seconds since 1970.")
 WATCHING = _gauge("watching", "1 while a watch is open, else 0.")
@@ -134,6 +138,10 @@ COLLECTOR: tuple[Metric, ...] = (
     GAPS,
     RECONNECTS,
     LISTS,
+    ACCOUNTED,
+    UNTOLD,
+    AWAITED,
+    POD_RECONNECTS,
     STORED,
     LAST_EVENT,
     WATCHING,
