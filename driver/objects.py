@@ -85,7 +85,7 @@ class Node(_Object, frozen=True):
 
     def takes(self, tolerations: Sequence[Mapping[str, Any]]) -> bool:
         """Whether pods with these tolerations may be put on it."""
-        keeps_off = (taint for taint in self.spec.taints if taint.effect == "NoSchedule")
+        keeps_off = (taint for taint in self.spec.taints if taint.effect in ("NoSchedule", "NoExecute"))
         return not self.spec.unschedulable and all(taint.tolerated(tolerations) for taint in keeps_off)
 
 

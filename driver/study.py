@@ -136,8 +136,9 @@ class KubeconfigPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     create_namespace: bool = False  # cluster.namespace, if it is not there; it stays
     scale_command: tuple[str, ...] = ()  # run before each size, with {size} in its words; none: the nodes there are
     scale_seconds: Seconds = 1800.0
-    clear_command: tuple[str, ...] = ()  # run here for each node, with {node} and {images}, in place of the Job
-    cleaner_image: str = "docker.io/library/busybox:1.36"  # needs sh, chroot, awk, grep
+    nodes: tuple[str, ...] = ()  # the names of those that may be taken; none: any
+    clear_command: tuple[str, ...] = ()  # run here for each node, with {node} and {images}, in place of the DaemonSet
+    cleaner_image: str = "docker.io/library/busybox:1.36"  # needs sh, chroot, awk, date, grep, sleep, tee
     runtime_socket: str = "/run/containerd/containerd.sock"  # on the nodes
 
 

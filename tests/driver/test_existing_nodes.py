@@ -9,7 +9,7 @@ from driver.objects import Node
 from driver.providers.kubeconfig.commands import fill, run_command
 from driver.providers.kubeconfig.nodes import RUN_LABEL, choose_nodes
 from driver.providers.kubeconfig.permissions import provider_errors
-from driver.study import JobPlan, Study
+from driver.study import JobPlan, KubeconfigPlan, Study
 from tests.driver.made import READY, pod, waiting
 
 
@@ -33,6 +33,21 @@ def test_nodes_of_other_runs_and_of_taints_not_tolerated_are_left_alone() -> Non
 def test_only_nodes_with_the_selected_labels_are_chosen() -> None:
     nodes = [labelled("a", {"pool": "x"}), labelled("b", {"pool": "y"})]
     assert choose_nodes(nodes, Study(job=JobPlan(node_selector={"pool": "y"})), 1) == ["b"]
+
+
+def test_only_named_nodes_are_chosen_where_some_are_named() -> None:
+    nodes = [labelled("a", {}), labelled("b", {}), labelled("c", {})]
+    study = Study(kubeconfig=KubeconfigPlan(nodes=("c", "b")))
+    assert choose_nodes(nodes, study, 2) == ["b", "c"]
+    with pytest.raises(ProviderError, match=r"2 of 3 can be had: 1 not named in kubeconfig\.nodes;"):
+        choose_nodes(nodes, study, 3)
+
+
+def test_a_taint_keeps_pods_off_whether_it_also_drives_them_away_or_not() -> None:
+    nodes = [labelled("a", {}, {"key": "spot", "effect": "NoExecute"}), labelled("b", {}, GPU), labelled("c", {})]
+    assert choose_nodes(nodes, Study(), 1) == ["c"]
+    preferred = [labelled("a", {}, {"key": "spot", "effect": "PreferNoSchedule"})]
+    assert choose_nodes(preferred, Study(), 1) == ["a"]
 
 
 def test_a_refusal_names_the_rule_that_would_allow_it() -> None:

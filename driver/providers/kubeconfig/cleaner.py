@@ -1,67 +1,35 @@
-"""Images removed from nodes by a Job that runs there, once, on demand: a pod a node, which says what it did.
+"""Images removed from nodes by a DaemonSet that is made for it, on demand, and deleted when each of its pods is done.
 
-The pod asks the node's own runtime through crictl, or where there is none ctr, on the node's file system; it names
-the study's images and no others. It ends well only when the runtime lists none of them, and no container of them:
-a dead one would keep the layers, and the next pull would not be cold. deploy/cache-clear.yaml is the same Job, to read.
+A pod asks its node's own runtime (clear_images.sh); it names the study's images and no others, and is done only when
+the runtime holds nothing of them any more: no image, no container, no pull under way. A Job would not do: a pod that
+is over lets its sibling onto its node, and another node is left out. deploy/cache-clear.yaml is the same, to read.
 """
 
 import secrets
 from collections.abc import Callable, Iterable, Sequence
+from importlib.resources import files
 from typing import Any
 
+import msgspec
+
+from driver.cache import canonical
 from driver.cluster_api import ClusterApi, Sleep
 from driver.errors import ProviderError
-from driver.job import MANAGED_BY
-from driver.objects import Pod
+from driver.job import CONTAINER, MANAGED_BY
+from driver.objects import Page, Pod
+from pulls.pod import Terminated
 
 POLL_SECONDS = 0.25
 SLOWEST_POLL_SECONDS = 5.0
+REFUSED_AFTER_SECONDS = 2.0  # without a pod, the controller's events are asked why there is none
 NAME = "pullstudy-clear"
+LABEL = "pullstudy/job"
 
-SCRIPT = r"""
-host() { chroot /host "$@"; }
-said() { echo "$1" | tee /dev/termination-log; }
-has() { chroot /host sh -c 'command -v "$0"' "$1" >/dev/null 2>&1 || [ -x "/host/usr/bin/$1" ]; }
-end=$(( $(date +%s) + WAIT ))
-if has crictl; then
-  cri() { host crictl -r "unix://$SOCKET" "$@"; }
-  for image in "$@"; do
-    cri inspecti -q "$image" >/dev/null 2>&1 || continue
-    for dead in $(cri ps -a -q --state exited --image "$image"); do cri rm "$dead" >/dev/null; done
-    cri rmi "$image" || true
-  done
-  for image in "$@"; do
-    if cri inspecti -q "$image" >/dev/null 2>&1; then said "left: $image"; exit 1; fi
-  done
-  cri version >/dev/null 2>&1 || { said "crictl does not reach $SOCKET"; exit 1; }
-  said "gone by crictl"
-elif has ctr; then
-  ctr() { host ctr -a "$SOCKET" -n k8s.io "$@"; }
-  ctr version >/dev/null 2>&1 || { said "ctr does not reach $SOCKET"; exit 1; }
-  for image in "$@"; do
-    # The kubelet takes dead containers away within a minute; their snapshots hold the layers until then.
-    while ctr containers ls | awk -v i="$image" '$2 == i { found = 1 } END { exit !found }'; do
-      [ "$(date +%s)" -lt "$end" ] || { said "in use: $image"; exit 1; }
-      sleep 1
-    done
-    digest=$(ctr images ls | awk -v i="$image" '$1 == i { print $3 }')
-    [ -n "$digest" ] || continue
-    ctr images rm --sync $(ctr images ls | awk -v d="$digest" '$3 == d { print $1 }')
-  done
-  for image in "$@"; do
-    if ctr images ls -q | grep -qxF "$image"; then said "left: $image"; exit 1; fi
-  done
-  said "gone by ctr"
-else
-  said "the node has neither crictl nor ctr; set kubeconfig.clear_command in study.toml"; exit 1
-fi
-"""
-
-ROOT = {"runAsUser": 0, "capabilities": {"add": ["SYS_CHROOT"]}}
+_pods = msgspec.json.Decoder(Page[Pod]).decode
 
 
 class Cleaner:
-    """Clears nodes that share a label. Raises ProviderError, ApiError."""
+    """Clears nodes that share labels; with no label all of them. Raises ProviderError, ApiError."""
 
     def __init__(
         self,
@@ -88,89 +56,116 @@ class Cleaner:
         """The nodes whose runtime says that it has none of the images: all ``size`` of them."""
         # Its pods are not named as an Indexed Job's: their own pulls then belong to no job of the study.
         name = f"{NAME}-x{self._draw()}"
-        await self._api.create_job(self.manifest(name, images, size))
+        await self._api.create(daemon_sets(self._api), self.manifest(name, images))
         try:
             return await self._wait(name, size)
         finally:
-            await self._api.delete_job(name)
+            await self._api.delete(f"{daemon_sets(self._api)}/{name}?propagationPolicy=Background")
 
     async def _wait(self, name: str, size: int) -> frozenset[str]:
         pause, waited = POLL_SECONDS, 0.0
         while True:
-            pods = await self._api.pods(name)
-            done = {pod.spec.node_name or "" for pod in pods if pod.status.phase == "Succeeded"}
+            page = await self._api.list_objects(self._api.pods_path, ("labelSelector", f"{LABEL}={name}"), _pods)
+            ends = [(pod, ended) for pod in page.objects if (ended := _ended(pod)) is not None]
+            for pod, ended in ends:
+                if ended.exit_code != 0:
+                    said = ended.message.strip() or "the cleaner said nothing"
+                    raise ProviderError(f"clearing the image caches: node {pod.spec.node_name}: {said}")
+            done = frozenset(pod.spec.node_name or "" for pod, _ in ends)
             if len(done) >= size:
-                return frozenset(done)
-            failed = [pod for pod in pods if pod.status.phase == "Failed"]
-            if failed:
-                raise ProviderError(f"clearing the image caches: node {failed[0].spec.node_name}: {_said(failed[0])}")
+                return done
+            if not page.objects and waited >= REFUSED_AFTER_SECONDS:
+                await self._raise_if_refused(name)
             if waited >= self._limit_seconds:
                 raise ProviderError(
                     f"clearing the image caches: {len(done)} of {size} nodes are clear after"
-                    f" {self._limit_seconds:.0f} s; {_waits_for(pods, done)}"
+                    f" {self._limit_seconds:.0f} s; {_waits_for(page.objects, done)}"
                 )
             await self._sleep(pause)
             waited += pause
-            pause = min(pause * 1.5, SLOWEST_POLL_SECONDS)
+            pause = min(pause * 1.25, SLOWEST_POLL_SECONDS)
 
-    def manifest(self, name: str, images: Sequence[str], size: int) -> dict[str, Any]:
-        """The Job: one pod a node, wherever a pod of the study could run, tainted or not."""
-        labels = {**self._node_selector, **MANAGED_BY, "pullstudy/job": name}
+    async def _raise_if_refused(self, name: str) -> None:
+        """Where no such pod may be made, by a policy or a quota, that is told by an event alone."""
+        for event in (await self._api.events("FailedCreate")).items or ():
+            if event.object is not None and event.object.name == name:
+                raise ProviderError(
+                    f"clearing the image caches: {event.message}; allow it in namespace {self._api.namespace},"
+                    " or set kubeconfig.clear_command in study.toml"
+                )
+
+    def manifest(self, name: str, images: Sequence[str]) -> dict[str, Any]:
+        """The DaemonSet: a pod on each node of the run, tainted or not."""
+        labels = {**self._node_selector, **MANAGED_BY, LABEL: name}
         return {
-            "apiVersion": "batch/v1",
-            "kind": "Job",
+            "apiVersion": "apps/v1",
+            "kind": "DaemonSet",
             "metadata": {"name": name, "namespace": self._api.namespace, "labels": labels},
             "spec": {
-                "completions": size,
-                "parallelism": size,
-                "backoffLimit": 0,
-                "activeDeadlineSeconds": max(1, round(self._limit_seconds)),
-                "template": {"metadata": {"labels": labels}, "spec": self._pod_spec(name, images)},
+                "selector": {"matchLabels": {LABEL: name}},
+                "template": {"metadata": {"labels": labels}, "spec": self._pod_spec(images)},
             },
         }
 
-    def _pod_spec(self, name: str, images: Sequence[str]) -> dict[str, Any]:
-        apart = {"labelSelector": {"matchLabels": {"pullstudy/job": name}}, "topologyKey": "kubernetes.io/hostname"}
+    def _pod_spec(self, images: Sequence[str]) -> dict[str, Any]:
         spec: dict[str, Any] = {
-            "restartPolicy": "Never",
             "hostNetwork": True,
             "automountServiceAccountToken": False,
             "enableServiceLinks": False,
             "terminationGracePeriodSeconds": 0,
             "nodeSelector": self._node_selector,
             "tolerations": [{"operator": "Exists"}],
-            "affinity": {"podAntiAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": [apart]}},
             "volumes": [{"name": "host", "hostPath": {"path": "/", "type": "Directory"}}],
-            "containers": [
-                {
-                    "name": "clear",
-                    "image": self._image,
-                    "command": ["sh", "-c", SCRIPT, "clear", *images],
-                    "env": [
-                        {"name": "SOCKET", "value": self._socket},
-                        {"name": "WAIT", "value": str(max(1, round(self._limit_seconds * 0.8)))},
-                    ],
-                    "securityContext": ROOT,
-                    "volumeMounts": [{"name": "host", "mountPath": "/host"}],
-                }
-            ],
+            "initContainers": [self._clearing(images)],
+            # A DaemonSet's pods have to stay: what ends is started again.
+            "containers": [{"name": "done", "image": self._image, "command": ["sleep", "2147483647"]}],
         }
         if self._pull_secrets:
             spec["imagePullSecrets"] = [{"name": secret} for secret in self._pull_secrets]
         return spec
 
+    def _clearing(self, images: Sequence[str]) -> dict[str, Any]:
+        settings = {
+            "SOCKET": self._socket,
+            "NAMESPACE": self._api.namespace,
+            "CONTAINER": CONTAINER,
+            "WAIT": str(
+                max(1, round(self._limit_seconds * 0.8))
+            ),  # so that the pod says why before the driver gives up
+        }
+        uid = {"name": "POD_UID", "valueFrom": {"fieldRef": {"fieldPath": "metadata.uid"}}}
+        return {
+            "name": "clear",
+            "image": self._image,
+            "command": ["sh", "-c", script(), "clear", *map(canonical, images)],
+            "env": [*({"name": name, "value": value} for name, value in settings.items()), uid],
+            "securityContext": {"runAsUser": 0, "capabilities": {"add": ["SYS_CHROOT"]}},
+            "volumeMounts": [{"name": "host", "mountPath": "/host"}],
+        }
 
-def _said(pod: Pod) -> str:
-    ended = (status.state.terminated for status in pod.status.container_statuses)
-    said = next((state.message.strip() for state in ended if state is not None and state.message), "")
-    return said or pod.status.message or "the cleaner said nothing"
+
+def script() -> str:
+    """What a pod runs."""
+    return files(__package__).joinpath("clear_images.sh").read_text(encoding="utf-8")
 
 
-def _waits_for(pods: Iterable[Pod], done: set[str]) -> str:
+def daemon_sets(api: ClusterApi) -> str:
+    """Where the API has those of the study's namespace."""
+    return f"/apis/apps/v1/namespaces/{api.namespace}/daemonsets"
+
+
+def _ended(pod: Pod) -> Terminated | None:
+    """The end of the clearing, also where the kubelet has begun it anew after a failure."""
+    for status in pod.status.init_container_statuses:
+        return status.state.terminated or status.last_state.terminated
+    return None
+
+
+def _waits_for(pods: Iterable[Pod], done: frozenset[str]) -> str:
     for pod in pods:
         if (pod.spec.node_name or "") in done and pod.spec.node_name:
             continue
-        for status in pod.status.container_statuses:
+        for status in pod.status.every_status():
             if status.state.waiting is not None and status.state.waiting.message:
                 return f"node {pod.spec.node_name}: {status.state.waiting.reason}: {status.state.waiting.message}"
         for condition in pod.status.conditions:

@@ -1,6 +1,6 @@
 """Which nodes of an existing cluster a run gets. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from driver.errors import ProviderError
 from driver.objects import Node
@@ -10,16 +10,9 @@ RUN_LABEL = "pullstudy.io/run"
 
 
 def free_nodes(nodes: Iterable[Node], study: Study) -> list[str]:
-    """Those that are ready, bear the study's selector, take its pods and belong to no other run; by name."""
-    wanted = study.job.node_selector.items()
-    return sorted(
-        node.metadata.name
-        for node in nodes
-        if node.ready
-        and wanted <= node.metadata.labels.items()
-        and node.takes(study.job.tolerations)
-        and RUN_LABEL not in node.metadata.labels
-    )
+    """Those that nothing speaks against, by name."""
+    against = _against(study).values()
+    return sorted(node.metadata.name for node in nodes if not any(speaks(node) for speaks in against))
 
 
 def choose_nodes(nodes: Iterable[Node], study: Study, size: int) -> list[str]:
@@ -28,24 +21,23 @@ def choose_nodes(nodes: Iterable[Node], study: Study, size: int) -> list[str]:
     free = free_nodes(known, study)
     if len(free) >= size:
         return free[:size]
-    reasons = [text for text in (_say(known, study)) if text]
-    why = f": {', '.join(reasons)}" if reasons else ""
+    counts = {what: sum(map(speaks, known)) for what, speaks in _against(study).items()}
+    reasons = ", ".join(f"{count} {what}" for what, count in counts.items() if count)
     raise ProviderError(
-        f"{size} nodes are wanted, and {len(free)} of {len(known)} can be had{why};"
+        f"{size} nodes are wanted, and {len(free)} of {len(known)} can be had{': ' if reasons else ''}{reasons};"
         " give smaller --sizes, or kubeconfig.scale_command in study.toml"
     )
 
 
-def _say(nodes: list[Node], study: Study) -> Iterable[str]:
-    wanted = study.job.node_selector.items()
-    counts = {
-        "not ready": sum(not node.ready for node in nodes),
-        "without the labels of job.node_selector": sum(not wanted <= node.metadata.labels.items() for node in nodes),
-        "cordoned or with a taint that job.tolerations lacks": sum(
-            not node.takes(study.job.tolerations) for node in nodes
-        ),
-        f"labelled {RUN_LABEL} by another run (kubectl label nodes --all {RUN_LABEL}- frees them)": sum(
-            RUN_LABEL in node.metadata.labels for node in nodes
+def _against(study: Study) -> dict[str, Callable[[Node], bool]]:
+    """What keeps a node from being taken, in the words in which it is counted."""
+    wanted, named = study.job.node_selector.items(), study.kubeconfig.nodes
+    return {
+        "not ready": lambda node: not node.ready,
+        "not named in kubeconfig.nodes": lambda node: bool(named) and node.metadata.name not in named,
+        "without the labels of job.node_selector": lambda node: not wanted <= node.metadata.labels.items(),
+        "cordoned or with a taint that job.tolerations lacks": lambda node: not node.takes(study.job.tolerations),
+        f"labelled {RUN_LABEL} by another run (kubectl label nodes --all {RUN_LABEL}- frees them)": lambda node: (
+            RUN_LABEL in node.metadata.labels
         ),
     }
-    return (f"{count} {what}" for what, count in counts.items() if count)

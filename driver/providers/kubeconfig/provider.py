@@ -12,7 +12,7 @@ import msgspec
 from driver.cluster_api import NOT_FOUND, ClusterApi, Sleep, open_cluster
 from driver.errors import ApiError, ProviderError
 from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
-from driver.providers.kubeconfig.cleaner import Cleaner
+from driver.providers.kubeconfig.cleaner import Cleaner, daemon_sets
 from driver.providers.kubeconfig.commands import fill, run_command
 from driver.providers.kubeconfig.nodes import RUN_LABEL, choose_nodes, free_nodes
 from driver.providers.kubeconfig.permissions import provider_errors
@@ -110,14 +110,15 @@ class KubeconfigProvider:
             await asyncio.Event().wait()
 
     async def down(self, name: str, handle: Handle) -> None:
-        """Delete the run's jobs, and take its label off. What is gone meanwhile, or labelled anew, is let be."""
+        """Delete the run's jobs and cleaners, and take its label off. What is gone or labelled anew is let be."""
         if not handle:
             return
         kept = msgspec.convert(handle, ExistingHandle)
         async with self._api(kept, {RUN_LABEL: kept.mark}) as api:
             selector = f"labelSelector={RUN_LABEL}%3D{kept.mark}"
             if await self._has_namespace(api):
-                await api.delete(f"{api.jobs_path}?{selector}&propagationPolicy=Background")
+                for path in (api.jobs_path, daemon_sets(api)):
+                    await api.delete(f"{path}?{selector}&propagationPolicy=Background")
             for node in await api.nodes():
                 await self._unlabel(api, node.metadata.name)
 
