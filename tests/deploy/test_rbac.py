@@ -23,6 +23,8 @@ DRIVER = "system:serviceaccount:pulling-study:pulldriver"
 STUDY_NAMESPACE = "pulling-study"
 CORE = "/api/v1/namespaces/default"
 
+COLLECTORS = {(verb, "", resource) for verb in ("list", "watch") for resource in ("events", "pods")}
+
 Used = tuple[str, str, str, str]  # verb, group, resource, name
 
 
@@ -79,13 +81,15 @@ async def test_a_collector_with_its_role_stores_real_events_and_uses_no_more_tha
     assert used(applied.cluster, COLLECTOR) == {
         ("list", "", "events", ""),
         ("watch", "", "events", ""),
+        ("list", "", "pods", ""),
+        ("watch", "", "pods", ""),
         ("get", "", "namespaces", "kube-system"),
     }
 
 
 async def test_the_collector_has_no_other_right_on_anything_that_the_api_server_serves(applied: Applied) -> None:
     token = await applied.cluster.access.service_account_token("collector", "pullstudy")
-    assert await rights_beyond_everybodys(applied.cluster, token) == {("list", "", "events"), ("watch", "", "events")}
+    assert await rights_beyond_everybodys(applied.cluster, token) == COLLECTORS
     namespaces = {("get", "", "namespaces"), ("list", "", "namespaces"), ("delete", "", "namespaces")}
     reviewer = Reviewer(applied.cluster, token)
     assert await reviewer.allowed(namespaces, name="kube-system") == {("get", "", "namespaces")}
@@ -99,7 +103,9 @@ REFUSED: list[tuple[str, str, object]] = [
     ("DELETE", f"{CORE}/events/some", None),
     ("DELETE", f"{CORE}/events", None),
     ("GET", "/apis/events.k8s.io/v1/events", None),
-    ("GET", "/api/v1/pods", None),
+    ("GET", f"{CORE}/pods/some", None),
+    ("PATCH", f"{CORE}/pods/some", {"metadata": {}}),
+    ("GET", f"{CORE}/pods/some/status", None),
     ("POST", f"{CORE}/pods", {"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}}),
     ("DELETE", f"{CORE}/pods/some", None),
     ("POST", f"{CORE}/pods/some/exec?command=id", None),
@@ -139,11 +145,10 @@ async def test_a_driver_with_its_role_runs_a_job_and_uses_all_that_it_was_given(
     given = {(verb, "batch", "jobs") for verb in ("create", "get", "list", "watch", "delete")}
     given |= {("list", "", "pods"), ("watch", "", "pods"), ("list", "", "events"), ("list", "", "nodes")}
     assert {(verb, group, resource) for verb, group, resource, _ in used(applied.cluster, DRIVER)} == given
-    collectors = {("list", "", "events"), ("watch", "", "events")}
     rights = await rights_beyond_everybodys(applied.cluster, token, STUDY_NAMESPACE)
-    assert rights == given | collectors
+    assert rights == given | COLLECTORS
     elsewhere = await rights_beyond_everybodys(applied.cluster, token, "kube-system")
-    assert elsewhere == {("list", "", "nodes")} | collectors, "jobs and pods in the study's namespace only"
+    assert elsewhere == {("list", "", "nodes")} | COLLECTORS, "jobs and pods in the study's namespace only"
 
 
 async def drive(kubeconfig: Path, job: str) -> None:
