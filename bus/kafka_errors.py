@@ -33,6 +33,14 @@ _WRONG_SETTING = (
 )
 
 
+# What Kafka leaves unsaid: a producer is refused as a whole where its user may write to no topic at all.
+_IN_WORDS: dict[type[BaseException], str] = {
+    errors.TopicAuthorizationFailedError: "the user lacks a right on a topic: allow Describe, Write and Read on it",
+    errors.ClusterAuthorizationFailedError: "the user may not write: allow Write on the topics",
+    errors.GroupAuthorizationFailedError: "the user may not read as a member of the group: allow Read on the group",
+}
+
+
 def meaning(error: BaseException) -> Meaning:
     """Anything that is not known to be a wrong setting may pass: it is never a reason to discard."""
     if isinstance(error, _TOO_LARGE):
@@ -42,6 +50,8 @@ def meaning(error: BaseException) -> Meaning:
 
 def text(error: BaseException) -> str:
     """One line."""
-    described = str(error).replace("\n", " ").strip()
+    described = str(error).replace("\n", " ").strip().rstrip(".")
     name = type(error).__name__
-    return described if described.startswith(name) else f"{name}: {described}".removesuffix(": ")
+    named = described if name in described else f"{name}: {described}".removesuffix(": ")
+    words = _IN_WORDS.get(type(error))
+    return f"{words} ({named})" if words else named

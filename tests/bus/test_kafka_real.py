@@ -288,3 +288,26 @@ async def test_a_refused_password_is_an_alarm_and_nothing_is_discarded(stack_hom
         with suppress(asyncio.CancelledError):
             await publishing
         await bus.close()
+
+
+async def test_a_user_that_may_not_write_is_told_so_in_one_line_and_goes_on_once_it_may(
+    stack_home: StackHome, tmp_path: Path
+) -> None:
+    asked = BrokerSecurity(users={"collector": "word", "admin": "other"}, acl=True)
+    async with Kafka(stack_home, tmp_path / "kafka", security=asked) as broker:
+        admin = Security(protocol="SASL_PLAINTEXT", username="admin", password="other")
+        await ensure_topics(settings_for(broker, security=admin))
+        await broker.allow("collector", "Describe", "DescribeConfigs", topics="pulls")
+        security = Security(protocol="SASL_PLAINTEXT", username="collector", password="word")
+        notices = KeptNotices()
+        bus = KafkaBus(settings_for(broker, security=security), notices, Random(1))
+        publishing = asyncio.create_task(bus.publish(pulls(1)))
+        await until(lambda: bus.trouble.reason is not None)
+        assert bus.trouble.alarm
+        (told,) = notices.lines
+        assert told[0] == "error"
+        assert "the user may not write: allow Write on the topics" in told[1]
+        assert "\n" not in told[1]
+        await broker.allow("collector", "Write", topics="pulls")
+        assert (await publishing).sent == 1
+        await bus.close()

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from bus.record_format import SCHEMA, Record, UnreadableError, decode, encode, encode_envelope, key, to_batch
+from pulls.batch import Reject
 from pulls.record import PullRecord
 from tests.store.records import any_record, gap, milestone, pull, reject
 
@@ -27,7 +28,7 @@ def test_any_record_is_read_back_from_its_message(record: Record) -> None:
 def test_a_message_is_flat_json_with_schema_and_kind_first() -> None:
     value = json.loads(encode(pull(node="n", pull_seconds=1.5)))
     assert list(value)[:2] == ["schema", "kind"]
-    assert (value["schema"], value["kind"], value["node"], value["pull_seconds"]) == (1, "pull", "n", 1.5)
+    assert (value["schema"], value["kind"], value["node"], value["pull_seconds"]) == (SCHEMA, "pull", "n", 1.5)
     assert set(value) - {"schema", "kind"} == set(PullRecord.__struct_fields__)
 
 
@@ -100,3 +101,8 @@ def test_records_of_any_kinds_become_one_batch() -> None:
     batch = to_batch([gap(), pull("a"), reject(), milestone(), pull("b")])
     assert [record.event_uid for record in batch.pulls] == ["a", "b"]
     assert (len(batch.milestones), len(batch.rejects), len(batch.gaps)) == (1, 1, 1)
+
+
+def test_a_reject_of_schema_1_has_no_time() -> None:
+    older = b'{"schema":1,"kind":"reject","cluster":"c","source":"watch","position":"7","problem":"p","raw":"r"}'
+    assert decode(older).record == Reject(cluster="c", source="watch", position="7", problem="p", raw="r")

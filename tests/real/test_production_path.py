@@ -110,7 +110,7 @@ async def test_a_broker_frozen_for_a_minute_loses_and_doubles_nothing(path: Prod
     await path.stop()
 
 
-@pytest.mark.timeout(None)
+@pytest.mark.timeout(7_200)
 async def test_a_broker_frozen_until_the_spool_is_full_pauses_the_watch_and_bounds_memory_and_disk(
     servers: Servers, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -151,7 +151,7 @@ async def test_a_broker_frozen_until_the_spool_is_full_pauses_the_watch_and_boun
         await path.stop()
 
 
-@pytest.mark.timeout(None)
+@pytest.mark.timeout(7_200)
 async def test_a_soak_with_random_faults_leaks_nothing_and_catches_up(
     servers: Servers, tmp_path: Path, request: pytest.FixtureRequest, seed: int
 ) -> None:

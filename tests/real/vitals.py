@@ -1,4 +1,4 @@
-"""Memory, descriptors, threads and CPU time of processes, looked at again and again."""
+"""Memory, descriptors, threads and CPU time of processes and what they started, looked at again and again."""
 
 import asyncio
 import time
@@ -45,19 +45,14 @@ class Vitals:
 
     def _read(self, pid: int) -> Reading | None:
         try:
-            looked_at = psutil.Process(pid)
-            with looked_at.oneshot():
-                used = looked_at.cpu_times()
-                return Reading(
-                    time.monotonic() - self._began,
-                    pid,
-                    looked_at.memory_info().rss,
-                    looked_at.num_fds(),
-                    looked_at.num_threads(),
-                    used.user + used.system,
-                )
+            leader = psutil.Process(pid)
+            tree = [leader, *leader.children(recursive=True)]
+            used = [(each.memory_info().rss, each.num_fds(), each.num_threads(), _cpu(each)) for each in tree]
         except psutil.NoSuchProcess:  # ended just now
             return None
+        resident, descriptors, threads, cpu_seconds = (sum(column) for column in zip(*used, strict=True))
+        at = time.monotonic() - self._began
+        return Reading(at, pid, int(resident), int(descriptors), int(threads), cpu_seconds)
 
     def peak_bytes(self, name: str) -> int:
         """The most memory that it was seen with."""
@@ -72,3 +67,9 @@ class Vitals:
         """The readings of a stretch of the whole time."""
         whole = max(reading.at_seconds for readings in self.readings.values() for reading in readings)
         return [each for each in self.readings[name] if start_share * whole <= each.at_seconds <= end_share * whole]
+
+
+def _cpu(process: psutil.Process) -> float:
+    # Of children that ended too, once they were waited for.
+    used = process.cpu_times()
+    return float(used.user + used.system + used.children_user + used.children_system)

@@ -1,5 +1,6 @@
 """A real Kafka: one broker that is its own controller (KRaft), plain or with TLS and SASL."""
 
+import asyncio
 import base64
 import subprocess
 import uuid
@@ -69,6 +70,21 @@ class Kafka(Server):
     async def is_ready(self) -> bool:
         """Whether it said so: the broker is registered and its listener open by then."""
         return STARTED in self.process.output()
+
+    async def allow(self, user: str, *operations: str, topics: str) -> None:
+        """An ACL for all topics whose names begin so. Raises StackError."""
+        # The inner listener takes everybody for a superuser.
+        inner = self._settings["listeners"].rpartition("//")[2]
+        asked = [word for operation in operations for word in ("--operation", operation)]
+        command = [*self._java, "org.apache.kafka.tools.AclCommand", "--bootstrap-server", inner, "--add"]
+        where = ["--topic", topics, "--resource-pattern-type", "prefixed"]
+        pipe, joined = asyncio.subprocess.PIPE, asyncio.subprocess.STDOUT
+        child = await asyncio.create_subprocess_exec(
+            *command, "--allow-principal", f"User:{user}", *asked, *where, stdout=pipe, stderr=joined
+        )
+        printed, _ = await child.communicate()
+        if child.returncode != 0:
+            raise StackError(f"the ACL could not be made: {printed.decode(errors='replace')}")
 
     def _format(self) -> None:
         self._directory.mkdir(parents=True, exist_ok=True)
