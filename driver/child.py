@@ -5,15 +5,17 @@ import ctypes
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1  # source: Linux prctl(2)
 
 
-async def start_child(argv: Sequence[str], log: Path, *, stdin: int, stdout: int) -> asyncio.subprocess.Process:
-    """Start a command whose stderr goes to ``log``.
+async def start_child(
+    argv: Sequence[str], log: Path, *, stdin: int, stdout: int, environment: Mapping[str, str] | None = None
+) -> asyncio.subprocess.Process:
+    """Start a command whose stderr goes to ``log``; its environment is ours unless another is given.
 
     In a session of its own, so that a terminal's Ctrl-C reaches only the driver, which ends its children in order;
     and it gets SIGTERM when the driver dies, however that comes about. Raises OSError.
@@ -25,6 +27,7 @@ async def start_child(argv: Sequence[str], log: Path, *, stdin: int, stdout: int
             stdin=stdin,
             stdout=stdout,
             stderr=errors,
+            env=environment,
             start_new_session=True,
             preexec_fn=die_with_parent(os.getpid()),
         )

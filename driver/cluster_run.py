@@ -158,6 +158,7 @@ class ClusterKeeper:
             cluster,
             state.row.run,
             self._directory,
+            destination=self._study.collect,
             save_pid=lambda pid: state.keep(collector_pid=pid),
             note=self._progress.note,
             sleep=self._sleep,

@@ -1,10 +1,11 @@
 """The collector of one cluster, as a child process: started as a user would, watched, and made to drain at the end."""
 
 import asyncio
+import os
 import shutil
 import sys
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -12,6 +13,7 @@ from driver.child import end_child, last_line, start_child
 from driver.cluster_api import Sleep
 from driver.errors import CollectorError
 from driver.provider import Cluster
+from store.destination import Destination
 
 WATCHING = "watching"  # the word of its first line on stderr once the first list is done
 START_SECONDS = 60.0
@@ -20,6 +22,8 @@ LOCKED = "another collector"
 STARTS = 15  # with the pauses as long as a collector may drain
 RETRY_SECONDS = 2.0
 POLL_SECONDS = 0.02
+# What a user's own collectors store to is not what this run's does.
+OUTPUT_VARIABLES = ("PULLSTUDY_COLLECTOR_KAFKA", "PULLSTUDY_COLLECTOR_INFLUX", "PULLSTUDY_COLLECTOR_CONFIG")
 RESTARTS = 3  # of a collector that died: its spool and checkpoint make it go on where it was
 
 
@@ -34,6 +38,7 @@ class Collector:
         *,
         save_pid: Callable[[int], None],
         note: Callable[[str], None],
+        destination: Destination = Destination(),  # noqa: B008 - immutable
         sleep: Sleep = asyncio.sleep,
         command: Sequence[str] | None = None,
     ) -> None:
@@ -44,7 +49,9 @@ class Collector:
             *("--cluster", cluster.name, "--kubeconfig", str(cluster.kubeconfig), "--data-dir", str(directory)),
             # The driver reads its pods itself, before it deletes them: it knows what their nodes held before.
             *("--run", run, "--size", str(cluster.size), "--no-reconcile"),
+            *destination.flags(),
         ]
+        self._environment = collector_environment(os.environ, destination)
         self._log = directory / "logs" / f"{cluster.name}.collector.log"
         self._save_pid = save_pid
         self._note = note
@@ -64,7 +71,9 @@ class Collector:
 
     async def _start_once(self) -> None:
         offset = self._log.stat().st_size if self._log.exists() else 0
-        self._process = await start_child(self._argv, self._log, stdin=DEVNULL, stdout=DEVNULL)
+        self._process = await start_child(
+            self._argv, self._log, stdin=DEVNULL, stdout=DEVNULL, environment=self._environment
+        )
         self._save_pid(self._process.pid)
         waited = 0.0
         while not self._said_watching(offset):
@@ -105,6 +114,11 @@ class Collector:
         return (
             f"the collector of {self._cluster.name} ended with code {self._process.returncode}: {last_line(self._log)}"
         )
+
+
+def collector_environment(ours: Mapping[str, str], destination: Destination) -> dict[str, str]:
+    """Ours, secrets included, with the names of the run's own topic and bucket."""
+    return {name: value for name, value in ours.items() if name not in OUTPUT_VARIABLES} | destination.environment()
 
 
 def collector_command() -> list[str]:

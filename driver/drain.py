@@ -5,7 +5,7 @@ then the events are compared with the store, and only what nothing will tell any
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 
@@ -16,14 +16,12 @@ from pulls.batch import Batch
 from pulls.decode import Decoded, Origin, decode_event
 from pulls.record import PullRecord
 from store.ledger import Ledger
-from store.sqlite import EmbeddedStore
+from store.protocol import Identity, RecordStore
 
 POLL_SECONDS = 0.02
 SLOWEST_POLL_SECONDS = 1.0
 # The reasons under which a kubelet tells how a pull ended. The API server selects by one reason a request.
 REASONS = ("Pulled", "Failed")
-
-Identity = tuple[str, int]
 
 
 class Drained(msgspec.Struct, frozen=True, kw_only=True):
@@ -40,7 +38,7 @@ class Drain:
         self,
         api: ClusterApi,
         ledger: Ledger,
-        store: EmbeddedStore,
+        store: RecordStore,
         origin: Origin,
         limits: Limits,
         *,
@@ -59,7 +57,6 @@ class Drain:
         Ends when each listed event is stored and tells of each of those containers, or when nothing new was listed
         for ``quiet_seconds``. Raises ApiError, StoreError.
         """
-        cluster = self._origin.cluster
         told: list[PullRecord] = []
         seen: set[Identity] = set()
         quiet = 0.0
@@ -71,8 +68,8 @@ class Drain:
             if listed - seen:
                 seen |= listed
                 quiet, pause = 0.0, POLL_SECONDS
-            late += await self._until_stored(lambda: self._ledger.stored_pulls(cluster, job), listed, told)
-            stored = places(with_containers(self._ledger.job_pulls(cluster, job), present))
+            late += await self._until_stored(job, listed, told)
+            stored = places(with_containers(await self._stored(job), present))
             if not present - stored or quiet >= self._limits.quiet_seconds:
                 return Drained(told=told, late=late)
             await self._sleep(pause)
@@ -86,7 +83,7 @@ class Drain:
         jobs = {row.job for row in self._ledger.jobs(self._origin.run or "") if row.cluster == cluster}
         async for batch in self._batches():
             listed |= _identities(batch, jobs)
-        missing = await self._missing_at_limit(lambda: self._ledger.stored_identities(self._origin.cluster), listed)
+        missing = await self._missing_at_limit(lambda: self._store.identities(cluster, self._origin.run), listed)
         if missing:
             async for batch in self._batches():
                 await self._store_late(batch, missing)
@@ -105,15 +102,21 @@ class Drain:
                     found.extend(decode_event(event, self._origin).pulls)
         return found
 
-    async def _until_stored(
-        self, stored: Callable[[], set[Identity]], listed: set[Identity], told: list[PullRecord]
-    ) -> int:
+    async def _stored(self, job: str) -> list[PullRecord]:
+        return await self._store.job_pulls(self._origin.cluster, self._origin.run, job)
+
+    async def _until_stored(self, job: str, listed: set[Identity], told: list[PullRecord]) -> int:
+        async def stored() -> set[Identity]:
+            return {pull.identity for pull in await self._stored(job)}
+
         missing = await self._missing_at_limit(stored, listed)
         return await self._store_late(Batch(pulls=tuple(told)), missing)
 
-    async def _missing_at_limit(self, stored: Callable[[], set[Identity]], listed: set[Identity]) -> set[Identity]:
+    async def _missing_at_limit(
+        self, stored: Callable[[], Awaitable[set[Identity]]], listed: set[Identity]
+    ) -> set[Identity]:
         pause, waited = POLL_SECONDS, 0.0
-        while (missing := listed - stored()) and waited < self._limits.drain_seconds:
+        while (missing := listed - await stored()) and waited < self._limits.drain_seconds:
             await self._sleep(pause)
             waited += pause
             pause = min(pause * 2, SLOWEST_POLL_SECONDS)

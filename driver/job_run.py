@@ -36,7 +36,7 @@ from pulls.image import ImageReference
 from pulls.record import WITNESS_PREFIX, Outcome, PullRecord
 from pulls.witness import PodWitness, had_its_image
 from store.ledger import JobRow, JobState, Ledger, NodeCache
-from store.sqlite import EmbeddedStore
+from store.protocol import RecordStore
 
 POLL_SECONDS = 0.02
 SLOWEST_POLL_SECONDS = 2.0
@@ -50,7 +50,7 @@ class Bench(msgspec.Struct, frozen=True, kw_only=True):
     cluster: Cluster
     api: ClusterApi
     ledger: Ledger
-    store: EmbeddedStore
+    store: RecordStore
     origin: Origin
     progress: Progress
     sleep: Sleep = asyncio.sleep
@@ -148,8 +148,8 @@ class JobRunner:
         drained = await self._drain.job(row.job, _present(rows))
         if drained.late:
             bench.progress.note(f"  {row.job}: {drained.late} events were not stored in time and taken from the list")
-        await bench.store.write(self._second_witness(row, end.job, rows, before))
-        stored = bench.ledger.job_pulls(row.cluster, row.job)
+        await bench.store.write(self._second_witness(row, end.job, rows, before, await self._stored(row)))
+        stored = await self._stored(row)
         audit = make_audit(row, rows=rows, events=drained.told, stored=stored)
         bench.ledger.put_audit(audit)
         error = end.error or _one_pod_a_node(pods)
@@ -162,11 +162,21 @@ class JobRunner:
         listed = {pod.metadata.uid: pod for pod in await self._bench.api.pods(row.job)}
         return list({**end.pods, **listed}.values())
 
-    def _second_witness(self, row: JobRow, job: Job, rows: list[PodWitness], before: dict[str, CacheState]) -> Batch:
+    async def _stored(self, row: JobRow) -> list[PullRecord]:
+        return await self._bench.store.job_pulls(row.cluster, row.run, row.job)
+
+    def _second_witness(
+        self,
+        row: JobRow,
+        job: Job,
+        rows: list[PodWitness],
+        before: dict[str, CacheState],
+        pulls: list[PullRecord],
+    ) -> Batch:
         bench = self._bench
         namespace = bench.study.cluster.namespace
         known = [(pod.pod_uid, pod.container) for pod in rows]
-        stored = with_containers(bench.ledger.job_pulls(row.cluster, row.job), known)
+        stored = with_containers(pulls, known)
         told = places(pull for pull in stored if not pull.event_uid.startswith(WITNESS_PREFIX))
         return Batch(
             pulls=tuple(recovered_pulls(rows, told, before, bench.origin, namespace)),

@@ -15,6 +15,7 @@ import msgspec
 from driver.eks_plan import EksPlan, Mode
 from driver.errors import UsageError
 from pulls.sizes import SizesError, parse_sizes
+from store.destination import Destination
 
 # Source: Kubernetes' RFC 1123 label; 40 leaves room for the provider's prefix and the size.
 Label = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
@@ -113,6 +114,7 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     drain_seconds: Seconds = 60.0  # for the events of a finished job to reach the store
     quiet_seconds: Seconds = 3.0  # no new event for so long: what is missing was never sent
     pods_gone_seconds: Seconds = 120.0
+    store_seconds: Seconds = 600.0  # an InfluxDB that does not answer is waited for so long
     # No pod of a job changes for so long, and one has no node or a lost one: the job is ended. As long as a cluster's
     # own pods stay on a lost node (tolerationSeconds of the admission plugin DefaultTolerationSeconds).
     stuck_seconds: Seconds = 300.0
@@ -134,9 +136,9 @@ class KubeconfigPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """An existing cluster: its nodes, and how images are removed from them. docs/providers.md."""
 
     create_namespace: bool = False  # cluster.namespace, if it is not there; it stays
+    nodes: tuple[str, ...] = ()  # the names of those that may be taken; none: any
     scale_command: tuple[str, ...] = ()  # run before each size, with {size} in its words; none: the nodes there are
     scale_seconds: Seconds = 1800.0
-    nodes: tuple[str, ...] = ()  # the names of those that may be taken; none: any
     clear_command: tuple[str, ...] = ()  # run here for each node, with {node} and {images}, in place of the DaemonSet
     cleaner_image: str = "docker.io/library/busybox:1.36"  # needs sh, chroot, awk, date, grep, sleep, tee
     runtime_socket: str = "/run/containerd/containerd.sock"  # on the nodes
@@ -161,6 +163,7 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
     run: RunPlan = RunPlan()
     job: JobPlan = JobPlan()
     limits: Limits = Limits()
+    collect: Destination = Destination()
     sim: SimPlan = SimPlan()
     eks: EksPlan = EksPlan()
     kubeconfig: KubeconfigPlan = KubeconfigPlan()

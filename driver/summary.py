@@ -1,23 +1,35 @@
 """A sweep in one table, a line a size, from what is stored."""
 
+from collections import defaultdict
 from collections.abc import Iterator
 from statistics import median
 
 from pulls.record import Outcome
 from store.ledger import JobRow, JobState, Ledger
+from store.protocol import Store
+from store.selection import Selection
 
 
-def size_lines(ledger: Ledger, run: str) -> Iterator[str]:
+def size_lines(ledger: Ledger, store: Store, run: str) -> Iterator[str]:
     """A header and a line for each size that has jobs. Raises StoreError."""
     yield f"  {'nodes':>6}{'jobs':>6}{'failed':>8}{'pulled':>8}{'median pull':>13}{'longest':>10}{'makespans':>11}"
     jobs = [row for row in ledger.jobs(run) if row.state is not JobState.ABANDONED]
+    pulled = _pulled(store, run)
     for size in dict.fromkeys(row.size for row in jobs):
-        yield _line(ledger, size, [row for row in jobs if row.size == size])
+        rows = [row for row in jobs if row.size == size]
+        yield _line(size, rows, [seconds for row in rows for seconds in pulled[row.cluster, row.job]])
 
 
-def _line(ledger: Ledger, size: int, rows: list[JobRow]) -> str:
-    pulls = [pull for row in rows for pull in ledger.job_pulls(row.cluster, row.job) if pull.outcome is Outcome.PULLED]
-    seconds = [pull.pull_seconds for pull in pulls if pull.pull_seconds is not None]
+def _pulled(store: Store, run: str) -> dict[tuple[str, str], list[float | None]]:
+    """The seconds of every pull, by cluster and job."""
+    found: dict[tuple[str, str], list[float | None]] = defaultdict(list)
+    for pull in store.pulls(Selection(run=run), outcome=Outcome.PULLED):
+        found[pull.cluster, pull.job or ""].append(pull.pull_seconds)
+    return found
+
+
+def _line(size: int, rows: list[JobRow], pulls: list[float | None]) -> str:
+    seconds = [each for each in pulls if each is not None]
     middle = f"{median(seconds):.1f} s" if seconds else ""
     longest = f"{max(seconds):.1f} s" if seconds else ""
     failed = sum(row.state is JobState.FAILED for row in rows)

@@ -22,7 +22,8 @@ from driver.resume import Remaining, check_same_study, remaining_jobs
 from driver.study import OnFailure, Study, decode_study, encode_study
 from pulls.decode import Origin
 from store.ledger import ClusterRow, JobRow, JobState, Ledger, Run
-from store.sqlite import EmbeddedStore
+from store.point_layout import AbandonedJob
+from store.protocol import RecordStore
 
 RUN = "run1"  # a directory holds one sweep; imports beside it have names of their own
 
@@ -38,6 +39,11 @@ class Outcome(msgspec.Struct, frozen=True, kw_only=True):
     done: int
     failed: list[JobRow]
     accounted: str  # the audit's words, of the whole run
+
+
+def run_name(study: Study, at: datetime) -> str:
+    """Of a run that begins then: in a store that other runs share it has to be no other run's."""
+    return f"run-{at:%Y%m%dT%H%M%SZ}" if study.collect.shared else RUN
 
 
 def begun_run(ledger: Ledger, directory: Path, *, resume: bool) -> Run | None:
@@ -58,7 +64,7 @@ def study_of(run: Run, asked: Study | None) -> Study:
     """
     kept = decode_study(run.study)
     if asked is not None:
-        check_same_study(asked, kept)
+        check_same_study(msgspec.structs.replace(asked, collect=kept.collect), kept)
     return kept
 
 
@@ -71,7 +77,7 @@ class Sweep:
         provider: Provider,
         directory: Path,
         ledger: Ledger,
-        store: EmbeddedStore,
+        store: RecordStore,
         *,
         budget: Budget | None = None,
         now: Callable[[], datetime] = wall_clock,
@@ -86,25 +92,32 @@ class Sweep:
         self._now = now
         self._sleep = sleep
 
+    @property
+    def name(self) -> str:
+        """Of the run, once it has begun."""
+        run = self._ledger.swept_run()
+        return run.run if run else RUN
+
     def remaining(self) -> Remaining:
         return remaining_jobs(
             self._study,
-            RUN,
+            self.name,
             self._prefix(),
             planned_jobs(self._study),
-            self._ledger.jobs(RUN),
+            self._ledger.jobs(self.name),
             mark=self._mark(),
         )
 
     def _prefix(self) -> str:
         """Of the clusters' names: what the run began with, whatever the provider says by now."""
-        begun = self._ledger.clusters(RUN)
+        begun = self._ledger.clusters(self.name)
         if not begun:
             return self._provider.prefix
         return begun[0].cluster.removesuffix(cluster_name("", self._study, begun[0].size))
 
     def _mark(self) -> str:
-        run = self._ledger.swept_run() if self._provider.lasting else None
+        """In the jobs' names, where jobs of several runs come to one cluster or one store."""
+        run = self._ledger.swept_run() if self._provider.lasting or self._study.collect.shared else None
         return format(int(run.started_at.timestamp()), "x")[-6:] if run else ""
 
     async def run(self, progress: Progress) -> Outcome:
@@ -120,36 +133,42 @@ class Sweep:
             sleep=self._sleep,
         )
         # The last one first: what it took over from the one before is then gone with it.
-        for row in reversed(self._ledger.clusters(RUN)):
+        for row in reversed(self._ledger.clusters(self.name)):
             if row.alive:
                 progress.note(f"{row.cluster}: was left {row.state}; taking it down")
                 await keeper.clean_up(row)
         left = self.remaining()
-        for job in left.abandoned:
-            self._ledger.put_job(msgspec.structs.replace(job, state=JobState.ABANDONED))
+        await self._abandon(left.abandoned)
         async with keeper.keeping():
             whole = await self._sizes(left.jobs, keeper, progress)
         if whole:
-            self._ledger.finish_run(RUN, self._now())
+            self._ledger.finish_run(self.name, self._now())
         return self._outcome()
+
+    async def _abandon(self, jobs: list[JobRow]) -> None:
+        # The store first: a driver that dies between the two finds them in the ledger, and says it again.
+        await self._store.abandon([AbandonedJob(cluster=job.cluster, job=job.job, at=self._now()) for job in jobs])
+        for job in jobs:
+            self._ledger.put_job(msgspec.structs.replace(job, state=JobState.ABANDONED))
 
     def _begin(self) -> None:
         if self._ledger.swept_run() is not None:
-            self._ledger.reopen_run(RUN)
+            self._ledger.reopen_run(self.name)
             return
+        at = self._now()
         run = Run(
-            run=RUN,
+            run=run_name(self._study, at),
             provider=self._provider.name,
             study=encode_study(self._study),
             seed=self._study.run.seed,
-            started_at=self._now(),
+            started_at=at,
         )
         names = ((cluster_name(self._provider.prefix, self._study, size), size) for size in self._study.sizes)
-        self._ledger.begin(run, [ClusterRow(cluster=name, run=RUN, size=size) for name, size in names])
+        self._ledger.begin(run, [ClusterRow(cluster=name, run=run.run, size=size) for name, size in names])
 
     async def _sizes(self, jobs: list[JobRow], keeper: ClusterKeeper, progress: Progress) -> bool:
         """Whether all of them were run, well or badly."""
-        rows = {row.cluster: row for row in self._ledger.clusters(RUN)}
+        rows = {row.cluster: row for row in self._ledger.clusters(self.name)}
         for cluster, group in groupby(jobs, key=lambda job: job.cluster):
             go_on = await self._size(rows[cluster], list(group), keeper, progress)
             if not go_on:
@@ -171,7 +190,7 @@ class Sweep:
                 api=api,
                 ledger=self._ledger,
                 store=self._store,
-                origin=Origin(cluster=row.cluster, run=RUN, size=row.size),
+                origin=Origin(cluster=row.cluster, run=row.run, size=row.size),
                 progress=progress,
                 sleep=self._sleep,
             )
@@ -181,7 +200,7 @@ class Sweep:
             ).cluster()
             if late:
                 progress.note(f"{row.cluster}: {late} events were not stored in time and taken from the list")
-        audits = [audit for audit in self._ledger.audits(RUN) if audit.cluster == row.cluster]
+        audits = [audit for audit in self._ledger.audits(self.name) if audit.cluster == row.cluster]
         progress.size_ended(row.cluster, say(audits))
         return go_on
 
@@ -195,9 +214,9 @@ class Sweep:
         return True
 
     def _outcome(self) -> Outcome:
-        rows = self._ledger.jobs(RUN)
+        rows = self._ledger.jobs(self.name)
         return Outcome(
             done=sum(row.state is JobState.DONE for row in rows),
             failed=[row for row in rows if row.state is JobState.FAILED],
-            accounted=say(self._ledger.audits(RUN)),
+            accounted=say(self._ledger.audits(self.name)),
         )

@@ -8,11 +8,13 @@ from pulls.milestone import Milestone
 from pulls.notices import Notices
 from pulls.record import Outcome, PullRecord
 from store.influx_connection import InfluxConnection
+from store.influx_jobs import InfluxJobs
 from store.influx_read import InfluxReader
 from store.influx_settings import InfluxSettings
 from store.influx_write import Delivered, InfluxWriter, Refused, Timing, WriteCounters
 from store.point_layout import AbandonedJob, JobPhases, PodPhases, PullCache
-from store.protocol import StoreError
+from store.protocol import Identity, StoreError
+from store.selection import ALL, Selection
 
 
 class RefusedError(StoreError):
@@ -25,7 +27,7 @@ class RefusedError(StoreError):
 
 
 class InfluxStore:
-    """One bucket. It waits for a server that is away, and for a setting to be put right, for ever."""
+    """One bucket. Writing waits for ever: for a server that is away, for a setting to be put right."""
 
     def __init__(
         self, settings: InfluxSettings, notices: Notices, random: Random, timing: Timing | None = None
@@ -33,6 +35,7 @@ class InfluxStore:
         """Connects at the first write or read."""
         self._connection = InfluxConnection(settings)
         self._writer = InfluxWriter(settings, self._connection, notices, random, timing or Timing())
+        self._jobs = InfluxJobs(settings, self._connection)
         self._reader = InfluxReader(settings)
 
     @property
@@ -54,8 +57,8 @@ class InfluxStore:
             raise RefusedError(delivered.refused)
         return delivered.written
 
-    async def abandon(self, jobs: list[AbandonedJob]) -> None:
-        """Leave their pulls and milestones out of what is read. Raises RefusedError."""
+    async def abandon(self, jobs: Sequence[AbandonedJob]) -> None:
+        """Also raises RefusedError."""
         delivered = await self._writer.deliver(jobs)
         if delivered.refused:
             raise RefusedError(delivered.refused)
@@ -66,17 +69,25 @@ class InfluxStore:
         if delivered.refused:
             raise RefusedError(delivered.refused)
 
-    def pulls(self, *, outcome: Outcome | None = None, job: str | None = None) -> Iterator[PullRecord]:
-        return self._reader.pulls(outcome, job)
+    async def job_pulls(self, cluster: str, run: str | None, job: str) -> list[PullRecord]:
+        return await self._jobs.pulls(cluster, run, job)
 
-    def milestones(self) -> Iterator[Milestone]:
-        return self._reader.milestones()
+    async def identities(self, cluster: str, run: str | None) -> set[Identity]:
+        return await self._jobs.identities(cluster, run)
 
-    def rejects(self) -> Iterator[Reject]:
-        return self._reader.rejects()
+    def pulls(
+        self, selection: Selection = ALL, *, outcome: Outcome | None = None, job: str | None = None
+    ) -> Iterator[PullRecord]:
+        return self._reader.pulls(selection, outcome, job)
 
-    def gaps(self) -> Iterator[Gap]:
-        return self._reader.gaps()
+    def milestones(self, selection: Selection = ALL) -> Iterator[Milestone]:
+        return self._reader.milestones(selection)
+
+    def rejects(self, selection: Selection = ALL) -> Iterator[Reject]:
+        return self._reader.rejects(selection)
+
+    def gaps(self, selection: Selection = ALL) -> Iterator[Gap]:
+        return self._reader.gaps(selection)
 
     async def close(self) -> None:
         await self._connection.close()

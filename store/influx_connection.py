@@ -1,10 +1,11 @@
-"""The write API of one bucket over HTTP: one request, one answer. What the answer means is judged elsewhere."""
+"""One bucket over HTTP, written and asked: one request, one answer. What the answer means is judged elsewhere."""
 
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import aiohttp
+import msgspec
 
 from store.influx_settings import InfluxSettings
 
@@ -35,24 +36,35 @@ class InfluxConnection:
     async def write(self, lines: bytes) -> Answer:
         """Post line protocol. Raises NoAnswerError."""
         settings = self._settings
-        try:
-            headers = {
-                "Authorization": f"Token {settings.current_token()}",
-                "Content-Type": "text/plain; charset=utf-8",
-            }
-        except OSError as error:
-            raise NoAnswerError(f"token file {settings.token_file}: {error.strerror or error}") from error
+        headers = {"Content-Type": "text/plain; charset=utf-8"}
         if settings.gzip:
             headers["Content-Encoding"] = "gzip"
             lines = zlib.compress(lines, 1, _GZIP)
         query = {"org": settings.organisation, "bucket": settings.bucket, "precision": "ns"}
+        return await self._post("/api/v2/write", query, headers, lines, most_bytes=_ANSWER_BYTES)
+
+    async def query(self, flux: str) -> Answer:
+        """Ask in Flux; the body is CSV without annotations, as long as it is. Raises NoAnswerError."""
+        body = {"query": flux, "type": "flux", "dialect": {"header": True, "annotations": []}}
+        headers = {"Content-Type": "application/json", "Accept": "application/csv"}
+        return await self._post(
+            "/api/v2/query", {"org": self._settings.organisation}, headers, msgspec.json.encode(body)
+        )
+
+    async def _post(
+        self, path: str, query: Mapping[str, str], headers: dict[str, str], body: bytes, most_bytes: int = -1
+    ) -> Answer:
+        settings = self._settings
+        try:
+            headers["Authorization"] = f"Token {settings.current_token()}"
+        except OSError as error:
+            raise NoAnswerError(f"token file {settings.token_file}: {error.strerror or error}") from error
         try:
             # A redirect would carry the token to another server.
             async with self._open().post(
-                f"{settings.url}/api/v2/write", params=query, data=lines, headers=headers, allow_redirects=False
+                f"{settings.url}{path}", params=query, data=body, headers=headers, allow_redirects=False
             ) as response:
-                body = await response.content.read(_ANSWER_BYTES)
-                return Answer(response.status, response.headers, body)
+                return Answer(response.status, response.headers, await response.content.read(most_bytes))
         except TimeoutError as error:
             raise NoAnswerError(f"no answer within {settings.request_seconds:g} s") from error
         except (aiohttp.ClientError, OSError) as error:

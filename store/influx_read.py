@@ -1,15 +1,14 @@
 """Records from InfluxDB, streamed: ordered, and by the same rules as the embedded store's views.
 
-The server is asked for pieces of at most some ten thousand points, since it sorts in memory; the rows of a piece are
-turned into records as they arrive.
+The server is asked for one stretch of time of one cluster after the other, each with at most some ten thousand points;
+those are sorted here.
 """
 
 import io
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any
 
@@ -20,30 +19,15 @@ from pulls.milestone import Milestone
 from pulls.record import WITNESS_PREFIX, Outcome, PullRecord
 from store import point_layout
 from store.flux import EVER, literal, read_rows
+from store.influx_pieces import WINDOWS, Piece, finer_than, first_day_first, is_first_day, merged
+from store.influx_query import PIVOT, has_tag, is_field, is_of, points, record_of, selected, stretch
 from store.influx_settings import InfluxSettings
-from store.line_protocol import PointError, decode_columns
 from store.point_layout import Measurement
 from store.point_text import original
-from store.protocol import StoreError
+from store.protocol import Identity, StoreError
+from store.selection import Selection
 
-HOUR = 3_600 * 1_000_000_000
 _ERROR_BYTES = 64 * 1024
-_PIVOT = '|> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")'
-_COUNT_BY_HOUR = (
-    '|> group(columns: ["cluster"])'
-    ' |> aggregateWindow(every: 1h, fn: count, timeSrc: "_start", createEmpty: false)'
-    " |> map(fn: (r) => ({r with hour: int(v: r._time)}))"
-    ' |> group() |> keep(columns: ["cluster", "hour", "_value"])'
-)
-
-
-@dataclass(frozen=True)
-class Piece:
-    """A stretch of time of one cluster, in nanoseconds since 1970."""
-
-    cluster: str  # as its tag is stored
-    start: int
-    stop: int
 
 
 class InfluxReader:
@@ -52,105 +36,116 @@ class InfluxReader:
     def __init__(self, settings: InfluxSettings) -> None:
         self._settings = settings
 
-    def pulls(self, outcome: Outcome | None, job: str | None) -> Iterator[PullRecord]:
-        abandoned = self.abandoned()
-        superseded = self._superseded()
-        for record in self._ordered(point_layout.PULL, _pull_order):
+    def pulls(self, selection: Selection, outcome: Outcome | None, job: str | None) -> Iterator[PullRecord]:
+        abandoned = self.abandoned(selection)
+        superseded = self._superseded(selection)
+        more = [] if outcome is None else [has_tag("outcome", outcome)]
+        for record in self._ordered(point_layout.PULL, selection, _pull_order, more):
             if (
-                (outcome is None or record.outcome is outcome)
-                and (job is None or record.job == job)
+                (job is None or record.job == job)
                 and (record.cluster, record.job) not in abandoned
-                and record.identity not in superseded
+                and (record.cluster, record.run, *record.identity) not in superseded
             ):
                 yield record
 
-    def milestones(self) -> Iterator[Milestone]:
-        abandoned = self.abandoned()
-        for record in self._ordered(point_layout.MILESTONE, _milestone_order):
+    def milestones(self, selection: Selection) -> Iterator[Milestone]:
+        abandoned = self.abandoned(selection)
+        for record in self._ordered(point_layout.MILESTONE, selection, _milestone_order):
             if (record.cluster, record.job) not in abandoned:
                 yield record
 
-    def rejects(self) -> Iterator[Reject]:
+    def rejects(self, selection: Selection) -> Iterator[Reject]:
         # Their order is not that of time: they are few, or something is badly wrong.
-        found = self._records(point_layout.REJECT)
+        found = self._records(point_layout.REJECT, selection)
         return iter(sorted(found, key=lambda reject: (reject.cluster, reject.source, reject.position)))
 
-    def gaps(self) -> Iterator[Gap]:
-        return self._ordered(point_layout.GAP, lambda gap: (gap.found_at,))
+    def gaps(self, selection: Selection) -> Iterator[Gap]:
+        return self._ordered(point_layout.GAP, selection, lambda gap: (gap.found_at,))
 
-    def abandoned(self) -> set[tuple[str, str | None]]:
+    def abandoned(self, selection: Selection) -> set[tuple[str, str | None]]:
         """(cluster, job) of the attempts that another one replaced."""
-        return {(each.cluster, each.job) for each in self._records(point_layout.ABANDONED)}
+        return {(each.cluster, each.job) for each in self._records(point_layout.ABANDONED, selection)}
 
-    def _superseded(self) -> set[tuple[str, int]]:
-        """The identities of what only pod status witnessed, where an event came after all."""
-
-        def rows(condition: str) -> Iterator[dict[str, str]]:
-            wanted = " or ".join(
-                f"r._field == {literal(name)}" for name in ("pod_uid", "container", "event_uid", "count")
-            )
-            return self._query(
-                f'import "strings" {self._from(EVER)}'
-                f" |> filter(fn: (r) => r._measurement == {literal(point_layout.PULL.name)} and ({wanted}))"
-                f" {_PIVOT} |> group() |> filter(fn: (r) => {condition})"
-            )
-
-        witness = f"strings.hasPrefix(v: r.event_uid, prefix: {literal(WITNESS_PREFIX)})"
-        witnessed: dict[tuple[str, ...], list[tuple[str, int]]] = {}
-        for row in rows(witness):
-            identity = (original(row["event_uid"]), int(row["count"]))
-            witnessed.setdefault(_place(row), []).append(identity)
+    def _superseded(self, selection: Selection) -> set[tuple[str, str | None, str, int]]:
+        """What only pod status witnessed, where an event came after all: cluster, run, event_uid, count."""
+        witnessed: dict[tuple[str, ...], list[Identity]] = {}
+        for row in self._places(selection, witness=True):
+            witnessed.setdefault(_place(row), []).append((original(row["event_uid"]), int(row["count"])))
         if not witnessed:
             return set()
-        told = rows(f"not {witness}")
-        places = {place for row in told if "" not in (place := _place(row)) and place in witnessed}
-        return {identity for place in places for identity in witnessed[place]}
+        told = {_place(row) for row in self._places(selection, witness=False)}
+        return {
+            (original(cluster), original(run) if run else None, *identity)
+            for (cluster, run, *place), identities in witnessed.items()
+            if "" not in place and (cluster, run, *place) in told
+            for identity in identities
+        }
 
-    def _from(self, times: str) -> str:
-        return f"from(bucket: {literal(self._settings.bucket)}) |> range({times})"
+    def _places(self, selection: Selection, *, witness: bool) -> Iterator[dict[str, str]]:
+        pull, fields = point_layout.PULL, is_field("pod_uid", "container", "event_uid", "count")
+        is_witness = f"strings.hasPrefix(v: r.event_uid, prefix: {literal(WITNESS_PREFIX)})"
+        return self._query(
+            f'import "strings" {points(self._settings.bucket, [is_of(pull), *selected(pull, selection), fields])}'
+            f" {PIVOT} |> filter(fn: (r) => {is_witness if witness else f'not {is_witness}'}) |> group()"
+        )
 
     # -- all records of a measurement --------------------------------------------------------------------------------
 
-    def _ordered(self, layout: Measurement, order: Callable[[Any], tuple[Any, ...]]) -> Iterator[Any]:
-        """By cluster, then as ``order`` says, which has to begin with the point's second."""
-        for _, rows in groupby(self._rows(layout), key=_stretch):
-            yield from sorted([_record(layout, row) for row in rows], key=order)
+    def _ordered(
+        self,
+        layout: Measurement,
+        selection: Selection,
+        order: Callable[[Any], tuple[Any, ...]],
+        more: list[str] | None = None,
+    ) -> Iterator[Any]:
+        """By cluster, then as ``order`` says, which has to begin with the point's time."""
+        for rows in self._pieces_rows(layout, selection, more or []):
+            yield from sorted([record_of(layout, row) for row in rows], key=order)
 
-    def _records(self, layout: Measurement) -> Iterator[Any]:
-        return (_record(layout, row) for row in self._rows(layout))
+    def _records(self, layout: Measurement, selection: Selection) -> Iterator[Any]:
+        return (record_of(layout, row) for rows in self._pieces_rows(layout, selection, []) for row in rows)
 
-    def _rows(self, layout: Measurement) -> Iterator[dict[str, str]]:
-        for piece in self._pieces(layout):
-            times = f"start: time(v: {piece.start}), stop: time(v: {piece.stop})"
-            cluster = f"r.cluster == {literal(piece.cluster)}"
-            yield from self._query(
-                f"{self._from(times)}"
-                f" |> filter(fn: (r) => r._measurement == {literal(layout.name)} and {cluster})"
-                f' {_PIVOT} |> group() |> sort(columns: ["_time"])'
-            )
+    def _pieces_rows(
+        self, layout: Measurement, selection: Selection, more: list[str]
+    ) -> Iterator[Iterator[dict[str, str]]]:
+        wanted = [is_of(layout), *selected(layout, selection), *more]
+        for cluster, hours in self._clusters(layout, wanted):
+            of_cluster = [*wanted, f"r.cluster == {literal(cluster)}"]
+            for piece in merged(self._refined(layout, of_cluster, hours), self._settings.read_points):
+                flux = points(self._settings.bucket, of_cluster, stretch(piece.start, piece.stop))
+                yield self._query(f"{flux} {PIVOT} |> group()")
 
-    def _pieces(self, layout: Measurement) -> Iterator[Piece]:
-        """Whole hours, as many as hold read_points together; one hour with more is one piece."""
+    def _clusters(self, layout: Measurement, wanted: list[str]) -> Iterator[tuple[str, list[Piece]]]:
+        """Each cluster, as its tag is stored, and the hours that have points of it."""
+        hours = self._counted(layout, wanted, EVER, "1h")
+        ordered = sorted(hours, key=lambda pair: (original(pair[0]), *pair))
+        for cluster, group in groupby(ordered, key=lambda pair: pair[0]):
+            yield cluster, first_day_first([piece for _, piece in group])
+
+    def _refined(
+        self, layout: Measurement, wanted: list[str], pieces: Iterable[Piece], every: str = "1h"
+    ) -> Iterator[Piece]:
+        """Where a piece holds too many points, finer ones in its place."""
+        finer = finer_than(every)
+        for piece in pieces:
+            if piece.points <= self._settings.read_points or finer is None or is_first_day(piece):
+                yield piece
+                continue
+            parts = self._counted(layout, wanted, stretch(piece.start, piece.stop), finer)
+            yield from self._refined(layout, wanted, sorted(part for _, part in parts), finer)
+
+    def _counted(self, layout: Measurement, wanted: list[str], times: str, every: str) -> Iterator[tuple[str, Piece]]:
+        """By cluster and window; a field that every point has stands for the point."""
         always = next(name for name in layout.identity if name in layout.fields)
-        hours = self._query(
-            f"{self._from(EVER)}"
-            f" |> filter(fn: (r) => r._measurement == {literal(layout.name)} and r._field == {literal(always)})"
-            f" {_COUNT_BY_HOUR}"
+        flux = points(self._settings.bucket, [*wanted, is_field(always)], times)
+        rows = self._query(
+            f'{flux} |> group(columns: ["cluster"])'
+            f' |> aggregateWindow(every: {every}, fn: count, timeSrc: "_start", createEmpty: false)'
+            " |> map(fn: (r) => ({r with at: int(v: r._time)}))"
+            ' |> group() |> keep(columns: ["cluster", "at", "_value"])'
         )
-        counted = sorted(
-            (original(row["cluster"]), row["cluster"], int(row["hour"]), int(row["_value"])) for row in hours
-        )
-        for _, group in groupby(counted, key=lambda each: each[1]):
-            yield from self._merged([(tag, hour, count) for _, tag, hour, count in group])
-
-    def _merged(self, hours: list[tuple[str, int, int]]) -> Iterator[Piece]:
-        tag, start, points = hours[0][0], hours[0][1], 0
-        for _, hour, count in hours:
-            if points and points + count > self._settings.read_points:
-                yield Piece(tag, start, hour)
-                start, points = hour, 0
-            points += count
-        yield Piece(tag, start, hours[-1][1] + HOUR)
+        for row in rows:
+            yield row["cluster"], Piece(int(row["at"]), int(row["at"]) + WINDOWS[every], int(row["_value"]))
 
     # -- one query ---------------------------------------------------------------------------------------------------
 
@@ -175,23 +170,10 @@ class InfluxReader:
             raise StoreError(f"InfluxDB {self._settings.url} cannot be read: {error}") from error
 
 
-def _record(layout: Measurement, row: dict[str, str]) -> msgspec.Struct:
-    try:
-        return decode_columns(layout, row)
-    except PointError as error:
-        raise StoreError(f"InfluxDB: the point at {row['_time']} was not written by pullstudy: {error}") from error
-
-
-def _stretch(row: dict[str, str]) -> tuple[str, str]:
-    """What is sorted together: a second, or the day in which all points of unknown time lie."""
-    at = row["_time"]
-    return (row["cluster"], at[:10] if at.startswith("1970-01-01") else at[:19])
-
-
 def _place(row: dict[str, str]) -> tuple[str, ...]:
     # Pod status tells that an image is there, and only guesses whether it was pulled: either event tells it better.
     outcome = Outcome.PULLED if row["outcome"] == Outcome.CACHED else row["outcome"]
-    return (outcome, row.get("pod_uid", ""), row.get("container", ""))
+    return (row["cluster"], row.get("run", ""), outcome, row.get("pod_uid", ""), row.get("container", ""))
 
 
 def _pull_order(record: PullRecord) -> tuple[Any, ...]:

@@ -14,7 +14,6 @@ from typing import Any, TypeVar
 import msgspec
 
 from pulls.cache import CacheState
-from pulls.record import PullRecord
 from pulls.witness import PodWitness as PodWitness
 from store import schema
 from store.protocol import StoreError
@@ -187,26 +186,6 @@ class Ledger:
             " WHERE j.run = ?1 AND j.state <> 'abandoned' ORDER BY j.position",
             run,
         )
-
-    def stored_identities(self, cluster: str) -> set[tuple[str, int]]:
-        """(event_uid, count) of everything that is stored of a cluster, rejects left out."""
-        return set(
-            self._rows(
-                "SELECT event_uid, count FROM pull_records WHERE cluster = ?1"
-                " UNION SELECT event_uid, count FROM milestone_records WHERE cluster = ?1",
-                cluster,
-            )
-        )
-
-    def stored_pulls(self, cluster: str, job: str) -> set[tuple[str, int]]:
-        """(event_uid, count) of the job's pull records."""
-        return set(
-            self._rows("SELECT event_uid, count FROM pull_records WHERE cluster = ?1 AND job = ?2", cluster, job)
-        )
-
-    def job_pulls(self, cluster: str, job: str) -> list[PullRecord]:
-        """The job's pull records, whether its attempt counts or not."""
-        return self._all(PullRecord, "SELECT * FROM pull_records WHERE cluster = ?1 AND job = ?2", cluster, job)
 
     def layer_digests(self, repository: str, tag: str) -> frozenset[str]:
         """The layers of an image, as far as its manifest is known; empty where it is not."""

@@ -28,14 +28,24 @@ _ODD_IN_FIELD = re.compile('["\\\\\x00\r\ufffd\ud800-\udfff]')
 @lru_cache(maxsize=65_536)
 def tag_value(text: str) -> str:
     """The text as a tag's value in line protocol."""
-    return _SEPARATOR.sub(r"\\\1", _without(_IN_TAG, bounded(text, TAG_CHARACTERS)))
+    return _SEPARATOR.sub(r"\\\1", stored_tag(text))
+
+
+def stored_tag(text: str) -> str:
+    """The text as a tag's value in a query."""
+    return _without(_IN_TAG, bounded(text, TAG_CHARACTERS))
+
+
+def stored_field(text: str) -> str:
+    """The text as a string field's value in a query."""
+    return _without(_IN_FIELD, bounded(text, FIELD_CHARACTERS))
 
 
 def field_value(text: str) -> str:
     """The text as a string field's value in line protocol, quotes included."""
     if text and len(text) <= FIELD_CHARACTERS and not _ODD_IN_FIELD.search(text):
         return f'"{text}"'
-    text = _QUOTED.sub(r"\\\1", _without(_IN_FIELD, bounded(text, FIELD_CHARACTERS)))
+    text = _QUOTED.sub(r"\\\1", stored_field(text))
     return f'"{text}"'
 
 

@@ -1,11 +1,15 @@
 """The edge to whatever keeps the records."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 from pulls.batch import Batch, Gap, Reject
 from pulls.milestone import Milestone
 from pulls.record import Outcome, PullRecord
+from store.point_layout import AbandonedJob
+from store.selection import ALL, Selection
+
+Identity = tuple[str, int]  # event_uid and count
 
 
 class StoreError(Exception):
@@ -16,27 +20,48 @@ class StoreBusyError(StoreError):
     """Another process holds the store for longer than a writer waits: the same call may be made again."""
 
 
-class Store(Protocol):
-    """Keeps each record once, by its identity, however often it is written."""
+class RecordStore(Protocol):
+    """What a sweep needs of a store: to write, and to ask for what it made. Every method raises StoreError."""
 
     async def write(self, batch: Batch) -> int:
-        """Keep the batch; return how many of it were new. On return it is durable. Raises StoreError."""
+        """Keep the batch; return how many of it were new. On return it is durable."""
         ...
 
-    def pulls(self, *, outcome: Outcome | None = None, job: str | None = None) -> Iterator[PullRecord]:
+    async def abandon(self, jobs: Sequence[AbandonedJob]) -> None:
+        """Leave their pulls and milestones out of what is read from now on, those that come later too."""
+        ...
+
+    async def job_pulls(self, cluster: str, run: str | None, job: str) -> list[PullRecord]:
+        """All that is stored of one job's pulls: nothing is left out. Made to be asked often."""
+        ...
+
+    async def identities(self, cluster: str, run: str | None) -> set[Identity]:
+        """Of all pulls and milestones that are stored of one cluster of a run: nothing is left out."""
+        ...
+
+
+class Store(RecordStore, Protocol):
+    """Keeps each record once, by its identity, however often it is written. Every method raises StoreError."""
+
+    def pulls(
+        self, selection: Selection = ALL, *, outcome: Outcome | None = None, job: str | None = None
+    ) -> Iterator[PullRecord]:
         """The study's pulls, in order of cluster, finished_at, event_uid and count.
 
         Left out: pulls of abandoned job attempts, and what only pod status witnessed where an event tells it too.
-        Raises StoreError.
         """
         ...
 
-    def milestones(self) -> Iterator[Milestone]:
-        """All milestones but those of abandoned job attempts, in order of cluster and time. Raises StoreError."""
+    def milestones(self, selection: Selection = ALL) -> Iterator[Milestone]:
+        """All milestones but those of abandoned job attempts, in order of cluster and time."""
         ...
 
-    def rejects(self) -> Iterator[Reject]: ...
+    def rejects(self, selection: Selection = ALL) -> Iterator[Reject]:
+        """In order of cluster, source and position. A reject belongs to no run."""
+        ...
 
-    def gaps(self) -> Iterator[Gap]: ...
+    def gaps(self, selection: Selection = ALL) -> Iterator[Gap]:
+        """In order of cluster and time. A gap belongs to no run."""
+        ...
 
     async def close(self) -> None: ...

@@ -5,11 +5,11 @@ WAL with full synchronisation: what write() acknowledged survives a kill -9 and 
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -17,14 +17,17 @@ from pulls.batch import Batch, Gap, Reject
 from pulls.milestone import Milestone
 from pulls.record import Outcome, PullRecord
 from store import schema
-from store.protocol import StoreError
+from store.point_layout import AbandonedJob
+from store.protocol import Identity, StoreError
 from store.rows import from_rows, row_maker
+from store.selection import ALL, Selection
 
 BUSY_SECONDS = 30.0  # how long a writer waits for the other writer of the file
 CACHE_KIB = 8 << 10  # uids are random, so every record touches another page of their index: they should be at hand
 CHECKPOINT_PAGES = 4_000  # of 4 KiB, for the same reason: a page that was touched often is copied back once
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
+_SELECTED = "(?1 IS NULL OR run = ?1) AND (?2 IS NULL OR cluster = ?2)"
 
 
 class NotAStudyError(StoreError):
@@ -55,7 +58,7 @@ def open_connection(directory: Path, *, create: bool) -> sqlite3.Connection:
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     version = connection.execute("PRAGMA user_version").fetchone()[0]
-    if version not in (0, schema.VERSION):
+    if version not in (0, *schema.UPGRADES, schema.VERSION):
         raise NotAStudyError(
             f"{path} is of layout {version}, not {schema.VERSION}: read it with the pullstudy that made it"
         )
@@ -63,6 +66,8 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    if version in schema.UPGRADES:
+        _upgrade(connection)
     if version == 0:
         connection.execute("BEGIN IMMEDIATE")
         # The other process may have made it while this one waited for the lock.
@@ -73,6 +78,21 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             for statement in _statements(schema.create_script()):
                 connection.execute(statement)
         connection.execute("COMMIT")
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Step by step, all or nothing, and only by one of the processes that may open the file at a time."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        while (version := connection.execute("PRAGMA user_version").fetchone()[0]) in schema.UPGRADES:
+            for statement in schema.UPGRADES[version]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {version + 1}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _statements(script: str) -> Iterator[str]:
@@ -111,7 +131,7 @@ class EmbeddedStore:
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
 
     async def write(self, batch: Batch) -> int:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self.write_now, batch)
+        return await self._in_thread(lambda: self.write_now(batch))
 
     def write_now(self, batch: Batch) -> int:
         """write(), for callers that have no event loop."""
@@ -145,29 +165,58 @@ class EmbeddedStore:
                 raise
         return result
 
-    def pulls(self, *, outcome: Outcome | None = None, job: str | None = None) -> Iterator[PullRecord]:
+    async def abandon(self, jobs: Sequence[AbandonedJob]) -> None:
+        """Of jobs that the ledger has: the file keeps their state there."""
+        rows = [(job.cluster, job.job) for job in jobs]
+        sql = "UPDATE jobs SET state = 'abandoned' WHERE cluster = ?1 AND job = ?2"
+        await self._in_thread(lambda: self._transaction(lambda: self._connection.executemany(sql, rows)))
+
+    async def job_pulls(self, cluster: str, run: str | None, job: str) -> list[PullRecord]:
+        sql = "SELECT * FROM pull_records WHERE cluster = ?1 AND run IS ?2 AND job = ?3"
+        return await self._in_thread(lambda: list(self._read(PullRecord, sql, (cluster, run, job))))
+
+    async def identities(self, cluster: str, run: str | None) -> set[Identity]:
+        tables = ("pull_records", "milestone_records")
+        sql = " UNION ".join(f"SELECT event_uid, count FROM {each} WHERE cluster = ?1 AND run IS ?2" for each in tables)
+        return await self._in_thread(lambda: set(self._rows(sql, (cluster, run))))
+
+    def pulls(
+        self, selection: Selection = ALL, *, outcome: Outcome | None = None, job: str | None = None
+    ) -> Iterator[PullRecord]:
         return self._read(
             PullRecord,
-            "SELECT * FROM pulls WHERE (?1 IS NULL OR outcome = ?1) AND (?2 IS NULL OR job = ?2)"
+            f"SELECT * FROM pulls WHERE {_SELECTED} AND (?3 IS NULL OR outcome = ?3) AND (?4 IS NULL OR job = ?4)"
             " ORDER BY cluster, finished_at, event_uid, count",
-            (outcome, job),
+            (selection.run, selection.cluster, outcome, job),
         )
 
-    def milestones(self) -> Iterator[Milestone]:
-        return self._read(Milestone, "SELECT * FROM milestones ORDER BY cluster, at, event_uid, count, moment")
+    def milestones(self, selection: Selection = ALL) -> Iterator[Milestone]:
+        return self._read(
+            Milestone,
+            f"SELECT * FROM milestones WHERE {_SELECTED} ORDER BY cluster, at, event_uid, count, moment",
+            (selection.run, selection.cluster),
+        )
 
-    def rejects(self) -> Iterator[Reject]:
-        return self._read(Reject, "SELECT * FROM rejects ORDER BY cluster, source, position")
+    def rejects(self, selection: Selection = ALL) -> Iterator[Reject]:
+        sql = "SELECT * FROM rejects WHERE ?1 IS NULL OR cluster = ?1 ORDER BY cluster, source, position"
+        return self._read(Reject, sql, (selection.cluster,))
 
-    def gaps(self) -> Iterator[Gap]:
-        return self._read(Gap, "SELECT * FROM gaps ORDER BY cluster, found_at")
+    def gaps(self, selection: Selection = ALL) -> Iterator[Gap]:
+        sql = "SELECT * FROM gaps WHERE ?1 IS NULL OR cluster = ?1 ORDER BY cluster, found_at"
+        return self._read(Gap, sql, (selection.cluster,))
 
     def _read(self, struct: type[S], sql: str, parameters: tuple[object, ...] = ()) -> Iterator[S]:
+        yield from from_rows(struct, self._rows(sql, parameters))
+
+    def _rows(self, sql: str, parameters: tuple[object, ...]) -> Iterator[tuple[Any, ...]]:
         with store_errors(self.path):
-            yield from from_rows(struct, self._connection.execute(sql, parameters))
+            yield from self._connection.execute(sql, parameters)
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
     async def close(self) -> None:
-        await asyncio.get_running_loop().run_in_executor(self._thread, self.close_now)
+        await self._in_thread(self.close_now)
 
     def close_now(self) -> None:
         self._connection.close()

@@ -36,4 +36,18 @@ Cache = Annotated[
 EksMode = Annotated[
     Mode | None, typer.Option("--eks-mode", help="A whole cluster on EKS for each size, or its nodes alone.")
 ]
+Kafka = Annotated[
+    str | None,
+    typer.Option(
+        "--kafka",
+        metavar="HOST:PORT",
+        help="Records go through this Kafka into the InfluxDB. Login: KAFKA_... (docs/bus.md).",
+    ),
+]
+Influx = Annotated[
+    str | None,
+    typer.Option(
+        "--influx", metavar="URL", help="Records are in this InfluxDB 2. Token: INFLUXDB_V2_... (docs/influxdb.md)."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -8,6 +8,7 @@ from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from driver.budget import Budget, rest_of, spent
@@ -15,6 +16,8 @@ from driver.commands.options import (
     DEFAULT_OUT,
     Cache,
     EksMode,
+    Influx,
+    Kafka,
     Kubeconfig,
     OrderOption,
     Out,
@@ -25,6 +28,7 @@ from driver.commands.options import (
     StudyFile,
 )
 from driver.commands.plan_command import hourly_price, plan_of, say_plan
+from driver.destinations import Asked, check_reachable, check_same_destination, destination_of_new_run
 from driver.errors import SweepError, UnaskedError, UsageError
 from driver.interrupt import InterruptedByUserError, interruptible
 from driver.lock import directory_lock
@@ -32,12 +36,12 @@ from driver.plan import Plan
 from driver.progress import make_progress
 from driver.provider import Provider
 from driver.providers import make_provider
+from driver.stores import Stores, open_stores
 from driver.study import Overrides, Study, load_study
 from driver.summary import size_lines
-from driver.sweep import RUN, Outcome, Sweep, begun_run, study_of, wall_clock
+from driver.sweep import Outcome, Sweep, begun_run, study_of, wall_clock
 from store.ledger import Ledger
 from store.protocol import StoreError
-from store.sqlite import EmbeddedStore
 
 
 def sweep_command(
@@ -45,6 +49,8 @@ def sweep_command(
     study: StudyFile = None,
     provider: ProviderName = "sim",
     kubeconfig: Kubeconfig = None,
+    kafka: Kafka = None,
+    influx: Influx = None,
     out: Out = DEFAULT_OUT,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep that DIR holds.")] = False,
     budget: Annotated[
@@ -69,30 +75,54 @@ def sweep_command(
 
       pulldriver sweep --study study.toml --out second --order random --seed 7
 
-      pulldriver sweep --out second --resume
+      pulldriver sweep --kafka broker:9092 --influx http://influx:8086 --out third
+
+      pulldriver sweep --out third --resume
     """
     overrides = Overrides(sizes=sizes, repeats=repeats, seed=seed, order=order, cache=cache, eks_mode=eks_mode)
     asked = None if study is None and overrides == Overrides() else load_study(study, overrides)
+    where = Asked(kafka=kafka, influx=influx)
     cluster_provider = make_provider(provider, kubeconfig)
+    if not resume:
+        asked = _new_study(asked, where)
     with directory_lock(out):
-        code = _sweep(asked, cluster_provider, out, resume=resume, budget=budget, yes=yes)
+        code = _sweep(asked, where, cluster_provider, out, resume=resume, budget=budget, yes=yes)
     if code:
         raise typer.Exit(code)
 
 
-def _sweep(asked: Study | None, provider: Provider, out: Path, *, resume: bool, budget: float | None, yes: bool) -> int:
+def _new_study(asked: Study | None, where: Asked) -> Study:
+    """With its destination, found to be there before anything is made. Raises UsageError."""
+    study = asked or load_study(None, Overrides())
+    destination = destination_of_new_run(where, study.collect, os.environ)
+    asyncio.run(check_reachable(destination, os.environ))
+    return msgspec.structs.replace(study, collect=destination)
+
+
+def _sweep(
+    asked: Study | None,
+    where: Asked,
+    provider: Provider,
+    out: Path,
+    *,
+    resume: bool,
+    budget: float | None,
+    yes: bool,
+) -> int:
     with ExitStack() as stack:
         ledger = stack.enter_context(closing(Ledger(out, create=True)))
-        study = _study(ledger, out, asked, provider, resume=resume)
+        study = _study(ledger, out, asked, where, provider, resume=resume)
         plan = plan_of(study, provider)
         _say("\n".join(say_plan(plan)))
+        if study.collect.shared:
+            _say(f"  records  in {study.collect}")
         limit = None if budget is None else _budget(budget, plan, study, provider, ledger)
         _confirm(provider, yes=yes)
-        store = EmbeddedStore(out, create=True)
-        stack.callback(store.close_now)
+        stores = open_stores(study, out, os.environ, _say)
+        sweep = Sweep(study, provider, out, ledger, stores.records, budget=limit)
         with _way_on(out, budget):
-            outcome = _run(Sweep(study, provider, out, ledger, store, budget=limit), provider)
-        _say("\n".join(size_lines(ledger, RUN)))
+            outcome, lines = _run(sweep, provider, ledger, stores)
+        _say("\n".join(lines))
     return _tell(outcome, out)
 
 
@@ -108,32 +138,39 @@ def _way_on(out: Path, budget: float | None) -> Iterator[None]:
 
 def _budget(amount: float, plan: Plan, study: Study, provider: Provider, ledger: Ledger) -> Budget:
     """What the sweep may still cost. Raises UsageError where that is less than it will."""
-    paid = spent(ledger.clusters(RUN), hourly_price(study, provider), wall_clock())
-    budget = Budget(amount=amount, plan=rest_of(plan, study, ledger.jobs(RUN)), spent=paid)
+    run = ledger.swept_run()
+    clusters, jobs = (ledger.clusters(run.run), ledger.jobs(run.run)) if run else ([], [])
+    paid = spent(clusters, hourly_price(study, provider), wall_clock())
+    budget = Budget(amount=amount, plan=rest_of(plan, study, jobs), spent=paid)
     budget.check()
     return budget
 
 
-def _study(ledger: Ledger, out: Path, asked: Study | None, provider: Provider, *, resume: bool) -> Study:
+def _study(ledger: Ledger, out: Path, asked: Study | None, where: Asked, provider: Provider, *, resume: bool) -> Study:
     run = begun_run(ledger, out, resume=resume)
     if run is None:
-        return asked or load_study(None, Overrides())
+        return _new_study(asked, where) if resume or asked is None else asked
     if run.provider != provider.name:
         raise UsageError(f"--resume: this run is on {run.provider}; give --provider {run.provider}")
-    return study_of(run, asked)
+    study = study_of(run, asked)
+    check_same_destination(where, asked.collect if asked else None, study.collect, os.environ)
+    asyncio.run(check_reachable(study.collect, os.environ))
+    return study
 
 
-def _run(sweep: Sweep, provider: Provider) -> Outcome:
+def _run(sweep: Sweep, provider: Provider, ledger: Ledger, stores: Stores) -> tuple[Outcome, list[str]]:
+    """What it came to, and each size in a line."""
     left = sweep.remaining()
     if left.done:
         _say(f"resumed: {left.done} jobs are done, {len(left.jobs)} are left")
     progress = make_progress(_say, total_jobs=left.done + len(left.jobs), done_jobs=left.done)
 
-    async def work() -> Outcome:
+    async def work() -> tuple[Outcome, list[str]]:
         try:
-            return await sweep.run(progress)
+            return await sweep.run(progress), list(size_lines(ledger, stores.whole, sweep.name))
         finally:
             await provider.close()
+            await stores.whole.close()
 
     try:
         return asyncio.run(interruptible(work(), progress.note))

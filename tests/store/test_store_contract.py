@@ -2,12 +2,12 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from random import Random
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 import pytest
@@ -22,10 +22,12 @@ from store.influx_settings import InfluxSettings
 from store.point_layout import AbandonedJob
 from store.protocol import Store
 from store.schema import FILE_NAME
+from store.selection import Selection
 from store.sqlite import EmbeddedStore
 from tests.notices import KeptNotices
 from tests.store.records import AT, any_milestone, any_pull, gap, milestone, pull, reject
 
+T = TypeVar("T")
 FULL = pull(
     run="1", size=4, node="n", namespace="d", job="j", pod="p", pod_uid="pu", container="k", image="i:t",
     repository="i", tag="t", digest="sha256:1", started_at=AT - timedelta(seconds=2), finished_at=AT,
@@ -184,6 +186,16 @@ def _times() -> Iterator[datetime | None]:
     yield from (AT - timedelta(days=9_000), None, None, AT + timedelta(days=9_000), None)
 
 
+def test_a_second_that_holds_more_than_one_query_reads_is_read_whole(case: Case) -> None:
+    crowd = [pull(f"u{number:03}", node=f"n{number % 3}", finished_at=AT) for number in range(180)]
+    around = [
+        pull(f"{seconds:+}", node="n0", finished_at=AT + timedelta(seconds=seconds))
+        for seconds in (-3_601, -61, -60, -2, -1, 1, 2, 59, 61, 3_600)
+    ]
+    write(case, Batch(pulls=(*crowd, *around)))
+    assert Contents(case).pulls == sorted([*crowd, *around], key=lambda record: (record.finished_at, record.event_uid))
+
+
 def test_milestones_come_in_order_of_cluster_and_time(case: Case) -> None:
     made = [
         milestone(
@@ -258,6 +270,93 @@ def test_of_what_pod_status_witnessed_an_event_tells_better_whether_it_was_pulle
     assert set(uids(Contents(case).pulls)) == {"late", failure.event_uid}
     write(case, Batch(pulls=(pull("refused", outcome=Outcome.FAILED, **place),)))
     assert set(uids(Contents(case).pulls)) == {"late", "refused"}
+
+
+def test_one_jobs_pulls_are_read_whole_with_what_the_study_leaves_out(case: Case) -> None:
+    place: dict[str, Any] = {"run": "r", "job": "j-a1"}
+    wanted = (
+        pull("event", node="n", pod_uid="pu", container="k", finished_at=AT, **place),
+        pull(witness_uid("pu", "k"), pod_uid="pu", container="k", finished_at=AT + timedelta(hours=3), **place),
+        pull("failed", outcome=Outcome.FAILED, node="m", finished_at=AT - timedelta(minutes=10), **place),
+        pull("untimed", **place),
+    )
+    others = (
+        pull("other-job", run="r", job="j-a2", node="n", finished_at=AT),
+        pull("other-run", run="s", job="j-a1", node="n", finished_at=AT),
+        pull("no-run", job="j-a1", node="n", finished_at=AT),
+        pull("other-cluster", run="r", job="j-a1", node="n", finished_at=AT, cluster="d"),
+        pull("no-job", run="r", node="n", finished_at=AT),
+    )
+    write(case, Batch(pulls=(*wanted, *others)))
+    case.abandon("c", "j-a1")
+    assert sorted(job_pulls(case, "r", "j-a1"), key=by_uid) == sorted(wanted, key=by_uid)
+    assert uids(job_pulls(case, None, "j-a1")) == ["no-run"]
+    assert job_pulls(case, "r", "j") == []
+    assert job_pulls(case, "r", 'j-a1" or true or "') == []
+
+
+def job_pulls(case: Case, run: str | None, job: str) -> list[PullRecord]:
+    return asked(case, lambda store: store.job_pulls("c", run, job))
+
+
+def asked(case: Case, question: Callable[[Store], Coroutine[Any, Any, T]]) -> T:
+    async def run() -> T:
+        store = case.open()
+        try:
+            return await question(store)
+        finally:
+            await store.close()
+
+    return asyncio.run(run())
+
+
+def by_uid(record: PullRecord) -> str:
+    return record.event_uid
+
+
+def test_all_identities_of_a_cluster_in_a_run_can_be_asked_for(case: Case) -> None:
+    write(
+        case,
+        Batch(
+            pulls=(pull("a", run="r", job="j"), pull("b", count=7, run="r"), pull("c", run="s"), pull("d")),
+            milestones=(
+                milestone("a", run="r", moment=Moment.PULLED),
+                milestone("e", run="r"),
+                milestone("f", run="r", cluster="other"),
+            ),
+        ),
+    )
+    case.abandon("c", "j")
+    assert asked(case, lambda store: store.identities("c", "r")) == {("a", 1), ("b", 7), ("e", 1)}
+    assert asked(case, lambda store: store.identities("c", None)) == {("d", 1)}
+    assert asked(case, lambda store: store.identities("nowhere", "r")) == set()
+
+
+def test_runs_and_clusters_of_one_store_can_be_read_apart(case: Case) -> None:
+    places = [("c", "r"), ("c", "s"), ("d", "r"), ("d", None)]
+    made = [{"cluster": cluster, "run": run, "job": "j"} for cluster, run in places]
+    write(
+        case,
+        Batch(
+            pulls=tuple(pull(f"p{number}", **place) for number, place in enumerate(made)),
+            milestones=tuple(milestone(f"m{number}", **place) for number, place in enumerate(made)),
+            rejects=tuple(reject(cluster=cluster) for cluster in "cd"),
+            gaps=tuple(gap(cluster=cluster) for cluster in "cd"),
+        ),
+    )
+    store = case.open()
+    for selection, found in (
+        (Selection(run="r"), "02"),
+        (Selection(cluster="d"), "23"),
+        (Selection(run="r", cluster="d"), "2"),
+        (Selection(run="t"), ""),
+    ):
+        assert [each.event_uid for each in store.pulls(selection)] == [f"p{number}" for number in found]
+        assert [each.event_uid for each in store.milestones(selection)] == [f"m{number}" for number in found]
+    of_cluster = Selection(run="r", cluster="d")
+    assert [each.cluster for each in store.rejects(of_cluster)] == ["d"]
+    assert [each.cluster for each in store.gaps(of_cluster)] == ["d"]
+    asyncio.run(store.close())
 
 
 HOSTILE = [
