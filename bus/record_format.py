@@ -1,6 +1,6 @@
 """What a message holds: one record as a flat JSON object, with the number of the schema and the kind of the record.
 
-    {"schema":1,"kind":"pull","cluster":"c","run":null,...,"count":1,"event_uid":"..."}
+    {"schema":2,"kind":"pull","cluster":"c","run":null,...,"count":1,"event_uid":"..."}
 
 The names are the record's columns. A newer writer may add columns and raises ``schema`` when it does: readers keep what
 they don't know (``Envelope.unknown``), and it is there again when the record is written once more. What would change
@@ -15,7 +15,7 @@ from pulls.batch import Batch, Gap, Reject
 from pulls.milestone import Milestone
 from pulls.record import PullRecord
 
-SCHEMA = 1
+SCHEMA = 2  # 2 added when a reject was seen
 
 Record = PullRecord | Milestone | Reject | Gap
 KINDS: dict[str, type[Record]] = {"pull": PullRecord, "milestone": Milestone, "reject": Reject, "gap": Gap}

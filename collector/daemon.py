@@ -174,7 +174,7 @@ def make_watch(
         quick_ends_before_list=context.settings.watch.quick_ends_before_list,
         lost=lost,
     )
-    intake = Intake(target.origin, Seen(context.settings.seen_events), context.status, told)
+    intake = Intake(target.origin, Seen(context.settings.seen_events), context.status, told, now=context.clock.now)
     watched = WatchTarget(target.origin.cluster, target.look_with, target.scope)
     return EventWatch(watched, api, protocol, intake, queue, context)
 

@@ -4,13 +4,16 @@ Only what speaks of pulls goes on; of all other events the reason is counted. Wh
 and never stops the rest.
 """
 
+from collections.abc import Callable
+from datetime import UTC, datetime
+
 import msgspec
 
 from collector.seen import Seen
 from collector.status import Status
 from collector.told import Told
 from pulls.batch import Batch, Gap, Reject
-from pulls.decode import Origin, decode_event
+from pulls.decode import Origin, decode_event, event_time
 from pulls.event import Event, Metadata, WatchLine, decode_event_json, decode_watch_line
 from pulls.milestone import Milestone
 from pulls.record import PullRecord
@@ -58,8 +61,17 @@ def is_whole_line(line: bytes) -> bool:
 class Intake:
     """Gathers what the input tells, until take_batch()."""
 
-    def __init__(self, origin: Origin, seen: Seen, status: Status, told: Told | None = None) -> None:
+    def __init__(
+        self,
+        origin: Origin,
+        seen: Seen,
+        status: Status,
+        told: Told | None = None,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
         """``told`` is filled with which containers the events told of, where somebody asks."""
+        self._now = now
         self._told = told
         self._origin = origin
         self._seen = seen
@@ -135,13 +147,14 @@ class Intake:
         for name in ("kind", "apiVersion"):
             whole.pop(name, None)  # a watch gives them and a list does not: the same event must be the same Reject
         version = event.metadata.resource_version if event.metadata else ""
-        self._reject(version, problem, msgspec.json.encode(whole).decode())
+        when = event_time(event)
+        self._reject(version, problem, msgspec.json.encode(whole).decode(), when.at if when else self._now())
 
     def _unreadable(self, raw: bytes, version: str, error: msgspec.DecodeError) -> None:
         self._status.unreadable += 1
-        self._reject(version, f"not an event: {error}", raw.decode(errors="replace"))
+        self._reject(version, f"not an event: {error}", raw.decode(errors="replace"), self._now())
 
-    def _reject(self, version: str, problem: str, raw: str) -> None:
+    def _reject(self, version: str, problem: str, raw: str, at: datetime) -> None:
         self._rejects.append(
             Reject(
                 cluster=self._origin.cluster,
@@ -149,5 +162,6 @@ class Intake:
                 position=version,
                 problem=problem,
                 raw=raw[:RAW_MOST_CHARACTERS],
+                at=at,
             )
         )

@@ -9,13 +9,17 @@ from pulls.record import PullRecord
 
 
 class Reject(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """Input that could not be understood, kept whole. Identity is all of it."""
+    """Input that could not be understood, kept whole. Identity is all of it but ``at``: see REJECT_IDENTITY."""
 
     cluster: str
     source: str  # a file's name, or "watch"
     position: str  # a line number, or a resource version
     problem: str  # one line: what is wrong
     raw: str  # the text as it came
+    at: datetime | None = None  # the event's own time where it can be read, else when the text was seen
+
+
+REJECT_IDENTITY = ("cluster", "source", "position", "problem", "raw")  # two who see the same see it at two times
 
 
 class Gap(msgspec.Struct, frozen=True, kw_only=True, gc=False):

@@ -13,7 +13,7 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from pulls.batch import Gap, Reject
+from pulls.batch import REJECT_IDENTITY, Gap, Reject
 from pulls.milestone import Milestone
 from pulls.record import PullRecord
 
@@ -136,8 +136,8 @@ MILESTONE = Measurement(
 REJECT = Measurement(
     name="reject",
     struct=Reject,
-    identity=Reject.__struct_fields__,
-    time=None,
+    identity=REJECT_IDENTITY,
+    time="at",
     tags=("cluster",),
 )
 GAP = Measurement(

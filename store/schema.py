@@ -5,11 +5,12 @@ from typing import Any, get_args, get_type_hints
 
 import msgspec
 
-from pulls.batch import Gap, Reject
+from pulls.batch import REJECT_IDENTITY, Gap, Reject
 from pulls.milestone import Milestone
 from pulls.record import WITNESS_PREFIX, PullRecord
 
-VERSION = 1  # PRAGMA user_version; a file of another version is refused, never changed
+VERSION = 2  # PRAGMA user_version; a file of a version that is neither this nor in UPGRADES is refused, never changed
+UPGRADES = {1: ("ALTER TABLE rejects ADD COLUMN at TEXT",)}  # what makes a file of that version one of the next
 
 FILE_NAME = "study.sqlite3"
 
@@ -26,8 +27,8 @@ def _columns(struct: type[msgspec.Struct], key: tuple[str, ...]) -> str:
 
 def _form(struct: type[msgspec.Struct], key: tuple[str, ...]) -> str:
     # Uids are random: rows kept in their order would have each new one rewrite a page of wide rows somewhere, at a
-    # third of the speed. Where the key is the whole row, the other form would keep it twice.
-    return " WITHOUT ROWID" if len(key) == len(struct.__struct_fields__) else ""
+    # third of the speed. Where the key is nearly the whole row, the other form would keep it twice.
+    return " WITHOUT ROWID" if len(key) >= len(struct.__struct_fields__) - 1 else ""
 
 
 def _affinity(kinds: tuple[Any, ...]) -> str:
@@ -39,7 +40,7 @@ def _affinity(kinds: tuple[Any, ...]) -> str:
 RECORD_TABLES: dict[str, tuple[type[msgspec.Struct], tuple[str, ...]]] = {
     "pull_records": (PullRecord, ("event_uid", "count")),
     "milestone_records": (Milestone, ("event_uid", "count", "moment")),
-    "rejects": (Reject, ("cluster", "source", "position", "problem", "raw")),
+    "rejects": (Reject, REJECT_IDENTITY),
     "gaps": (Gap, ("cluster", "from_version", "to_version", "found_at", "why")),
 }
 

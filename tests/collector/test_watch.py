@@ -22,7 +22,14 @@ from tests.collector.api_server import (
     stream,
     write_kubeconfig,
 )
-from tests.collector.harness import SETTINGS, collecting, stored_counts, stored_gaps, stored_rejects
+from tests.collector.harness import (
+    SETTINGS,
+    VirtualClock,
+    collecting,
+    stored_counts,
+    stored_gaps,
+    stored_rejects,
+)
 from tests.collector.kube_events import PULLED, START, backoff, event
 
 PULL = 2  # records of one Pulled event: the pull and its milestone
@@ -479,6 +486,7 @@ async def test_a_line_that_cannot_be_read_is_kept_and_the_lines_around_it_are_ta
     assert set(stored_counts(tmp_path)) == {good["metadata"]["uid"], better["metadata"]["uid"]}
     assert {reject.raw for reject in stored_rejects(tmp_path)} == {lines[1].decode(), lines[2].decode()}
     assert running.status.unreadable == 2
+    assert {reject.at for reject in stored_rejects(tmp_path)} == {VirtualClock().now()}
 
 
 async def test_a_server_that_sends_nothing_but_garbage_is_asked_ever_more_slowly(
@@ -504,6 +512,8 @@ async def test_a_message_of_no_known_form_is_kept_once_though_watch_and_list_sho
     (reject,) = stored_rejects(tmp_path)
     assert json.loads(reject.raw)["message"] == "Pulled it somehow"
     assert "no known form" in reject.problem
+    assert reject.at is not None
+    assert reject.at.replace(microsecond=0).isoformat().replace("+00:00", "Z") == event(1)["lastTimestamp"]
 
 
 async def test_a_stream_cut_inside_a_line_takes_that_line_once_from_the_next_watch(

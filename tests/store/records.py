@@ -86,6 +86,6 @@ any_milestone = st.builds(
     witness=st.sampled_from(Witness),
     clock=texts,
 )
-any_reject = st.builds(Reject, cluster=texts, source=texts, position=texts, problem=texts, raw=texts)
+any_reject = st.builds(Reject, cluster=texts, source=texts, position=texts, problem=texts, raw=texts, at=_maybe(times))
 any_gap = st.builds(Gap, cluster=texts, from_version=texts, to_version=texts, found_at=times, why=texts)
 any_record = st.one_of(any_pull, any_milestone, any_reject, any_gap)

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from pulls.record import Outcome, PullRecord, witness_uid
 from store.protocol import StoreError
 from store.schema import FILE_NAME
 from store.sqlite import EmbeddedStore, NotAStudyError
+from tests.store.records import reject
 
 AT = datetime(2024, 11, 11, 0, 32, 10, 941901, tzinfo=UTC)
 
@@ -50,20 +52,38 @@ def read(directory: Path) -> list[PullRecord]:
         store.close_now()
 
 
+def test_a_file_of_layout_1_is_made_one_of_this_and_keeps_what_it_has(tmp_path: Path) -> None:
+    old = reject(position="1")
+    write(tmp_path, Batch(pulls=(record(),), rejects=(old,)))
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as direct:
+        direct.execute("ALTER TABLE rejects DROP COLUMN at")
+        direct.execute("PRAGMA user_version = 1")
+    new = reject(position="2", at=AT)
+    write(tmp_path, Batch(rejects=(new,)))
+    store = EmbeddedStore(tmp_path, create=False)
+    assert list(store.rejects()) == [old, new]
+    assert list(store.pulls()) == [record()]
+    store.close_now()
+
+
+def test_two_who_see_the_same_text_at_two_times_make_one_reject(tmp_path: Path) -> None:
+    assert write(tmp_path, Batch(rejects=(reject(at=AT), reject(at=AT + timedelta(hours=1))))) == 1
+
+
 def test_what_was_written_is_read_back_whole(tmp_path: Path) -> None:
     full = record(
         run="1", size=4, node="n", namespace="d", job="j", pod="p", pod_uid="pu", container="k", image="i:t",
         repository="i", tag="t", digest="sha256:1", started_at=AT - timedelta(seconds=2), finished_at=AT,
         pull_seconds=1.5, waiting_seconds=0.5, image_bytes=12, error="e",
     )  # fmt: skip
-    reject = Reject(cluster="c", source="f", position="3", problem="p", raw="r")
+    kept = Reject(cluster="c", source="f", position="3", problem="p", raw="r")
     gap = Gap(cluster="c", from_version="1", to_version="9", found_at=AT, why="compacted")
-    batch = Batch(pulls=(full,), milestones=(milestone(),), rejects=(reject,), gaps=(gap,))
+    batch = Batch(pulls=(full,), milestones=(milestone(),), rejects=(kept,), gaps=(gap,))
     assert write(tmp_path, batch) == 4
     store = EmbeddedStore(tmp_path, create=False)
     assert list(store.pulls()) == [full]
     assert list(store.milestones()) == [milestone()]
-    assert list(store.rejects()) == [reject]
+    assert list(store.rejects()) == [kept]
     assert list(store.gaps()) == [gap]
     store.close_now()
 

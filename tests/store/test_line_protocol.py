@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pulls.batch import Reject
 from pulls.milestone import Moment
 from pulls.record import Outcome, PullRecord
-from store.line_protocol import PointError, decode_point, encode_point, parse_line
+from store.line_protocol import SECOND, PointError, decode_point, encode_point, parse_line
 from store.point_layout import MEASUREMENTS, PULL
 from store.point_text import FIELD_CHARACTERS, TAG_CHARACTERS
 from tests.store.records import AT, any_pull, any_record, gap, milestone, pull, reject
@@ -162,6 +162,13 @@ def test_rejects_and_gaps_have_points_of_their_own() -> None:
     assert decode_point(encode_point(gap())) == gap()
     assert key(reject()) != key(reject(raw="other"))
     assert isinstance(decode_point(encode_point(reject())), Reject)
+
+
+def test_a_rejects_point_lies_in_the_second_that_it_was_seen_so_that_a_retention_keeps_it() -> None:
+    line = encode_point(reject(at=AT))
+    assert decode_point(line) == reject(at=AT)
+    assert parse_line(line).time // SECOND == int(AT.timestamp())
+    assert parse_line(encode_point(reject())).time // SECOND < 86_400
 
 
 def test_an_outcome_reads_back_as_an_outcome() -> None:
