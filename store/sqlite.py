@@ -68,8 +68,6 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     if version in schema.UPGRADES:
         _upgrade(connection)
-    if version in schema.UPGRADES:
-        _upgrade(connection)
     if version == 0:
         connection.execute("BEGIN IMMEDIATE")
         # The other process may have made it while this one waited for the lock.
@@ -80,21 +78,6 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
             for statement in _statements(schema.create_script()):
                 connection.execute(statement)
         connection.execute("COMMIT")
-
-
-def _upgrade(connection: sqlite3.Connection) -> None:
-    """Step by step, all or nothing, and only by one of the processes that may open the file at a time."""
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        while (version := connection.execute("PRAGMA user_version").fetchone()[0]) in schema.UPGRADES:
-            for statement in schema.UPGRADES[version]:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {version + 1}")
-        connection.execute("COMMIT")
-    except BaseException:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
-        raise
 
 
 def _upgrade(connection: sqlite3.Connection) -> None:
