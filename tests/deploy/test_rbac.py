@@ -15,10 +15,12 @@ from tests.real.collecting import Collector
 from tests.real.load import Load, event_writer, pulled
 from tests.stack.access import ApiRefusedError
 from tests.stack.control_plane import ControlPlane
+from tests.stack.error import StackError
 
 pytestmark = pytest.mark.real
 
 COLLECTOR = "system:serviceaccount:pullstudy:collector"
+NAMESPACED = "system:serviceaccount:pulling-study:collector"
 DRIVER = "system:serviceaccount:pulling-study:pulldriver"
 STUDY_NAMESPACE = "pulling-study"
 CORE = "/api/v1/namespaces/default"
@@ -133,6 +135,45 @@ async def test_the_collectors_token_is_answered_403(applied: Applied, method: st
     with pytest.raises(ApiRefusedError) as refused:
         await access.request(method, path, body, token=token, kind=kind)
     assert refused.value.status == 403
+
+
+# The collector of one namespace
+
+
+async def test_a_collector_with_a_role_in_one_namespace_stores_its_events_and_is_refused_everywhere_else(
+    applied: Applied, namespace: str, tmp_path: Path
+) -> None:
+    access = applied.cluster.access
+    token = await access.service_account_token("collector", STUDY_NAMESPACE)
+    kubeconfig = access.kubeconfig_with("namespaced", {"token": token})
+    own, elsewhere = f"own-{namespace}", f"elsewhere-{namespace}"
+    async with (
+        event_writer(access.kubeconfig(), STUDY_NAMESPACE) as writer,
+        event_writer(access.kubeconfig(), namespace) as other,
+    ):
+        await other.write(Load(events=10, nodes=2, job=elsewhere))
+        await writer.write(Load(events=20, nodes=8, job=own))
+        async with Collector(kubeconfig, tmp_path, more=["--namespace", STUDY_NAMESPACE]) as collector:
+            await writer.write(Load(events=20, nodes=8, job=f"live-{own}"))
+            await collector.until_stored(writer.acknowledged.identities, STUDY_NAMESPACE)
+            await collector.stop()
+    assert collector.stored(STUDY_NAMESPACE) >= writer.acknowledged.identities
+    assert collector.stored(namespace) == set()
+    assert not collector.said("may not be read")
+    identity = ("get", "", "namespaces", STUDY_NAMESPACE)
+    assert used(applied.cluster, NAMESPACED) == {(*right, "") for right in COLLECTORS} | {identity}
+    assert await rights_beyond_everybodys(applied.cluster, token, STUDY_NAMESPACE) == COLLECTORS | {identity[:3]}
+    assert await rights_beyond_everybodys(applied.cluster, token, namespace) == set()
+
+
+async def test_a_collector_of_all_namespaces_says_in_one_line_that_a_role_in_one_is_too_little(
+    applied: Applied, tmp_path: Path
+) -> None:
+    access = applied.cluster.access
+    token = await access.service_account_token("collector", STUDY_NAMESPACE)
+    collector = Collector(access.kubeconfig_with("too-little", {"token": token}), tmp_path)
+    with pytest.raises(StackError, match="may not read events: allow 'list' and 'watch' on events in all namespaces"):
+        await collector.start()
 
 
 # The driver
