@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 
 import msgspec
 
-from driver.providers.eks.account import Account
+from driver.providers.eks.account import Account, Answer
 from driver.providers.eks.aws_errors import AwsError, Kind
 from driver.providers.eks.control_plane import find_cluster
 from driver.providers.eks.node_group import find_node_group, list_node_groups
@@ -81,7 +81,7 @@ async def _of_ec2(account: Account) -> AsyncIterator[Found]:
         async for page in account.pages("ec2", operation, ("NextToken", "NextToken"), Filters=tagged):
             for item in page[field]:
                 tags = unlisted(item.get("Tags", item.get("TagSet", [])))
-                yield Found(kind=kind, name=item[id_field], tags=tags, account=item.get("OwnerId", ""))
+                yield Found(kind=kind, name=item[id_field], tags=tags, account=_owner(item))
     async for page in account.pages("ec2", "describe_instances", ("NextToken", "NextToken"), Filters=tagged):
         for reservation in page["Reservations"]:
             for instance in reservation["Instances"]:
@@ -89,6 +89,11 @@ async def _of_ec2(account: Account) -> AsyncIterator[Found]:
                     tags = unlisted(instance.get("Tags", []))
                     owner = reservation.get("OwnerId", "")
                     yield Found(kind="instance", name=instance["InstanceId"], tags=tags, account=owner)
+
+
+def _owner(item: Answer) -> str:
+    """Empty for volumes, of which EC2 lists the account's own alone."""
+    return str(item.get("OwnerId") or (item.get("CreatedBy", "") + ":::::").split(":")[4])
 
 
 async def _roles(account: Account) -> AsyncIterator[Found]:

@@ -27,7 +27,7 @@ from driver.providers.eks.interfaces import (
     delete_volume,
     delete_vpc,
 )
-from driver.providers.eks.inventory import say_found, take_inventory
+from driver.providers.eks.inventory import Found, say_found, take_inventory
 from driver.providers.eks.network import delete_network, find_stack
 from driver.providers.eks.node_group import delete_node_group, find_node_group, list_node_groups
 from driver.providers.eks.tags import ours, unlisted
@@ -128,13 +128,8 @@ class Teardown:
 
         async def nothing() -> bool | None:
             left = await take_inventory(self._account, self._run)
-            # What its owner, the stack or a node, left behind when it went: nothing else will delete it.
-            for thing in left:
-                if thing.kind == "network":
-                    await delete_routes(self._account, thing.name)
-                    await delete_vpc(self._account, thing.name)
-                elif thing.kind == "volume":
-                    await delete_volume(self._account, thing.name)
+            if await self._orphans(left):
+                left = await take_inventory(self._account, self._run)
             return None if left else True
 
         try:
@@ -145,6 +140,16 @@ class Teardown:
             left = await take_inventory(self._account, self._run)
             if left:
                 raise ProviderError(f"still there: {', '.join(map(say_found, left))}") from None
+
+    async def _orphans(self, left: list[Found]) -> bool:
+        """Delete what its owner, the stack or a node, left behind when it went; whether there was such a thing."""
+        for thing in left:
+            if thing.kind == "network":
+                await delete_routes(self._account, thing.name)
+                await delete_vpc(self._account, thing.name)
+            elif thing.kind == "volume":
+                await delete_volume(self._account, thing.name)
+        return any(thing.kind in ("network", "volume") for thing in left)
 
 
 def _vpc(stack: Answer) -> str:
