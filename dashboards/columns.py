@@ -1,7 +1,17 @@
 """The columns of a measurement by name, as the sink writes them: a name that it does not write fails the build."""
 
 from store.flux import literal
-from store.point_layout import ABANDONED, GAP, MILESTONE, PULL, REJECT, Measurement
+from store.point_layout import (
+    ABANDONED,
+    GAP,
+    JOB_PHASES,
+    MILESTONE,
+    POD_PHASES,
+    PULL,
+    PULL_CACHE,
+    REJECT,
+    Measurement,
+)
 
 
 class SchemaError(Exception):
@@ -25,6 +35,9 @@ class Columns:
             raise SchemaError(f"{name!r} is no tag of measurement {self._layout.name!r}")
         return name
 
+    def is_tag(self, name: str) -> bool:
+        return name in self._layout.tags
+
     def of_measurement(self) -> str:
         """The condition that picks this measurement's rows."""
         return f"r._measurement == {literal(self._layout.name)}"
@@ -40,3 +53,6 @@ milestone = Columns(MILESTONE)
 reject = Columns(REJECT)
 gap = Columns(GAP)
 abandoned = Columns(ABANDONED)
+pull_cache = Columns(PULL_CACHE)
+job_phases = Columns(JOB_PHASES)
+pod_phases = Columns(POD_PHASES)

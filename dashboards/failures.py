@@ -1,7 +1,7 @@
 """Failures: pulls that failed or were backed off, with their messages, and what could not be read at all."""
 
 from dashboards.columns import Columns, gap, pull, reject
-from dashboards.flux import SHOWN_TIMES, Source, of_cluster, program, pulls
+from dashboards.flux import CLUSTER, PIVOT, SHOWN_TIMES, Source, all_pulls, chosen, program, pulls
 from dashboards.layout import Json, Row, dashboard, heading, pull_variables
 from dashboards.panels import COUNT, Bars, Figures, FluxTarget, Lines, Rows, in_order, override
 from pulls.record import WITNESS_PREFIX, Outcome
@@ -130,7 +130,7 @@ def _messages(source: Source) -> Rows:
 def _pod_status_alone(source: Source) -> Rows:
     """Counted by one pass over all pulls: a container that pod status witnessed, and no event told of."""
     fields = (pull.pod, pull.pod_uid, pull.container)
-    told = pulls(source, *fields).rsplit("\n", 1)[0]
+    told = all_pulls(source, *fields)
     witnessed = f"strings.hasPrefix(v: r.{pull.event_uid}, prefix: {literal(WITNESS_PREFIX)})"
     key = ", ".join(f'"{name}"' for name in (pull.cluster, pull.node, pull.pod, pull.container, pull.image))
     return Rows(
@@ -154,28 +154,30 @@ def _pod_status_alone(source: Source) -> Rows:
     )
 
 
-def _kept(source: Source, columns: Columns, *names: str) -> list[FluxTarget]:
+def _kept(source: Source, columns: Columns, times: str, *names: str) -> str:
     """Rejects and gaps: few, or something is badly wrong."""
-    rows = source.rows(
-        _TIMES[columns], f"{columns.of_measurement()} and {of_cluster()} and {columns.of_fields(*names)}"
-    )
+    rows = source.rows(times, f"{columns.of_measurement()} and {chosen(CLUSTER)} and {columns.of_fields(*names)}")
     kept = ", ".join(f'"{name}"' for name in names)
-    pivot = '|> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value") |> group()'
-    return [FluxTarget(f"{rows}\n  {pivot} |> keep(columns: [{kept}]) |> limit(n: {_MESSAGES})")]
+    return f"{rows}\n  {PIVOT} |> keep(columns: [{kept}]) |> limit(n: {_MESSAGES})"
 
 
-# A reject has no time of its own: all of them lie in the first day of 1970.
-_TIMES = {reject: "start: 0, stop: 86400", gap: SHOWN_TIMES}
+_OF_NO_TIME = "start: 0, stop: 86400"  # points of unknown time lie in the first day of 1970
 
 
 def _rejects(source: Source) -> Rows:
     names = (reject.cluster, reject.source, reject.position, reject.problem, reject.raw)
     return Rows(
         title="Rejects",
-        description="Input that could not be understood, kept whole and shown as plain text, of all times. Empty is good.",
+        description="Input that could not be understood, kept whole and shown as plain text; those of unknown time too. "
+        "Empty is good.",
         overrides=[override(reject.problem, **{"custom.width": 360})],
         transformations=[in_order(*names)],
-        targets=_kept(source, reject, *names),
+        targets=[
+            FluxTarget(
+                f"union(tables: [{_kept(source, reject, SHOWN_TIMES, *names)},\n"
+                f"{_kept(source, reject, _OF_NO_TIME, *names)}])"
+            )
+        ],
     )
 
 
@@ -185,5 +187,5 @@ def _gaps(source: Source) -> Rows:
         title="Gaps",
         description="Stretches of the event stream that nobody watched: what was deleted in them is unknown. Empty is good.",
         transformations=[in_order(*names)],
-        targets=_kept(source, gap, *names),
+        targets=[FluxTarget(_kept(source, gap, SHOWN_TIMES, *names))],
     )

@@ -6,18 +6,17 @@ A variable's values come from events, so they are only ever put into a regular e
 
 from dataclasses import dataclass
 
-from dashboards.columns import abandoned, milestone, pull
+from dashboards.columns import Columns, abandoned, pull, pull_cache
 from pulls.image import STUDY_TAG
-from pulls.milestone import Moment
 from pulls.record import WITNESS_PREFIX, Outcome
 from store.flux import EVER, literal
 
 SHOWN_TIMES = "start: v.timeRangeStart, stop: v.timeRangeStop"  # Grafana puts the dashboard's time range in
-_PACKAGES = ("dict", "math", "regexp", "strings")
+_PACKAGES = ("array", "math", "regexp", "strings")
 # Written as \x24, since Grafana would take $1 for a variable.
 _FIRST_PART, _SECOND_PART = r'"\x241"', r'"\x242"'
 NO_SHAPE = "other"
-CLUSTER, RUN, SIZE, NODE, IMAGE, LAYERS = "cluster", "run", "size", "node", "image", "layers"
+CLUSTER, RUN, SIZE, NODE, IMAGE, LAYERS, CACHE = "cluster", "run", "size", "node", "image", "layers", "cache"
 
 
 @dataclass(frozen=True)
@@ -37,23 +36,25 @@ def program(*statements: str) -> str:
     return "".join(imports) + body
 
 
+def chosen(*columns: str) -> str:
+    """The condition for tags that variables of the same names choose: the storage engine itself obeys it.
+
+    Of a series without the tag it compares the empty text, which All chooses.
+    """
+    return " and ".join(f"r.{column} =~ {_is_chosen(column)}" for column in columns)
+
+
 def one_of(column: str, variable: str) -> str:
-    """Rows with one of the variable's chosen values. Rows without the column are there while All is chosen."""
-    return f"|> filter(fn: (r) => {text_of(column)} =~ /^(?:${{{variable}:regex}})$/)"
+    """The condition for a field. Rows without it are there while All is chosen."""
+    return f"{text_of(column)} =~ {_is_chosen(variable)}"
 
 
-def text_of(column: str) -> str:
-    return f'(if exists r.{column} then r.{column} else "")'
+def _is_chosen(variable: str) -> str:
+    return f"/^(?:${{{variable}:regex}})$/"
 
 
-def of_place(*columns: str) -> str:
-    """Rows by their place. After the pivot: before it each series would be filtered by itself, at three times the cost."""
-    return "\n  ".join(one_of(column, column) for column in columns)
-
-
-def of_cluster() -> str:
-    """The condition for the clusters, which every point has: the storage engine itself obeys it."""
-    return f"r.{pull.cluster} =~ /^(?:${{{CLUSTER}:regex}})$/"
+def text_of(column: str, otherwise: str = "") -> str:
+    return f"(if exists r.{column} then r.{column} else {literal(otherwise)})"
 
 
 PIVOT = '|> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value") |> group()'
@@ -68,79 +69,87 @@ def gone(source: Source) -> str:
     )
 
 
-def of_jobs_that_count() -> str:
-    return f'|> filter(fn: (r) => not contains(value: r.{pull.cluster} + "/" + {text_of(pull.job)}, set: gone))'
+def counts(job: str) -> str:
+    """The condition for records of no job that another attempt replaced."""
+    return f'not contains(value: r.{pull.cluster} + "/" + {text_of(job)}, set: gone)'
 
 
-def pulls(source: Source, *fields: str, outcome: Outcome | None = None) -> str:
-    """``told``: a row a pull that an event told of, with these fields, ``job``, ``image`` and ``tag``.
+PLACE = (pull.cluster, pull.run, pull.size)
+# As analysis.facts names it.
+UNKNOWN_CACHE = "unknown"
+
+
+def pulls(source: Source, *fields: str) -> str:
+    """``told``: a row a pull that an event told of, with these fields, ``job`` and ``image``.
 
     What pod status alone witnessed has no duration, and may have been told by an event too: it is not among them.
     """
-    wanted = dict.fromkeys((*fields, pull.job, pull.image, pull.tag, pull.event_uid))
-    kind = f" and r.{pull.tag_name('outcome')} == {literal(outcome)}" if outcome else ""
-    rows = source.rows(SHOWN_TIMES, f"{pull.of_measurement()} and {of_cluster()} and {pull.of_fields(*wanted)}{kind}")
     by_event = f"not strings.hasPrefix(v: r.{pull.event_uid}, prefix: {literal(WITNESS_PREFIX)})"
-    return (
-        f"{gone(source)}\ntold = {rows}\n  {PIVOT}\n  {of_place(pull.run, pull.size, pull.node)}\n  {of_jobs_that_count()}\n"
-        f"  {one_of(pull.image, IMAGE)}\n  |> filter(fn: (r) => {by_event})"
-    )
+    return _pulls(source, (*fields, pull.event_uid), by_event)
+
+
+def all_pulls(source: Source, *fields: str) -> str:
+    """``told``, with those that pod status alone witnessed among them."""
+    return _pulls(source, (*fields, pull.event_uid))
 
 
 def timed_pulls(source: Source, *fields: str) -> str:
-    """``told``, of pulls with a duration, with ``layers`` (text), ``gb`` (unpacked, 0 if unknown) and ``nodes``."""
-    return f"{timed_pulls_of_any_layers(source, *fields)}\n  {one_of('layers', LAYERS)}"
+    """``told``, of pulls with a duration, of the layers and of the one state of the node's cache that are chosen.
+
+    Only an event tells a duration.
+    """
+    shape = f"/^.*:{STUDY_TAG.pattern}$/"
+    layers = f"/:(?:${{{LAYERS}:regex}})-layers-size-[0-9]+-bytes$/"
+    image = text_of(pull.image)
+    of_layers = f"{image} =~ {layers} or ({literal(NO_SHAPE)} =~ {_is_chosen(LAYERS)} and {image} !~ {shape})"
+    return timed_pulls_of_any_layers(source, *fields) + f"\n  |> filter(fn: (r) => {of_layers})"
 
 
 def timed_pulls_of_any_layers(source: Source, *fields: str) -> str:
-    pattern = f"/^{STUDY_TAG.pattern}$/"
-    states = f"exists r.{pull.tag} and r.{pull.tag} =~ {pattern}"
-
-    def part(text: str) -> str:
-        return f"regexp.replaceAllString(r: {pattern}, v: r.{pull.tag}, t: {text})"
-
-    shape = (
-        "|> map(fn: (r) => ({r with"
-        f" layers: if {states} then {part(_FIRST_PART)} else {literal(NO_SHAPE)},"
-        f" gb: if {states} then float(v: {part(_SECOND_PART)}) / 1000000000.0 else 0.0,"
-        f" nodes: {NODES}}}))"
-    )
-    known = f"|> filter(fn: (r) => exists r.{pull.pull_seconds})"
-    told = pulls(source, pull.pull_seconds, *fields, outcome=Outcome.PULLED)
-    return f"{told}\n  {known}\n  {shape}"
+    known = f"exists r.{pull.pull_seconds}"
+    of_cache = f"{text_of(pull_cache.cache, UNKNOWN_CACHE)} =~ {_is_chosen(CACHE)}"
+    pulled = f"r.{pull.tag_name('outcome')} == {literal(Outcome.PULLED)}"
+    return _pulls(source, (*fields, pull.pull_seconds, pull_cache.cache), known, of_cache, pulled=pulled)
 
 
-NODES = f"if exists r.{pull.size} then int(v: r.{pull.size}) else 0"
-_RANKS = ", ".join(f"{{key: {literal(moment)}, value: {place}}}" for place, moment in enumerate(Moment))
+def _pulls(source: Source, fields: tuple[str, ...], *conditions: str, pulled: str = "") -> str:
+    wanted = dict.fromkeys((*fields, pull.job, pull.image))
+    own = [name for name in wanted if name != pull_cache.cache]
+    further = [pull_cache.of_fields(pull_cache.cache)] if len(own) < len(wanted) else []
+    named = " or ".join([pull.of_fields(*own), *further])
+    of_place = chosen(*(pull.tag_name(name) for name in (*PLACE, NODE)))
+    stored = " and ".join(filter(None, (pull.of_measurement(), of_place, pulled, f"({named})")))
+    kept = " and ".join((*conditions, one_of(pull.image, IMAGE), counts(pull.job)))
+    return f"{gone(source)}\ntold = {source.rows(SHOWN_TIMES, stored)}\n  {PIVOT}\n  |> filter(fn: (r) => {kept})"
 
 
-def marks(source: Source) -> str:
-    """``marks``: a row a moment of a job (``pod`` is empty) or of a pod, by its finest witness, of equals the earliest.
+def _part(text: str) -> str:
+    return f"regexp.replaceAllString(r: /^.*:{STUDY_TAG.pattern}$/, v: r.{pull.image}, t: {text})"
 
-    As analysis.witnesses has it; ``rank`` is the moment's place in the order of a job's life.
-    """
-    fields = (milestone.at, milestone.job, milestone.pod, milestone.resolution_seconds)
+
+def _stated(part: str, otherwise: str) -> str:
+    return f"if {text_of(pull.image)} =~ /:{STUDY_TAG.pattern}$/ then {part} else {otherwise}"
+
+
+# How many layers the image's tag states, and how many GB unpacked: 0.0 where it states none.
+LAYERS_STATED = _stated(_part(_FIRST_PART), literal(NO_SHAPE))
+GB_STATED = _stated(f"float(v: {_part(_SECOND_PART)}) / 1000000000.0", "0.0")
+NODES = f"(if exists r.{pull.size} then int(v: r.{pull.size}) else 0)"
+
+
+def with_columns(rows: str, **columns: str) -> str:
+    """The rows with more columns, each by its expression."""
+    made = ", ".join(f"{name}: {expression}" for name, expression in columns.items())
+    return f"{rows} |> map(fn: (r) => ({{r with {made}}}))"
+
+
+def phases(source: Source, columns: Columns, *fields: str) -> str:
+    """``over``: a row a job or container of a job that is over, with these fields and ``image``."""
+    of_tags = chosen(*(name for name in (*PLACE, CACHE, NODE) if columns.is_tag(name)))
     rows = source.rows(
-        SHOWN_TIMES, f"{milestone.of_measurement()} and {of_cluster()} and {milestone.of_fields(*fields)}"
+        SHOWN_TIMES, f"{columns.of_measurement()} and {of_tags} and {columns.of_fields(*fields, columns.image)}"
     )
-    moment = milestone.tag_name("moment")
-    order = (
-        f'"{milestone.cluster}", "{milestone.job}", "pod", "rank", "{milestone.resolution_seconds}", "{milestone.at}"'
-    )
-    pod = text_of(milestone.pod)
-    # In one map with dict.get, which Flux runs row by row: its vectorised ``map`` fails on tables of several buffers
-    # ("vectors must have equal length", influxd 2.7.12).
-    key = f'r.{milestone.cluster} + "/" + r.{milestone.job} + "/" + {pod} + "/" + r.{moment}'
-    return (
-        f"{gone(source)}\nranks = dict.fromList(pairs: [{_RANKS}])\n"
-        f"marks = {rows}\n  {PIVOT}\n  {of_place(milestone.run, milestone.size)}\n"
-        f"  |> filter(fn: (r) => exists r.{milestone.job})\n  {of_jobs_that_count()}\n"
-        f"  |> map(fn: (r) => ({{r with pod: {pod}, node: {text_of(milestone.node)}, nodes: {NODES}, key: {key},"
-        f" rank: dict.get(dict: ranks, key: r.{moment}, default: -1)}}))\n"
-        # A pod at a time: ``sort`` mixes the columns of tables of several buffers up (influxd 2.7.12, from some 10,000 rows).
-        f'  |> group(columns: ["{milestone.cluster}", "{milestone.job}", "pod"])\n'
-        f'  |> sort(columns: [{order}]) |> unique(column: "key") |> group()'
-    )
+    return f"over = {rows}\n  {PIVOT}\n  |> filter(fn: (r) => {one_of(columns.image, IMAGE)})"
 
 
 def quantiles(rows: str, by: tuple[str, ...], column: str, names: dict[str, float]) -> str:

@@ -5,24 +5,28 @@ from typing import Any
 
 from grafanalib import core as grafana
 
-from dashboards.columns import pull
+from dashboards.columns import job_phases, pull, pull_cache
 from dashboards.flux import (
+    CACHE,
     CLUSTER,
     IMAGE,
     LAYERS,
+    LAYERS_STATED,
     NODE,
     RUN,
     SHOWN_TIMES,
     SIZE,
+    UNKNOWN_CACHE,
     Source,
     program,
-    timed_pulls_of_any_layers,
+    with_columns,
 )
 from dashboards.panels import INFLUXDB, WIDTH, modern, without_old_keys
 
 TAG = "pullstudy"
 SCHEMA_VERSION = 41  # of Grafana 11.6
 ALL = {"selected": True, "text": ["All"], "value": ["$__all"]}
+FIRST: dict[str, str] = {}  # Grafana takes the first that the query offers
 Row = tuple[int, Sequence[tuple[int, Any]]]  # height, and panels with their widths
 Json = dict[str, Any]
 
@@ -88,7 +92,7 @@ _VARIABLE_KEYS = ("allValue", "datasource", "hide", "includeAll", "label", "mult
 def _variable(template: grafana.Template) -> Json:
     data: Json = modern(template)
     kept = {key: data[key] for key in (*_VARIABLE_KEYS, "type") if key in data}
-    return {**kept, "current": ALL, "options": [], "regex": ""}
+    return {**kept, "current": ALL if template.includeAll else FIRST, "options": [], "regex": ""}
 
 
 def _choice(name: str, label: str, query: str, sort: int = grafana.SORT_ALPHA_ASC) -> grafana.Template:
@@ -134,5 +138,34 @@ def pull_variables(source: Source) -> list[grafana.Template]:
 
 def layer_variable(source: Source) -> grafana.Template:
     """How many layers the image's tag states."""
-    query = program(timed_pulls_of_any_layers(source), _values("told", LAYERS))
+    rows = source.rows(SHOWN_TIMES, f"{pull.of_measurement()} and {pull.of_fields(pull.image)}")
+    images = f'images = {rows} |> group() |> distinct() |> rename(columns: {{_value: "{pull.image}"}})'
+    query = program(images, _values(with_columns("images", _value=LAYERS_STATED), "_value"))
     return _choice(LAYERS, "Layers", query, grafana.SORT_NUMERIC_ASC)
+
+
+def cache_variable(rows: str) -> grafana.Template:
+    """One state at a time, cold before the others: pulls of two states never stand in one distribution."""
+    return grafana.Template(
+        name=CACHE,
+        label="Cache before",
+        query=rows,
+        dataSource=INFLUXDB,
+        refresh=grafana.REFRESH_ON_TIME_RANGE_CHANGE,
+        sort=grafana.SORT_ALPHA_ASC,
+        hide=grafana.SHOW,
+    )
+
+
+def pull_caches(source: Source) -> grafana.Template:
+    """The states that pulls have. A pull of which no driver told is in none of them."""
+    states = source.rows(SHOWN_TIMES, f"{pull.of_measurement()} and {pull_cache.of_fields(pull_cache.cache)}")
+    none = f'array.from(rows: [{{_value: "{UNKNOWN_CACHE}"}}])'
+    stated = '|> group() |> distinct() |> keep(columns: ["_value"])'
+    return cache_variable(program(f"union(tables: [{states} {stated},\n  {none}])"))
+
+
+def phase_caches(source: Source) -> grafana.Template:
+    """The states that jobs have."""
+    rows = source.rows(SHOWN_TIMES, f"{job_phases.of_measurement()} and {job_phases.of_fields(job_phases.at)}")
+    return cache_variable(_values(rows, job_phases.tag_name("cache")))

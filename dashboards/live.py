@@ -1,10 +1,26 @@
 """Live: a sweep while it runs."""
 
+from collections.abc import Iterable
+
 from dashboards.columns import milestone, pull
-from dashboards.flux import SHOWN_TIMES, Source, marks, of_cluster, program, pulls, timed_pulls_of_any_layers
-from dashboards.layout import Json, Row, dashboard, pull_variables
+from dashboards.flux import (
+    NODE,
+    NODES,
+    PLACE,
+    SHOWN_TIMES,
+    Source,
+    chosen,
+    counts,
+    gone,
+    program,
+    pulls,
+    timed_pulls_of_any_layers,
+    with_columns,
+)
+from dashboards.layout import Json, Row, dashboard, pull_caches, pull_variables
 from dashboards.panels import COUNT, SECONDS, Figures, FluxTarget, Lines, Rows, in_order, override, units
 from pulls.milestone import Moment
+from store.flux import literal
 
 UID = "pullstudy-live"
 _LATEST = 50
@@ -16,7 +32,7 @@ def build(source: Source) -> Json:
         "pullstudy: live",
         "A sweep in progress: what is being pulled now, what was pulled last, and how far each job is.",
         _rows(source),
-        variables=pull_variables(source),
+        variables=[*pull_variables(source), pull_caches(source)],
         since="now-30m",
         until="now",
         refresh="10s",
@@ -32,24 +48,49 @@ def _rows(source: Source) -> list[Row]:
     ]
 
 
-# A pod that said Pulling and not yet Pulled nor Started.
-_IN_PROGRESS = (
-    f'marks |> filter(fn: (r) => r.pod != "") |> group(columns: ["{milestone.cluster}", "{milestone.job}", "pod"])\n'
-    "  |> reduce(identity: {pulling: 0, over: 0}, fn: (r, accumulator) => ({"
-    f'pulling: if r.moment == "{Moment.PULLING}" then 1 else accumulator.pulling,'
-    f' over: if r.moment == "{Moment.PULLED}" or r.moment == "{Moment.STARTED}" or r.moment == "{Moment.FINISHED}"'
-    " then 1 else accumulator.over})) |> group()\n"
-    "  |> reduce(identity: {pods: 0}, fn: (r, accumulator) => ({pods: accumulator.pods + r.pulling * (1 - r.over)}))"
-)
+def _said(source: Source, moments: Iterable[Moment], *fields: str, place: tuple[str, ...] = PLACE) -> str:
+    """Points of milestones of these moments: all of these fields have to be text, so that they can be read as one table."""
+    of_moments = " or ".join(f"r.{milestone.tag_name('moment')} == {literal(moment)}" for moment in moments)
+    of_place = chosen(*(milestone.tag_name(name) for name in place))
+    return source.rows(
+        SHOWN_TIMES,
+        f"{milestone.of_measurement()} and {of_place} and ({of_moments}) and {milestone.of_fields(*fields)}",
+    )
+
+
+_AFTER_PULLING = (Moment.PULLED, Moment.STARTED, Moment.FINISHED)
+
+
+def _pulling(source: Source) -> str:
+    """Pods that said Pulling and nothing after it. A pod's name begins with its job's."""
+    columns = f'"{milestone.cluster}", "{milestone.tag_name("moment")}"'
+    after = " or ".join(f"exists r.{moment}" for moment in _AFTER_PULLING)
+    # As one expression: the function of ``filter`` cannot hold another function.
+    names = "array.map(arr: gone, fn: (x) => regexp.quoteMeta(v: x))"
+    of_gone = f'of_gone = regexp.compile(v: "^(?:" + strings.joinStr(arr: {names}, v: "|") + ")-")'
+    said = _said(source, (Moment.PULLING, *_AFTER_PULLING), milestone.pod, place=(*PLACE, NODE))
+    return program(
+        gone(source),
+        of_gone,
+        f"{said}\n  |> group(columns: [{columns}]) |> group()",
+        f'  |> pivot(rowKey: ["{milestone.cluster}", "_value"], columnKey: ["{milestone.moment}"], valueColumn: "_time")',
+        f"  |> filter(fn: (r) => exists r.{Moment.PULLING} and not ({after}))",
+        f'  |> filter(fn: (r) => r.{milestone.cluster} + "/" + r._value !~ of_gone)',
+        '  |> count(column: "_value") |> keep(columns: ["_value"])',
+    )
+
+
+def _completed(source: Source) -> str:
+    """Several witnesses tell of one completion."""
+    said = _said(source, (Moment.JOB_COMPLETED,), milestone.job)
+    rows = f"{said}\n  |> group() |> filter(fn: (r) => {counts('_value')})"
+    key = with_columns(rows, key=f'r.{milestone.cluster} + "/" + r._value')
+    return program(gone(source), f'{key}\n  |> distinct(column: "key") |> count() |> keep(columns: ["_value"])')
 
 
 def _figures(source: Source) -> list[tuple[int, Figures]]:
     seconds = pull.pull_seconds
     timed = timed_pulls_of_any_layers(source)
-    jobs = (
-        f'marks |> filter(fn: (r) => r.pod == "" and r.moment == "{Moment.JOB_COMPLETED}")'
-        ' |> count(column: "rank") |> keep(columns: ["rank"])'
-    )
     figures = [
         (
             "Pulled",
@@ -57,8 +98,8 @@ def _figures(source: Source) -> list[tuple[int, Figures]]:
             program(timed, f'told |> count(column: "{seconds}") |> keep(columns: ["{seconds}"])'),
             "Pulls done",
         ),
-        ("Pulling now", COUNT, program(marks(source), _IN_PROGRESS), "Pods that said Pulling and nothing after it"),
-        ("Jobs completed", COUNT, program(marks(source), jobs), "Jobs that completed"),
+        ("Pulling now", COUNT, _pulling(source), "Pods that said Pulling and nothing after it"),
+        ("Jobs completed", COUNT, _completed(source), "Jobs that completed"),
         (
             "Median of the last 50",
             SECONDS,
@@ -135,13 +176,17 @@ def _durations(source: Source) -> Lines:
 
 
 def _jobs(source: Source) -> Rows:
-    order = f'"{milestone.cluster}", "{milestone.job}"'
+    cluster, size, job, pod = milestone.cluster, milestone.size, milestone.job, milestone.pod
+    of_job = f'"{cluster}", "{job}"'
     counted = (Moment.SCHEDULED, Moment.PULLING, Moment.PULLED, Moment.STARTED, Moment.FINISHED)
-    identity = ", ".join(f"{moment}: 0" for moment in counted)
-    counts = ", ".join(
-        f'{moment}: accumulator.{moment} + (if r.moment == "{moment}" then 1 else 0)' for moment in counted
+    identity = ", ".join(f"{moment}: 0" for moment in (*counted, "completed"))
+    sums = ", ".join(
+        f"{name}: accumulator.{name} + (if exists r.{moment} then 1 else 0)"
+        for name, moment in (*((str(each), each) for each in counted), ("completed", Moment.JOB_COMPLETED))
     )
-    columns = (milestone.cluster, milestone.job, "nodes", *counted, "completed", "last")
+    said = _said(source, (Moment.JOB_CREATED, *counted, Moment.JOB_COMPLETED), job, pod)
+    table = '|> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value") |> group()'
+    columns = (cluster, job, "nodes", *counted, "completed", "last")
     return Rows(
         title="Jobs",
         description="How many pods of each job have come to each moment, of as many as the cluster has nodes; the 50 latest "
@@ -152,13 +197,18 @@ def _jobs(source: Source) -> Rows:
         targets=[
             FluxTarget(
                 program(
-                    marks(source),
-                    f'marks |> group(columns: [{order}, "nodes"])',
-                    f"  |> reduce(identity: {{{identity}, completed: 0, last: 0}}, fn: (r, accumulator) => ({{{counts},"
-                    f' completed: if r.moment == "{Moment.JOB_COMPLETED}" then 1 else accumulator.completed,'
-                    f" last: if r.{milestone.at} / 1000000 > accumulator.last then r.{milestone.at} / 1000000"
-                    " else accumulator.last}))",
-                    f'  |> group() |> sort(columns: ["last"], desc: true) |> limit(n: {_LATEST})',
+                    gone(source),
+                    f'said = {said}\n  |> group(columns: ["{cluster}", "{size}", "{milestone.moment}"]) {table}',
+                    f"  |> filter(fn: (r) => exists r.{job} and {counts(job)})",
+                    f'lasts = said |> group(columns: [{of_job}]) |> max(column: "_time") |> group()'
+                    f' |> keep(columns: [{of_job}, "_time"]) |> rename(columns: {{_time: "last"}})',
+                    # One row a pod, and one of no pod for the moments of the job itself.
+                    f'pods = said |> pivot(rowKey: [{of_job}, "{size}", "{pod}"], columnKey: ["{milestone.moment}"],'
+                    ' valueColumn: "_time")',
+                    f'counted = pods |> group(columns: [{of_job}, "{size}"])',
+                    f"  |> reduce(identity: {{{identity}}}, fn: (r, accumulator) => ({{{sums}}})) |> group()",
+                    with_columns(f"join(tables: {{c: counted, l: lasts}}, on: [{of_job}])", nodes=NODES),
+                    f'  |> drop(columns: ["{size}"]) |> sort(columns: ["last"], desc: true) |> limit(n: {_LATEST})',
                 )
             )
         ],
@@ -167,12 +217,13 @@ def _jobs(source: Source) -> Rows:
 
 def _moments(source: Source) -> Lines:
     moment = milestone.tag_name("moment")
+    of_place = chosen(*(milestone.tag_name(name) for name in PLACE))
     rows = source.rows(
-        SHOWN_TIMES, f"{milestone.of_measurement()} and {of_cluster()} and {milestone.of_fields(milestone.at)}"
+        SHOWN_TIMES, f"{milestone.of_measurement()} and {of_place} and {milestone.of_fields(milestone.at)}"
     )
     return Lines(
         title="Moments",
-        description="What was said in each interval, of pods and jobs, by every witness.",
+        description="What was said in each interval, of pods and jobs, by every witness, of attempts that were given up too.",
         unit=COUNT,
         axisLabel="said",
         displayName=f"${{__field.labels.{moment}}}",

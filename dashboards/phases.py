@@ -1,9 +1,10 @@
 """Phases: where a job's makespan goes, and which pods, nodes and images are slow."""
 
-from analysis.stragglers import DEVIATIONS, LEAST_PODS, LEAST_SHARE
-from dashboards.columns import milestone, pull
-from dashboards.flux import Source, marks, program, timed_pulls_of_any_layers
-from dashboards.layout import Json, Row, dashboard, heading, pull_variables
+from collections.abc import Iterable
+
+from dashboards.columns import Columns, job_phases, pod_phases, pull
+from dashboards.flux import NODES, Source, phases, program, timed_pulls_of_any_layers, with_columns
+from dashboards.layout import Json, Row, dashboard, heading, phase_caches, pull_variables
 from dashboards.panels import (
     COUNT,
     SECONDS,
@@ -19,8 +20,6 @@ from dashboards.panels import (
 from pulls.milestone import Moment
 
 UID = "pullstudy-phases"
-_JOB = f'"{milestone.cluster}", "{milestone.job}"'
-_AT = milestone.at
 
 
 def build(source: Source) -> Json:
@@ -29,7 +28,7 @@ def build(source: Source) -> Json:
         "pullstudy: phases",
         "Where the time of a job goes, from its creation to its completion, and who is late.",
         _rows(source),
-        variables=[*pull_variables(source)],
+        variables=[*pull_variables(source), phase_caches(source)],
     )
 
 
@@ -46,43 +45,35 @@ def _rows(source: Source) -> list[Row]:
 
 # -- phases ----------------------------------------------------------------------------------------------------------
 
-# The pod that finished last, of equals the one that started last: its moments and the job's are the critical path.
-_LAST = (Moment.FINISHED, Moment.STARTED, Moment.PULLED)
-_LATENESS = ", ".join(f'"{moment}"' for moment in _LAST)
-_UNKNOWN = ", ".join(f"{moment}: 0" for moment in _LAST)
-_SEEN = ", ".join(f'{moment}: if r.moment == "{moment}" then r.{_AT} else accumulator.{moment}' for moment in _LAST)
-_CRITICAL = (
-    f'critical = marks |> filter(fn: (r) => r.pod != "") |> group(columns: [{_JOB}, "pod"])\n'
-    f"  |> reduce(identity: {{{_UNKNOWN}}}, fn: (r, accumulator) => ({{{_SEEN}}}))\n"
-    f'  |> group(columns: [{_JOB}]) |> sort(columns: [{_LATENESS}]) |> last(column: "pod")\n'
-    f'  |> group() |> keep(columns: [{_JOB}, "pod"]) |> rename(columns: {{pod: "critical"}})'
-)
-# Between two moments that are known lies one stretch, called by the moment that ends it.
-_STRETCHES = (
-    f'  |> group(columns: [{_JOB}, "pod_of"]) |> sort(columns: ["rank", "{_AT}"]) |> difference(columns: ["{_AT}"])\n'
-    f"  |> map(fn: (r) => ({{r with seconds: float(v: r.{_AT}) / 1000000000.0}}))\n"
-)
+# Words before the pivot, since ``map`` after one would lose the order of the columns.
+_LABELLED = {"cluster_size": f'string(v: {NODES}) + " nodes"', "nodes": NODES}
+_BY_SIZE = '|> sort(columns: ["nodes"]) |> drop(columns: ["nodes"])'
+_OF_NO_POD = (Moment.JOB_CREATED, Moment.POD_CREATED, Moment.JOB_COMPLETED)  # a pod's own first has none before it
 
 
-# A label before the pivot, since ``map`` after one would lose the order of the columns.
-_LABEL = '|> map(fn: (r) => ({r with cluster_size: string(v: r.nodes) + " nodes"}))'
-_ROW_KEY = '["nodes", "cluster_size"]'
+def _until(columns: Columns, moment: Moment) -> str:
+    return str(getattr(columns, f"until_{moment}_seconds"))
 
 
-def _by_size(function: str) -> str:
+def _parts(columns: Columns, moments: Iterable[Moment], function: str) -> str:
+    """A row a cluster size, a column a moment: the seconds until it from the known moment before, by a function."""
+    parts = []
+    for place, moment in enumerate(moments):
+        seconds = _until(columns, moment)
+        known = f'over |> filter(fn: (r) => exists r.{seconds}) |> group(columns: ["{columns.size}"])'
+        reduced = f"{known} |> {function.format(column=seconds)} |> group()"
+        words = {"until": f'"until {moment.replace("_", " ")}"', "place": str(place), **_LABELLED}
+        parts.append(with_columns(reduced, **words) + f' |> rename(columns: {{{seconds}: "seconds"}})')
+    lines = ",\n  ".join(parts)
     return (
-        f'  |> group(columns: ["nodes", "rank", "moment"]) |> {function} |> group() |> sort(columns: ["rank"])\n'
-        '  |> map(fn: (r) => ({r with until: "until " + strings.replaceAll(v: r.moment, t: "_", u: " ")}))\n'
-        f'  {_LABEL} |> pivot(rowKey: {_ROW_KEY}, columnKey: ["until"], valueColumn: "seconds")\n'
-        '  |> sort(columns: ["nodes"]) |> drop(columns: ["nodes"])'
+        f'union(tables: [{lines}])\n  |> group() |> sort(columns: ["place"])\n'
+        f'  |> pivot(rowKey: ["nodes", "cluster_size"], columnKey: ["until"], valueColumn: "seconds")\n  {_BY_SIZE}'
     )
 
 
-def _query(source: Source, *statements: str) -> list[FluxTarget]:
-    return [FluxTarget(program(marks(source), *statements))]
-
-
 def _critical(source: Source) -> Bars:
+    moments = tuple(Moment)[1:]
+    fields = [_until(job_phases, moment) for moment in moments]
     return Bars(
         title="Where a job's makespan goes, by cluster size",
         description="The mean job's critical path: the pod that finished last, from the job's creation to its completion. "
@@ -92,17 +83,20 @@ def _critical(source: Source) -> Bars:
         xField="cluster_size",
         axisLabel="seconds of the mean job",
         stacked=True,
-        targets=_query(
-            source,
-            _CRITICAL,
-            f"join(tables: {{m: marks |> group(), c: critical}}, on: [{_JOB}])\n"
-            '  |> filter(fn: (r) => r.pod == r.critical or r.pod == "")\n'
-            "  |> map(fn: (r) => ({r with pod_of: r.critical}))\n" + _STRETCHES + _by_size('mean(column: "seconds")'),
-        ),
+        targets=[
+            FluxTarget(
+                program(
+                    phases(source, job_phases, *fields),
+                    _parts(job_phases, moments, 'mean(column: "{column}")'),
+                )
+            )
+        ],
     )
 
 
 def _pods(source: Source) -> Bars:
+    moments = tuple(moment for moment in Moment if moment not in _OF_NO_POD)
+    fields = [_until(pod_phases, moment) for moment in moments]
     return Bars(
         title="The median pod's phases, by cluster size",
         description="Each part is the median over all pods, so that they do not add up to a pod. A part is called by the "
@@ -110,17 +104,24 @@ def _pods(source: Source) -> Bars:
         unit=SECONDS,
         xField="cluster_size",
         axisLabel="median seconds",
-        targets=_query(
-            source,
-            'marks |> filter(fn: (r) => r.pod != "") |> map(fn: (r) => ({r with pod_of: r.pod}))\n'
-            + _STRETCHES
-            + _by_size('median(column: "seconds", method: "exact_mean")'),
-        ),
+        targets=[
+            FluxTarget(
+                program(
+                    phases(source, pod_phases, *fields),
+                    _parts(pod_phases, moments, 'median(column: "{column}", method: "exact_mean")'),
+                )
+            )
+        ],
     )
 
 
 def _makespans(source: Source) -> Trend:
-    ends = f'"{Moment.JOB_CREATED}"', f'"{Moment.JOB_COMPLETED}"'
+    seconds = job_phases.makespan_seconds
+    marks = {"shortest": "min", "mean": "mean", "longest": "max"}
+    parts = ", ".join(
+        with_columns(f'spans |> {function}(column: "{seconds}") |> group()', mark=f'"{name}"', nodes=NODES)
+        for name, function in marks.items()
+    )
     return Trend(
         title="Makespan by cluster size",
         description="From a job's creation to its completion: the shortest, the mean and the longest job.",
@@ -129,24 +130,30 @@ def _makespans(source: Source) -> Trend:
         axisLabel="makespan",
         overrides=[override("nodes", unit="none", displayName="nodes in the cluster")],
         bands=(("shortest", "longest"),),
-        targets=_query(
-            source,
-            f'spans = marks |> filter(fn: (r) => r.pod == "" and (r.moment == {ends[0]} or r.moment == {ends[1]}))\n'
-            f'  |> group(columns: [{_JOB}, "nodes"]) |> sort(columns: ["rank"]) |> difference(columns: ["{_AT}"]) |> group()\n'
-            f"  |> map(fn: (r) => ({{r with seconds: float(v: r.{_AT}) / 1000000000.0}}))\n"
-            '  |> group(columns: ["nodes"])',
-            "named = (tables=<-, name) => tables |> map(fn: (r) => ({nodes: r.nodes, seconds: r.seconds, mark: name}))",
-            'union(tables: [spans |> min(column: "seconds") |> named(name: "shortest"),'
-            ' spans |> mean(column: "seconds") |> named(name: "mean"),'
-            ' spans |> max(column: "seconds") |> named(name: "longest")])\n'
-            '  |> group() |> pivot(rowKey: ["nodes"], columnKey: ["mark"], valueColumn: "seconds") |> sort(columns: ["nodes"])',
-        ),
+        targets=[
+            FluxTarget(
+                program(
+                    phases(source, job_phases, seconds),
+                    f'spans = over |> group(columns: ["{job_phases.size}"])\n'
+                    f"union(tables: [{parts}])\n"
+                    f'  |> group() |> pivot(rowKey: ["nodes"], columnKey: ["mark"], valueColumn: "{seconds}")'
+                    ' |> sort(columns: ["nodes"])',
+                )
+            )
+        ],
     )
 
 
 def _queue(source: Source) -> Bars:
     waiting = pull.waiting_seconds
-    rows = f'told |> filter(fn: (r) => exists r.{waiting}) |> group(columns: ["nodes"])'
+    parts = ", ".join(
+        with_columns(
+            f'waits |> quantile(column: "{waiting}", q: {probability}, method: "exact_mean") |> group()',
+            mark=f'"{name}"',
+            **_LABELLED,
+        )
+        for name, probability in (("median", 0.5), ("p95", 0.95))
+    )
     return Bars(
         title="Waiting in the kubelet's queue",
         description="What the kubelet's message adds as 'including waiting': the pull stood behind others on its node, "
@@ -158,12 +165,9 @@ def _queue(source: Source) -> Bars:
             FluxTarget(
                 program(
                     timed_pulls_of_any_layers(source, waiting),
-                    f"waits = {rows}",
-                    "named = (tables=<-, name) => tables |> map(fn: (r) => ({r with mark: name}))",
-                    f'union(tables: [waits |> quantile(column: "{waiting}", q: 0.5, method: "exact_mean") |> named(name: "median"),'
-                    f' waits |> quantile(column: "{waiting}", q: 0.95, method: "exact_mean") |> named(name: "p95")])\n'
-                    f'  |> group() {_LABEL} |> pivot(rowKey: {_ROW_KEY}, columnKey: ["mark"], valueColumn: "{waiting}")\n'
-                    '  |> sort(columns: ["nodes"]) |> drop(columns: ["nodes"])',
+                    f'waits = told |> filter(fn: (r) => exists r.{waiting}) |> group(columns: ["{pull.size}"])\n'
+                    f"union(tables: [{parts}])\n  |> group()"
+                    f' |> pivot(rowKey: ["nodes", "cluster_size"], columnKey: ["mark"], valueColumn: "{waiting}")\n  {_BY_SIZE}',
                 )
             )
         ],
@@ -172,80 +176,67 @@ def _queue(source: Source) -> Bars:
 
 # -- who is late -----------------------------------------------------------------------------------------------------
 
-# Seconds from the job's first moment to each pod's start, beside the median of its job.
-_STARTED = (
-    f'begun = marks |> group(columns: [{_JOB}]) |> sort(columns: ["rank", "{_AT}"]) |> first(column: "{_AT}")\n'
-    f'  |> group() |> keep(columns: [{_JOB}, "{_AT}"]) |> rename(columns: {{{_AT}: "begun"}})\n'
-    f'started = join(tables: {{m: marks |> filter(fn: (r) => r.moment == "{Moment.STARTED}") |> group(), b: begun}}, on: [{_JOB}])\n'
-    f"  |> map(fn: (r) => ({{cluster: r.{milestone.cluster}, job: r.{milestone.job}, pod: r.pod, node: r.{milestone.node},"
-    f" nodes: r.nodes, seconds: float(v: r.{_AT} - r.begun) / 1000000000.0}}))\n"
-    f'pods = started |> group(columns: [{_JOB}]) |> count(column: "seconds") |> group() |> rename(columns: {{seconds: "pods"}})\n'
-    f'middle = started |> group(columns: [{_JOB}]) |> median(column: "seconds", method: "exact_mean") |> group()\n'
-    '  |> rename(columns: {seconds: "median_seconds"})\n'
-    f"excess = join(tables: {{s: started, m: join(tables: {{p: pods, m: middle}}, on: [{_JOB}])}}, on: [{_JOB}])\n"
-    f"  |> filter(fn: (r) => r.pods >= {LEAST_PODS})\n"
-    "  |> map(fn: (r) => ({r with excess_seconds: r.seconds - r.median_seconds,"
-    " deviation: math.abs(x: r.seconds - r.median_seconds)}))\n"
-    f'spread = excess |> group(columns: [{_JOB}]) |> median(column: "deviation", method: "exact_mean") |> group()\n'
-    f'judged = join(tables: {{e: excess |> drop(columns: ["deviation"]), s: spread}}, on: [{_JOB}])\n'
-    "  |> map(fn: (r) => ({r with straggled: r.excess_seconds > math.mMax("
-    f"x: {DEVIATIONS} * r.deviation, y: {LEAST_SHARE} * r.median_seconds)}}))"
-)
-
 
 def _stragglers(source: Source) -> Rows:
-    columns = (
-        milestone.cluster,
-        "nodes",
-        milestone.job,
-        "pod",
-        milestone.node,
-        "seconds",
-        "median_seconds",
-        "excess_seconds",
-    )
+    straggled = pod_phases.straggled
+    seconds = (pod_phases.started_seconds, pod_phases.median_seconds, pod_phases.excess_seconds)
+    columns = (pod_phases.cluster, "nodes", pod_phases.job, pod_phases.pod, pod_phases.node, *seconds)
     kept = ", ".join(f'"{name}"' for name in columns)
+    late = f"late = over |> filter(fn: (r) => exists r.{straggled} and r.{straggled} == 1)"
     return Rows(
         title="Stragglers",
         description="Pods that started later than the median pod of their job by three standard deviations (told from "
         "the median deviation) and by a twentieth of the median. Seconds are from the job's creation. "
         "The 200 latest.",
         unit=SECONDS,
-        sort="excess_seconds",
+        sort=pod_phases.excess_seconds,
         overrides=[override("nodes", unit=COUNT)],
         transformations=[in_order(*columns)],
-        targets=_query(
-            source,
-            _STARTED,
-            f"judged |> filter(fn: (r) => r.straggled) |> keep(columns: [{kept}])"
-            ' |> sort(columns: ["excess_seconds"], desc: true) |> limit(n: 200)',
-        ),
+        targets=[
+            FluxTarget(
+                program(
+                    phases(source, pod_phases, pod_phases.job, pod_phases.pod, straggled, *seconds),
+                    late,
+                    with_columns("late", nodes=NODES) + f" |> keep(columns: [{kept}])"
+                    f' |> sort(columns: ["{pod_phases.excess_seconds}"], desc: true) |> limit(n: 200)',
+                )
+            )
+        ],
     )
 
 
 def _nodes(source: Source) -> Rows:
-    columns = (milestone.cluster, milestone.node, "pods", "straggled", "median_excess", "worst_excess")
-    key = f'"{milestone.cluster}", "{milestone.node}"'
+    excess, straggled = pod_phases.excess_seconds, pod_phases.straggled
+    columns = (pod_phases.cluster, pod_phases.node, "pods", straggled, "median_excess", "worst_excess")
+    key = f'"{pod_phases.cluster}", "{pod_phases.node}"'
+
+    def figure(name: str, function: str, column: str = excess) -> str:
+        kept = f'|> group() |> keep(columns: [{key}, "{column}"]) |> rename(columns: {{{column}: "{name}"}})'
+        return f"{name} = by_node |> {function} {kept}"
+
     return Rows(
         title="Slowest nodes",
         description="Over all jobs of a node: how much later than its job's median pod it started, how often it straggled. "
         "The 100 slowest.",
         unit=SECONDS,
-        overrides=units(COUNT, ["pods", "straggled"]),
+        overrides=units(COUNT, ["pods", straggled]),
         transformations=[in_order(*columns)],
-        targets=_query(
-            source,
-            _STARTED,
-            f"by_node = judged |> group(columns: [{key}])",
-            "counted = by_node |> reduce(identity: {pods: 0, straggled: 0, worst_excess: -1000000000.0}, fn: (r, accumulator) => ({\n"
-            "  pods: accumulator.pods + 1, straggled: accumulator.straggled + (if r.straggled then 1 else 0),\n"
-            "  worst_excess: if r.excess_seconds > accumulator.worst_excess then r.excess_seconds else accumulator.worst_excess}))"
-            " |> group()",
-            'middles = by_node |> median(column: "excess_seconds", method: "exact_mean") |> group()'
-            ' |> rename(columns: {excess_seconds: "median_excess"})',
-            f"join(tables: {{c: counted, m: middles}}, on: [{key}])"
-            ' |> sort(columns: ["straggled", "median_excess"], desc: true) |> limit(n: 100)',
-        ),
+        targets=[
+            FluxTarget(
+                program(
+                    phases(source, pod_phases, excess, straggled),
+                    f"by_node = over |> filter(fn: (r) => exists r.{excess}) |> group(columns: [{key}])",
+                    figure("median_excess", f'median(column: "{excess}", method: "exact_mean")'),
+                    figure("worst_excess", f'max(column: "{excess}")'),
+                    figure("pods", f'count(column: "{excess}")'),
+                    figure(straggled, f'sum(column: "{straggled}")', straggled),
+                    f"counted = join(tables: {{p: pods, l: {straggled}}}, on: [{key}])\n"
+                    f"excess = join(tables: {{m: median_excess, w: worst_excess}}, on: [{key}])\n"
+                    f"join(tables: {{c: counted, e: excess}}, on: [{key}])"
+                    f' |> sort(columns: ["{straggled}", "median_excess"], desc: true) |> limit(n: 100)',
+                )
+            )
+        ],
     )
 
 

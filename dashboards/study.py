@@ -3,8 +3,18 @@
 from grafanalib import core as grafana
 
 from dashboards.columns import pull
-from dashboards.flux import LAYERS, Source, program, quantiles, timed_pulls
-from dashboards.layout import Json, Row, dashboard, heading, layer_variable, pull_variables
+from dashboards.flux import (
+    GB_STATED,
+    LAYERS,
+    LAYERS_STATED,
+    NODES,
+    Source,
+    program,
+    quantiles,
+    timed_pulls,
+    with_columns,
+)
+from dashboards.layout import Json, Row, dashboard, heading, layer_variable, pull_caches, pull_variables
 from dashboards.panels import (
     COUNT,
     GIGABYTES,
@@ -37,7 +47,7 @@ def build(source: Source) -> Json:
         "pullstudy: study",
         "How long nodes take to pull images, by image size, layers and cluster size.",
         _rows(source),
-        variables=[*pull_variables(source), layer_variable(source)],
+        variables=[*pull_variables(source), layer_variable(source), pull_caches(source)],
     )
 
 
@@ -103,36 +113,31 @@ def _bands(source: Source, logarithmic: bool) -> Trend:
     )
 
 
-_LAYER_NUMBER = f"|> map(fn: (r) => ({{r with number: int(v: r.{LAYERS})}}))"
-_SHAPED = "told |> filter(fn: (r) => r.gb > 0.0)"
+_SHAPED = with_columns("told", gb=GB_STATED) + " |> filter(fn: (r) => r.gb > 0.0)"
 _IN_GIGABYTES = override("gb", unit=GIGABYTES, displayName="unpacked size, GB")
 
 
-def _spread(rows: str, row: str, column: str, order: str, label: str = "") -> str:
-    """Medians: a row for each value of one column, a column for each of another, in the order of a third.
+def _spread(rows: str, row: str, column: str, words: str, order: str, label: str = "", named: str = "label") -> str:
+    """Medians: a row for each value of one column, a column for each of another, called by ``words``, in an order.
 
-    With a label (Flux text) the row's own column gives way to ``label``. It is made before the pivot, since ``map``
-    after one would lose the order of the columns.
+    With a label the row's own column gives way to that, under the name ``named``. All is put into words after the
+    medians, of which there are few, and before the pivot, since ``map`` after one would lose the order of the columns.
     """
     seconds = pull.pull_seconds
-    keys = f'"{row}", "label"' if label else f'"{row}"'
-    named = f" |> map(fn: (r) => ({{r with label: {label}}}))" if label else ""
+    keys = f'"{row}", "{named}"' if label else f'"{row}"'
+    labelled = {named: label} if label else {}
+    medians = f'{rows} |> group(columns: ["{row}", "{column}"]) |> median(column: "{seconds}", method: "exact_mean") |> group()'
+    spoken = with_columns(with_columns(medians, series=words, **labelled), place=order)
     bare = f' |> drop(columns: ["{row}"])' if label else ""
+    rising = f'"{named}"' if named == "nodes" else f'"{row}"'
     return (
-        f'{rows} |> group(columns: ["{row}", "{column}", "{order}"])'
-        f' |> median(column: "{seconds}", method: "exact_mean") |> group()\n'
-        f'  |> sort(columns: ["{order}"]){named}\n'
-        f'  |> pivot(rowKey: [{keys}], columnKey: ["{column}"], valueColumn: "{seconds}") |> sort(columns: ["{row}"]){bare}'
+        f'{spoken}\n  |> sort(columns: ["place"])\n'
+        f'  |> pivot(rowKey: [{keys}], columnKey: ["series"], valueColumn: "{seconds}") |> sort(columns: [{rising}]){bare}'
     )
 
 
-def _labelled(words: str, rows: str = "told") -> str:
-    """The rows with a column ``series``: the words for a legend."""
-    return f"{rows} |> map(fn: (r) => ({{r with series: {words}}}))"
-
-
 _GB_WORDS = 'string(v: math.round(x: r.gb * 100.0) / 100.0) + " GB"'
-_NODES_WORDS = 'string(v: r.nodes) + " nodes"'
+_NODES_WORDS = f'string(v: {NODES}) + " nodes"'
 
 
 def _medians(source: Source) -> Trend:
@@ -144,7 +149,7 @@ def _medians(source: Source) -> Trend:
         axisLabel="median pull duration",
         repeat=_EACH_LAYER_COUNT,
         overrides=[_IN_GIGABYTES],
-        targets=_query(source, _spread(_labelled(_NODES_WORDS, _SHAPED), "gb", "series", "nodes")),
+        targets=_query(source, _spread(_SHAPED, "gb", pull.size, _NODES_WORDS, NODES)),
     )
 
 
@@ -158,14 +163,24 @@ def _by_layers(source: Source) -> Bars:
         targets=_query(
             source,
             _spread(
-                _labelled(f'r.{LAYERS} + " layers"', f"{_SHAPED} {_LAYER_NUMBER}"), "gb", "series", "number", _GB_WORDS
+                with_columns(_SHAPED, layers=LAYERS_STATED),
+                "gb",
+                "layers",
+                'r.layers + " layers"',
+                "int(v: r.layers)",
+                _GB_WORDS,
             ),
         ),
     )
 
 
 def _by_nodes(source: Source) -> Trend:
-    name = f"if exists r.{pull.tag} then r.{pull.tag} else r.{pull.image}"
+    # By its tag, or by all of its name where that has none.
+    name = (
+        f'if r.{pull.image} =~ /^[^@]*:[^:\\/@]+$/ then regexp.replaceAllString(r: /^.*:/, v: r.{pull.image}, t: "")'
+        f" else r.{pull.image}"
+    )
+    known = f"told |> filter(fn: (r) => exists r.{pull.size} and exists r.{pull.image})"
     return Trend(
         title="Median by nodes and image",
         description="Flat lines: pulls take as long on many nodes as on few. Where the run still gets longer is on the "
@@ -175,7 +190,8 @@ def _by_nodes(source: Source) -> Trend:
         axisLabel="median pull duration",
         overrides=[override("nodes", unit="none", displayName="nodes in the cluster")],
         targets=_query(
-            source, _spread(_labelled(name, "told |> filter(fn: (r) => r.nodes > 0)"), "nodes", "series", "series")
+            source,
+            _spread(with_columns(known, short=name), pull.size, "short", "r.short", "r.short", NODES, "nodes"),
         ),
     )
 
@@ -188,7 +204,7 @@ def _histogram(source: Source) -> Distribution:
         displayName="${__field.labels.series}",
         targets=_query(
             source,
-            _labelled(_NODES_WORDS),
+            with_columns("told", series=_NODES_WORDS),
             f'  |> keep(columns: ["series", "{pull.pull_seconds}"]) |> group(columns: ["series"])',
         ),
     )
@@ -207,11 +223,11 @@ def _log_histogram(source: Source) -> Bars:
         stacked=True,
         targets=_query(
             source,
-            _labelled(_NODES_WORDS, f"told |> filter(fn: (r) => r.{seconds} > 0.0)"),
+            f"told |> filter(fn: (r) => r.{seconds} > 0.0)",
             f"  |> map(fn: (r) => ({{r with bucket: int(v: math.floor(x: math.log10(x: r.{seconds}) * {step}))}}))",
-            f'  |> group(columns: ["bucket", "series", "nodes"]) |> count(column: "{seconds}") |> group()',
+            f'  |> group(columns: ["bucket", "{pull.size}"]) |> count(column: "{seconds}") |> group()',
+            with_columns("  ", nodes=NODES, series=_NODES_WORDS, **{"from": _EDGE_WORDS}),
             '  |> sort(columns: ["nodes"])',
-            f"  |> map(fn: (r) => ({{r with from: {_EDGE_WORDS}}}))",
             f'  |> pivot(rowKey: ["bucket", "from"], columnKey: ["series"], valueColumn: "{seconds}")',
             '  |> sort(columns: ["bucket"]) |> drop(columns: ["bucket"])',
         ),
@@ -228,8 +244,9 @@ def _heat_map(source: Source) -> DurationHeatmap:
 
 
 def _table(source: Source) -> Rows:
-    by = (pull.image, "nodes")
-    counted = f'told |> group(columns: [{literal(by[0])}, "nodes"]) |> count(column: "{pull.pull_seconds}") |> group()'
+    by = (pull.image, pull.size)
+    key = ", ".join(map(literal, by))
+    counted = f'told |> group(columns: [{key}]) |> count(column: "{pull.pull_seconds}") |> group()'
     bands = quantiles("told", by, pull.pull_seconds, BANDS)
     return Rows(
         title="Percentiles by image and nodes",
@@ -245,7 +262,8 @@ def _table(source: Source) -> Rows:
             source,
             f'counted = {counted} |> rename(columns: {{{pull.pull_seconds}: "pulls"}})',
             bands.replace("union(", "banded = union(", 1),
-            'join(tables: {c: counted, b: banded}, on: ["image", "nodes"]) |> sort(columns: ["image", "nodes"])',
+            with_columns(f"join(tables: {{c: counted, b: banded}}, on: [{key}])", nodes=NODES)
+            + f' |> drop(columns: ["{pull.size}"]) |> sort(columns: ["{pull.image}", "nodes"])',
         ),
     )
 

@@ -1,7 +1,7 @@
 """What each Flux panel has to show, computed by analysis/ from the same records: rows in any order."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from math import floor, log10
@@ -16,7 +16,7 @@ from analysis.study import Study
 from analysis.timeline import JOB_MOMENTS, MOMENTS, JobTimeline
 from analysis.witnesses import build_timelines
 from dashboards.study import BANDS
-from pulls.milestone import Moment
+from pulls.milestone import Milestone, Moment
 from pulls.record import WITNESS_PREFIX, Outcome, PullRecord
 from store.point_layout import nanoseconds
 
@@ -25,14 +25,23 @@ WINDOW_SECONDS = 10
 
 
 class Figures:
-    """One study's figures, by dashboard and panel."""
+    """One study's figures, by dashboard and panel, of one state of the nodes' caches."""
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, cache: str, abandoned: Sequence[Milestone] = ()) -> None:
+        self.abandoned = abandoned
         self.study = study
+        caches = {(row.cluster, row.job, row.node): str(row.cache) for row in study.ledger.node_caches}
         self.told = [record for record in study.pulls if not record.event_uid.startswith(WITNESS_PREFIX)]
-        self.pulled = [each for each in self.told if each.outcome is Outcome.PULLED and each.pull_seconds is not None]
+        self.pulled = [
+            each
+            for each in self.told
+            if each.outcome is Outcome.PULLED
+            and each.pull_seconds is not None
+            and caches.get((each.cluster, each.job or "", each.node or ""), "unknown") == cache
+        ]
         self.wrong = [each for each in self.told if each.outcome in (Outcome.FAILED, Outcome.BACKOFF)]
         self.jobs = build_timelines(study)
+        self.over = [job for job in self.jobs if job.cache == cache and Moment.JOB_COMPLETED in job.marks]
 
     def of(self, uid: str, title: str) -> list[Row]:
         found: Callable[[], Iterable[Row]] = PANELS[uid, title].__get__(self)
@@ -111,14 +120,14 @@ class Figures:
 
     def critical(self) -> list[Row]:
         parts: dict[tuple[int, str], list[float]] = defaultdict(list)
-        for job in self.jobs:
+        for job in self.over:
             for stretch in critical_path(job):
                 parts[job.size or 0, until(stretch.end)].append(stretch.seconds)
         return by_size(parts, fmean)
 
     def makespans(self) -> list[Row]:
         spans: dict[int, list[float]] = defaultdict(list)
-        for job in self.jobs:
+        for job in self.over:
             spans[job.size or 0].append(job.makespan_seconds or 0.0)
         return [
             {"nodes": size, "shortest": min(found), "mean": fmean(found), "longest": max(found)}
@@ -127,7 +136,7 @@ class Figures:
 
     def pods(self) -> list[Row]:
         parts: dict[tuple[int, str], list[float]] = defaultdict(list)
-        for job in self.jobs:
+        for job in self.over:
             for container in job.containers:
                 known = [(m, container.marks[m]) for m in MOMENTS if m in container.marks and m not in JOB_MOMENTS]
                 for (_, earlier), (moment, later) in pairwise(known):
@@ -156,11 +165,11 @@ class Figures:
                 "job": each.job,
                 "pod": each.pod,
                 "node": each.node,
-                "seconds": each.started_seconds,
+                "started_seconds": each.started_seconds,
                 "median_seconds": each.median_seconds,
                 "excess_seconds": each.excess_seconds,
             }
-            for spread in job_spreads(self.jobs)
+            for spread in job_spreads(self.over)
             for each in spread.stragglers
         ]
 
@@ -174,7 +183,7 @@ class Figures:
                 "median_excess": each.median_excess_seconds,
                 "worst_excess": each.worst_excess_seconds,
             }
-            for each in slowest_nodes(self.jobs)
+            for each in slowest_nodes(self.over)
         ]
 
     def slow_images(self) -> list[Row]:
@@ -231,10 +240,10 @@ class Figures:
             for container in job.containers
             if Moment.PULLING in container.marks and not over & set(container.marks)
         ]
-        return [{"pods": len(pods)}]
+        return [{"_value": len(pods)}]
 
     def completed(self) -> list[Row]:
-        return [{"rank": sum(Moment.JOB_COMPLETED in job.marks for job in self.jobs)}]
+        return [{"_value": sum(Moment.JOB_COMPLETED in job.marks for job in self.jobs)}]
 
     def latest_median(self) -> list[Row]:
         # By the point's time, whose order within a second is not that of the record.
@@ -268,7 +277,7 @@ class Figures:
         }
 
     def moments(self) -> list[Row]:
-        counts = Counter((ceiling(each.at), str(each.moment)) for each in self.study.milestones)
+        counts = Counter((ceiling(each.at), str(each.moment)) for each in (*self.study.milestones, *self.abandoned))
         return [{"_time": at, "moment": moment, "_value": count} for (at, moment), count in counts.items()]
 
     def latest(self) -> list[Row]:

@@ -1,14 +1,18 @@
 """Every query of every panel on a real InfluxDB, filled by a real sweep: what it answers is what analysis/ computes.
 
-Prints each query with its row count (``-rP`` or ``-s`` shows it).
+Prints each query with its row count and seconds (``-rP`` or ``-s`` shows it). PULLSTUDY_DASHBOARD_SIZES=4..256
+makes it a sweep of those sizes and of all images, the default study, in place of a small one.
 """
 
 import asyncio
+import os
 import subprocess
 import sys
-from collections.abc import Iterable
-from dataclasses import dataclass
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -17,15 +21,19 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from analysis.study import Study
+from analysis.phase_points import phase_points
+from analysis.study import Study, read_study
 from dashboards.alerts import failing_pulls
 from dashboards.build import dashboards
 from dashboards.flux import Source
 from pulls.batch import Batch, Gap, Reject
+from pulls.cache import CacheState
+from pulls.milestone import Milestone, Moment
 from pulls.record import WITNESS_PREFIX, Outcome, PullRecord
 from store.influx import InfluxStore
 from store.influx_settings import InfluxSettings
-from store.sqlite import EmbeddedStore
+from store.ledger import NodeCache
+from store.point_layout import AbandonedJob, JobPhases, PodPhases
 from tests.dashboards.figures import PANELS, Figures
 from tests.dashboards.variables import substituted
 from tests.notices import KeptNotices
@@ -33,15 +41,18 @@ from tests.stack.influx import Influx
 
 pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="session")]
 BUCKET = "dashboards"
-STUDY = """
-name = "dashboards"
-[cluster]
-sizes = [4, 8]
+GIVEN_UP = "given.up"
+COLD = {"cache": ["cold"]}
+SIZES = os.environ.get("PULLSTUDY_DASHBOARD_SIZES", "")
+FEW_IMAGES = """
 [images]
 tags = [
   "9-layers-size-1176249324-bytes", "9-layers-size-6836726027-bytes",
   "125-layers-size-1176249324-bytes", "125-layers-size-6836726027-bytes",
 ]
+"""
+STUDY = """
+name = "dashboards"
 [[sim.faults]]
 fault = "pull-fails"
 kind = "too_many_requests"
@@ -55,28 +66,30 @@ factor = 2
 """
 
 
-@dataclass(frozen=True)
+@dataclass
 class Filled:
     """The server with a study in it, and the study."""
 
     influx: Influx
     study: Study
 
+    @cached_property
+    def figures(self) -> Figures:
+        return Figures(self.study, CacheState.COLD, [begun(self.study, GIVEN_UP)])
 
-def sweep(directory: Path) -> Batch:
-    (directory / "study.toml").write_text(STUDY)
+
+def sweep(directory: Path) -> Study:
+    (directory / "study.toml").write_text(STUDY + ("" if SIZES else FEW_IMAGES))
     command = [str(Path(sys.executable).with_name("pulldriver")), "sweep", "--study", str(directory / "study.toml")]
-    subprocess.run([*command, "--out", str(directory / "out")], check=True, capture_output=True, timeout=120)
-    store = EmbeddedStore(directory / "out", create=False)
-    try:
-        return Batch(pulls=tuple(store.pulls()), milestones=tuple(store.milestones()), gaps=tuple(store.gaps()))
-    finally:
-        store.close_now()
+    where = ["--sizes", SIZES or "4..16", "--out", str(directory / "out")]
+    subprocess.run([*command, *where], check=True, capture_output=True, timeout=600)
+    return with_what_a_good_sweep_lacks(read_study(directory / "out"))
 
 
-def with_what_a_good_sweep_lacks(batch: Batch) -> Batch:
-    """A cached image, a pull that only pod status told of, a reject and a gap, with a text that would be markup."""
-    first = batch.pulls[0]
+def with_what_a_good_sweep_lacks(study: Study) -> Study:
+    """A cached image, a pull that only pod status told of, a pod that pulls still, a reject, a gap, texts that would be
+    markup; a job on nodes that held some of the layers, and one on nodes that nobody looked at."""
+    first = study.pulls[0]
     text = '<script>alert(1)</script> [x](javascript:y) ${z} "'
 
     def like(uid: str, **changes: Any) -> PullRecord:
@@ -88,26 +101,55 @@ def with_what_a_good_sweep_lacks(batch: Batch) -> Batch:
     failed = like("a-hostile-one", outcome=Outcome.FAILED, error=text)
     reject = Reject(cluster=first.cluster, source="watch", position="17", problem="no known form", raw=text)
     gap = Gap(cluster=first.cluster, from_version="1", to_version="9", found_at=first.finished_at, why="compacted")
-    return msgspec.structs.replace(
-        batch, pulls=(*batch.pulls, cached, lost, failed), rejects=(reject,), gaps=(*batch.gaps, gap)
+    return replace(
+        study,
+        pulls=(*study.pulls, cached, lost, failed),
+        milestones=(*study.milestones, begun(study, "begun")),
+        rejects=(reject, msgspec.structs.replace(reject, position="18", at=first.finished_at)),
+        gaps=(*study.gaps, gap),
+        ledger=msgspec.structs.replace(study.ledger, node_caches=tuple(other_caches(study))),
     )
+
+
+def begun(study: Study, job: str) -> Milestone:
+    """A pod of another job that says Pulling and nothing more."""
+    first = next(each for each in study.milestones if each.moment is Moment.PULLING)
+    return msgspec.structs.replace(first, job=job, pod=f"{job}-0-bcdfg", pod_uid=job, event_uid=job)
+
+
+async def write_an_abandoned_job(store: InfluxStore, study: Study) -> None:
+    """None of its records is in what is read, nor in a panel."""
+    pulled = next(each for each in study.pulls if each.outcome is Outcome.PULLED and each.pull_seconds is not None)
+    gone = msgspec.structs.replace(pulled, job=GIVEN_UP, pull_seconds=9999.0, event_uid=GIVEN_UP)
+    await store.write(Batch(pulls=(gone,), milestones=(begun(study, GIVEN_UP),)))
+    await store.abandon([AbandonedJob(cluster=gone.cluster, job=GIVEN_UP, at=datetime(2026, 1, 2, tzinfo=UTC))])
+
+
+def other_caches(study: Study) -> Iterator[NodeCache]:
+    partial, unknown = ((job.cluster, job.job) for job in study.ledger.jobs[1:3])
+    for row in study.ledger.node_caches:
+        if (row.cluster, row.job) == partial:
+            yield msgspec.structs.replace(row, cache=CacheState.PARTIAL)
+        elif (row.cluster, row.job) != unknown:
+            yield row
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def filled(influx: Influx, tmp_path_factory: pytest.TempPathFactory) -> Filled:
-    batch = await asyncio.to_thread(sweep, tmp_path_factory.mktemp("sweep"))
-    batch = with_what_a_good_sweep_lacks(batch)
+    study = await asyncio.to_thread(sweep, tmp_path_factory.mktemp("sweep"))
     await influx.new_bucket(BUCKET)
     settings = InfluxSettings(url=influx.url, organisation=influx.organisation, token=influx.token, bucket=BUCKET)
     store = InfluxStore(settings, KeptNotices(), Random(1))
     try:
-        await store.write(batch)
+        await store.write(Batch(pulls=study.pulls, milestones=study.milestones, rejects=study.rejects, gaps=study.gaps))
+        await store.tell(list(phase_points(study)))
+        await write_an_abandoned_job(store, study)
         # Read back, so that both sides know the same records, in the order of the store.
         pulls, milestones = await asyncio.to_thread(lambda: (tuple(store.pulls()), tuple(store.milestones())))
     finally:
         await store.close()
-    study = Study(name="sweep", pulls=pulls, milestones=milestones, rejects=batch.rejects, gaps=batch.gaps)
-    return Filled(influx, study)
+    assert set(pulls) == set(study.pulls), "what the driver told is in no record"
+    return Filled(influx, replace(study, pulls=pulls, milestones=milestones))
 
 
 BOARDS = dashboards(Source(BUCKET))
@@ -151,9 +193,11 @@ def compared(rows: Iterable[dict[str, Any]], columns: set[str]) -> list[dict[str
 
 @pytest.mark.parametrize(("uid", "title"), QUERIES, ids=[": ".join(key) for key in QUERIES])
 async def test_a_panel_shows_what_analysis_computes(uid: str, title: str, filled: Filled) -> None:
-    rows = await filled.influx.query(substituted(QUERIES[uid, title]))
-    expected = Figures(filled.study).of(uid, title)
-    sys.stdout.write(f"{len(rows):>5} rows  {uid}: {title}\n")
+    began = time.monotonic()
+    rows = await filled.influx.query(substituted(QUERIES[uid, title], COLD))
+    took = time.monotonic() - began
+    expected = filled.figures.of(uid, title)
+    sys.stdout.write(f"{len(rows):>5} rows {took:6.2f} s  {uid}: {title}\n")
     assert rows
     columns = {name for row in expected for name in row}
     found, right = compared(rows, columns), compared(expected, columns)
@@ -169,7 +213,10 @@ async def test_a_variable_offers_what_is_there(uid: str, name: str, filled: Fill
     rows = await filled.influx.query(substituted(VARIABLES[uid, name]))
     assert [list(row)[-1] for row in rows[:1]] == ["_value"]
     assert len({row["table"] for row in rows}) == 1
-    if name != "layers":
+    if name == "cache":
+        expected = {"cold", "partial", "unknown"}
+        assert {row["_value"] for row in rows} == expected
+    elif name != "layers":
         assert {row["_value"] for row in rows} == {str(getattr(each, name)) for each in filled.study.pulls}
 
 
@@ -186,6 +233,41 @@ async def test_a_choice_shows_its_own_and_nothing_else(filled: Filled) -> None:
     ]
     assert sorted(float(row["pull_seconds"]) for row in rows) == sorted(own)
     assert not await filled.influx.query(substituted(query, {**choice, "image": [".*", 'a/b|c(${x})"']}))
+
+
+@pytest.mark.parametrize("uid", ["pullstudy-study", "pullstudy-phases"])
+async def test_pulls_of_other_caches_are_found_only_where_they_are_chosen(uid: str, filled: Filled) -> None:
+    title = {"pullstudy-study": "Pulls", "pullstudy-phases": "Slowest images"}[uid]
+    for cache in ("cold", "partial", "unknown"):
+        rows = await filled.influx.query(substituted(QUERIES[uid, title], {"cache": [cache]}))
+        assert compared(rows, {"pulls"}) == compared(Figures(filled.study, cache).of(uid, title), {"pulls"})
+
+
+async def test_phases_leave_out_a_moment_that_nobody_told_of(influx: Influx) -> None:
+    await influx.new_bucket("few-moments")
+    settings = InfluxSettings(
+        url=influx.url, organisation=influx.organisation, token=influx.token, bucket="few-moments"
+    )
+    store = InfluxStore(settings, KeptNotices(), Random(1))
+    base = {"cluster": "c", "size": 3, "cache": "unknown", "job": "j", "at": datetime(2026, 1, 2, tzinfo=UTC)}
+    points = [
+        JobPhases(**base, makespan_seconds=5.0, until_scheduled_seconds=2.0, until_job_completed_seconds=3.0),
+        PodPhases(**base, pod="p", until_started_seconds=4.0),
+    ]
+    await store.tell(points)
+    await store.close()
+    few = {
+        title: query.replace(BUCKET, "few-moments")
+        for (uid, title), query in QUERIES.items()
+        if uid == "pullstudy-phases"
+    }
+    rows = await influx.query(substituted(few["Where a job's makespan goes, by cluster size"]))
+    assert compared(rows, {"until scheduled", "until job completed"}) == [
+        {"until job completed": 3.0, "until scheduled": 2.0}
+    ]
+    rows = await influx.query(substituted(few["The median pod's phases, by cluster size"]))
+    assert compared(rows, {"until started"}) == [{"until started": 4.0}]
+    assert await influx.query(substituted(few["Stragglers"])) == []
 
 
 async def test_the_alert_counts_failed_pulls(filled: Filled) -> None:
