@@ -13,11 +13,11 @@ import pytest_asyncio
 
 from driver.audit import places
 from driver.objects import Page, Pod
-from driver.witness import had_its_image, pod_witnesses, recovered_pulls
+from driver.witness import pod_witnesses
 from pulls.decode import Origin
 from pulls.failure import FailureClass, classify
-from pulls.record import Outcome, PullRecord
-from store.ledger import PodWitness
+from pulls.record import WITNESS_PREFIX, Outcome, PullRecord
+from pulls.witness import PodWitness, had_its_image
 from tests.real.collecting import Collector
 from tests.real.containerd_log import PullLine, attempts
 from tests.stack.control_plane import ControlPlane
@@ -210,32 +210,44 @@ async def test_a_pull_without_credentials_is_refused_and_with_them_succeeds(
 IMAGES = 12
 
 
-async def test_what_the_kubelet_did_not_tell_of_a_pod_with_12_images_is_found_in_its_status(
-    collector: Collector, node: KubeletNode, control_plane: ControlPlane, registry: Registry, namespace: str
+async def test_what_the_kubelet_did_not_tell_of_a_pod_with_12_images_is_recorded_from_its_status(
+    node: KubeletNode, control_plane: ControlPlane, registry: Registry, namespace: str, tmp_path: Path
 ) -> None:
     """[24] The recorder's spam filter passes 25 events of one pod; four a container would be 48."""
     images = [await registry.push_new(f"pulls/twelve-{n}:1", [100_000], seed=50 + n) for n in range(IMAGES)]
     references = [image.reference for image in images]
-    await start(control_plane, namespace, pod("twelve", references, node=node.name))
-    rows = await witnesses(control_plane, namespace)
-    assert len(rows) == IMAGES
-    assert all(had_its_image(row) for row in rows)
-    assert all(len(logged(node, reference)) == 1 for reference in references), "each was pulled"
-    listed = (await control_plane.access.request("GET", f"/api/v1/namespaces/{namespace}/events"))["items"]
-    sent = {(item["metadata"]["uid"], item["count"]) for item in listed if item["reason"] == "Pulled"}
-    await collector.until_stored(sent, namespace)
-    records = collector.records(namespace)
-    told = places(records)
-    lost = {(row.pod_uid, row.container) for row in rows} - told
-    assert lost, "more than 25 events of one pod were not to be sent"
-    recovered = recovered_pulls(rows, told, {}, ORIGIN, namespace)
-    assert {(pull.pod_uid, pull.container) for pull in recovered} == lost
+    grace = ["--reconcile-grace", "5s", "--namespace", namespace]
+    async with Collector(control_plane.access.kubeconfig(), tmp_path, more=grace) as collector:
+        await start(control_plane, namespace, pod("twelve", references, node=node.name))
+        rows = await witnesses(control_plane, namespace)
+        assert len(rows) == IMAGES
+        assert all(len(logged(node, reference)) == 1 for reference in references), "each was pulled"
+        complete = lambda found: len(places(found)) == IMAGES  # noqa: E731
+        records = await until_told(collector, namespace, complete, "a record of each container")
+        listed = (await control_plane.access.request("GET", f"/api/v1/namespaces/{namespace}/events"))["items"]
+        await collector.stop()
+    witnessed = [record for record in records if record.event_uid.startswith(WITNESS_PREFIX)]
+    told = {record.container for record in records if record not in witnessed and record.container}
+    assert told == _containers_told(listed), "by events those that the API server has"
+    assert {record.container for record in witnessed} == {row.container for row in rows} - told
+    assert witnessed, "more than 25 events of one pod were not to be sent"
     digests = {image.reference: image.digest for image in images}
-    assert all(pull.digest == digests[pull.image or ""] for pull in recovered)
-    assert all(pull.pull_seconds is None for pull in recovered), "status tells no duration"
+    started = {row.container: row.started_at for row in rows}
+    for record in witnessed:
+        assert (record.outcome, record.digest) == (Outcome.PULLED, digests[record.image or ""])
+        assert (record.pull_seconds, record.started_at, record.image_bytes) == (None, None, None)
+        assert (record.finished_at, record.node) == (started[record.container or ""], node.name)
     combined = [record for record in records if record.image is None]
     assert all(record.container is None for record in combined), "pinned on no container"
     assert len(combined) == _combined(listed)
+    (line,) = collector.said("no event told of these pulls")
+    assert f" pulls={len(witnessed)} " in line
+    assert f" untold={len(witnessed)} " in collector.said("status")[-1]
+
+
+def _containers_told(listed: list[dict[str, Any]]) -> set[str]:
+    told = [item for item in listed if item["reason"] == "Pulled" and not item["message"].startswith("(combined")]
+    return {item["involvedObject"]["fieldPath"].removeprefix("spec.containers{").removesuffix("}") for item in told}
 
 
 def _combined(listed: list[dict[str, Any]]) -> int:
