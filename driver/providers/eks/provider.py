@@ -87,7 +87,7 @@ class EksProvider:
 
     async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
         check_study(order.study)
-        self._studies[order.name] = order.study
+        self.knows(order.name, order.study)
         account = self._account(order.study.cluster.region, order.study.eks.patience)
         waiting, keep = self._waiting(order.study.eks.patience), _Keeper(save, self._now)
         base = decode_handle(order.base or {})
@@ -106,6 +106,10 @@ class EksProvider:
         handle = keep.announce(handle, Step.UP)
         await self._reach(order, handle, plane)
         return Cluster(name=order.name, size=order.size, kubeconfig=handle.kubeconfig, handle=encode_handle(handle))
+
+    def knows(self, name: str, study: Study) -> None:
+        """Whose cluster of that name it is."""
+        self._studies[name] = study
 
     async def clear_cache(self, cluster: Cluster, images: tuple[str, ...]) -> frozenset[str] | None:
         study, handle = self._studies[cluster.name], _handle_of(cluster)

@@ -15,7 +15,8 @@ from tests.driver.eks.aws_proxy import AwsProxy
 from tests.driver.eks.studies import NOTHING, everything
 from tests.driver.swept import SMALL, left_running
 
-pytestmark = pytest.mark.real  # a sweep and its moto take some seconds each
+# A sweep and its moto take some seconds each, and on a busy machine more than a minute.
+pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
 
 @pytest.fixture

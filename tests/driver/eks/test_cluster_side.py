@@ -1,0 +1,156 @@
+"""What is asked of a cluster's own API, once it is up: cleared caches, forgotten nodes, tokens that stay fresh."""
+
+import asyncio
+import json
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import msgspec
+import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+
+from driver.cluster_api import open_cluster
+from driver.eks_plan import EksPlan
+from driver.errors import ProviderError
+from driver.provider import Cluster
+from driver.providers.eks.access import forget_nodes
+from driver.providers.eks.handle import EksHandle, Step, encode_handle
+from driver.providers.eks.provider import EksProvider
+from driver.providers.eks.tags import Mark
+from driver.study import Study
+from tests.driver.scripted_api import ScriptedApi, kubeconfig_of, scripted
+
+IMAGES = ("docker.io/library/busybox:1.36",)
+NODES = {"items": [{"metadata": {"name": "a"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}]}
+SETS = "/apis/apps/v1/namespaces/default/daemonsets"
+AT = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+async def at_once(seconds: float) -> None:
+    await asyncio.sleep(0)
+
+
+@pytest.fixture
+async def script(tmp_path: Path) -> AsyncIterator[ScriptedApi]:
+    async with scripted(tmp_path, at_once) as (answers, _):
+        yield answers
+
+
+def cluster(directory: Path, *, own: bool = True) -> Cluster:
+    handle = EksHandle(
+        step=Step.UP,
+        announced_at=AT,
+        mark=Mark(study="test", run="abcd", owner="tester", expires_at=AT + timedelta(hours=12)),
+        account="123456789012",
+        region="us-east-2",
+        endpoint="",
+        stack="eks-test-1-abcd",
+        cluster="eks-test-1-abcd",
+        node_group="nodes-1",
+        kubeconfig=directory / "kubeconfig",
+        own_kubeconfig=own,
+        directory=directory,
+        plan=EksPlan(),
+    )
+    return Cluster(name="eks-test-1", size=1, kubeconfig=handle.kubeconfig, handle=encode_handle(handle))
+
+
+def provider(now: datetime = AT) -> EksProvider:
+    made = EksProvider(sleep=at_once, now=lambda: now)
+    made.knows("eks-test-1", Study())
+    return made
+
+
+async def test_caches_are_cleared_by_the_nodes_own_runtimes(tmp_path: Path, script: ScriptedApi) -> None:
+    done = {"name": "clear", "state": {"terminated": {"exitCode": 0, "message": "gone"}}}
+    pod = {"metadata": {"name": "p"}, "spec": {"nodeName": "a"}, "status": {"initContainerStatuses": [done]}}
+    script.say("/api/v1/nodes", NODES)
+    script.say(SETS, {}, method="POST")
+    script.say("/api/v1/namespaces/default/pods", {"items": [pod]})
+    assert await provider().clear_cache(cluster(tmp_path), IMAGES) == {"a"}
+    assert f"POST {SETS}" in script.asked
+
+
+async def test_a_simulator_is_told_to_clear_and_told_of(tmp_path: Path, script: ScriptedApi) -> None:
+    script.say("/sim/state", {})
+    script.say("/sim/cache/clear", {}, method="POST")
+    simulated = cluster(tmp_path, own=False)
+    assert await provider().clear_cache(simulated, IMAGES) is None
+    assert script.asked == ["GET /sim/state", "POST /sim/cache/clear"]
+    assert (await provider().environment(simulated))["simulated"] is True
+    assert "simulated" not in await provider().environment(cluster(tmp_path))
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_an_api_server_that_tells_strangers_nothing_is_no_simulator(
+    tmp_path: Path, script: ScriptedApi, status: int
+) -> None:
+    script.say("/sim/state", {"code": status, "message": "no"}, status=status)
+    assert "simulated" not in await provider().environment(cluster(tmp_path, own=False))
+
+
+async def test_a_cluster_forgets_its_last_nodes_and_all_their_events(tmp_path: Path, script: ScriptedApi) -> None:
+    script.say("/api/v1/nodes", NODES)
+    script.say("/api/v1/namespaces", {"items": [{"metadata": {"name": "default"}}, {"metadata": {"name": "x"}}]})
+    paths = ["/api/v1/nodes/a", "/api/v1/namespaces/default/events", "/api/v1/namespaces/x/events"]
+    for path in paths:
+        script.say(path, {}, method="DELETE")
+    async with open_cluster(tmp_path / "kubeconfig", "default", sleep=at_once) as api:
+        await forget_nodes(api)
+    assert [asked for asked in script.asked if asked.startswith("DELETE")] == [f"DELETE {path}" for path in paths]
+
+
+async def test_a_cluster_is_ended_when_its_hours_are_over(tmp_path: Path) -> None:
+    """Before a janitor does it, in the middle of a job."""
+    with pytest.raises(ProviderError, match=r"its 12 h are over \(eks\.ttl_hours\)"):
+        await provider(AT + timedelta(hours=12)).lost(cluster(tmp_path))
+
+
+# Stands for the token command: what it prints was made so many minutes before the clock's now.
+AGED = """
+import json, sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from driver.providers.eks.token import credential
+here = Path(sys.argv[1])
+age, asked = json.loads((here / "age").read_text()), here / "asked"
+number = int(asked.read_text()) + 1 if asked.exists() else 1
+asked.write_text(str(number))
+print(json.dumps(credential(f"token-{number}", datetime.now(UTC) - timedelta(minutes=age))))
+"""
+
+
+@pytest.mark.parametrize(("age", "last"), [(7.0, 1), (9.0, 3)])
+async def test_a_token_is_renewed_long_before_its_15_minutes_are_over(tmp_path: Path, age: float, last: int) -> None:
+    """At 7 minutes it is used again, at 9 each request has a new one."""
+    (tmp_path / "age").write_text(json.dumps(age))
+    seen: list[str] = []
+    async with serving(seen) as url:
+        document = kubeconfig_of(url)
+        command = {"command": sys.executable, "args": ["-c", AGED, str(tmp_path)], "interactiveMode": "Never"}
+        user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1beta1", **command}}
+        document["users"] = [{"name": "test", "user": user}]
+        (tmp_path / "kubeconfig").write_text(json.dumps(document))
+        async with open_cluster(tmp_path / "kubeconfig", "default") as api:
+            await api.nodes()
+            await api.nodes()
+    assert seen[-1] == f"Bearer token-{last}"
+    assert len(set(seen)) == (1 if last == 1 else 2)
+
+
+@asynccontextmanager
+async def serving(seen: list[str]) -> AsyncIterator[str]:
+    """A server that remembers who asked."""
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        seen.append(request.headers.get("Authorization", ""))
+        return web.Response(body=msgspec.json.encode({"items": []}))
+
+    application = web.Application()
+    application.router.add_route("*", "/{path:.*}", answer)
+    async with TestServer(application) as server:
+        yield str(server.make_url(""))
