@@ -1,6 +1,6 @@
 """The loss audit: the pulls that a job must have made, against what each witness accounts for. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 import msgspec
 
@@ -31,11 +31,17 @@ def told_by_events(events: Iterable[Event], origin: Origin, job: str) -> list[Pu
 
 
 def make_audit(
-    job: JobRow, *, rows: list[PodWitness], events: Iterable[PullRecord], stored: Iterable[PullRecord]
+    job: JobRow,
+    *,
+    rows: list[PodWitness],
+    events: Iterable[PullRecord],
+    stored: Iterable[PullRecord],
+    taken: Set[str] = frozenset(),
 ) -> Audit:
     """Expected is one pull a container: of every pod there was, and of every node of the size even where none was.
 
-    A pull that failed to its end is accounted for as well: it is known.
+    A pull that failed to its end is accounted for as well: it is known. Of the pods that were ``taken`` away, by uid,
+    a pull is expected only where one is known: it may never have come to it.
     """
     known = [(row.pod_uid, row.container) for row in rows]
     kept, events = with_containers(stored, known), with_containers(events, known)
@@ -43,10 +49,12 @@ def make_audit(
     present = places(by_event)
     recovered = places(pull for pull in kept if pull.event_uid.startswith(WITNESS_PREFIX)) - present
     failed = places(by_event, FAILED) - present - recovered
+    told = present | recovered | failed
+    expected = [row for row in rows if row.pod_uid not in taken or (row.pod_uid, row.container) in told]
     return Audit(
         cluster=job.cluster,
         job=job.job,
-        expected=max(job.size, len(rows)),
+        expected=max(job.size, len(expected)),
         events=len(places(events, PRESENT | FAILED)),
         pod_status=sum(map(had_its_image, rows)),
         stored=len(present | failed),

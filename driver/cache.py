@@ -65,17 +65,10 @@ def cache_state(image: str, names: set[str], layers: Layers) -> CacheState:
     return CacheState.COLD
 
 
-def holding(nodes: Iterable[Node], images: Iterable[str], cleared: frozenset[str] = frozenset()) -> list[str]:
-    """The nodes that still have one of the images. A node that is not ready says nothing new, and gets no pods.
-
-    Of the ``cleared`` ones the runtime said that it has none; their kubelets' lists lag behind.
-    """
+def holding(nodes: Iterable[Node], images: Iterable[str]) -> list[str]:
+    """The nodes that list one of the images. A node that is not ready says nothing new, and gets no pods."""
     wanted = {canonical(image) for image in images}
-    return [
-        node.metadata.name
-        for node in nodes
-        if node.ready and node.metadata.name not in cleared and wanted & cached_names(node)
-    ]
+    return [node.metadata.name for node in nodes if node.ready and wanted & cached_names(node)]
 
 
 async def wait_until_cleared(
@@ -83,14 +76,13 @@ async def wait_until_cleared(
     images: tuple[str, ...],
     *,
     limit_seconds: float,
-    cleared: frozenset[str] = frozenset(),
     sleep: Sleep = asyncio.sleep,
 ) -> tuple[Node, ...]:
     """The nodes, as soon as none of them has any of the images. Raises LimitError, ApiError."""
     pause, waited = POLL_SECONDS, 0.0
     while True:
         nodes = await api.nodes()
-        still = holding(nodes, images, cleared)
+        still = holding(nodes, images)
         if not still:
             return nodes
         if waited >= limit_seconds:

@@ -4,21 +4,18 @@ Each step is in the ledger before it is taken, so that a driver that dies leaves
 """
 
 import asyncio
-import math
-from collections import Counter
-from collections.abc import Iterable, Mapping
-from functools import lru_cache
+from collections.abc import Iterable
 
 import msgspec
 
 from driver.audit import Place, make_audit, places, say, with_containers
-from driver.cache import cache_state, cached_names, canonical, holding, wait_until_cleared
 from driver.cluster_api import ClusterApi, Sleep
 from driver.drain import Drain
 from driver.errors import LimitError
 from driver.job import job_manifest
-from driver.job_watch import Ending, JobEnd, JobWatch
-from driver.objects import Job, Node, Pod
+from driver.job_watch import Ending, JobEnd, JobWatch, disrupted, say_disrupted
+from driver.node_caches import NodeCaches, not_cold, say_caches
+from driver.objects import Job, Pod
 from driver.progress import JobSummary, Progress
 from driver.provider import Cluster, Provider
 from driver.study import CacheMode, Study
@@ -32,14 +29,14 @@ from driver.witness import (
 from pulls.batch import Batch
 from pulls.cache import CacheState
 from pulls.decode import Origin
-from pulls.image import ImageReference
-from pulls.record import WITNESS_PREFIX, Outcome, PullRecord
+from pulls.record import WITNESS_PREFIX, PullRecord
 from pulls.witness import PodWitness, had_its_image
-from store.ledger import JobRow, JobState, Ledger, NodeCache
+from store.ledger import JobRow, JobState, Ledger
 from store.protocol import RecordStore
 
 POLL_SECONDS = 0.02
 SLOWEST_POLL_SECONDS = 2.0
+FIRST_LOOK_SECONDS = 5.0  # for lost nodes, when pods do not go; doubling
 
 
 class Bench(msgspec.Struct, frozen=True, kw_only=True):
@@ -62,19 +59,16 @@ class JobRunner:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._drain = Drain(bench.api, bench.ledger, bench.store, bench.origin, bench.study.limits, sleep=bench.sleep)
-        self._nodes: tuple[Node, ...] | None = None  # as they were after the last job, or not looked at yet
-        self._gone: dict[str, frozenset[str]] = {}  # canonical image -> nodes whose runtime said that it has it no more
-        self._layers = lru_cache(maxsize=4096)(self._known_layers)
+        self._caches = NodeCaches(
+            bench.study, bench.provider, bench.cluster, bench.api, bench.ledger, sleep=bench.sleep
+        )
 
     async def run(self, row: JobRow, number: int, jobs: int) -> JobRow:
         """Run the attempt to its end, good or bad, and leave the cluster ready for the next one."""
         bench = self._bench
-        if self._nodes is None and bench.study.run.cache is CacheMode.COLD:
-            await self._clear_leftovers()
-        before = await self._look_at_caches(row)
+        before = await self._caches.before(row)
         row = self._put(row, state=JobState.CREATED)
         manifest = job_manifest(bench.study, row.job, row.image, row.size, bench.cluster.node_selector)
-        self._gone.pop(canonical(row.image), None)
         job = await bench.api.create_job(manifest)
         row = self._put(row, job_uid=job.metadata.uid, created_at=job.metadata.creation_timestamp)
         bench.progress.job_started(row, number, jobs)
@@ -82,49 +76,9 @@ class JobRunner:
         row = self._put(row, state=JobState.COMPLETE, completed_at=completed_at(end.job), error=end.error)
         row, accounted = await self._account(row, end, before)
         bench.progress.job_ended(
-            JobSummary(row=row, number=number, jobs=jobs, accounted=accounted, caches=_say_caches(before.values()))
+            JobSummary(row=row, number=number, jobs=jobs, accounted=accounted, caches=say_caches(before.values()))
         )
         return await self._tidy(row)
-
-    async def _look_at_caches(self, row: JobRow) -> dict[str, CacheState]:
-        if self._nodes is None:
-            self._nodes = await self._bench.api.nodes()
-        found = {
-            node.metadata.name: cache_state(row.image, self._names(node), self._layers)
-            for node in self._nodes
-            if node.takes(self._bench.study.job.tolerations) and node.ready
-        }
-        self._bench.ledger.put_node_caches(
-            NodeCache(cluster=row.cluster, job=row.job, node=node, cache=cache) for node, cache in found.items()
-        )
-        return found
-
-    def _names(self, node: Node) -> set[str]:
-        """What the node's list has, less what its runtime has removed since: the list is told late."""
-        gone = {name for name, nodes in self._gone.items() if node.metadata.name in nodes}
-        return cached_names(node, gone)
-
-    async def _clear_leftovers(self) -> None:
-        """A cluster that was there before may hold the study's images."""
-        images = self._bench.study.images.references
-        self._nodes = await self._bench.api.nodes()
-        if holding(self._nodes, images):
-            await self._clear(images)
-
-    async def _clear(self, images: tuple[str, ...]) -> None:
-        bench = self._bench
-        cleared = await bench.provider.clear_cache(bench.cluster, images) or frozenset()
-        self._gone |= {canonical(image): cleared for image in images}
-        self._nodes = await wait_until_cleared(
-            bench.api,
-            images,
-            limit_seconds=min(bench.study.limits.cache_clear_seconds, bench.provider.stall_seconds or math.inf),
-            cleared=cleared,
-            sleep=bench.sleep,
-        )
-
-    def _known_layers(self, image: ImageReference) -> frozenset[str]:
-        return self._bench.ledger.layer_digests(image.repository, image.tag or "")
 
     async def _watch(self, job: Job, size: int) -> JobEnd:
         bench = self._bench
@@ -150,11 +104,12 @@ class JobRunner:
             bench.progress.note(f"  {row.job}: {drained.late} events were not stored in time and taken from the list")
         await bench.store.write(self._second_witness(row, end.job, rows, before, await self._stored(row)))
         stored = await self._stored(row)
-        audit = make_audit(row, rows=rows, events=drained.told, stored=stored)
+        taken = {pod.metadata.uid for pod in disrupted(pods)}
+        audit = make_audit(row, rows=rows, events=drained.told, stored=stored, taken=taken)
         bench.ledger.put_audit(audit)
-        error = end.error or _one_pod_a_node(pods)
+        error = end.error or say_disrupted(pods) or _one_pod_a_node(pods)
         if error is None and bench.study.run.cache is CacheMode.COLD:
-            error = _not_cold(stored, rows, before)
+            error = not_cold(stored, rows, before)
         state = JobState.DONE if end.ending is Ending.COMPLETE and error is None else JobState.FAILED
         return self._put(row, state=state, error=error), say([audit])
 
@@ -189,20 +144,33 @@ class JobRunner:
         await bench.api.delete_job(row.job)
         await self._wait_until_pods_gone(row.job)
         row = self._put(row, deleted_at=bench.api.server_time)
-        self._nodes = None
-        if bench.study.run.cache is CacheMode.COLD:
-            await self._clear((row.image,))
+        await self._caches.after(row)
         return row
 
     async def _wait_until_pods_gone(self, job: str) -> None:
         limit = self._bench.study.limits.pods_gone_seconds
-        pause, waited = POLL_SECONDS, 0.0
+        pause, waited, next_look = POLL_SECONDS, 0.0, FIRST_LOOK_SECONDS
         while await self._bench.api.pods(job, limit=1):
+            if waited >= min(next_look, limit):
+                if await self._are_on_lost_nodes(job):
+                    return
+                next_look *= 2
             if waited >= limit:
                 raise LimitError(f"job {job}: its pods are still there {limit:.0f} s after it was deleted")
             await self._bench.sleep(pause)
             waited += pause
             pause = min(pause * 1.5, SLOWEST_POLL_SECONDS)
+
+    async def _are_on_lost_nodes(self, job: str) -> bool:
+        """Nobody ends the pods of a node that is gone until it is back: that may be never, and the next job can do."""
+        ready = {node.metadata.name for node in await self._bench.api.nodes() if node.ready}
+        places = {pod.spec.node_name for pod in await self._bench.api.pods(job)}
+        lost = places - ready
+        if not lost or places & ready or None in places:
+            return False
+        names = ", ".join(sorted(str(node) for node in lost)[:3])
+        self._bench.progress.note(f"  {job}: pods stay on nodes that are not ready ({names}); going on without them")
+        return True
 
     def _put(self, row: JobRow, **changes: object) -> JobRow:
         changed: JobRow = msgspec.structs.replace(row, **changes)
@@ -220,27 +188,3 @@ def _one_pod_a_node(pods: Iterable[Pod]) -> str | None:
         return None
     more = f", and so did {len(shared) - 1} more" if len(shared) > 1 else ""
     return f"not one pod a node: {shared[0]} ran two{more}"
-
-
-def _not_cold(stored: Iterable[PullRecord], rows: list[PodWitness], before: Mapping[str, CacheState]) -> str | None:
-    """A repeat that was to be cold is none where a node had its image: it says so, and how that is known.
-
-    A pod that follows a failed one on its node finds what that one pulled, which is no warm start.
-    """
-    node_of = {row.pod_uid: row.node for row in rows}
-    told: dict[Outcome, set[str]] = {outcome: set() for outcome in Outcome}
-    for pull in stored:
-        told[pull.outcome].add(pull.node or node_of.get(pull.pod_uid or "") or "unknown")
-    listed = {node for node, state in before.items() if state is CacheState.WARM}
-    warm = sorted(told[Outcome.CACHED] - told[Outcome.PULLED] | listed)
-    if not warm:
-        return None
-    more = f" and {len(warm) - 1} more" if len(warm) > 1 else ""
-    return f"not cold: {warm[0]}{more} had the image already"
-
-
-def _say_caches(states: Iterable[CacheState]) -> str:
-    counts = Counter(states)
-    if len(counts) == 1:
-        return next(iter(counts)).value
-    return " and ".join(f"{count} {state.value}" for state, count in sorted(counts.items()))

@@ -183,17 +183,40 @@ def troubles(pods: Iterable[Pod]) -> list[str]:
     ]
 
 
-def _say_trouble(pod: Pod) -> str | None:
-    reason, message = _waiting(pod)
-    unscheduled = _unscheduled(pod)
+def disrupted(pods: Iterable[Pod]) -> list[Pod]:
+    """Those that were taken away, so that others had to take their place."""
+    return sorted((pod for pod in pods if _say_disruption(pod)), key=lambda pod: pod.metadata.name)
+
+
+def say_disrupted(pods: Iterable[Pod]) -> str | None:
+    """A job that completed all the same is no clean repeat: what happened to the first of them."""
+    found = disrupted(pods)
+    if not found:
+        return None
+    more = f" (and {len(found) - 1} more pods)" if len(found) > 1 else ""
+    return f"pod {found[0].metadata.name} {_say_disruption(found[0])}{_on_node(found[0])}{more}"
+
+
+def _say_disruption(pod: Pod) -> str | None:
+    """By a kubelet that was short of something, the eviction API, a taint, or the scheduler for a better pod."""
     if pod.status.reason:
         return f"ended as {pod.status.reason}: {pod.status.message}"
+    disrupted = next((c for c in pod.status.conditions if c.type == "DisruptionTarget" and c.true), None)
+    return f"was taken away ({disrupted.reason}): {disrupted.message}" if disrupted else None
+
+
+def _say_trouble(pod: Pod) -> str | None:
+    reason, message = _waiting(pod)
+    unscheduled, disrupted = _unscheduled(pod), _say_disruption(pod)
+    if disrupted:
+        return disrupted
     if unscheduled:
         return f"without a node: {unscheduled}"
     if reason in FAILED_REASONS or reason == BACKOFF_REASON:
         return f"waiting with {reason}: {message}"
-    disrupted = next((c for c in pod.status.conditions if c.type == "DisruptionTarget" and c.true), None)
-    return f"taken away ({disrupted.reason}): {disrupted.message}" if disrupted else None
+    if pod.spec.node_name and pod.status.phase == "Pending" and _state(pod) == "waiting":
+        return "still without the image"
+    return None
 
 
 def _unscheduled(pod: Pod) -> str | None:

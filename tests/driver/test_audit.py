@@ -68,3 +68,13 @@ def test_the_words_sum_over_jobs() -> None:
         Audit(cluster="c", job=str(n), expected=4, events=3, pod_status=4, stored=3, recovered=1) for n in range(2)
     ]
     assert say(audits) == "8/8 accounted for, 2 recovered from pod status"
+
+
+def test_of_a_pod_that_was_taken_away_a_pull_is_expected_only_where_one_is_known() -> None:
+    taken = pod(0, uid="uid-taken", waiting=waiting("ContainerCreating", ""))
+    rows = pod_witnesses([pod(0), pod(1), taken], ORIGIN, "pull-0")
+    both = [pulled(0), pulled(1)]
+    assert say([make_audit(ROW, rows=rows, events=both, stored=both, taken={"uid-taken"})]) == "2/2 accounted for"
+    three = [*both, pulled(0, pod_uid="uid-taken", event_uid="event-taken")]
+    assert say([make_audit(ROW, rows=rows, events=three, stored=three, taken={"uid-taken"})]) == "3/3 accounted for"
+    assert say([make_audit(ROW, rows=rows, events=both, stored=both)]) == "2/3 accounted for"

@@ -75,7 +75,9 @@ def test_pods_of_a_failed_job_say_what_they_wait_for() -> None:
     evicted = msgspec.structs.replace(
         pod(2), status=msgspec.structs.replace(pod(2).status, reason="Evicted", message="The node was low on resource")
     )
-    assert troubles([pod(0, waiting=back_off), pod(1, waiting=back_off), evicted, pod(3)]) == [
+    pulling = pod(4, waiting=waiting("ContainerCreating", ""))
+    assert troubles([pod(0, waiting=back_off), pod(1, waiting=back_off), evicted, pod(3), pulling]) == [
         '2 pods waiting with ImagePullBackOff: Back-off pulling image "x" (node node-0)',
         "1 pod ended as Evicted: The node was low on resource (node node-2)",
+        "1 pod still without the image (node node-4)",
     ]

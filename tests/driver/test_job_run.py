@@ -15,7 +15,7 @@ from pulls.batch import Batch
 from pulls.record import Outcome
 from store.ledger import JobRow, JobState, Ledger
 from store.sqlite import EmbeddedStore
-from tests.driver.made import COMPLETE, IMAGE, ORIGIN, READY, job_json, pod_json, pulled
+from tests.driver.made import COMPLETE, IMAGE, ORIGIN, READY, job_json, pod_json, pulled, waiting
 from tests.driver.scripted_api import ScriptedApi, scripted
 from tests.driver.standing import Standing
 from tests.driver.swept import Heard, rows
@@ -106,7 +106,7 @@ async def test_the_job_is_deleted_after_its_account_and_the_cache_cleared_after_
     row = await world.run()
     assert row.state is JobState.DONE
     assert world.heard.jobs[0].accounted == "2/2 accounted for"
-    assert world.provider.cleared == [(IMAGE,)]
+    assert [images[0] for images in world.provider.cleared] == [IMAGE]
     asked = [line for line in world.script.asked if "@" not in line]
     assert asked.index(f"GET {EVENTS}") < asked.index(f"DELETE {JOBS}/pull-0")
     assert asked[-3:] == [f"GET {NODES}"] * 3
@@ -121,6 +121,28 @@ async def test_two_pods_on_one_node_fail_the_repeat_and_keep_its_records(world: 
     assert row.error == "not one pod a node: node-0 ran two"
     assert world.heard.jobs[0].accounted == "2/2 accounted for"
     assert rows(world.directory, "SELECT count(*) FROM pulls") == [(2,)]
+
+
+async def test_a_pod_that_was_taken_away_fails_the_repeat_and_is_no_loss(world: World) -> None:
+    evicted = pod_json(0, uid="uid-evicted", waiting=waiting("ContainerCreating", ""))
+    target = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI", "message": "evicting"}
+    evicted["status"]["conditions"].append(target)
+    world.serve(evicted, pod_json(0), pod_json(1), nodes=[[]])
+    world.store.write_now(Batch(pulls=(pulled(0), pulled(1))))
+    row = await world.run()
+    assert row.state is JobState.FAILED
+    assert row.error == "pod pull-0-0-abcde was taken away (EvictionByEvictionAPI): evicting (node node-0)"
+    assert world.heard.jobs[0].accounted == "2/2 accounted for"
+
+
+async def test_pods_on_a_lost_node_are_not_waited_for(world: World) -> None:
+    world.serve(pod_json(0), nodes=[[]], gone=False)
+    node_1 = {"metadata": {"name": "node-1"}, "status": {"conditions": [READY]}}
+    world.script.say(NODES, {"items": [{"metadata": {"name": "node-0"}}, node_1]})
+    world.store.write_now(Batch(pulls=(pulled(0), pulled(1))))
+    row = await world.run()
+    assert row.deleted_at is not None
+    assert world.heard.notes == ["  pull-0: pods stay on nodes that are not ready (node-0); going on without them"]
 
 
 async def test_what_no_event_told_is_recovered_after_the_quiet_time(world: World) -> None:

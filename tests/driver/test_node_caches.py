@@ -1,0 +1,147 @@
+"""Which nodes are cleared when, and whose word counts for what they hold."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from aiohttp import web
+
+from driver.cluster_api import ClusterApi
+from driver.node_caches import NodeCaches
+from driver.provider import Cluster
+from driver.study import CacheMode, Images, RunPlan, Study
+from pulls.cache import CacheState
+from store.ledger import JobRow, Ledger
+from tests.driver.made import IMAGE, READY
+from tests.driver.scripted_api import ScriptedApi, scripted
+from tests.driver.standing import Standing
+
+NODES = "/api/v1/nodes"
+OTHER = "quay.io/study/other:1"
+ROW = JobRow(
+    job="pull-0",
+    cluster="kube-test-2",
+    run="run1",
+    size=2,
+    image=IMAGE,
+    repeat=1,
+    attempt=1,
+    position=0,
+    cache_mode="cold",
+)
+
+
+class World:
+    """An API server with two nodes, and the caches as a job's runner keeps them."""
+
+    def __init__(self, directory: Path, script: ScriptedApi, api: ClusterApi) -> None:
+        self._directory = directory
+        self._api = api
+        self.ledger = Ledger(directory, create=True)
+        self.images: tuple[str, ...] = ()  # that both nodes list
+        self.lost: tuple[str, ...] = ()
+        script.answer(NODES, self._nodes)
+
+    async def _nodes(self, request: web.Request) -> web.StreamResponse:
+        names = ("node-0", "node-1")
+        ready = {name: [] if name in self.lost else [READY] for name in names}
+        images = [{"names": list(self.images)}] if self.images else []
+        return web.json_response(
+            {
+                "items": [
+                    {"metadata": {"name": name}, "status": {"images": images, "conditions": ready[name]}}
+                    for name in names
+                ]
+            }
+        )
+
+    def caches(self, provider: Standing, cache: CacheMode = CacheMode.COLD) -> NodeCaches:
+        study = Study(
+            images=Images(repository="ghcr.io/study/images", tags=(IMAGE.rpartition(":")[2],), more=(OTHER,)),
+            run=RunPlan(cache=cache),
+        )
+        cluster = Cluster(name=ROW.cluster, size=2, kubeconfig=self._directory, handle={})
+        return NodeCaches(study, provider, cluster, self._api, self.ledger, sleep=lambda seconds: asyncio.sleep(0))
+
+
+class Claiming(Standing):
+    """A cluster that was there before, whose runtimes say what they removed: what was ready."""
+
+    lasting = True
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    async def clear_cache(self, cluster: Cluster, images: tuple[str, ...]) -> frozenset[str]:
+        await super().clear_cache(cluster, images)
+        cleared = frozenset({"node-0", "node-1"} - set(self._world.lost))
+        self._world.lost = ()  # and back again
+        return cleared
+
+
+class Emptying(Standing):
+    """A cluster of the sweep's own: its kubelets' lists tell what was removed."""
+
+    def __init__(self, world: World) -> None:
+        super().__init__()
+        self._world = world
+
+    async def clear_cache(self, cluster: Cluster, images: tuple[str, ...]) -> None:
+        await super().clear_cache(cluster, images)
+        self._world.images = ()
+
+
+@pytest.fixture
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    async with scripted(tmp_path) as (script, api):
+        world = World(tmp_path, script, api)
+        yield world
+        world.ledger.close()
+
+
+async def test_a_cluster_that_was_there_before_is_cleared_whatever_its_nodes_list(world: World) -> None:
+    provider = Claiming(world)
+    assert await world.caches(provider).before(ROW) == {"node-0": CacheState.COLD, "node-1": CacheState.COLD}
+    assert provider.cleared == [(IMAGE, OTHER)]
+
+
+async def test_a_new_cluster_is_cleared_only_of_what_its_nodes_list(world: World) -> None:
+    new = Emptying(world)
+    await world.caches(new).before(ROW)
+    assert new.cleared == []
+    world.images = (OTHER,)
+    built_in = Emptying(world)
+    await world.caches(built_in).before(ROW)
+    assert built_in.cleared == [(IMAGE, OTHER)]
+
+
+async def test_what_a_runtime_removed_is_gone_though_the_kubelet_still_lists_it(world: World) -> None:
+    caches = world.caches(Claiming(world))
+    world.images = (IMAGE,)
+    assert set((await caches.before(ROW)).values()) == {CacheState.COLD}
+    await caches.after(ROW)
+    assert set((await caches.before(ROW)).values()) == {CacheState.COLD}
+
+
+async def test_a_node_that_was_lost_while_the_others_were_cleared_is_cleared_when_it_is_back(world: World) -> None:
+    provider = Claiming(world)
+    caches = world.caches(provider)
+    await caches.before(ROW)
+    world.images, world.lost = (IMAGE,), ("node-1",)
+    await caches.after(ROW)
+    assert len(provider.cleared) == 2
+    assert set((await caches.before(ROW)).values()) == {CacheState.COLD}
+    assert len(provider.cleared) == 3
+
+
+async def test_warm_caches_are_looked_at_and_left(world: World) -> None:
+    provider = Claiming(world)
+    caches = world.caches(provider, CacheMode.WARM)
+    world.images = (OTHER,)
+    assert set((await caches.before(ROW)).values()) == {CacheState.COLD}
+    world.images = (IMAGE,)
+    await caches.after(ROW)
+    assert set((await caches.before(ROW)).values()) == {CacheState.WARM}
+    assert provider.cleared == []
