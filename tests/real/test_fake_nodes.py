@@ -3,6 +3,7 @@
 import asyncio
 import os
 import sys
+from collections import Counter
 from datetime import datetime
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import pytest
 from tests.driver.swept import left_running, rows
 from tests.stack.control_plane import ControlPlane
 from tests.stack.home import StackHome
+from tests.stack.influx import Influx
+from tests.stack.kafka import Kafka
+from tests.stack.wait import until
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 
@@ -29,18 +33,21 @@ controller_qps = 200.0
 """
 
 
-async def driver(home: StackHome | None, *words: str) -> tuple[int, str]:
+async def start_driver(home: StackHome | None, *words: str, **environment: str) -> asyncio.subprocess.Process:
     programs = [str(home.root / "bin")] if home else []
     path = os.pathsep.join([*programs, "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
-    pipe = asyncio.subprocess.PIPE
-    process = await asyncio.create_subprocess_exec(
+    return await asyncio.create_subprocess_exec(
         str(Path(sys.executable).with_name("pulldriver")),
         *words,
         stdin=asyncio.subprocess.DEVNULL,
-        stdout=pipe,
+        stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
-        env={**os.environ, "PATH": path},
+        env={**os.environ, **environment, "PATH": path},
     )
+
+
+async def driver(home: StackHome | None, *words: str, **environment: str) -> tuple[int, str]:
+    process = await start_driver(home, *words, **environment)
     said, _ = await process.communicate()
     return process.returncode or 0, said.decode()
 
@@ -86,6 +93,34 @@ async def test_every_pull_of_fake_nodes_is_stored_once_with_node_container_and_t
     assert left_running(out) == []
 
 
+async def field_of_pulls(influx: Influx, field: str) -> list[dict[str, str]]:
+    return await influx.query(
+        f'from(bucket: "{influx.bucket}") |> range(start: 0) |> filter(fn: (r) => r._measurement == "pull" and'
+        f' r._field == "{field}") |> group() |> keep(columns: ["_value", "size", "node"])'
+    )
+
+
+async def test_every_pull_is_once_in_influxdb_by_way_of_kafka(
+    stack_home: StackHome, own_kafka: Kafka, own_influx: Influx, tmp_path: Path
+) -> None:
+    study, out = write_study(tmp_path), tmp_path / "out"
+    words = ("sweep", "--provider", "kwok", "--sizes", "4..8", "--study", str(study), "--out", str(out))
+    through = ("--kafka", own_kafka.bootstrap, "--influx", own_influx.url)
+    code, said = await driver(stack_home, *words, *through, **own_influx.environment())
+    assert code == 0, said
+    assert "24/24 accounted for" in said
+    stored = {field: await field_of_pulls(own_influx, field) for field in ("event_uid", "pod_uid", "container")}
+    assert {field: (len(rows), len({row["_value"] for row in rows})) for field, rows in stored.items()} == {
+        "event_uid": (24, 24),
+        "pod_uid": (24, 24),
+        "container": (24, 1),
+    }
+    each = Counter((row["size"], row["node"]) for row in stored["container"])
+    assert Counter(size for size, _ in each) == {"4": 4, "8": 8}
+    assert set(each.values()) == {2}, "each node pulled both images"
+    assert left_running(out) == []
+
+
 async def test_nodes_on_a_cluster_that_is_there_keep_other_pods_off_and_are_gone_afterwards(
     stack_home: StackHome, control_plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
@@ -97,6 +132,27 @@ async def test_nodes_on_a_cluster_that_is_there_keep_other_pods_off_and_are_gone
     assert code == 0, said
     assert "6/6 accounted for" in said
     assert rows(out, "SELECT count(DISTINCT node) FROM pulls WHERE node LIKE 'ip-192-168-0-%.kwok'") == [(3,)]
+    assert await node_names(control_plane) == before
+    assert left_running(out) == []
+
+
+async def test_nodes_of_a_killed_driver_are_deleted_by_down(
+    stack_home: StackHome, control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    study, out = write_study(tmp_path, namespace), tmp_path / "out"
+    before = await node_names(control_plane)
+    kubeconfig = str(control_plane.access.kubeconfig())
+    words = ("sweep", "--provider", "kwok", "--kubeconfig", kubeconfig, "--sizes", "3")
+    sweep = await start_driver(stack_home, *words, "--study", str(study), "--out", str(out))
+
+    async def has_them() -> bool:
+        return len(await node_names(control_plane) - before) == 3
+
+    await until(has_them, 120, "three fake nodes")
+    sweep.kill()
+    await sweep.wait()
+    code, said = await driver(stack_home, "down", "--out", str(out))
+    assert code == 0, said
     assert await node_names(control_plane) == before
     assert left_running(out) == []
 

@@ -119,6 +119,8 @@ def controller_command(layout: Layout, qps: float, lease_seconds: int) -> list[s
         "kube-api-qps": qps,
         "kube-api-burst": max(1, round(qps * 1.5)),
         "node-monitor-grace-period": f"{round(lease_seconds * GRACE_LEASES)}s",
+        # It tells kubelets how long to keep secrets, by annotations of all nodes that change with their number.
+        "controllers": "*,-ttl-controller",
     }
     return ["kube-controller-manager", *_flags(flags)]
 
