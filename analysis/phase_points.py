@@ -8,8 +8,6 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
-import msgspec
-
 from analysis.critical_path import critical_container, critical_path
 from analysis.stragglers import job_spread, pod_starts
 from analysis.study import Study
@@ -19,7 +17,7 @@ from pulls.milestone import Moment
 from store.point_layout import JobPhases, PodPhases, PullCache
 
 
-def phase_points(study: Study) -> Iterator[msgspec.Struct]:
+def phase_points(study: Study) -> Iterator[JobPhases | PodPhases | PullCache]:
     """Of each job that is over, and of each pull of a node whose cache was looked at."""
     yield from _caches(study)
     for job in build_timelines(study):

@@ -1,4 +1,4 @@
-"""``python -m dashboards``: build the files, or push them to a Grafana."""
+"""``python -m dashboards``: build the files, push them to a Grafana, or fill an InfluxDB with a study to look at."""
 
 import os
 import sys
@@ -44,8 +44,32 @@ def push(
     sys.stdout.write("".join(f"{line}\n" for line in said))
 
 
+@app.command()
+def fill(
+    directory: Annotated[Path, typer.Argument(metavar="DIR", help="A study: what pulldriver's --out named.")],
+    influx: Annotated[str | None, typer.Option(metavar="URL", help="The InfluxDB 2; else INFLUXDB_V2_URL.")] = None,
+    bucket: Annotated[str | None, typer.Option(metavar="NAME", help="The bucket; it has to exist.")] = None,
+) -> None:
+    """Put a study that lies in a file into an InfluxDB, with the phases of its jobs; the token is in INFLUXDB_V2_TOKEN."""
+    from analysis.errors import AnalysisError
+    from dashboards.fill import fill as fill_with
+    from store.influx_settings import InfluxSettings, InfluxSettingsError
+    from store.protocol import StoreError
+
+    try:
+        settings = InfluxSettings.from_environment(os.environ, url=influx, bucket=bucket)
+        said = fill_with(directory, settings, _complain)
+    except (AnalysisError, InfluxSettingsError, StoreError) as error:
+        _fail(str(error))
+    sys.stdout.write(f"{said}\n")
+
+
+def _complain(line: str) -> None:
+    sys.stderr.write(f"dashboards: {line}\n")
+
+
 def _fail(message: str) -> NoReturn:
-    sys.stderr.write(f"dashboards: {message}\n")
+    _complain(message)
     raise typer.Exit(1)
 
 

@@ -1,0 +1,58 @@
+"""Puts a study that lies in a file into an InfluxDB, with the phases of its jobs: what ``sweep --influx`` does as it goes.
+
+Again, it changes nothing: each record is the point that it was.
+"""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+
+from analysis.phase_points import phase_points
+from analysis.study import read_study
+from pulls.batch import Batch
+from store.influx import InfluxStore
+from store.influx_settings import InfluxSettings
+from store.sqlite import EmbeddedStore
+
+
+class Said:
+    """Notices as lines."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def info(self, message: str, **fields: object) -> None:
+        self._say(message)
+
+    warning = error = info
+
+
+def fill(directory: Path, settings: InfluxSettings, say: Callable[[str], None]) -> str:
+    """What was put, in a line. Waits for a server that is away. Raises NotAStudyError, StoreError."""
+    batch = _records(directory)
+    points = list(phase_points(read_study(directory)))
+
+    async def put() -> None:
+        store = InfluxStore(settings, Said(say), Random())
+        try:
+            await store.write(batch)
+            await store.tell(points)
+        finally:
+            await store.close()
+
+    asyncio.run(put())
+    return f"bucket {settings.bucket}: {len(batch.pulls)} pulls, {len(batch.milestones)} milestones, {len(points)} of phases"
+
+
+def _records(directory: Path) -> Batch:
+    store = EmbeddedStore(directory, create=False)
+    try:
+        return Batch(
+            pulls=tuple(store.pulls()),
+            milestones=tuple(store.milestones()),
+            rejects=tuple(store.rejects()),
+            gaps=tuple(store.gaps()),
+        )
+    finally:
+        store.close_now()
