@@ -12,11 +12,13 @@ from driver.cluster_api import ClusterApi
 from driver.errors import ProviderError
 from driver.providers.kubeconfig.cleaner import Cleaner, script
 from driver.study import KubeconfigPlan
+from tests.driver.made import READY
 from tests.driver.scripted_api import ScriptedApi, scripted
 
 SETS = "/apis/apps/v1/namespaces/default/daemonsets"
 PODS = "/api/v1/namespaces/default/pods"
 EVENTS = "/api/v1/namespaces/default/events"
+NODES = "/api/v1/nodes"
 DEPLOY = Path(__file__).parents[2] / "deploy"
 RUN = {"pullstudy.io/run": "kube-pulling-study-4-0a1b2c3d"}
 NAME = "pullstudy-clear-x0a1b2c3d"
@@ -96,8 +98,19 @@ async def test_a_namespace_that_allows_no_such_pod_is_told_at_once(script_of: tu
         await cleaner.clear(["busybox"], 2)
 
 
+async def test_a_node_that_is_lost_meanwhile_is_not_waited_for(script_of: tuple[ScriptedApi, Cleaner]) -> None:
+    answers, cleaner = script_of
+    answers.say(PODS, {"items": [clearing("a", state=ended(0)), clearing("b", state={"running": {}})]})
+    ready = {"metadata": {"name": "a"}, "status": {"conditions": [READY]}}
+    answers.say(NODES, {"items": [ready, {"metadata": {"name": "b"}, "status": {"conditions": [READY]}}]})
+    answers.say(NODES, {"items": [ready, {"metadata": {"name": "b"}}]})
+    assert await cleaner.clear(["busybox"], 2) == {"a"}
+
+
 async def test_at_the_limit_the_node_that_is_waited_for_is_named(script_of: tuple[ScriptedApi, Cleaner]) -> None:
     answers, cleaner = script_of
+    nodes = [{"metadata": {"name": name}, "status": {"conditions": [READY]}} for name in ("a", "b")]
+    answers.say(NODES, {"items": nodes})
     stuck = clearing("b", state=waits("ImagePullBackOff", 'Back-off pulling image "busybox"'))
     answers.say(PODS, {"items": [clearing("a", state=ended(0)), stuck]})
     with pytest.raises(ProviderError, match=r"1 of 2 nodes are clear after 600 s; node b: ImagePullBackOff: Back-off"):

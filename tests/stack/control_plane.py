@@ -30,7 +30,8 @@ class ControlPlane(Lifecycle):
     """The servers of one cluster, and ways in.
 
     ``users`` get a token each and no permission (see ``access.grant``). ``api_server_options`` are flags without their
-    dashes, and override the ones here: ``{"event-ttl": "20s", "etcd-compaction-interval": "0"}``.
+    dashes, and override the ones here: ``{"event-ttl": "20s", "etcd-compaction-interval": "0"}``; so do
+    ``controller_options``, for the controller manager.
     """
 
     def __init__(
@@ -41,6 +42,7 @@ class ControlPlane(Lifecycle):
         users: Iterable[str] = (),
         controllers: bool = True,
         api_server_options: Mapping[str, str] | None = None,
+        controller_options: Mapping[str, str] | None = None,
     ) -> None:
         self.directory = directory
         self.audit_log = directory / "audit.log"
@@ -51,7 +53,7 @@ class ControlPlane(Lifecycle):
         self.access = Access(self.api_server.url, authority, directory, self._tokens)
         self._write_files()
         admin = self.access.kubeconfig()
-        self.controller_manager = ControllerManager(home, directory, admin)
+        self.controller_manager = ControllerManager(home, directory, admin, dict(controller_options or {}))
         self.scheduler = Scheduler(home, directory, admin)
         self._controllers: list[Server] = [self.controller_manager, self.scheduler] if controllers else []
 
@@ -191,9 +193,9 @@ class ApiServer(Server):
 class ControllerManager(Server):
     """kube-controller-manager with its usual controllers: jobs, nodes' taints, namespaces, garbage collection."""
 
-    def __init__(self, home: StackHome, directory: Path, kubeconfig: Path) -> None:
+    def __init__(self, home: StackHome, directory: Path, kubeconfig: Path, options: dict[str, str]) -> None:
         self._port = free_port()
-        flags = {
+        flags: dict[str, object] = {
             "kubeconfig": kubeconfig,
             "leader-elect": "false",
             "bind-address": LOOPBACK,
@@ -203,7 +205,7 @@ class ControllerManager(Server):
             "root-ca-file": directory / "tls" / "ca.crt",
         }
         program = home.program("kube-controller-manager")
-        super().__init__(Process("kube-controller-manager", [program, *_flags(flags)], directory))
+        super().__init__(Process("kube-controller-manager", [program, *_flags(flags | options)], directory))
 
     async def is_ready(self) -> bool:
         """Whether /healthz says ok."""

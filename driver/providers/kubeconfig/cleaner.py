@@ -22,6 +22,7 @@ from pulls.pod import Terminated
 POLL_SECONDS = 0.25
 SLOWEST_POLL_SECONDS = 5.0
 REFUSED_AFTER_SECONDS = 2.0  # without a pod, the controller's events are asked why there is none
+LOST_AFTER_SECONDS = 15.0  # from then on, nodes are looked at too
 NAME = "pullstudy-clear"
 LABEL = "pullstudy/job"
 
@@ -53,7 +54,7 @@ class Cleaner:
         self._draw = draw
 
     async def clear(self, images: Sequence[str], size: int) -> frozenset[str]:
-        """The nodes whose runtime says that it has none of the images: all ``size`` of them."""
+        """The nodes whose runtime says that it has none of the images: all ``size`` but those lost meanwhile."""
         # Its pods are not named as an Indexed Job's: their own pulls then belong to no job of the study.
         name = f"{NAME}-x{self._draw()}"
         await self._api.create(daemon_sets(self._api), self.manifest(name, images))
@@ -72,7 +73,7 @@ class Cleaner:
                     said = ended.message.strip() or "the cleaner said nothing"
                     raise ProviderError(f"clearing the image caches: node {pod.spec.node_name}: {said}")
             done = frozenset(pod.spec.node_name or "" for pod, _ in ends)
-            if len(done) >= size:
+            if len(done) >= size or (waited >= LOST_AFTER_SECONDS and await self._ready_nodes() <= done):
                 return done
             if not page.objects and waited >= REFUSED_AFTER_SECONDS:
                 await self._raise_if_refused(name)
@@ -84,6 +85,10 @@ class Cleaner:
             await self._sleep(pause)
             waited += pause
             pause = min(pause * 1.25, SLOWEST_POLL_SECONDS)
+
+    async def _ready_nodes(self) -> set[str]:
+        """A node that is lost meanwhile does no more: it is looked at when it is back."""
+        return {node.metadata.name for node in await self._api.nodes() if node.ready}
 
     async def _raise_if_refused(self, name: str) -> None:
         """Where no such pod may be made, by a policy or a quota, that is told by an event alone."""

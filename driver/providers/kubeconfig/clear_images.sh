@@ -3,7 +3,8 @@
 # WAIT in seconds.
 # Needs sh, chroot, awk, date, grep, sleep, tee, and at /host the node's file system with ctr or crictl.
 export TZ=UTC
-end=$(($(date +%s) + WAIT))
+PATIENCE=60 # for pulls that were under way when this began, whatever they pull
+end=$(($(date +%s) + WAIT)) patient_until=$(($(date +%s) + PATIENCE)) began=$(date +%Y-%m-%dT%H:%M:%SZ)
 
 host() { chroot /host "$@"; }
 has() { host sh -c 'command -v "$0"' "$1" >/dev/null 2>&1 || [ -x "/host/usr/bin/$1" ]; }
@@ -88,15 +89,25 @@ held() {
     END { for (name in found) print name }'
 }
 
-# A lease that will expire and is older than the runtime's socket is of a pull that died with an earlier containerd.
-drop_dead_leases() {
+# Leases that will expire: each pull has one, from before it asks the registry until its image is named. By second, in UTC.
+leases() {
   started=$(date -r "/host$SOCKET" +%Y-%m-%dT%H:%M:%SZ 2>/dev/null)
-  for lease in $(ctr leases ls | awk -v started="$started" '/gc\.expire=/ && $2 ~ /Z$/ && $2 < started { print $1 }'); do
+  ctr leases ls | awk -v started="$started" -v began="$began" -v which="$1" '
+    /gc\.expire=/ && $2 ~ /Z$/ && (which == "dead" ? $2 < started : $2 >= started && $2 <= began) { print $1 }'
+}
+
+# One that is older than the runtime's socket is of a pull that died with an earlier containerd.
+drop_dead_leases() {
+  for lease in $(leases dead); do
     ctr leases rm --sync "$lease" >/dev/null
   done
 }
 
 try_by_ctr() {
+  if [ "$(date +%s)" -lt "$patient_until" ] && [ -n "$(leases alive)" ]; then
+    why="a pull is under way"
+    return 1
+  fi
   look || { why="the runtime at $SOCKET does not answer"; return 1; }
   known="$* $(echo $(names "$@"))"
   strip_dead $known
