@@ -1,6 +1,6 @@
 """The store of a sweep, by the study's destination: the file in its directory, or InfluxDB."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 from random import Random
 from typing import NamedTuple
@@ -16,6 +16,7 @@ class Stores(NamedTuple):
 
     whole: Store
     records: RecordStore
+    over: Callable[[str], Awaitable[int]] | None = None  # told each cluster whose jobs are over
 
 
 class Said:
@@ -39,8 +40,10 @@ def open_stores(study: Study, directory: Path, environment: Mapping[str, str], n
     if not study.collect.shared:
         embedded = EmbeddedStore(directory, create=True)
         return Stores(embedded, embedded)
+    from driver.phase_telling import PhaseTelling
     from store.influx import InfluxStore
 
     influx = InfluxStore(study.collect.influx_settings(environment), Said(note), Random())
     name = f"InfluxDB {study.collect.influx}"
-    return Stores(influx, PatientStore(influx, name, study.limits.store_seconds, note))
+    patient = PatientStore(influx, name, study.limits.store_seconds, note)
+    return Stores(influx, patient, PhaseTelling(influx, directory))

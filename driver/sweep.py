@@ -1,7 +1,7 @@
 """A sweep: one pass of a study over its sizes, begun or resumed, with every cluster taken down at the end."""
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -23,7 +23,7 @@ from driver.study import OnFailure, Study, decode_study, encode_study
 from pulls.decode import Origin
 from store.ledger import ClusterRow, JobRow, JobState, Ledger, Run
 from store.point_layout import AbandonedJob
-from store.protocol import RecordStore
+from store.protocol import RecordStore, StoreError
 
 RUN = "run1"  # a directory holds one sweep; imports beside it have names of their own
 
@@ -80,15 +80,18 @@ class Sweep:
         store: RecordStore,
         *,
         budget: Budget | None = None,
+        over: Callable[[str], Awaitable[int]] | None = None,
         now: Callable[[], datetime] = wall_clock,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
+        """``over`` is told each cluster whose jobs are over and accounted for."""
         self._study = study
         self._provider = provider
         self._directory = directory
         self._ledger = ledger
         self._store = store
         self._budget = budget
+        self._over = over
         self._now = now
         self._sleep = sleep
 
@@ -200,9 +203,21 @@ class Sweep:
             ).cluster()
             if late:
                 progress.note(f"{row.cluster}: {late} events were not stored in time and taken from the list")
+        await self._tell_over(row.cluster, progress)
         audits = [audit for audit in self._ledger.audits(self.name) if audit.cluster == row.cluster]
         progress.size_ended(row.cluster, say(audits))
         return go_on
+
+    async def _tell_over(self, cluster: str, progress: Progress) -> None:
+        """Nothing is lost without it: the records are stored, and phases follow from them."""
+        if self._over is None:
+            return
+        try:
+            async with asyncio.timeout(self._study.limits.store_seconds):
+                await self._over(cluster)
+        except (StoreError, TimeoutError) as error:
+            why = str(error) or "no answer in time"
+            progress.note(f"{cluster}: the dashboards miss its phases: {why}")
 
     async def _jobs(self, runner: JobRunner, jobs: Iterable[JobRow]) -> bool:
         """Whether the sweep goes on after them."""

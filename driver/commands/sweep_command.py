@@ -119,7 +119,7 @@ def _sweep(
         limit = None if budget is None else _budget(budget, plan, study, provider, ledger)
         _confirm(provider, yes=yes)
         stores = open_stores(study, out, os.environ, _say)
-        sweep = Sweep(study, provider, out, ledger, stores.records, budget=limit)
+        sweep = Sweep(study, provider, out, ledger, stores.records, budget=limit, over=stores.over)
         with _way_on(out, budget):
             outcome, lines = _run(sweep, provider, ledger, stores)
         _say("\n".join(lines))
