@@ -39,11 +39,9 @@ def check_same_destination(
 
     Raises UsageError.
     """
-    if not asked and (study is None or study == Destination()):
-        return
-    base = study or kept
+    base = kept if study is None or study == Destination() else study
     given = msgspec.structs.replace(base, kafka=asked.kafka or base.kafka, influx=asked.influx or base.influx)
-    if _settled(given, environment) != kept:
+    if given != kept and _settled(given, environment) != kept:
         raise UsageError(
             f"--resume: the records of this run are in {kept}; leave --kafka, --influx and [collect] out,"
             " or give another --out"

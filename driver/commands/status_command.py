@@ -11,6 +11,7 @@ from driver.errors import UsageError
 from driver.lock import holder
 from driver.progress import say_image
 from driver.study import decode_study
+from store.destination import Destination
 from store.ledger import ClusterState, JobRow, JobState, Ledger, Run
 
 
@@ -31,6 +32,7 @@ class SweepStatus(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     study: str
     provider: str
+    records: str  # where they are
     finished: bool
     driver_pid: int | None
     running_job: str | None
@@ -84,6 +86,7 @@ def _status(ledger: Ledger, run: Run, pid: int | None) -> SweepStatus:
         run=run.run,
         study=study.name,
         provider=run.provider,
+        records=str(study.collect),
         finished=run.finished_at is not None,
         driver_pid=pid,
         running_job=running.job if running else None,
@@ -101,6 +104,8 @@ def _count(rows: list[JobRow], cluster: str, state: JobState) -> int:
 
 def say_status(status: SweepStatus, out: Path) -> Iterator[str]:
     yield f"study {status.study} on {status.provider}: {status.done} of {status.jobs} jobs done, {status.failed} failed"
+    if status.records != str(Destination()):
+        yield f"  records of {status.run}: {status.records}"
     for size in status.sizes:
         yield f"  {size.cluster:<24}{size.state:<10}{size.done:>4}/{size.jobs}" + (
             f", {size.failed} failed" if size.failed else ""

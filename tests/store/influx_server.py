@@ -39,6 +39,11 @@ class FakeInflux:
         self.hold: Callable[[], Awaitable[None]] | None = None
         self.url = ""
 
+    async def query(self, request: web.Request) -> web.Response:
+        """It can be asked, and has nothing to tell."""
+        self.tokens.append(request.headers.get("Authorization"))
+        return web.Response(content_type="text/csv", text="\r\n")
+
     async def write(self, request: web.Request) -> web.Response:
         body = await request.read()
         if request.headers.get("Content-Encoding") == "gzip" and body[:2] == b"\x1f\x8b":
@@ -59,6 +64,8 @@ class FakeInflux:
         return self._answer(lines, len(body))
 
     def _answer(self, lines: list[Line], size: int) -> web.Response:
+        if not lines:
+            return _problem(400, "invalid", "writing requires points")
         if size > self.most_bytes:
             return _problem(413, "request too large", "unable to read data: points batch is too large")
         if bad := [line for line in lines if self.malformed(line)]:
@@ -97,6 +104,7 @@ async def fake_influx() -> AsyncIterator[FakeInflux]:
     fake = FakeInflux()
     app = web.Application(client_max_size=1 << 30)
     app.router.add_post("/api/v2/write", fake.write)
+    app.router.add_post("/api/v2/query", fake.query)
     runner = web.AppRunner(app, shutdown_timeout=0)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
