@@ -1,4 +1,4 @@
-"""A sweep into a real InfluxDB tells the phases of its jobs as it goes; a study in a file is filled in with the same."""
+"""A sweep into a real InfluxDB tells the phases of its jobs as it goes; a study in a file is put there with them."""
 
 import asyncio
 import os
