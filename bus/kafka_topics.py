@@ -42,11 +42,11 @@ async def ensure_topics(settings: KafkaSettings) -> Limits:
         missing = [name for name in topics if name not in existing]
         if missing:
             brokers = len((await client.describe_cluster())["brokers"])
-            await _create(client, [_new_topic(name, settings, brokers) for name in missing])
+            await _create(client, [new_topic(name, settings, brokers) for name in missing])
         return Limits(await _message_bytes(client, topics))
 
 
-def _new_topic(name: str, settings: KafkaSettings, brokers: int) -> NewTopic:
+def new_topic(name: str, settings: KafkaSettings, brokers: int) -> NewTopic:
     chosen = settings.topics
     dead = name == settings.dead_topic
     seconds = chosen.dead_retention_seconds if dead else chosen.retention_seconds
