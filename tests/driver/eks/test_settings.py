@@ -1,12 +1,14 @@
 """What of EKS can be looked at without an account: template, prices, user data, tokens, a study's mistakes."""
 
 import base64
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from driver import cli
 from driver.eks_plan import EksPlan, EksPrices, Mode, Registry, Snapshotter, Volume
 from driver.errors import UsageError
 from driver.providers.eks.duration import NODES, WHOLE, longest_seconds, overhead_of
@@ -18,15 +20,30 @@ from driver.providers.eks.token import credential, make_token
 from driver.providers.eks.user_data import user_data
 from driver.study import CacheMode, ClusterPlan, RunPlan, Study
 
+DEPLOY = Path(__file__).parents[3] / "deploy"
 WARM = RunPlan(cache=CacheMode.WARM)
 SMALL = Study(cluster=ClusterPlan(sizes=(4, 8, 16)))
 
 
-def test_the_template_holds_what_cloudformation_wants() -> None:
-    from cfnlint import lint_all
+def test_the_templates_hold_what_cloudformation_wants() -> None:
+    from cfnlint import ManualArgs, lint_all, lint_by_config
 
+    network, janitor = template_text(), (DEPLOY / "eks-janitor.yaml").read_text()
+    assert network == (DEPLOY / "eks-network.yaml").read_text()
+    # The janitor may stand anywhere, and CodeBuild is not everywhere.
+    matches = [*lint_all(network), *lint_by_config(janitor, ManualArgs(regions=["us-east-1", "us-east-2"]))]
     # I is advice: on metadata for those who guess at a template, which has its own description.
-    assert [str(match) for match in lint_all(template_text()) if not match.rule.id.startswith("I")] == []
+    assert [str(match) for match in matches if not match.rule.id.startswith("I")] == []
+
+
+def test_the_accounts_own_janitor_types_what_the_command_says(capsys: pytest.CaptureFixture[str]) -> None:
+    from cfnlint.decode.cfn_yaml import loads
+
+    project = loads((DEPLOY / "eks-janitor.yaml").read_text())["Resources"]["Janitor"]["Properties"]
+    (typed,) = re.findall(r"pulldriver (janitor .*?) \|\|", project["Source"]["BuildSpec"])
+    words = [word.strip('"').replace("$region", "us-east-2") for word in typed.split()]
+    assert cli.run(["janitor", "--region", "us-east-2", "--delete"]) == 2
+    assert capsys.readouterr().err.endswith(f"run: pulldriver {' '.join(words)}\n")
 
 
 def test_nodes_close_together_stand_in_the_stacks_placement_group() -> None:
