@@ -1,5 +1,6 @@
 """The roles of deploy/ on a real API server: who has them can do their work, and nothing beside it."""
 
+import asyncio
 import time
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,11 @@ from typing import Any
 import pytest
 
 from driver.cluster_api import open_cluster
+from driver.errors import ApiError, ProviderError
 from driver.job import job_manifest
+from driver.providers.kubeconfig.cleaner import Cleaner
+from driver.providers.kubeconfig.nodes import RUN_LABEL
+from driver.providers.kubeconfig.provider import KubeconfigProvider
 from driver.study import Study
 from tests.deploy.access_review import Reviewer, Right, every_right
 from tests.deploy.conftest import Applied
@@ -26,6 +31,8 @@ STUDY_NAMESPACE = "pulling-study"
 CORE = "/api/v1/namespaces/default"
 
 COLLECTORS = {(verb, "", resource) for verb in ("list", "watch") for resource in ("events", "pods")}
+
+NODES = {("list", "", "nodes"), ("patch", "", "nodes")}
 
 Used = tuple[str, str, str, str]  # verb, group, resource, name
 
@@ -183,18 +190,21 @@ async def test_a_driver_with_its_role_runs_a_job_and_uses_all_that_it_was_given(
     access = applied.cluster.access
     token = await access.service_account_token("pulldriver", STUDY_NAMESPACE)
     await drive(access.kubeconfig_with("pulldriver", {"token": token}), f"pull-0-rbac-{time.time_ns():x}"[:40])
-    given = {(verb, "batch", "jobs") for verb in ("create", "get", "list", "watch", "delete")}
-    given |= {("list", "", "pods"), ("watch", "", "pods"), ("list", "", "events"), ("list", "", "nodes")}
+    given = {(verb, "batch", "jobs") for verb in ("create", "get", "list", "watch", "delete", "deletecollection")}
+    given |= {(verb, "apps", "daemonsets") for verb in ("create", "delete", "deletecollection")}
+    given |= {("list", "", "pods"), ("watch", "", "pods"), ("list", "", "events"), ("get", "", "namespaces")} | NODES
     assert {(verb, group, resource) for verb, group, resource, _ in used(applied.cluster, DRIVER)} == given
     rights = await rights_beyond_everybodys(applied.cluster, token, STUDY_NAMESPACE)
     assert rights == given | COLLECTORS
     elsewhere = await rights_beyond_everybodys(applied.cluster, token, "kube-system")
-    assert elsewhere == {("list", "", "nodes")} | COLLECTORS, "jobs and pods in the study's namespace only"
+    assert elsewhere == NODES | COLLECTORS, "jobs and pods in the study's namespace only"
 
 
 async def drive(kubeconfig: Path, job: str) -> None:
-    """Each verb of the driver's edge to a cluster, once."""
+    """Each verb of the driver's edge to a cluster, once. A whole sweep with this role is in tests/real."""
     study = Study()
+    node = "/api/v1/nodes/of-nobody"
+    handle = {"kubeconfig": str(kubeconfig), "namespace": STUDY_NAMESPACE, "mark": job, "nodes": []}
     async with open_cluster(kubeconfig, STUDY_NAMESPACE) as api:
         manifest = job_manifest(study, job, "example.invalid/image:1", 1)
         manifest["metadata"]["namespace"] = STUDY_NAMESPACE
@@ -210,3 +220,9 @@ async def drive(kubeconfig: Path, job: str) -> None:
             async with api.watch(path, [chosen], silence_seconds=30):
                 pass
         await api.delete_job(job)
+        with pytest.raises(ApiError, match="404"):
+            await api.change(node, {"metadata": {"labels": {RUN_LABEL: job}}})
+        cleaner = Cleaner(api, {RUN_LABEL: job}, image="x", socket="/x", limit_seconds=0.1, sleep=asyncio.sleep)
+        with pytest.raises(ProviderError, match="0 of 1 nodes are clear"):
+            await cleaner.clear(["example.invalid/image:1"], 1)
+    await KubeconfigProvider(kubeconfig).down("kube-rbac-1", handle)
