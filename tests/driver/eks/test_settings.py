@@ -26,12 +26,12 @@ SMALL = Study(cluster=ClusterPlan(sizes=(4, 8, 16)))
 
 
 def test_the_templates_hold_what_cloudformation_wants() -> None:
-    from cfnlint import ManualArgs, lint_all, lint_by_config
+    from cfnlint import lint, lint_all
 
     network, janitor = template_text(), (DEPLOY / "eks-janitor.yaml").read_text()
     assert network == (DEPLOY / "eks-network.yaml").read_text()
     # The janitor may stand anywhere, and CodeBuild is not everywhere.
-    matches = [*lint_all(network), *lint_by_config(janitor, ManualArgs(regions=["us-east-1", "us-east-2"]))]
+    matches = [*lint_all(network), *lint(janitor, regions=["us-east-1", "us-east-2"])]
     # I is advice: on metadata for those who guess at a template, which has its own description.
     assert [str(match) for match in matches if not match.rule.id.startswith("I")] == []
 
