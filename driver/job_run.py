@@ -187,4 +187,5 @@ def _one_pod_a_node(pods: Iterable[Pod]) -> str | None:
     if not shared:
         return None
     more = f", and so did {len(shared) - 1} more" if len(shared) > 1 else ""
-    return f"not one pod a node: {shared[0]} ran two{more}"
+    # The scheduler forgets pods that are over, and with them that their node is taken.
+    return f"not one pod a node: {shared[0]} ran two{more}; a job.command that sleeps keeps pods apart"
