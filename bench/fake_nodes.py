@@ -118,34 +118,33 @@ def summed(costs: dict[int, Cost], api_ports: set[str]) -> list[dict[str, Any]]:
     return [{"program": name, **rows[name]} for name in ORDER if name in rows]
 
 
-def stored_once(out: Path) -> dict[str, int]:
-    """The embedded store's pulls against the pods that the driver read from the API server."""
+def witnessed(out: Path) -> tuple[set[str], dict[str, int]]:
+    """The pods that the driver listed at the API server, and what its audits say of events listed there."""
     with closing(sqlite3.connect(out / "study.sqlite3")) as store:
         pods = {uid for (uid,) in store.execute("SELECT pod_uid FROM job_pods")}
-        pulls = [uid for (uid,) in store.execute("SELECT pod_uid FROM pulls WHERE event_uid NOT LIKE '%:%'")]
-    return {
-        "pods": len(pods),
-        "pulls": len(pulls),
-        "missing": len(pods - set(pulls)),
-        "surplus": len(pulls) - len(pods & set(pulls)),
-    }
+        sums = "SELECT sum(expected), sum(events), sum(stored), sum(recovered) FROM audits"
+        audits = dict(zip(("expected", "events", "stored", "recovered"), store.execute(sums).fetchone(), strict=True))
+    return pods, audits
 
 
-async def stored_once_in_influx(influx: Any, out: Path) -> dict[str, int]:
-    """The same of InfluxDB, counted by its own Flux."""
+def embedded_pulls(out: Path) -> list[str]:
+    with closing(sqlite3.connect(out / "study.sqlite3")) as store:
+        return [uid for (uid,) in store.execute("SELECT pod_uid FROM pulls")]
+
+
+async def influx_pulls(influx: Any) -> list[str]:
+    """As its own Flux counts them."""
     pulls = await influx.query(
         f'from(bucket: "{influx.bucket}") |> range(start: 0) |> filter(fn: (r) => r._measurement == "pull" and'
         ' r._field == "pod_uid") |> group() |> keep(columns: ["_value"])'
     )
-    found = [row["_value"] for row in pulls]
-    with closing(sqlite3.connect(out / "study.sqlite3")) as store:
-        pods = {uid for (uid,) in store.execute("SELECT pod_uid FROM job_pods")}
-    return {
-        "pods": len(pods),
-        "pulls": len(found),
-        "missing": len(pods - set(found)),
-        "surplus": len(found) - len(pods & set(found)),
-    }
+    return [row["_value"] for row in pulls]
+
+
+def held_against(pods: set[str], pulls: list[str]) -> dict[str, int]:
+    """One pull a pod is right."""
+    kept = pods & set(pulls)
+    return {"pods": len(pods), "pulls": len(pulls), "missing": len(pods - kept), "surplus": len(pulls) - len(kept)}
 
 
 def write_study(path: Path, options: argparse.Namespace) -> None:
@@ -155,7 +154,7 @@ def write_study(path: Path, options: argparse.Namespace) -> None:
     path.write_text(
         f'name = "pulling-study"\n[images]\ntags = {tags}\n[kwok]\nspeed = {options.speed}\n'
         f"controller_qps = {options.controller_qps}\nlease_seconds = {options.lease_seconds}\n"
-        f'[job]\ncommand = ["sleep", "{options.sleep}"]\n'
+        f'[job]\ncommand = ["sleep", "{options.sleep}"]\n[limits]\npods_gone_seconds = 900.0\ndrain_seconds = 300.0\n'
     )
 
 
@@ -189,9 +188,10 @@ async def sweep(options: argparse.Namespace, out: Path) -> dict[str, Any]:
         code = await driver.wait()
         wall = time.perf_counter() - began
         looking.cancel()
-        stored = stored_once(out) if influx is None else await stored_once_in_influx(influx, out)
-    ports = _ports(out)
-    return {"code": code, "wall_seconds": wall, "stored": stored, "processes": summed(sampler.costs, ports)}
+        pulls = embedded_pulls(out) if influx is None else await influx_pulls(influx)
+    pods, audits = witnessed(out)
+    found = {"code": code, "wall_seconds": wall, "stored": held_against(pods, pulls), "audits": audits}
+    return {**found, "processes": summed(sampler.costs, _ports(out))}
 
 
 def _ports(out: Path) -> set[str]:
@@ -239,6 +239,7 @@ def _show(found: dict[str, Any]) -> None:
     stored = found["stored"]
     print(f"\nload average before: {found['load_before']:.1f}; wall: {found['wall_seconds']:.1f} s")
     print(", ".join(f"{count:,} {what}" for what, count in stored.items()))
+    print("audits: " + ", ".join(f"{count:,} {what}" for what, count in found["audits"].items()))
     print(f"{'process':<28}{'CPU s':>8}{'peak MiB':>10}{'MiB from the API':>18}")
     for row in found["processes"]:
         api = f"{row['api_mib']:.1f}" if row["api_mib"] else ""
