@@ -27,12 +27,14 @@ class PhaseTelling:
         return len(points)
 
     def _study(self, cluster: str) -> Study:
-        selection = Selection(cluster=cluster)
+        ledger = self._ledger()
+        runs = tuple(row.run for row in ledger.clusters if row.cluster == cluster)
+        selection = Selection(runs=runs, clusters=(cluster,))
         return Study(
             name=self._directory.name,
             pulls=tuple(pull for pull in self._store.pulls(selection) if pull.job is not None),
             milestones=tuple(each for each in self._store.milestones(selection) if each.job is not None),
-            ledger=_of_cluster(self._ledger(), cluster),
+            ledger=_of_cluster(ledger, cluster),
         )
 
     def _ledger(self) -> LedgerTables:

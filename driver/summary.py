@@ -23,7 +23,7 @@ def size_lines(ledger: Ledger, store: Store, run: str) -> Iterator[str]:
 def _pulled(store: Store, run: str) -> dict[tuple[str, str], list[float | None]]:
     """The seconds of every pull, by cluster and job."""
     found: dict[tuple[str, str], list[float | None]] = defaultdict(list)
-    for pull in store.pulls(Selection(run=run), outcome=Outcome.PULLED):
+    for pull in store.pulls(Selection(runs=(run,)), outcome=Outcome.PULLED):
         found[pull.cluster, pull.job or ""].append(pull.pull_seconds)
     return found
 

@@ -13,7 +13,7 @@ from store.influx_read import InfluxReader
 from store.influx_settings import InfluxSettings
 from store.influx_write import Delivered, InfluxWriter, Refused, Timing, WriteCounters
 from store.point_layout import AbandonedJob, JobPhases, PodPhases, PullCache
-from store.protocol import Identity, StoreError
+from store.protocol import Identity, StoredRun, StoreError
 from store.selection import ALL, Selection
 
 
@@ -75,10 +75,13 @@ class InfluxStore:
     async def identities(self, cluster: str, run: str | None) -> set[Identity]:
         return await self._jobs.identities(cluster, run)
 
+    def runs(self) -> list[StoredRun]:
+        return self._reader.runs()
+
     def pulls(
         self, selection: Selection = ALL, *, outcome: Outcome | None = None, job: str | None = None
     ) -> Iterator[PullRecord]:
-        return self._reader.pulls(selection, outcome, job)
+        return self._reader.pulls(selection, outcome=outcome, job=job)
 
     def milestones(self, selection: Selection = ALL) -> Iterator[Milestone]:
         return self._reader.milestones(selection)

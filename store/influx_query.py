@@ -49,8 +49,12 @@ def has_field(name: str, value: str) -> str:
 
 def selected(layout: Measurement, selection: Selection) -> list[str]:
     """What a selection says of a measurement; a measurement without runs is not parted by them."""
-    given = {"run": selection.run, "cluster": selection.cluster}
-    return [has_tag(name, value) for name, value in given.items() if value is not None and name in layout.tags]
+    given: dict[str, tuple[str | None, ...]] = {"run": selection.runs, "cluster": selection.clusters}
+    return [
+        f"({' or '.join(has_tag(name, value) for value in values)})"
+        for name, values in given.items()
+        if values and name in layout.tags
+    ]
 
 
 def record_of(layout: Measurement, row: Mapping[str, str]) -> msgspec.Struct:

@@ -9,6 +9,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
 from itertools import groupby
 from typing import Any
 
@@ -22,10 +23,11 @@ from store.flux import EVER, literal, read_rows
 from store.influx_pieces import WINDOWS, Piece, finer_than, first_day_first, is_first_day, merged
 from store.influx_query import PIVOT, has_tag, is_field, is_of, points, record_of, selected, stretch
 from store.influx_settings import InfluxSettings
+from store.line_protocol import DAY, LAST
 from store.point_layout import Measurement
 from store.point_text import original
-from store.protocol import Identity, StoreError
-from store.selection import Selection
+from store.protocol import Identity, StoredRun, StoreError
+from store.selection import ALL, Selection
 
 _ERROR_BYTES = 64 * 1024
 
@@ -36,7 +38,35 @@ class InfluxReader:
     def __init__(self, settings: InfluxSettings) -> None:
         self._settings = settings
 
-    def pulls(self, selection: Selection, outcome: Outcome | None, job: str | None) -> Iterator[PullRecord]:
+    def runs(self) -> list[StoredRun]:
+        counted = self._of_each_run("count()", EVER)
+        first, last = (self._of_each_run(f"{which}()", stretch(DAY, LAST)) for which in ("first", "last"))
+        found = [
+            StoredRun(
+                run=run,
+                cluster=cluster,
+                size=int(size) if size else None,
+                pulls=int(row["_value"]),
+                first_at=_second(first.get((run, cluster, size))),
+                last_at=_second(last.get((run, cluster, size))),
+            )
+            for (run, cluster, size), row in counted.items()
+        ]
+        # As SQLite orders them: what is unknown comes first.
+        return sorted(found, key=lambda each: (each.run or "", each.run is not None, each.size or 0, each.cluster))
+
+    def _of_each_run(self, which: str, times: str) -> dict[tuple[str | None, str, str], dict[str, str]]:
+        """A row for each run, cluster and size; a field that every pull has stands for the pull."""
+        flux = points(self._settings.bucket, [is_of(point_layout.PULL), is_field("event_uid")], times)
+        rows = self._query(f'{flux} |> group(columns: ["run", "cluster", "size"]) |> {which}')
+        return {
+            (original(row["run"]) if row.get("run") else None, original(row["cluster"]), row.get("size", "")): row
+            for row in rows
+        }
+
+    def pulls(
+        self, selection: Selection = ALL, *, outcome: Outcome | None = None, job: str | None = None
+    ) -> Iterator[PullRecord]:
         abandoned = self.abandoned(selection)
         superseded = self._superseded(selection)
         more = [] if outcome is None else [has_tag("outcome", outcome)]
@@ -48,18 +78,18 @@ class InfluxReader:
             ):
                 yield record
 
-    def milestones(self, selection: Selection) -> Iterator[Milestone]:
+    def milestones(self, selection: Selection = ALL) -> Iterator[Milestone]:
         abandoned = self.abandoned(selection)
         for record in self._ordered(point_layout.MILESTONE, selection, _milestone_order):
             if (record.cluster, record.job) not in abandoned:
                 yield record
 
-    def rejects(self, selection: Selection) -> Iterator[Reject]:
+    def rejects(self, selection: Selection = ALL) -> Iterator[Reject]:
         # Their order is not that of time: they are few, or something is badly wrong.
         found = self._records(point_layout.REJECT, selection)
         return iter(sorted(found, key=lambda reject: (reject.cluster, reject.source, reject.position)))
 
-    def gaps(self, selection: Selection) -> Iterator[Gap]:
+    def gaps(self, selection: Selection = ALL) -> Iterator[Gap]:
         return self._ordered(point_layout.GAP, selection, lambda gap: (gap.found_at,))
 
     def abandoned(self, selection: Selection) -> set[tuple[str, str | None]]:
@@ -168,6 +198,10 @@ class InfluxReader:
             raise StoreError(f"InfluxDB {self._settings.url}: {error.code} {text}") from error
         except (OSError, EOFError) as error:
             raise StoreError(f"InfluxDB {self._settings.url} cannot be read: {error}") from error
+
+
+def _second(row: dict[str, str] | None) -> datetime | None:
+    return datetime.fromisoformat(f"{row['_time'][:19]}Z") if row else None
 
 
 def _place(row: dict[str, str]) -> tuple[str, ...]:

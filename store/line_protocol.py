@@ -20,7 +20,7 @@ from store.point_text import field_value, original, tag_value
 
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
-_FIRST, _LAST = -(2**63) + 2, 2**63 - 2  # the times that the server takes: models.MinNanoTime, MaxNanoTime
+FIRST, LAST = -(2**63) + 2, 2**63 - 2  # the times that the server takes: models.MinNanoTime, MaxNanoTime
 
 
 class PointError(ValueError):
@@ -74,7 +74,7 @@ def _time(at: datetime | None, digest: bytes) -> int:
     if at is None:
         return number % DAY
     point_time = nanoseconds(at) // SECOND * SECOND + number % SECOND
-    if not _FIRST <= point_time <= _LAST:
+    if not FIRST <= point_time <= LAST:
         raise PointError(f"the time {at.isoformat()} is outside of what InfluxDB can hold (1677 to 2262)")
     return point_time
 

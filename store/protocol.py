@@ -1,7 +1,10 @@
 """The edge to whatever keeps the records."""
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Protocol
+
+import msgspec
 
 from pulls.batch import Batch, Gap, Reject
 from pulls.milestone import Milestone
@@ -40,8 +43,23 @@ class RecordStore(Protocol):
         ...
 
 
-class Store(RecordStore, Protocol):
-    """Keeps each record once, by its identity, however often it is written. Every method raises StoreError."""
+class StoredRun(msgspec.Struct, frozen=True, kw_only=True):
+    """The pulls of one run on one cluster, and the whole seconds between which they ended."""
+
+    run: str | None
+    cluster: str
+    size: int | None
+    pulls: int  # all that are stored: nothing is left out
+    first_at: datetime | None
+    last_at: datetime | None
+
+
+class Records(Protocol):
+    """What a study is read from. Every method raises StoreError."""
+
+    def runs(self) -> list[StoredRun]:
+        """In order of run, size and cluster; what belongs to no run comes first."""
+        ...
 
     def pulls(
         self, selection: Selection = ALL, *, outcome: Outcome | None = None, job: str | None = None
@@ -63,5 +81,9 @@ class Store(RecordStore, Protocol):
     def gaps(self, selection: Selection = ALL) -> Iterator[Gap]:
         """In order of cluster and time. A gap belongs to no run."""
         ...
+
+
+class Store(RecordStore, Records, Protocol):
+    """Keeps each record once, by its identity, however often it is written."""
 
     async def close(self) -> None: ...

@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Selection:
-    """Those of one run, of one cluster, or of both; None is any."""
+    """Those of these runs on these clusters; without any, of all. None among the runs: records that belong to none."""
 
-    run: str | None = None
-    cluster: str | None = None
+    runs: tuple[str | None, ...] = ()
+    clusters: tuple[str, ...] = ()
 
 
 ALL = Selection()

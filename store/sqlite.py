@@ -4,6 +4,7 @@ WAL with full synchronisation: what write() acknowledged survives a kill -9 and 
 """
 
 import asyncio
+import json
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from pulls.milestone import Milestone
 from pulls.record import Outcome, PullRecord
 from store import schema
 from store.point_layout import AbandonedJob
-from store.protocol import Identity, StoreError
+from store.protocol import Identity, StoredRun, StoreError
 from store.rows import from_rows, row_maker
 from store.selection import ALL, Selection
 
@@ -27,7 +28,8 @@ CACHE_KIB = 8 << 10  # uids are random, so every record touches another page of 
 CHECKPOINT_PAGES = 4_000  # of 4 KiB, for the same reason: a page that was touched often is copied back once
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
-_SELECTED = "(?1 IS NULL OR run = ?1) AND (?2 IS NULL OR cluster = ?2)"
+_OF_CLUSTERS = "(?1 IS NULL OR cluster IN (SELECT value FROM json_each(?1)))"
+_SELECTED = f"{_OF_CLUSTERS} AND (?2 IS NULL OR EXISTS (SELECT 1 FROM json_each(?2) j WHERE j.value IS run))"
 
 
 class NotAStudyError(StoreError):
@@ -180,6 +182,14 @@ class EmbeddedStore:
         sql = " UNION ".join(f"SELECT event_uid, count FROM {each} WHERE cluster = ?1 AND run IS ?2" for each in tables)
         return await self._in_thread(lambda: set(self._rows(sql, (cluster, run))))
 
+    def runs(self) -> list[StoredRun]:
+        sql = (
+            "SELECT run, cluster, size, count(*) AS pulls,"
+            " substr(min(finished_at), 1, 19) || 'Z' AS first_at, substr(max(finished_at), 1, 19) || 'Z' AS last_at"
+            " FROM pull_records GROUP BY run, cluster, size ORDER BY run, size, cluster"
+        )
+        return list(self._read(StoredRun, sql))
+
     def pulls(
         self, selection: Selection = ALL, *, outcome: Outcome | None = None, job: str | None = None
     ) -> Iterator[PullRecord]:
@@ -187,23 +197,23 @@ class EmbeddedStore:
             PullRecord,
             f"SELECT * FROM pulls WHERE {_SELECTED} AND (?3 IS NULL OR outcome = ?3) AND (?4 IS NULL OR job = ?4)"
             " ORDER BY cluster, finished_at, event_uid, count",
-            (selection.run, selection.cluster, outcome, job),
+            (*_lists(selection), outcome, job),
         )
 
     def milestones(self, selection: Selection = ALL) -> Iterator[Milestone]:
         return self._read(
             Milestone,
             f"SELECT * FROM milestones WHERE {_SELECTED} ORDER BY cluster, at, event_uid, count, moment",
-            (selection.run, selection.cluster),
+            _lists(selection),
         )
 
     def rejects(self, selection: Selection = ALL) -> Iterator[Reject]:
-        sql = "SELECT * FROM rejects WHERE ?1 IS NULL OR cluster = ?1 ORDER BY cluster, source, position"
-        return self._read(Reject, sql, (selection.cluster,))
+        sql = f"SELECT * FROM rejects WHERE {_OF_CLUSTERS} ORDER BY cluster, source, position"
+        return self._read(Reject, sql, _lists(selection)[:1])
 
     def gaps(self, selection: Selection = ALL) -> Iterator[Gap]:
-        sql = "SELECT * FROM gaps WHERE ?1 IS NULL OR cluster = ?1 ORDER BY cluster, found_at"
-        return self._read(Gap, sql, (selection.cluster,))
+        sql = f"SELECT * FROM gaps WHERE {_OF_CLUSTERS} ORDER BY cluster, found_at"
+        return self._read(Gap, sql, _lists(selection)[:1])
 
     def _read(self, struct: type[S], sql: str, parameters: tuple[object, ...] = ()) -> Iterator[S]:
         yield from from_rows(struct, self._rows(sql, parameters))
@@ -221,3 +231,9 @@ class EmbeddedStore:
     def close_now(self) -> None:
         self._connection.close()
         self._thread.shutdown(wait=False)
+
+
+def _lists(selection: Selection) -> tuple[str | None, str | None]:
+    """Clusters and runs as JSON; None is any."""
+    clusters, runs = selection.clusters, selection.runs
+    return (json.dumps(clusters) if clusters else None, json.dumps(runs) if runs else None)

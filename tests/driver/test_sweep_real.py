@@ -117,7 +117,7 @@ async def test_the_same_sweep_through_kafka_into_influxdb_and_into_its_own_file_
     own = Driver(influx, bucket, topic, tmp_path / "own")
     await own.run("sweep", *sizes)
     file = EmbeddedStore(own.out, create=False)
-    selection = Selection(run=driver.run_name)
+    selection = Selection(runs=(driver.run_name,))
     pulls = await driver.read(lambda store: list(store.pulls(selection)))
     assert sorted(map(pull_facts, pulls), key=repr) == sorted(map(pull_facts, file.pulls()), key=repr)
     assert len({pull.identity for pull in pulls}) == 144
@@ -148,7 +148,7 @@ async def test_a_sweep_killed_in_a_job_goes_on_without_being_told_where_its_reco
 
     said = await driver.run("sweep", "--resume", INFLUXDB_V2_BUCKET="another")
     assert "6/6 accounted for\n" in said
-    pulls = await driver.read(lambda store: list(store.pulls(Selection(run=driver.run_name))))
+    pulls = await driver.read(lambda store: list(store.pulls(Selection(runs=(driver.run_name,)))))
     assert len({(pull.node, pull.image) for pull in pulls}) == len(pulls) == 6
     assert {pull.job for pull in pulls} == {
         job for (job,) in rows(driver.out, "SELECT job FROM jobs WHERE state = 'done'")
@@ -173,7 +173,7 @@ async def test_an_influxdb_that_is_away_for_a_while_is_waited_for_and_said(
     assert f"InfluxDB {own_influx.url}: Cannot connect to host" in said.decode()
     assert f"InfluxDB {own_influx.url} answers again after" in said.decode()
     assert "8/8 accounted for\n" in said.decode()
-    pulls = await driver.read(lambda store: list(store.pulls(Selection(run=driver.run_name))))
+    pulls = await driver.read(lambda store: list(store.pulls(Selection(runs=(driver.run_name,)))))
     assert len({pull.identity for pull in pulls}) == len(pulls) == 8
 
 

@@ -20,7 +20,7 @@ from pulls.record import Outcome, PullRecord, witness_uid
 from store.influx import InfluxStore
 from store.influx_settings import InfluxSettings
 from store.point_layout import AbandonedJob
-from store.protocol import Store
+from store.protocol import Store, StoredRun
 from store.schema import FILE_NAME
 from store.selection import Selection
 from store.sqlite import EmbeddedStore
@@ -332,6 +332,40 @@ def test_all_identities_of_a_cluster_in_a_run_can_be_asked_for(case: Case) -> No
     assert asked(case, lambda store: store.identities("nowhere", "r")) == set()
 
 
+def test_a_store_tells_which_runs_it_has(case: Case) -> None:
+    early, late = AT - timedelta(days=2), AT + timedelta(seconds=90)
+    write(
+        case,
+        Batch(
+            pulls=(
+                pull("a", run="r", size=4, finished_at=AT, node="n", job="j"),
+                pull("b", run="r", size=4, finished_at=late, outcome=Outcome.FAILED),
+                pull("c", run="r", size=4),
+                pull("d", run="r", size=16, cluster="d", finished_at=AT),
+                pull("e", run="r", size=8, cluster="e", finished_at=AT),
+                pull("f", run="q", finished_at=early),
+                pull("g"),
+            ),
+            milestones=(milestone("m", run="of no pull"),),
+        ),
+    )
+    case.abandon("c", "j")
+
+    def run(run: str | None, cluster: str, size: int | None, pulls: int, *times: datetime) -> StoredRun:
+        first, last = (at.replace(microsecond=0) for at in times) if times else (None, None)
+        return StoredRun(run=run, cluster=cluster, size=size, pulls=pulls, first_at=first, last_at=last)
+
+    store = case.open()
+    assert store.runs() == [
+        run(None, "c", None, 1),
+        run("q", "c", None, 1, early, early),
+        run("r", "c", 4, 3, AT, late),
+        run("r", "e", 8, 1, AT, AT),
+        run("r", "d", 16, 1, AT, AT),
+    ]
+    asyncio.run(store.close())
+
+
 def test_runs_and_clusters_of_one_store_can_be_read_apart(case: Case) -> None:
     places = [("c", "r"), ("c", "s"), ("d", "r"), ("d", None)]
     made = [{"cluster": cluster, "run": run, "job": "j"} for cluster, run in places]
@@ -346,14 +380,17 @@ def test_runs_and_clusters_of_one_store_can_be_read_apart(case: Case) -> None:
     )
     store = case.open()
     for selection, found in (
-        (Selection(run="r"), "02"),
-        (Selection(cluster="d"), "23"),
-        (Selection(run="r", cluster="d"), "2"),
-        (Selection(run="t"), ""),
+        (Selection(runs=("r",)), "02"),
+        (Selection(clusters=("d",)), "23"),
+        (Selection(runs=("r",), clusters=("d",)), "2"),
+        (Selection(runs=("r", None)), "023"),
+        (Selection(clusters=("d", "c", "e")), "0123"),
+        (Selection(runs=("t",)), ""),
+        (Selection(runs=('r" or true or "',)), ""),
     ):
         assert [each.event_uid for each in store.pulls(selection)] == [f"p{number}" for number in found]
         assert [each.event_uid for each in store.milestones(selection)] == [f"m{number}" for number in found]
-    of_cluster = Selection(run="r", cluster="d")
+    of_cluster = Selection(runs=("r",), clusters=("d",))
     assert [each.cluster for each in store.rejects(of_cluster)] == ["d"]
     assert [each.cluster for each in store.gaps(of_cluster)] == ["d"]
     asyncio.run(store.close())
