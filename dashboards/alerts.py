@@ -1,4 +1,4 @@
-"""Alert rules, as Grafana's provisioning API takes them: what somebody has to act on."""
+"""Alert rules, as Grafana's provisioning API and as Prometheus takes them: what somebody has to act on."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -8,6 +8,7 @@ from dashboards.flux import Source
 from dashboards.layout import Json
 from dashboards.panels import INFLUXDB, INFLUXDB_UID, PROMETHEUS, PROMETHEUS_UID
 from pulls import metric_names as metrics
+from pulls.metric_names import Metric
 from pulls.record import Outcome
 
 FOLDER_UID, GROUP = "pullstudy", "pullstudy"
@@ -21,11 +22,11 @@ class Alert:
 
     uid: str
     title: str
-    query: str
+    query: str  # PromQL
     above: float
     for_duration: str
     summary: str
-    flux: bool = False
+    flux: str = ""  # what Grafana asks InfluxDB in its place, so that it needs no Prometheus
 
     def to_json_data(self) -> Json:
         return {
@@ -45,7 +46,7 @@ class Alert:
         }
 
     def _asked(self) -> Json:
-        own = {"query": self.query} if self.flux else {"expr": self.query, "instant": True, "range": False}
+        own = {"query": self.flux} if self.flux else {"expr": self.query, "instant": True, "range": False}
         uid = INFLUXDB_UID if self.flux else PROMETHEUS_UID
         model = {"refId": "A", "datasource": INFLUXDB if self.flux else PROMETHEUS, **own}
         return _step("A", uid, model, _BACK_SECONDS)
@@ -75,22 +76,62 @@ def build(source: Source) -> Json:
     }
 
 
+def provisioned(source: Source) -> Json:
+    """The same as a file that a Grafana reads when it starts."""
+    of_api = ("folderUID", "ruleGroup", "orgID")  # said of the group here
+    rules = [
+        {key: value for key, value in alert.to_json_data().items() if key not in of_api} for alert in alerts(source)
+    ]
+    group = {"orgId": 1, "name": GROUP, "folder": GROUP, "interval": f"{_EVERY_SECONDS}s", "rules": rules}
+    return {"apiVersion": 1, "groups": [group]}
+
+
+def rules(source: Source) -> Json:
+    """The same as a file of Prometheus' rules."""
+    group = {"name": GROUP, "interval": f"{_EVERY_SECONDS}s", "rules": [_rule(alert) for alert in alerts(source)]}
+    return {"groups": [group]}
+
+
+def _rule(alert: Alert) -> Json:
+    return {
+        "alert": "".join(word.capitalize() for word in alert.uid.split("-")),
+        "expr": f"{alert.query} > {alert.above:g}",
+        "for": alert.for_duration,
+        "labels": {"service": "pullstudy"},
+        "annotations": {"title": alert.title, "summary": alert.summary},
+    }
+
+
+def _grown(*counted: Metric) -> str:
+    """By how much counters grew in 15 minutes. One that is born above 0 has grown, which ``increase`` does not see."""
+    parts = []
+    for metric in counted:
+        parts += [f"sum(increase({metric.name}[15m]))", f"sum({metric.name} unless {metric.name} offset 15m)"]
+    return " + ".join(f"({part} or vector(0))" for part in parts)
+
+
 def alerts(source: Source) -> tuple[Alert, ...]:
-    rejects = f"sum(increase({metrics.REJECTS.name}[15m])) + sum(increase({metrics.DEAD_LETTERS.name}[15m]))"
-    full = f"max({metrics.SPOOL_BYTES.name} / {metrics.SPOOL_LIMIT.name})"
     return (
         Alert(
             uid="pullstudy-lag",
             title="Records wait for the store",
-            query=f"max({metrics.LAG.name})",
+            query=f"max by (cluster) ({metrics.LAG.name})",
             above=300.0,
             for_duration="5m",
             summary="The oldest record has waited for more than 5 minutes: look whether the store or the bus takes records.",
         ),
         Alert(
+            uid="pullstudy-sink-lag",
+            title="Messages wait for the sink",
+            query=f"max by (instance) ({metrics.SINK_LAG.name})",
+            above=300.0,
+            for_duration="5m",
+            summary="The oldest message taken has waited for more than 5 minutes: look whether InfluxDB takes records.",
+        ),
+        Alert(
             uid="pullstudy-rejects",
             title="Input was rejected",
-            query=rejects,
+            query=_grown(metrics.REJECTS, metrics.DEAD_LETTERS, metrics.SINK_DEAD_LETTERS),
             above=0.0,
             for_duration="0s",
             summary="Something could not be read or stored: the dashboard of failures shows what and why.",
@@ -98,19 +139,27 @@ def alerts(source: Source) -> tuple[Alert, ...]:
         Alert(
             uid="pullstudy-spool",
             title="The spool fills",
-            query=full,
+            query=f"max by (cluster) ({metrics.SPOOL_BYTES.name} / {metrics.SPOOL_LIMIT.name})",
             above=0.8,
             for_duration="5m",
             summary="The spool is over 80% full; when it is full the watch stops. Let the store catch up, or give it disk.",
         ),
         Alert(
+            uid="pullstudy-not-watching",
+            title="Nobody watches",
+            query=f"1 - min by (cluster) ({metrics.WATCHING.name})",
+            above=0.0,
+            for_duration="5m",
+            summary="No watch of a cluster has been open for 5 minutes: the collector's log says why. Events are kept for an hour.",
+        ),
+        Alert(
             uid="pullstudy-failing",
             title="Pulls fail",
-            query=failing_pulls(source),
+            query=f'sum(increase({metrics.RECORDS.name}{{outcome="{Outcome.FAILED}"}}[15m]))',
             above=5.0,
             for_duration="5m",
             summary="More than 5 failed pulls in 15 minutes: the dashboard of failures shows the messages.",
-            flux=True,
+            flux=failing_pulls(source),
         ),
     )
 

@@ -7,7 +7,8 @@ from dashboards import alerts, collector_health, failures, live, phases, study
 from dashboards.flux import Source
 from dashboards.layout import Json
 
-ALERTS = "alerts.json"
+# Not called .json, which Grafana would take for dashboards where all lie in one directory: JSON is YAML as well.
+GRAFANA_RULES, PROMETHEUS_RULES = "rules/grafana.yaml", "rules/prometheus.yaml"
 
 
 def dashboards(source: Source) -> dict[str, Json]:
@@ -25,7 +26,8 @@ def dashboards(source: Source) -> dict[str, Json]:
 def files(source: Source) -> dict[str, bytes]:
     """By name."""
     made = {f"{uid}.json": board for uid, board in dashboards(source).items()}
-    return {name: _encode(data) for name, data in {**made, ALERTS: alerts.build(source)}.items()}
+    rules = {GRAFANA_RULES: alerts.provisioned(source), PROMETHEUS_RULES: alerts.rules(source)}
+    return {name: _encode(data) for name, data in {**made, **rules}.items()}
 
 
 def _encode(data: Json) -> bytes:
@@ -34,9 +36,9 @@ def _encode(data: Json) -> bytes:
 
 def build(directory: Path, source: Source) -> list[Path]:
     """Write them. Raises OSError."""
-    directory.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, content in files(source).items():
+        (directory / name).parent.mkdir(parents=True, exist_ok=True)
         (directory / name).write_bytes(content)
         paths.append(directory / name)
     return paths

@@ -158,7 +158,7 @@ class Figures:
         ]
 
     def stragglers(self) -> list[Row]:
-        return [
+        rows = [
             {
                 "cluster": each.cluster,
                 "nodes": each.size,
@@ -172,6 +172,7 @@ class Figures:
             for spread in job_spreads(self.over)
             for each in spread.stragglers
         ]
+        return sorted(rows, key=lambda row: -row["excess_seconds"])[:200]
 
     def slow_nodes(self) -> list[Row]:
         return [
@@ -183,7 +184,7 @@ class Figures:
                 "median_excess": each.median_excess_seconds,
                 "worst_excess": each.worst_excess_seconds,
             }
-            for each in slowest_nodes(self.over)
+            for each in slowest_nodes(self.over)[:100]
         ]
 
     def slow_images(self) -> list[Row]:
@@ -264,7 +265,12 @@ class Figures:
         return rows
 
     def job_rows(self) -> list[Row]:
-        return [self._job_row(job) for job in self.jobs]
+        last: dict[tuple[str, str | None], int] = defaultdict(int)
+        for each in self.study.milestones:
+            if each.moment not in (Moment.POD_CREATED, Moment.CREATED):
+                last[each.cluster, each.job] = max(last[each.cluster, each.job], point_time(each))
+        latest = sorted(self.jobs, key=lambda job: -last[job.cluster, job.job])[:50]
+        return [self._job_row(job) for job in latest]
 
     def _job_row(self, job: JobTimeline) -> Row:
         counted = (Moment.SCHEDULED, Moment.PULLING, Moment.PULLED, Moment.STARTED, Moment.FINISHED)
@@ -305,7 +311,7 @@ def by_size(parts: dict[tuple[int, str], list[float]], figure: Callable[[list[fl
     return list(rows.values())
 
 
-def point_time(record: PullRecord) -> int:
+def point_time(record: PullRecord | Milestone) -> int:
     from store.line_protocol import encode_point
 
     return int(encode_point(record).rpartition(" ")[2])

@@ -19,10 +19,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboards.alerts import build as build_alerts
-from dashboards.build import ALERTS, build, dashboards, files
+from dashboards.build import GRAFANA_RULES, build, dashboards, files
 from dashboards.columns import Columns, SchemaError, pull
 from dashboards.flux import Source
-from pulls.metric_names import METRICS, PREFIX
+from pulls.metric_names import METRICS
 from store.point_layout import MEASUREMENTS, MILESTONE, PULL
 from tests.dashboards.variables import substituted
 
@@ -37,22 +37,20 @@ NAMES = [f"{uid}: {panel['title']}" for uid, panel in PANELS]
 
 
 def read(directory: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in directory.iterdir()}
+    found = (path for path in directory.rglob("*") if path.is_file())
+    return {path.relative_to(directory).as_posix(): path.read_bytes() for path in found}
 
 
 def test_two_builds_give_equal_bytes(tmp_path: Path) -> None:
     for name in ("first", "second"):
         build(tmp_path / name, SOURCE)
-    first, second = (
-        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()} for name in ("first", "second")
-    )
-    assert first == second == BUILT
+    assert read(tmp_path / "first") == read(tmp_path / "second") == BUILT
 
 
 @pytest.mark.parametrize("name", BUILT)
 def test_the_json_is_as_it_was_last_looked_at(name: str) -> None:
     if os.environ.get("UPDATE_GOLDEN"):
-        GOLDEN.mkdir(exist_ok=True)
+        (GOLDEN / name).parent.mkdir(parents=True, exist_ok=True)
         (GOLDEN / name).write_bytes(BUILT[name])
     assert BUILT[name] == (GOLDEN / name).read_bytes()
 
@@ -72,12 +70,28 @@ def lost(before: Any, after: Any, place: str = "") -> Iterator[str]:
         yield f"{place}: {before!r} became {after!r}"
 
 
-@pytest.mark.parametrize("name", BUILT)
-def test_grafanas_schema_knows_every_key(name: str) -> None:
+@pytest.mark.parametrize("uid", BOARDS)
+def test_grafanas_schema_knows_every_key_of_a_dashboard(uid: str) -> None:
     plugins.register_default_plugins()
-    data = json.loads(BUILT[name])
-    read = (RuleGroup if name == ALERTS else Dashboard).from_json(data)
-    assert list(lost(data, json.loads(json.dumps(read, cls=JSONEncoder)))) == []
+    assert list(lost(BOARDS[uid], encoded(Dashboard.from_json(BOARDS[uid])))) == []
+
+
+def test_grafanas_schema_knows_every_key_of_the_rules() -> None:
+    plugins.register_default_plugins()
+    data = json.loads(json.dumps(build_alerts(SOURCE)))
+    assert list(lost(data, encoded(RuleGroup.from_json(data)))) == []
+
+
+def encoded(value: object) -> Any:
+    return json.loads(json.dumps(value, cls=JSONEncoder))
+
+
+def test_rules_in_a_file_are_those_that_are_pushed() -> None:
+    (group,) = json.loads(BUILT[GRAFANA_RULES])["groups"]
+    pushed = json.loads(json.dumps(build_alerts(SOURCE)["rules"]))
+    assert [
+        each | {"orgID": 1, "folderUID": "pullstudy", "ruleGroup": "pullstudy"} for each in group["rules"]
+    ] == pushed
 
 
 def test_a_column_that_the_sink_does_not_write_fails_the_build() -> None:
@@ -132,7 +146,7 @@ def queries(data: Any, key: str) -> Iterator[str]:
 def test_rules_and_panels_ask_for_metrics_that_are_defined() -> None:
     names = {metric.name for metric in METRICS}
     asked = [*queries(BOARDS["pullstudy-collector"], "expr"), *queries(build_alerts(SOURCE), "expr")]
-    found = set(re.findall(PREFIX + r"\w+", " ".join(asked)))
+    found = {name.removesuffix("_bucket") for name in re.findall(r"\b(?:pullstudy|process)_\w+", " ".join(asked))}
     assert found <= names
     assert found
 
