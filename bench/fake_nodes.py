@@ -4,7 +4,7 @@
     python bench/fake_nodes.py --sizes 5000 --images 1 --controller-qps 1000 --embedded
 
 The servers are those of tests/stack, built before. ``pulldriver sweep --provider kwok`` is run as a user runs it; its
-processes are looked at four times a second, and what their sockets received from the API server is asked of ``ss``.
+processes are looked at twice a second, and what their sockets received from the API server is asked of ``ss``.
 Afterwards every pull is counted where it was stored, against the pods that the API server listed.
 """
 
@@ -27,8 +27,8 @@ import psutil
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE.parent))
-LOOK_SECONDS = 0.25
-SOCKETS_EACH = 4  # looks: ss costs more than psutil
+LOOK_SECONDS = 0.5
+SOCKETS_EACH = 2  # looks: ss costs more than psutil
 PROGRAMS = ("collector", "etcd", "kube-apiserver", "kube-controller-manager", "kube-scheduler", "kwok")
 ORDER = ("pulldriver", "collector", "kubelets", *PROGRAMS[1:], "kafka", "influxd")
 SIZE = re.compile(r"kwok-[a-z0-9-]+?-(\d+)\b")
@@ -176,7 +176,7 @@ async def sweep(options: argparse.Namespace, out: Path) -> dict[str, Any]:
             influx = await servers.enter_async_context(Influx(home, out / "influx"))
             command += ["--kafka", kafka.bootstrap, "--influx", influx.url]
             environment |= influx.environment()
-            roots = {kafka.process.pid: "kafka", influx.process.pid: "influxd"}
+            roots = {server.process.pid or 0: server.process.name for server in (kafka, influx)}
         began = time.perf_counter()
         driver = await asyncio.create_subprocess_exec(
             *command, env=environment, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
