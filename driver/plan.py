@@ -58,6 +58,15 @@ class Overhead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @runtime_checkable
+class Making(Protocol):
+    """A provider of which a user wants to know what it makes before it does."""
+
+    def makes(self, study: Study) -> tuple[str, ...]:
+        """A line for each kind of thing."""
+        ...
+
+
+@runtime_checkable
 class Timed(Protocol):
     """A provider that knows better than ``overhead_seconds`` what it takes to make and delete the cluster of a size."""
 
@@ -90,6 +99,8 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     price_per_node_hour: float
     currency: str
     price_as_of: str
+    price_parts: str
+    makes: tuple[str, ...] = ()
     sizes: tuple[SizePlan, ...]
     jobs: int
     pulls: int
@@ -160,6 +171,7 @@ def make_plan(
         price_per_node_hour=price.node,
         currency=price.currency,
         price_as_of=price.as_of.isoformat(),
+        price_parts=price.parts,
         sizes=sizes,
         jobs=sum(size.jobs for size in sizes),
         pulls=sum(size.pulls for size in sizes),

@@ -17,7 +17,7 @@ from driver.commands.options import (
     Sizes,
     StudyFile,
 )
-from driver.plan import Plan, Timed, make_plan
+from driver.plan import Making, Plan, Timed, make_plan
 from driver.price import HourlyPrice, Priced, nodes_price
 from driver.progress import say_image, say_seconds
 from driver.provider import Provider
@@ -61,7 +61,8 @@ def hourly_price(study: Study, provider: Provider) -> Callable[[int], HourlyPric
 def plan_of(study: Study, provider: Provider) -> Plan:
     hourly = hourly_price(study, provider)
     overhead = partial(provider.overhead, study) if isinstance(provider, Timed) else None
-    return make_plan(study, provider.name, provider.prefix, provider.overhead_seconds, hourly, overhead)
+    plan = make_plan(study, provider.name, provider.prefix, provider.overhead_seconds, hourly, overhead)
+    return msgspec.structs.replace(plan, makes=provider.makes(study)) if isinstance(provider, Making) else plan
 
 
 def say_plan(plan: Plan) -> Iterator[str]:
@@ -71,6 +72,9 @@ def say_plan(plan: Plan) -> Iterator[str]:
     yield f"  order    {plan.order}, {plan.repeats} of each, caches {plan.cache}, seed {plan.seed}"
     price = f"{plan.price_per_node_hour} {plan.currency} an hour ({plan.price_as_of})"
     yield f"  nodes    {plan.node_type} at {price}"
+    if plan.price_parts:
+        yield f"  by hour  {plan.price_parts}"
+    yield from (f"  makes    {line}" for line in plan.makes)
     yield f"  {'cluster':<24}{'nodes':>6}{'jobs':>6}{'pulls':>8}{'about':>12}{'cost':>14}"
     for size in plan.sizes:
         cost = f"{size.cost:,.2f} {plan.currency}"

@@ -21,6 +21,7 @@ from driver.providers.eks.access import forget_nodes, free_balancers, is_simulat
 from driver.providers.eks.account import Account, Clients, Sleep, endpoint, load_boto3
 from driver.providers.eks.aws_errors import AwsError, Kind
 from driver.providers.eks.control_plane import ControlPlane, find_cluster, make_control_plane, stand_on_plane
+from driver.providers.eks.description import say_what_is_made
 from driver.providers.eks.duration import WHOLE, overhead_of
 from driver.providers.eks.handle import LONGEST_NAME, EksHandle, Step, decode_handle, encode_handle
 from driver.providers.eks.network import check_disks, choose_zones, make_network, stand_on_network
@@ -81,6 +82,9 @@ class EksProvider:
     def price(self, study: Study, size: int) -> HourlyPrice:
         check_study(study)
         return price_of(study, size, load_table())
+
+    def makes(self, study: Study) -> tuple[str, ...]:
+        return tuple(say_what_is_made(study))
 
     def overhead(self, study: Study, size: int) -> Overhead:
         return overhead_of(study, size)

@@ -115,6 +115,26 @@ def test_a_plan_that_is_longer_than_its_clusters_may_live_is_refused() -> None:
     check_study(msgspec.structs.replace(three, eks=EksPlan(ttl_hours=1.5)))
 
 
+def test_a_plan_says_what_is_made_and_what_that_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    study = tmp_path / "study.toml"
+    study.write_text(
+        '[cluster]\nnode_type = "c5ad.4xlarge"\n[eks]\nmode = "shared"\nlocal_ssd = true\nlayer_downloads = 8\n'
+        'placement_group = true\nsnapshotter = "soci-parallel"\n[eks.volume]\ntype = "gp3"\nthroughput = 700\n'
+        "[eks.prices]\nnode_hour = 0.5\nas_of = 2026-01-02\n"
+    )
+    assert cli.run(["plan", "--provider", "eks", "--sizes", "4,8", "--study", str(study)]) == 0
+    said = capsys.readouterr().out
+    for words in (
+        "c5ad.4xlarge at 0.5 USD an hour (2026-01-02)",
+        "a control plane 0.10, a node 0.5 + its volume and address 0.0",
+        "once for all sizes, in us-east-2: a stack",
+        "a node group of c5ad.4xlarge on demand, in a placement group in one of two zones, AL2023_x86_64_STANDARD",
+        "a volume of 150 GB gp3 700 MiB/s, a public address; images on its own disks, SOCI's parallel pull, 8 layers",
+        "past its expiry 12 h after it was begun",
+    ):
+        assert words in said, said
+
+
 def test_a_shared_control_plane_is_made_for_the_first_size_and_deleted_after_the_last() -> None:
     shared = msgspec.structs.replace(SMALL, eks=EksPlan(mode=Mode.SHARED))
     first, middle, last = (overhead_of(shared, size) for size in shared.sizes)
