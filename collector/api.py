@@ -138,6 +138,13 @@ class KubernetesObjects:
             async for chunk in answer.content.iter_chunked(self._settings.chunk_bytes):
                 yield chunk
 
+    async def call(self, method: str, path: str, body: object = None) -> bytes:
+        """Any other request. Raises RefusedError, CutError."""
+        async with self._request(path, [], self._settings.request_seconds, method, body) as answer:
+            if answer.status not in (200, 201):
+                raise await _refused(answer)
+            return await answer.read()
+
     async def _get(self, path: str, query: list[tuple[str, str]]) -> bytes:
         async with self._request(path, query, self._settings.request_seconds) as answer:
             if answer.status != 200:
@@ -146,16 +153,22 @@ class KubernetesObjects:
 
     @asynccontextmanager
     async def _request(
-        self, path: str, query: list[tuple[str, str]], deadline_seconds: float
+        self,
+        path: str,
+        query: list[tuple[str, str]],
+        deadline_seconds: float,
+        method: str = "GET",
+        body: object = None,
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         timeout = aiohttp.ClientTimeout(total=deadline_seconds, sock_connect=self._settings.connect_seconds)
         answer: Any = None
         try:
             answer = await self._client.call_api(
                 path,
-                "GET",
+                method,
                 query_params=query,
                 header_params={"Accept": JSON},
+                body=body,
                 auth_settings=["BearerToken"],
                 _preload_content=False,
                 _request_timeout=timeout,
@@ -230,6 +243,9 @@ def _keep_alive(answer: aiohttp.ClientResponse) -> None:
 
 
 def _in_words(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        cause = error.certificate_error
+        return f"its certificate is not trusted: {getattr(cause, 'verify_message', '') or cause}"
     if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno:
         return os.strerror(error.os_error.errno).lower()
     if isinstance(error, aiohttp.ClientPayloadError):  # its own text speaks of transfer encodings

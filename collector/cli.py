@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from random import Random
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -46,6 +46,9 @@ from collector.stop_signal import DONE, INTERRUPTED, StopSignal, end_within
 from pulls.decode import Origin
 from store.protocol import StoreError
 
+if TYPE_CHECKING:
+    from collector.daemon import Target
+
 FAILED, WRONG_USE = 1, 2
 DEFAULT_DATA_DIRECTORY = Path("pulling-study")
 # Typer brings its own click in some versions and uses the installed one in others: this is the right one in both.
@@ -63,6 +66,7 @@ Examples:
   collector --cluster lab --kafka broker:9092            publish; "collector sink" stores
   collector --cluster lab --influx http://influx:8086    the spool feeds InfluxDB; with both, through Kafka
   collector sink --kafka broker:9092 --influx http://influx:8086   the consumer alone: collector sink --help
+  collector check --cluster lab --kafka broker:9092      try every connection and permission first
 \b
 It watches until SIGTERM or Ctrl-C, and goes on where it was when it is started again.
 Each option may be given as PULLSTUDY_COLLECTOR_<NAME> in the environment, or as a key of the file of --config:
@@ -109,6 +113,45 @@ def collect(
     if show_settings is not None:
         typer.echo(settings_text(shown_settings(context, os.environ), show_settings))
         return
+    target = target_of(cluster, kubeconfig, in_cluster, namespace, data_dir, run, size, kafka, influx, reconcile)
+    settings = Settings()
+    settings = replace(
+        settings,
+        stop=replace(settings.stop, connect_tries=connect_tries, within_seconds=stop_within),
+        spool=replace(settings.spool, most_bytes=spool_limit),
+        max_lag_seconds=max_lag,
+        reconcile=replace(settings.reconcile, grace_seconds=reconcile_grace),
+    )
+    # aiohttp and msgspec's decoders take a quarter of a second: --help need not pay for it.
+    from collector.context import Context
+    from collector.daemon import collect as collect_until_stopped
+    from collector.endpoints import endpoints
+
+    async def run_daemon() -> int:
+        stop = StopSignal(end_within(stop_within))
+        stop.install()
+        clock = SystemClock()
+        context = Context(settings, clock, Random(), Log(clock, log_format))
+        async with endpoints(listen, context.vitals, context.log):
+            await collect_until_stopped(target, context, stop)
+        return stop.exit_code
+
+    raise typer.Exit(asyncio.run(run_daemon()))
+
+
+def target_of(
+    cluster: str,
+    kubeconfig: Path | None,
+    in_cluster: bool,
+    namespace: str | None,
+    data_dir: Path,
+    run: str | None,
+    size: int | None,
+    kafka: str | None,
+    influx: str | None,
+    reconcile: bool,
+) -> "Target":
+    """What these options, named as they are, ask for. Raises typer.BadParameter."""
     if not _NAME.fullmatch(cluster):
         raise typer.BadParameter(
             f"{cluster!r} is no name: letters, digits, dots, dashes and underscores", param_hint="'--cluster'"
@@ -121,23 +164,11 @@ def collect(
         kafka_settings(kafka) if kafka is not None else None,
         influx_settings(influx) if influx is not None else None,
     )
-    settings = Settings()
-    settings = replace(
-        settings,
-        stop=replace(settings.stop, connect_tries=connect_tries, within_seconds=stop_within),
-        spool=replace(settings.spool, most_bytes=spool_limit),
-        max_lag_seconds=max_lag,
-        reconcile=replace(settings.reconcile, grace_seconds=reconcile_grace),
-    )
-    # aiohttp and msgspec's decoders take a quarter of a second: --help need not pay for it.
-    from collector.context import Context
     from collector.daemon import Target
-    from collector.daemon import collect as collect_until_stopped
-    from collector.endpoints import endpoints
     from collector.kubeconfig import Access
     from collector.outputs import Outputs
 
-    target = Target(
+    return Target(
         origin=Origin(cluster=cluster, run=run, size=size),
         access=Access(str(kubeconfig) if kubeconfig else None, in_cluster),
         data_directory=data_dir,
@@ -145,17 +176,6 @@ def collect(
         scope=Scope(namespace),
         reconcile=reconcile,
     )
-
-    async def run_daemon() -> int:
-        stop = StopSignal(end_within(stop_within))
-        stop.install()
-        clock = SystemClock()
-        context = Context(settings, clock, Random(), Log(clock, log_format))
-        async with endpoints(listen, context.vitals, context.log):
-            await collect_until_stopped(target, context, stop)
-        return stop.exit_code
-
-    raise typer.Exit(asyncio.run(run_daemon()))
 
 
 def main() -> None:
@@ -196,7 +216,13 @@ def _sink() -> typer.Typer:
     return app
 
 
-COMMANDS: dict[str, Callable[[], typer.Typer]] = {"sink": _sink}
+def _check() -> typer.Typer:
+    from collector.check_command import app
+
+    return app
+
+
+COMMANDS: dict[str, Callable[[], typer.Typer]] = {"sink": _sink, "check": _check}
 """By the first word. ``collector`` alone collects, so that this word is looked at before the options are."""
 
 

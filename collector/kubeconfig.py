@@ -23,6 +23,11 @@ class Access:
     kubeconfig: str | None = None
     in_cluster: bool = False
 
+    def __str__(self) -> str:
+        return (
+            "the pod's service account" if self.in_cluster else f"kubeconfig {self.kubeconfig or default_kubeconfig()}"
+        )
+
     async def make_client(self) -> "ApiClient":
         """Raises KubeconfigError."""
         # Half a second and 60 MiB: --help need not pay for it.

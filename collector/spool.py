@@ -246,6 +246,21 @@ class Spool:
                 self._read_bytes = 0
 
 
+def locked_by(lock: Path) -> str | None:
+    """The process that writes the spool of this lock file, or None. Raises OSError."""
+    try:
+        file = os.open(lock, os.O_RDONLY)
+    except FileNotFoundError:
+        return None
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return os.pread(file, 20, 0).decode(errors="replace").strip()
+    finally:
+        os.close(file)
+    return None
+
+
 def _lock(directory: Path) -> int:
     try:
         directory.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,40 @@
+"""All the checks of one collector, in the order of the way: cluster, data directory, Kafka, InfluxDB."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from collector.checks.cluster import ClusterCheck
+from collector.checks.data import DataCheck
+from collector.checks.finding import Findings
+from collector.daemon import Target
+from collector.settings import WatchSettings
+
+PATIENCE_SECONDS = 10.0  # for each question: a collector would wait longer, a person would not
+
+
+async def check_everything(
+    target: Target, settings: WatchSettings, spool_limit: int, now: Callable[[], datetime]
+) -> Findings:
+    """Only what the target uses is looked at."""
+    settings = replace(settings, request_seconds=PATIENCE_SECONDS, connect_seconds=PATIENCE_SECONDS)
+    cluster = ClusterCheck(target.access, target.scope, settings, now, pods=target.reconcile)
+    async for finding in cluster.findings():
+        yield finding
+    outputs = target.outputs
+    data = DataCheck(target.data_directory, target.spool_directory, spool_limit, embedded=outputs.embedded)
+    async for finding in data.findings():
+        yield finding
+    # The clients are imported where they are used: without them it starts a quarter of a second sooner.
+    if outputs.kafka is not None:
+        from collector.checks.kafka import KafkaCheck
+        from collector.sink_daemon import DEFAULT_GROUP
+
+        group = DEFAULT_GROUP if outputs.influx is not None else None
+        async for finding in KafkaCheck(outputs.kafka, group).findings():
+            yield finding
+    if outputs.influx is not None:
+        from collector.checks.influxdb import InfluxCheck
+
+        async for finding in InfluxCheck(outputs.influx, now).findings():
+            yield finding
