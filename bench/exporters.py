@@ -10,10 +10,10 @@ embedded store, feeding InfluxDB, and publishing to Kafka with a sink apart. Ano
     COUNT    a shell command that prints one number: how many of the burst's events it has stored or written by now
 
 Both may name {kubeconfig}, {namespace} (where the burst is), {directory} (of its own, empty), {kafka} (HOST:PORT),
-{influx} (URL), {organisation}, {token} and {bucket} (of its own, empty). For example:
+{influx} (URL), {organisation}, {token}, {bucket} (of its own, empty) and {kubectl} (the stack's own). For example:
 
     --beside kubectl \\
-        'exec kubectl --kubeconfig {kubeconfig} get events -n {namespace} --watch-only -o name > {directory}/out' \\
+        'exec {kubectl} --kubeconfig {kubeconfig} get events -n {namespace} --watch-only -o name > {directory}/out' \\
         'wc -l < {directory}/out'
 
 "ready CPU" is what it took until the burst began (with --settle seconds to start), "CPU/1,000" from then until it had
@@ -143,6 +143,7 @@ async def another(servers: Servers, name: str, command: str, count_command: str)
         "organisation": servers.influx.organisation,
         "token": servers.influx.token,
         "bucket": await servers.new_bucket(),
+        "kubectl": StackHome.from_environment().program("kubectl"),
     }
     process = Process(name, ["sh", "-c", command.format(**names)], own)
 

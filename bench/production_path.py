@@ -70,7 +70,7 @@ def show(name: str, run: Measured) -> None:
 
 def as_json(name: str, run: Measured, faults: Sequence[Fault]) -> dict[str, Any]:
     """All of it but the sets themselves."""
-    times = {key: round(value, 3) for key, value in asdict(run).items() if isinstance(value, float)}
+    times = {key: round(value, 3) for key, value in vars(run).items() if isinstance(value, float)}
     found = run.difference
     counts = {"acknowledged": found.acknowledged, "points": found.points, "doubled": found.doubled}
     sets = {"missing": len(found.missing), "surplus": len(found.surplus), "gaps": len(run.gaps)}

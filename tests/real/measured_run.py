@@ -83,7 +83,7 @@ async def measured_run(
             task.cancel()
     waits, steps = prober.waits_seconds(), sorted(prober.step_seconds)
     measured = Measured(
-        acknowledged=acknowledged.identities,
+        acknowledged=frozenset(acknowledged.identities),
         difference=await path.difference(acknowledged.identities),
         gaps=await path.points.gaps(),
         write_seconds=wrote,

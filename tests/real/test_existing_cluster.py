@@ -1,195 +1,193 @@
-"""``pulldriver sweep --provider kubeconfig`` on two real kubelets: real pulls, caches really cleared between them."""
+"""``pulldriver sweep --provider kubeconfig`` on two real kubelets, as on a cluster that others use too."""
 
 import asyncio
-import json
-import shutil
 import signal
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections import Counter
 from pathlib import Path
 
 import pytest
-import pytest_asyncio
 
+from tests.deploy.conftest import KUSTOMIZE
+from tests.deploy.kubectl import Kubectl
 from tests.driver.swept import rows
-from tests.stack.control_plane import ControlPlane
-from tests.stack.home import StackHome, system_program
-from tests.stack.image import Layout, make_image, umoci
-from tests.stack.machine import why_not
-from tests.stack.node import KubeletNode
-from tests.stack.registry import Registry
+from tests.real.containerd_log import attempts
+from tests.real.existing_cluster import NODES, STEP_SECONDS, Existing, ended, stopped
+from tests.stack.home import StackHome
 from tests.stack.wait import until
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(400)]
 
-LAYERS = [3_000_000, 2_000_000, 1_000_000]
-TOOLS = ("sh", "awk", "grep", "chroot", "date", "tee", "sleep")
-LABEL = "pullstudy.io/run"
+EVERY_PULL = [(1, 1, "real-1", "pulled"), (1, 2, "real-1", "pulled")]
+EVERY_PULL += [(2, repeat, node, "pulled") for repeat in (1, 2) for node in NODES]
+ROUNDING_SECONDS = 0.002  # the kubelet cuts to the millisecond
+OVERHEAD_SECONDS = 5.0  # of the kubelet around containerd, on a busy machine
+POOL = {"spec": {"taints": [{"key": "pool", "value": "study", "effect": "NoSchedule"}]}}
 
 
-class Place:
-    """Two nodes, a registry, and a study's file."""
-
-    def __init__(self, plane: ControlPlane, nodes: list[KubeletNode], registry: Registry, directory: Path) -> None:
-        self.plane = plane
-        self.nodes = nodes
-        self.registry = registry
-        self.directory = directory
-
-    def study(self, *tags: str, more: str = "", job: str = "", run: str = "", limits: str = "") -> Path:
-        path = self.directory / "study.toml"
-        names = ", ".join(f'"{tag}"' for tag in tags)
-        path.write_text(
-            f'name = "real"\n[images]\nrepository = "{self.registry.host}/study"\ntags = [{names}]\n'
-            f'[job]\ncommand = ["/pause", "exit"]\nhost_network = true\n{job}\n[run]\n{run}\n'
-            f'[kubeconfig]\ncleaner_image = "{self.registry.host}/cleaner:1"\n{more}\n'
-            f"[limits]\nquiet_seconds = 1.0\ncache_clear_seconds = 120.0\n{limits}\n"
-        )
-        return path
-
-    async def driver(self, *words: str) -> tuple[int, str]:
-        process = await self.start(*words)
-        said, _ = await process.communicate()
-        return process.returncode or 0, said.decode()
-
-    async def start(self, *words: str) -> asyncio.subprocess.Process:
-        command = [str(Path(sys.executable).with_name("pulldriver")), *words]
-        pipe, null = asyncio.subprocess.PIPE, asyncio.subprocess.DEVNULL
-        return await asyncio.create_subprocess_exec(*command, stdout=pipe, stderr=asyncio.subprocess.STDOUT, stdin=null)
-
-    def sweep(self, out: Path, study: Path, sizes: str) -> list[str]:
-        kubeconfig = str(self.plane.access.kubeconfig())
-        options = {"--provider": "kubeconfig", "--kubeconfig": kubeconfig, "--sizes": sizes, "--study": str(study)}
-        return ["sweep", "--out", str(out), *(word for pair in options.items() for word in pair)]
-
-    async def labelled(self) -> list[str]:
-        nodes = (await self.plane.access.request("GET", "/api/v1/nodes"))["items"]
-        return [node["metadata"]["name"] for node in nodes if LABEL in node["metadata"]["labels"]]
-
-    async def jobs(self) -> list[str]:
-        found = await self.plane.access.request("GET", "/apis/batch/v1/namespaces/default/jobs")
-        return [job["metadata"]["name"] for job in found["items"]]
-
-
-def make_cleaner(directory: Path) -> Layout:
-    """busybox alone."""
-    layout, tools = directory / "layout", directory / "bin"
-    tools.mkdir(parents=True)
-    shutil.copy(system_program("busybox", "busybox-static"), tools / "busybox")
-    for tool in TOOLS:
-        (tools / tool).symlink_to("busybox")
-    umoci("init", "--layout", str(layout))
-    umoci("new", "--image", f"{layout}:latest")
-    umoci("insert", "--image", f"{layout}:latest", str(tools), "/bin")
-    index = json.loads((layout / "index.json").read_text())
-    return Layout(layout, index["manifests"][0]["digest"], (), ())
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def machines(
-    stack_home: StackHome, registry: Registry, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[tuple[ControlPlane, list[KubeletNode]]]:
-    reason = why_not()
-    if reason is not None:
-        pytest.skip(reason)
-    root = tmp_path_factory.mktemp("existing")
-    await registry.push("cleaner:1", make_cleaner(root / "cleaner"))
-    for tag, seed in (("one", 1), ("two", 2)):
-        layout = await asyncio.to_thread(make_image, stack_home, root / tag, LAYERS, seed=seed)
-        await registry.push(f"study:{tag}", layout)
-    pause = f"{registry.host}/pause:1"
-    async with (
-        ControlPlane(stack_home, root / "plane", users=["guest"]) as plane,
-        KubeletNode(stack_home, root / "node-1", plane.access, pause, name="real-1") as first,
-        KubeletNode(stack_home, root / "node-2", plane.access, pause, name="real-2") as second,
-    ):
-        yield plane, [first, second]
-
-
-@pytest.fixture
-def place(machines: tuple[ControlPlane, list[KubeletNode]], registry: Registry, tmp_path: Path) -> Place:
-    return Place(*machines, registry, tmp_path)
-
-
-def durations(out: Path, image: str) -> Sequence[tuple[object, ...]]:
-    return rows(
-        out,
-        "SELECT p.size, j.repeat, p.node, p.outcome FROM pulls p JOIN jobs j ON j.job = p.job AND j.cluster = p.cluster"
-        f" WHERE p.image LIKE '%{image}' ORDER BY 1, 2, 3",
-    )
-
-
-async def test_each_repeat_is_cold_and_every_pull_is_told_once(place: Place) -> None:
-    out = place.directory / "out"
-    code, said = await place.driver(*place.sweep(out, place.study("one", run="repeats = 2"), "1..2"))
+async def test_each_repeat_is_cold_and_containerd_says_so_too(existing: Existing) -> None:
+    before = [len(node.containerd.process.output()) for node in existing.machines.nodes]
+    code, said = await existing.run(*existing.sweep(existing.study("one", "two", run={"repeats": 2}), "1..2"))
     assert code == 0, said
-    expected = [(1, 1, "real-1", "pulled"), (1, 2, "real-1", "pulled")]
-    expected += [(2, repeat, node, "pulled") for repeat in (1, 2) for node in ("real-1", "real-2")]
-    assert durations(out, "one") == expected
-    # containerd's own log says that it pulled anew each time: 4 on the first node, 2 on the second.
-    for node, times in zip(place.nodes, (4, 2), strict=True):
-        log = node.containerd.process.log.read_text()
-        assert (
-            sum("PullImage" in line and "study:one" in line and "returns" in line for line in log.splitlines()) >= times
+    assert "12/12 accounted for" in said
+    for image in ("one", "two"):
+        assert existing.pulls(image) == EVERY_PULL
+    for node, start in zip(existing.machines.nodes, before, strict=True):
+        lines = attempts(node.containerd.process.output()[start:])
+        for image in ("one", "two"):
+            reference = existing.reference(image)
+            logged = [line.seconds for line in lines if line.image == reference and line.reference]
+            sql = "SELECT pull_seconds FROM pulls WHERE image = ? AND node = ? ORDER BY finished_at"
+            told = [seconds for (seconds,) in rows(existing.out, sql, reference, node.name)]
+            assert len(told) == len(logged)
+            for by_kubelet, by_containerd in zip(told, logged, strict=True):
+                assert -ROUNDING_SECONDS <= by_kubelet - by_containerd <= OVERHEAD_SECONDS
+    assert await existing.study_images() == []
+    assert await existing.nothing_left()
+    assert rows(existing.out, "SELECT DISTINCT cache FROM job_nodes") == [("cold",)]
+
+
+async def test_an_image_that_is_there_is_cleared_at_first_and_reported_where_it_is_not(existing: Existing) -> None:
+    left_over = existing.reference("three")
+    for node in existing.machines.nodes:
+        await node.ctr("images", "pull", "--plain-http", left_over)
+    code, said = await existing.run(*existing.sweep(existing.study("three"), "2"))
+    assert code == 0, said
+    assert existing.pulls("three") == [(2, 1, node, "pulled") for node in NODES]
+    # A command that clears nothing and says that it did: the next repeat finds the image, and fails for it.
+    existing.out = existing.directory / "lied-to"
+    study = existing.study("three", run={"repeats": 2}, kubeconfig={"clear_command": ["true", "{node}", "{images}"]})
+    code, said = await existing.run(*existing.sweep(study, "1"))
+    assert code == 1
+    assert [state for state, _ in existing.jobs()] == ["done", "failed"]
+    assert existing.jobs()[1][1] == "not cold: real-1 had the image already"
+    assert existing.pulls("three") == [(1, 1, "real-1", "pulled"), (1, 2, "real-1", "cached")]
+
+
+async def test_hooks_make_nodes_come_and_clear_them(existing: Existing, stack_home: StackHome) -> None:
+    await existing.patch_node("real-2", {"spec": {"unschedulable": True}})
+    kubectl, access = stack_home.program("kubectl"), existing.machines.plane.access.kubeconfig()
+    scale = f"test {{size}} = 2 && (sleep 3 && {kubectl} --kubeconfig {access} uncordon real-2) >/dev/null 2>&1 &"
+    inside = {node.name: node.machine.inside([]) for node in existing.machines.nodes}
+    clear = existing.directory / "clear.py"
+    clear.write_text(
+        "import subprocess, sys, time\n"
+        f"inside = {inside}[sys.argv[1]]\n"
+        "def ctr(*words):\n"
+        "    done = subprocess.run([*inside, 'ctr', '-n', 'k8s.io', *words], capture_output=True, text=True)\n"
+        "    return done.stdout\n"
+        "while any(i in ctr('containers', 'ls') for i in sys.argv[2:]):\n"
+        "    for line in ctr('containers', 'ls').splitlines():\n"
+        "        if any(i in line for i in sys.argv[2:]): ctr('snapshots', 'rm', line.split()[0])\n"
+        "    break\n"
+        "names = [l.split() for l in ctr('images', 'ls').splitlines()]\n"
+        "digests = {n[2] for n in names if n[0] in sys.argv[2:]}\n"
+        "ctr('images', 'rm', '--sync', *(n[0] for n in names if n[2] in digests))\n"
+    )
+    hooks = {
+        "scale_command": ["sh", "-c", scale],
+        "clear_command": [sys.executable, str(clear), "{node}", "{images}"],
+        "cleaner_image": "nowhere.invalid/none:1",
+    }
+    try:
+        study = existing.study("one", run={"repeats": 2}, kubeconfig=hooks)
+        code, said = await existing.run(*existing.sweep(study, "2"))
+    finally:
+        await existing.patch_node("real-2", {"spec": {"unschedulable": None}})
+    assert code == 0, said
+    assert existing.pulls("one") == [(2, repeat, node, "pulled") for repeat in (1, 2) for node in NODES]
+
+
+async def test_a_pool_with_a_taint_a_login_and_a_namespace_of_ones_own(existing: Existing) -> None:
+    access = existing.machines.plane.access
+    await existing.patch_node("real-2", POOL | {"metadata": {"labels": {"pool": "study"}}})
+    tolerations = [{"key": "pool", "operator": "Equal", "value": "study", "effect": "NoSchedule"}]
+    job = {
+        "node_selector": {"pool": "study"},
+        "tolerations": tolerations,
+        "image_pull_secrets": ["login"],
+        "host_network": True,
+    }
+    tables = {
+        "cluster": {"namespace": "measured"},
+        "kubeconfig": {"create_namespace": True, "nodes": ["real-2"]},
+        "job": job,
+    }
+    try:
+        code, said = await existing.run(*existing.sweep(existing.study("private:one", **tables), "1"))
+        assert code == 1, "there is no such secret yet"
+        assert [state for state, _ in existing.jobs()] == ["failed"]
+        await access.request(
+            "POST", "/api/v1/namespaces/measured/secrets", existing.machines.private.pull_secret("login")
         )
-        assert not [name for name in await node.images() if "study" in name]
-    assert await place.labelled() == []
-    assert await place.jobs() == []
+        code, said = await existing.run(
+            "sweep", "--out", str(existing.out), *existing.sweep(Path(), "1")[3:7], "--resume"
+        )
+    finally:
+        await existing.patch_node("real-2", {"spec": {"taints": None}, "metadata": {"labels": {"pool": None}}})
+    assert code == 0, said
+    assert existing.pulls("private:one") == [(1, 1, "real-2", "pulled")]
+    assert await existing.nothing_left()
+    assert (await access.request("GET", "/api/v1/namespaces/measured"))["status"]["phase"] == "Active"
 
 
-async def test_too_many_nodes_are_refused_and_nothing_is_labelled(place: Place) -> None:
-    code, said = await place.driver(*place.sweep(place.directory / "out", place.study("one"), "3"))
+async def test_too_many_nodes_are_refused_and_nothing_is_labelled(existing: Existing) -> None:
+    code, said = await existing.run(*existing.sweep(existing.study("one"), "3"))
     assert code == 1
     assert "3 nodes are wanted, and 2 of 2 can be had" in said
-    assert await place.labelled() == []
+    assert await existing.nothing_left()
 
 
-async def test_a_user_without_rights_is_told_the_rule(place: Place) -> None:
-    words = place.sweep(place.directory / "out", place.study("one"), "1")
-    words[words.index("--kubeconfig") + 1] = str(place.plane.access.kubeconfig("guest"))
-    code, said = await place.driver(*words)
+async def test_two_sweeps_at_once_take_different_nodes(existing: Existing) -> None:
+    other = Existing(existing.machines, existing.directory / "other")
+    other.directory.mkdir()
+    first = await existing.start(*existing.sweep(existing.study("one"), "1"))
+    second = await other.start(*other.sweep(other.study("two"), "1"))
+    for code, said in await asyncio.gather(ended(first), ended(second)):
+        assert code == 0, said
+    assert Counter(row[2] for row in existing.pulls("one") + other.pulls("two")) == {"real-1": 1, "real-2": 1}
+
+
+async def test_the_drivers_role_is_enough_and_a_user_without_is_told_the_rule(
+    existing: Existing, stack_home: StackHome
+) -> None:
+    access = existing.machines.plane.access
+    code, said = await existing.run(*existing.sweep(existing.study("one"), "1", kubeconfig=access.kubeconfig("guest")))
     assert code == 1
-    assert (
-        'user guest needs a Role in namespace default with the rule {apiGroups: [""], resources: ["namespaces"]' in said
-    )
-
-
-async def test_an_image_that_is_nowhere_fails_its_job_and_the_next_goes_on(place: Place) -> None:
-    out = place.directory / "out"
-    code, said = await place.driver(*place.sweep(out, place.study("missing", "one"), "1"))
-    assert code == 1, said
-    states = rows(out, "SELECT state, error FROM jobs ORDER BY position")
-    assert [state for state, _ in states] == ["failed", "done"]
-    assert "not-found" in str(states[0][1]) or "not found" in str(states[0][1])
-
-
-async def test_pods_that_find_no_node_end_their_job(place: Place) -> None:
-    out = place.directory / "out"
-    study = place.study("one", job="", run='on_failure = "stop"', limits="stuck_seconds = 2.0")
-    taint = {"spec": {"taints": [{"key": "busy", "effect": "NoExecute"}]}}
-    kind = "application/merge-patch+json"
-    await place.plane.access.request("PATCH", "/api/v1/nodes/real-1", taint, kind=kind)
-    try:
-        code, said = await place.driver(*place.sweep(out, study, "1"))
-    finally:
-        await place.plane.access.request("PATCH", "/api/v1/nodes/real-1", {"spec": {"taints": None}}, kind=kind)
-    assert code == 1
-    assert "has no node: Unschedulable" in said
-
-
-async def test_what_a_killed_driver_left_is_taken_down(place: Place) -> None:
-    out = place.directory / "out"
-    study = place.study("one", run="repeats = 50")
-    process = await place.start(*place.sweep(out, study, "2"))
-
-    async def begun() -> bool:
-        return bool(await place.jobs())
-
-    await until(begun, 60, "the first job")
-    process.send_signal(signal.SIGKILL)
-    await process.communicate()
-    assert await place.labelled() == ["real-1", "real-2"]
-    code, said = await place.driver("down", "--out", str(out))
+    rule = '{apiGroups: [""], resources: ["namespaces"], verbs: ["get"]}'
+    assert f"user guest needs a Role in namespace default with the rule {rule}" in said
+    kubectl = Kubectl(stack_home, access.kubeconfig())
+    for part in ("base", "driver"):
+        await kubectl.run("apply", "--server-side", "-f", KUSTOMIZE / part / "namespace.yaml")
+        await kubectl.run("apply", "--server-side", "-f", KUSTOMIZE / part / "rbac.yaml", *_into(part))
+    token = await access.service_account_token("pulldriver", "pulling-study")
+    existing.out = existing.directory / "allowed"
+    study = existing.study("one", "two", cluster={"namespace": "pulling-study"})
+    role = access.kubeconfig_with("pulldriver", {"token": token})
+    code, said = await existing.run(*existing.sweep(study, "2", kubeconfig=role))
     assert code == 0, said
-    assert await place.labelled() == []
-    assert await place.jobs() == []
+    assert [state for state, _ in existing.jobs()] == ["done", "done"]
+    assert await existing.nothing_left()
+
+
+def _into(part: str) -> list[str]:
+    return ["--namespace", {"base": "pullstudy", "driver": "pulling-study"}[part]]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL])
+async def test_however_a_sweep_is_ended_its_labels_and_jobs_go(existing: Existing, number: signal.Signals) -> None:
+    process = await existing.start(*existing.sweep(existing.study("one", run={"repeats": 50}), "2"))
+    await existing.pods_pulling(1)
+    code, said = await stopped(process, number)
+    if number is signal.SIGKILL:
+        assert await existing.labelled() == list(NODES)
+        code, said = await existing.run("down", "--out", str(existing.out))
+        assert code == 0, said
+    else:
+        assert code == 130, said
+    assert await existing.labelled() == []
+
+    async def gone() -> bool:
+        return await existing.nothing_left()
+
+    await until(gone, STEP_SECONDS, "what the sweep made to go")
