@@ -10,7 +10,7 @@ from driver import cli
 from driver.provider import ClusterOrder, Handle
 from driver.providers.eks.provider import EksProvider
 from tests.driver.eks.aws_proxy import AwsProxy
-from tests.driver.eks.studies import CLIENTS, NOTHING, everything
+from tests.driver.eks.studies import CLIENTS, NOTHING, account, everything
 
 pytestmark = pytest.mark.real
 
@@ -66,6 +66,28 @@ async def test_what_has_time_left_is_shown_and_left_alone(
     assert (found["cluster"], found["expired"]) == (saved[-1]["cluster"], False)
     assert (await everything())["clusters"] == 1
     await provider.down(order.name, saved[-1])
+
+
+@pytest.mark.parametrize(
+    "tags",
+    [
+        {},
+        {"pullstudy:expires-at": "2020-01-01T00:00:00Z"},
+        {"pullstudy:run": "abcd", "pullstudy:study": "test"},
+        {"pullstudy:run": "abcd", "pullstudy:expires-at": "tomorrow"},
+    ],
+    ids=["none", "no run", "no expiry", "an expiry that nobody can read"],
+)
+async def test_a_cluster_without_all_of_our_tags_is_never_deleted(
+    aws: AwsProxy, tags: dict[str, str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    role, vpc = "arn:aws:iam::123456789012:role/somebody", {"subnetIds": ["subnet-1"]}
+    await account().call("eks", "create_cluster", name="theirs", roleArn=role, resourcesVpcConfig=vpc, tags=tags)
+    assert await in_thread("janitor", *REGION, "--delete", "--yes") == 0
+    assert ("has no readable expiry: left alone" in capsys.readouterr().out) is ("pullstudy:run" in tags)
+    assert (await everything())["clusters"] == 1
+    assert "DeleteCluster" not in aws.asked
+    await account().call("eks", "delete_cluster", name="theirs")
 
 
 @pytest.mark.parametrize(
