@@ -16,7 +16,7 @@ from bus.protocol import BusError
 from collector.clock import SystemClock
 from collector.connections import influx_settings, kafka_settings
 from collector.errors import CollectorError
-from collector.log import Format, Log
+from collector.log import Format, Log, say_failures_nobody_awaits
 from collector.options import (
     CONTEXT,
     DEFAULT_MAX_LAG,
@@ -132,6 +132,7 @@ def collect(
         stop.install()
         clock = SystemClock()
         context = Context(settings, clock, Random(), Log(clock, log_format))
+        say_failures_nobody_awaits(context.log)
         async with endpoints(listen, context.vitals, context.log):
             await collect_until_stopped(target, context, stop)
         return stop.exit_code

@@ -1,8 +1,10 @@
 """What the collector says while it runs: one line an event, as text for people or as JSON for machines."""
 
+import asyncio
 import sys
 from collections.abc import Callable
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -55,3 +57,21 @@ class Log:
             mark = "" if level is Level.INFO else f"{level.upper()}: "
             told = "".join(f" {name}={value}" for name, value in fields.items())
             self._write(f"{at} {mark}{message}{told}")
+
+
+def say_failures_nobody_awaits(log: Log) -> None:
+    """In the running event loop: a client's request that failed after it was given up is one line, no traceback.
+
+    aiokafka shields a commit from being cancelled, and its failure then finds nobody. What is no failure of a network
+    is a bug, and keeps its traceback.
+    """
+
+    def handle(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        # KafkaError by its base: the client itself may not be loaded.
+        if isinstance(error, OSError) or any(kind.__name__ == "KafkaError" for kind in type(error).__mro__):
+            log.info(f"a request that was given up has failed: {type(error).__name__}: {error}")
+        else:
+            loop.default_exception_handler(context)
+
+    asyncio.get_running_loop().set_exception_handler(handle)

@@ -10,7 +10,7 @@ import typer
 
 from collector.clock import SystemClock
 from collector.connections import influx_settings, kafka_settings
-from collector.log import Format, Log
+from collector.log import Format, Log, say_failures_nobody_awaits
 from collector.options import (
     CONTEXT,
     DEFAULT_MAX_LAG,
@@ -72,6 +72,7 @@ def sink(
         stop = StopSignal(end_within(stop_within))
         stop.install()
         log, vitals = Log(SystemClock(), log_format), Vitals()
+        say_failures_nobody_awaits(log)
         log.info(f"storing what is on topic {reading.topic} of {kafka} in bucket {storing.bucket} of {storing.url}")
         async with endpoints(listen, vitals, log):
             await run_sink(target, log, Random(), stop.stop, vitals)

@@ -112,6 +112,11 @@ class Spool:
                 return segment.path.stat().st_mtime
         return None
 
+    @property
+    def has_room(self) -> bool:
+        """Whether a full one has been emptied so far that it pays to go on: a watch is not paused for every segment."""
+        return self.size_bytes <= self._settings.most_bytes // 2 or self._acknowledged == self._last
+
     # -- opening ---------------------------------------------------------------------------------------------------
 
     def _open(self) -> None:

@@ -63,7 +63,7 @@ class SpoolQueue:
         )
         self.paused = True
         try:
-            while self._spool.full:
+            while not self._spool.has_room:
                 self._room.clear()
                 await self._room.wait()
         finally:

@@ -1,16 +1,19 @@
 """Lines, seen events, waits, log lines and counters."""
 
+import asyncio
+import gc
 import json
 from random import Random
 
 import pytest
+from aiokafka.errors import KafkaTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
 from collector import lines
 from collector.backoff import wait_seconds
 from collector.lines import LineSplitter, LineTooLongError
-from collector.log import Format, Log
+from collector.log import Format, Log, say_failures_nobody_awaits
 from collector.seen import Seen
 from collector.settings import BackoffSettings
 from collector.status import OTHER_REASONS, REASONS_KEPT, Status
@@ -68,6 +71,27 @@ def test_waits_double_from_800_ms_to_30_s_and_jitter_only_shortens_them() -> Non
     jittered = [wait_seconds(3, BackoffSettings(), Random(seed)) for seed in range(50)]
     assert all(1.6 <= seconds <= 3.2 for seconds in jittered)
     assert len(set(jittered)) == 50
+
+
+@pytest.mark.parametrize(
+    ("error", "lines"), [(KafkaTimeoutError("late"), 1), (ConnectionResetError(), 1), (KeyError("x"), 0)]
+)
+async def test_a_failure_that_nobody_awaits_is_one_line_and_a_bug_keeps_its_traceback(
+    error: Exception, lines: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    said: list[str] = []
+    say_failures_nobody_awaits(Log(VirtualClock(), write=said.append))
+
+    async def fail() -> None:
+        raise error
+
+    task = asyncio.create_task(fail())
+    await asyncio.wait([task])
+    del task
+    gc.collect()
+    assert len(said) == lines
+    assert all(type(error).__name__ in line for line in said)
+    assert len(caplog.records) == 1 - lines
 
 
 def test_a_log_line_is_text_or_one_json_object() -> None:

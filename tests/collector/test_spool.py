@@ -79,6 +79,22 @@ def test_the_checkpoint_outlives_the_segments_of_its_records(tmp_path: Path) -> 
             assert spool.checkpoint == Checkpoint("20", "uid")
 
 
+def test_a_full_spool_has_room_again_when_half_of_it_is_stored(tmp_path: Path) -> None:
+    with Spool(tmp_path, SMALL) as spool:
+        while not spool.full:
+            spool.append(Checkpoint("1"), batch(1))
+        entries = [entry.number for entry in spool.read(1_000)]
+        held = []
+        for number in entries:
+            if spool.has_room:
+                break
+            held.append(spool.size_bytes)
+            spool.acknowledge(number)
+        assert not spool.full
+        assert len(held) > len(entries) // 3
+        assert spool.size_bytes <= SMALL.most_bytes // 2 < min(held)
+
+
 @pytest.mark.parametrize("most_bytes", [0, 1, 400, 600, 1_000])
 def test_a_limit_smaller_than_a_segment_is_held_and_blocks_nothing_for_ever(tmp_path: Path, most_bytes: int) -> None:
     with Spool(tmp_path, SpoolSettings(segment_bytes=600, most_bytes=most_bytes)) as spool:
