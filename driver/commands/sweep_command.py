@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -85,8 +86,9 @@ def sweep_command(
     cluster_provider = make_provider(provider, kubeconfig)
     if not resume:
         asked = _new_study(asked, where)
+    way_on = _resumed(out, provider, kubeconfig, budget, yes=yes)
     with directory_lock(out):
-        code = _sweep(asked, where, cluster_provider, out, resume=resume, budget=budget, yes=yes)
+        code = _sweep(asked, where, cluster_provider, out, resume=resume, budget=budget, yes=yes, way_on=way_on)
     if code:
         raise typer.Exit(code)
 
@@ -108,6 +110,7 @@ def _sweep(
     resume: bool,
     budget: float | None,
     yes: bool,
+    way_on: str,
 ) -> int:
     with ExitStack() as stack:
         ledger = stack.enter_context(closing(Ledger(out, create=True)))
@@ -120,19 +123,28 @@ def _sweep(
         _confirm(provider, yes=yes)
         stores = open_stores(study, out, os.environ, _say)
         sweep = Sweep(study, provider, out, ledger, stores.records, budget=limit, over=stores.over)
-        with _way_on(out, budget):
+        with _way_on(way_on):
             outcome, lines = _run(sweep, provider, ledger, stores)
         _say("\n".join(lines))
     return _tell(outcome, out)
 
 
+def _resumed(out: Path, provider: str, kubeconfig: Path | None, budget: float | None, *, yes: bool) -> str:
+    """The command that goes on; the study and its destination are in the directory."""
+    words = ["pulldriver", "sweep"]
+    words += ["--provider", provider] if provider != "sim" else []
+    words += ["--kubeconfig", str(kubeconfig)] if kubeconfig else []
+    words += ["--out", str(out), "--resume"]
+    words += ["--budget", f"{budget:g}"] if budget is not None else []
+    return shlex.join([*words, "--yes"] if yes else words)
+
+
 @contextmanager
-def _way_on(out: Path, budget: float | None) -> Iterator[None]:
+def _way_on(command: str) -> Iterator[None]:
     try:
         yield
     except (SweepError, StoreError, InterruptedByUserError):
-        limit = "" if budget is None else f" --budget {budget:g}"
-        _say(f"what was done is kept; go on with: pulldriver sweep --out {out} --resume{limit}")
+        _say(f"what was done is kept; go on with: {command}")
         raise
 
 

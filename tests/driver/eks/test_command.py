@@ -50,6 +50,12 @@ def sweep(out: Path, study: Path, *more: str) -> tuple[str, ...]:
     return ("sweep", "--provider", "eks", "--out", str(out), "--study", str(study), *kubeconfig, "--yes", *more)
 
 
+def resumed(out: Path, study: Path) -> tuple[str, ...]:
+    """The study is in the directory."""
+    kubeconfig = ("--kubeconfig", str(study.with_name("F")))
+    return ("sweep", "--provider", "eks", *kubeconfig, "--out", str(out), "--resume", "--yes")
+
+
 SWEEPS = ("per-size", "shared")
 
 
@@ -124,7 +130,7 @@ async def test_signals_at_any_step_end_with_nothing_left(
 
 WAYS: dict[str, Callable[[Path, Path], tuple[str, ...]]] = {
     "down": lambda out, study: ("down", "--out", str(out)),
-    "resume": lambda out, study: sweep(out, study, "--resume"),
+    "resume": resumed,
 }
 RESUMED = (STEPS[2], STEPS[3], STEPS[9], STEPS[10])  # a sweep each: some are enough
 
@@ -156,7 +162,7 @@ async def test_a_size_that_cannot_be_made_takes_the_control_plane_of_those_befor
     code, said = await run(*sweep(tmp_path / "out", study, "--sizes", "4..16", "--eks-mode", "shared"))
     assert code == 1
     assert "not authorized" in said
-    assert f"go on with: pulldriver sweep --out {tmp_path / 'out'} --resume" in said
+    assert f"go on with: pulldriver {' '.join(resumed(tmp_path / 'out', study))}" in said
     assert await everything() == NOTHING
 
 
