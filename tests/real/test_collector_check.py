@@ -1,4 +1,4 @@
-"""``collector check`` on real servers, with each fault in turn: what is missing is named, and what would mend it works."""
+"""``collector check`` on real servers, with each fault in turn: it names what is missing, and what mends it."""
 
 import asyncio
 import json
@@ -21,7 +21,7 @@ from tests.stack.influx import Influx
 from tests.stack.kafka import Kafka, Security
 from tests.stack.port import free_port
 
-pytestmark = pytest.mark.real
+pytestmark = [pytest.mark.real, pytest.mark.timeout(240)]
 
 RULES = [
     {"apiGroups": [""], "resources": ["events", "pods"], "verbs": ["list", "watch"]},
@@ -168,7 +168,7 @@ async def test_a_token_that_is_not_accepted_a_dead_port_and_a_wrong_authority_ar
     found = await check(changed("dead", server=f"https://127.0.0.1:{free_port()}"), tmp_path)
     assert "connection refused" in found.of("cluster", "API server")["message"]
     other = Authority(tmp_path / "other").certificate
-    found = await check(changed("other", **{"certificate-authority": str(other)}), tmp_path)
+    found = await check(changed("another", **{"certificate-authority": str(other)}), tmp_path)
     assert "certificate is not trusted" in found.of("cluster", "API server")["message"]
     assert "certificate-authority" in found.of("cluster", "API server")["todo"]
 
