@@ -62,6 +62,10 @@ class ObjectApi(Protocol):
 class EventApi(ObjectApi, Protocol):
     """A cluster's events."""
 
+    def stream_list(self, timeout_seconds: float) -> AsyncGenerator[bytes, None]:
+        """As watch(), but what there is comes first, and then a bookmark that says so."""
+        ...
+
     async def cluster_uid(self) -> str:
         """The uid of the namespace that tells the cluster; empty where it may not be read."""
         ...
@@ -121,12 +125,19 @@ class KubernetesObjects:
         query = [("limit", "1"), ("resourceVersion", version), ("resourceVersionMatch", "NotOlderThan")]
         await self._get(self._path, query)
 
-    async def watch(self, version: str, timeout_seconds: float) -> AsyncGenerator[bytes, None]:
+    def watch(self, version: str, timeout_seconds: float) -> AsyncGenerator[bytes, None]:
+        return self._watch([("resourceVersion", version)], timeout_seconds)
+
+    def stream_list(self, timeout_seconds: float) -> AsyncGenerator[bytes, None]:
+        query = [("sendInitialEvents", "true"), ("resourceVersionMatch", "NotOlderThan")]
+        return self._watch(query, timeout_seconds)
+
+    async def _watch(self, start: list[tuple[str, str]], timeout_seconds: float) -> AsyncGenerator[bytes, None]:
         query = [
             *self._selector,
             ("watch", "true"),
             ("allowWatchBookmarks", "true"),
-            ("resourceVersion", version),
+            *start,
             ("timeoutSeconds", str(max(1, round(timeout_seconds)))),
         ]
         deadline = timeout_seconds + self._settings.deadline_margin_seconds

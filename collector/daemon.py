@@ -173,6 +173,7 @@ def make_watch(
         page_items=context.settings.watch.page_items,
         quick_ends_before_list=context.settings.watch.quick_ends_before_list,
         lost=lost,
+        streaming=context.settings.watch.streaming_list,
     )
     intake = Intake(target.origin, Seen(context.settings.seen_events), context.status, told, now=context.clock.now)
     watched = WatchTarget(target.origin.cluster, target.look_with, target.scope)

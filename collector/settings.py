@@ -14,6 +14,8 @@ class WatchSettings:
     request_seconds: float = 60.0  # for a whole answer that is no watch; the API server itself gives up after 60
     connect_seconds: float = 10.0  # for the TCP and TLS handshake
     chunk_bytes: int = 1 << 20  # read at a time: some 900 events, decoded, spooled and synchronised together
+    streaming_list: bool = True  # lists inside watches, where the server has them: no pages that can expire
+    list_silence_seconds: float = 30.0  # in one of those, before its end: then the server does not know them
     quick_seconds: float = 1.0  # a watch that ends empty before this did not work (kubernetes #104171)
     quick_ends_before_list: int = 3  # so often in a row, and the version is taken to be stale
 

@@ -4,9 +4,10 @@ Nothing counts as read before the spool has it: the version is handed to the spo
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from functools import partial
 
 from collector.api import CutError, EventApi, RefusedError
 from collector.backoff import step_seconds
@@ -20,14 +21,17 @@ from collector.spooling import SpoolQueue
 from collector.watch_protocol import (
     Identify,
     ListPage,
+    Policy,
     Prove,
     Refusal,
     Relisted,
     Request,
     Step,
+    StreamList,
     Take,
     Watch,
     WatchProtocol,
+    judge,
 )
 from pulls.batch import Gap
 from pulls.event import Event
@@ -104,8 +108,11 @@ class EventWatch:
             case Prove():
                 await self._api.prove(request.version)
                 self._protocol.proven()
+            case StreamList():
+                self._status.lists += 1
+                await self._watch(self._api.stream_list)
             case Watch():
-                await self._watch(request)
+                await self._watch(partial(self._api.watch, request.version))
 
     async def _identify(self) -> None:
         uid = await self._api.cluster_uid()
@@ -163,14 +170,15 @@ class EventWatch:
                 to_version=gap.to_version,
                 why=gap.why,
             )
-        await self._queue.append(self._checkpoint(), self._intake.take_batch())
+        self._spooled = self._checkpoint()
+        await self._queue.append(self._spooled, self._intake.take_batch())
 
     def _checkpoint(self) -> Checkpoint:
         return Checkpoint(self._protocol.version, self._protocol.cluster_uid, self._target.scope.namespace or "")
 
     # -- watch -----------------------------------------------------------------------------------------------------
 
-    async def _watch(self, request: Watch) -> None:
+    async def _watch(self, start: Callable[[float], AsyncGenerator[bytes, None]]) -> None:
         timing = self._settings.watch
         timeout_seconds = self._random.uniform(timing.timeout_min_seconds, timing.timeout_max_seconds)
         started, lines_before = self._clock.monotonic_seconds(), self._status.lines
@@ -180,10 +188,10 @@ class EventWatch:
             return self._status.lines == lines_before and lasted < timing.quick_seconds
 
         try:
-            async with aclosing(self._api.watch(request.version, timeout_seconds)) as chunks:
+            async with aclosing(start(timeout_seconds)) as chunks:
                 take = await self._read(chunks)
         except CutError as error:
-            self._broken(str(error), request, quick=quick())
+            self._broken(str(error), self._protocol.open_request, quick=quick())
         else:
             if take is not Take.END:
                 self._status.reconnects += 1
@@ -193,14 +201,18 @@ class EventWatch:
 
     async def _read(self, chunks: AsyncIterator[bytes]) -> Take:
         splitter = LineSplitter()
-        async for chunk in chunks:
-            self._say_opened()
-            try:
-                lines = splitter.feed(chunk)
-            except LineTooLongError as error:
-                raise CutError("a line without end") from error
-            if await self._take(lines) is Take.END:
-                return Take.END
+        try:
+            async with asyncio.timeout(self._list_silence_seconds()) as silence:
+                async for chunk in chunks:
+                    silence.reschedule(None)  # what the store takes its time for is no silence of the server's
+                    if await self._take(_split(splitter, chunk)) is Take.END:
+                        return Take.END
+                    if (patience := self._list_silence_seconds()) is not None:
+                        silence.reschedule(asyncio.get_running_loop().time() + patience)
+        except TimeoutError:
+            self._protocol.silent()
+            self._say_paged("silence instead of the list's end")
+            return Take.END
         # A stream cut mid-line leaves what cannot be read, and is watched again from the version before it.
         rest = splitter.rest()
         return await self._take([rest]) if is_whole_line(rest) else Take.NOTHING
@@ -209,9 +221,12 @@ class EventWatch:
         if self._status.watching:
             self._status.watching, self._status.watch_ended = False, self._clock.monotonic_seconds()
 
+    def _list_silence_seconds(self) -> float | None:
+        return self._settings.watch.list_silence_seconds if self._protocol.listing else None
+
     def _say_opened(self) -> None:
         self._status.watching = True
-        if self.opened.is_set():
+        if self.opened.is_set() or self._protocol.listing:
             return
         self.opened.set()
         self._log.info(
@@ -224,6 +239,7 @@ class EventWatch:
     async def _take(self, lines: list[bytes]) -> Take:
         protocol, intake = self._protocol, self._intake
         take = Take.NOTHING
+        self._say_opened()
         if lines:
             self._status.last_line_at = self._clock.now()
         for raw in lines:
@@ -231,11 +247,15 @@ class EventWatch:
             if line is None:
                 continue
             self._status.lines += 1
+            listing = protocol.listing
             take = protocol.line(line)
             if take is Take.EVENT:
                 intake.event(line.object, raw)
+            elif take is Take.LISTED:
+                await self._relisted(protocol.take_relisted())
+                self._say_opened()
             elif take is Take.END:
-                self._say_error(line.object)
+                self._say_error(line.object, paged=listing and not protocol.listing)
                 break
             else:
                 self._status.deleted += line.type == "DELETED"
@@ -247,11 +267,22 @@ class EventWatch:
 
     # -- what goes wrong -------------------------------------------------------------------------------------------
 
-    def _say_error(self, status: Event) -> None:
+    def _say_error(self, status: Event, *, paged: bool) -> None:
+        if paged:
+            self._say_paged(f"{status.code} {status.text}")
+            return
         self._status.reconnects += 1
         self._log.warning(f"the watch was ended by the API server: {status.code} {status.text}")
 
+    def _say_paged(self, why: str) -> None:
+        self._status.lists -= 1  # it is asked for again
+        self._log.info(f"the API server has no lists inside watches ({why}): they come in pages")
+
     def _refused(self, refusal: Refusal, request: Request) -> None:
+        if judge(refusal, request) is Policy.PAGE:
+            self._protocol.refused(refusal, request)
+            self._say_paged(str(refusal))
+            return
         if not self.opened.is_set() and refusal.code in _HOPELESS:
             hint = _HOPELESS[refusal.code].format(scope=self._target.scope)
             raise ClusterError(f"{self._place()} answered {refusal}; {hint}")
@@ -278,6 +309,13 @@ class EventWatch:
         return f"cluster {self._target.cluster} at {self._api.url}"
 
 
+def _split(splitter: LineSplitter, chunk: bytes) -> list[bytes]:
+    try:
+        return splitter.feed(chunk)
+    except LineTooLongError as error:
+        raise CutError("a line without end") from error
+
+
 # What an API server answers that waiting does not mend. Once a watch has run, these too are only waited out: a token
 # may be renewed, a permission given back.
 _HOPELESS = {
@@ -295,6 +333,8 @@ def _name(request: Request) -> str:
             return "the question for the cluster's identity"
         case ListPage():
             return "the list of events"
+        case StreamList():
+            return "the watch that begins with a list of events"
         case Prove():
             return f"the question for version {request.version}"
         case Watch():

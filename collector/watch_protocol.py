@@ -8,6 +8,9 @@ The loop around it (``watch``) only sends, waits and reports back. Sources: kube
 - A version *ahead* of the server's is answered 200 and then silence, for ever. So before each watch the version is
   proven by a LIST at it, which answers 504 ResourceVersionTooLarge, and the cluster is identified after each loss.
 - Versions are opaque: they are kept and compared for equality, never computed with.
+- A server that has it sends the list inside the watch (``sendInitialEvents``): what there is as ADDED in no order of
+  version, then a bookmark that says so. One that has not answers 422, on some storage an in-stream ERROR of code 500;
+  one that does not know the parameter sends ADDED lines and never that bookmark.
 """
 
 from dataclasses import dataclass
@@ -18,6 +21,8 @@ import msgspec
 from pulls.event import Event, Metadata, WatchLine
 
 NO_VERSION = ""  # nothing was read yet
+INITIAL_END = "k8s.io/initial-events-end"  # the annotation of the bookmark that ends a list inside a watch
+NO_STREAMING = (400, 405, 422, 500, 501)  # answers to a list inside a watch, after which it comes in pages
 UNORDERED = ("", "0")  # watches from here begin with the present state as ADDED, in no order of version
 
 
@@ -35,6 +40,11 @@ class ListPage:
 
 
 @dataclass(frozen=True)
+class StreamList:
+    """Ask for a watch that begins with a list."""
+
+
+@dataclass(frozen=True)
 class Prove:
     """Ask for a list not older than the version: it fails where the server has never been there."""
 
@@ -48,7 +58,7 @@ class Watch:
     version: str
 
 
-Request = Identify | ListPage | Prove | Watch
+Request = Identify | ListPage | StreamList | Prove | Watch
 
 
 @dataclass(frozen=True)
@@ -66,6 +76,7 @@ class Take(Enum):
 
     EVENT = "event"  # an event that is or was there
     NOTHING = "nothing"  # a bookmark, or a deletion: no news of a pull
+    LISTED = "listed"  # the list inside the watch is complete: ask take_relisted()
     END = "end"  # the stream is over; ask next_step()
 
 
@@ -101,11 +112,14 @@ class Policy(Enum):
 
     RETRY = "retry"  # the same request, later
     RELIST = "relist"  # the version is worth nothing here
+    PAGE = "page"  # the server has no lists inside watches
     LIST_WHOLE = "list whole"  # the rest of a list has gone: all of it in one answer
 
 
 def judge(refusal: Refusal, request: Request) -> Policy:
     """The policy for a refused request. 429 and all that a server says in distress are no reason to list again."""
+    if isinstance(request, StreamList):
+        return Policy.PAGE if refusal.code in NO_STREAMING else Policy.RETRY
     if isinstance(request, ListPage):
         stale = refusal.code == 410 or refusal.version_too_large
         return Policy.LIST_WHOLE if stale and request.continue_token else Policy.RETRY
@@ -125,8 +139,13 @@ class WatchProtocol:
         page_items: int = 500,
         quick_ends_before_list: int = 3,
         lost: str | None = None,
+        streaming: bool = False,
     ) -> None:
-        """``version`` and ``cluster_uid`` from the checkpoint; ``lost`` says why there is none where one was."""
+        """``version`` and ``cluster_uid`` from the checkpoint; ``lost`` says why there is none where one was.
+
+        ``streaming``: lists are asked for inside watches, until the server turns out not to have them.
+        """
+        self.streaming = streaming
         self.version = version
         self.cluster_uid = cluster_uid
         self._page_items = page_items
@@ -137,6 +156,7 @@ class WatchProtocol:
         self._gap_from: str | None = NO_VERSION if lost and not version else None
         self._whole = False
         self._continue: str | None = None
+        self._relisted: Relisted | None = None
         self._failures = 0  # requests that failed, since one was answered
         self._barren = 0  # watches that brought nothing, since one that did or that lasted
         self._empty = 0  # of those, the ones that were closed in good order
@@ -148,12 +168,24 @@ class WatchProtocol:
         """In a row. An answered list does not end a row of watches that bring nothing: only a line or a long watch."""
         return self._failures + self._barren
 
+    @property
+    def listing(self) -> bool:
+        """Whether the watch that is open, or comes next, begins with a list that is not complete."""
+        return self.streaming and self._why_list is not None
+
+    @property
+    def open_request(self) -> Request:
+        """What the watch that is open is at now."""
+        return StreamList() if self.listing else Watch(self.version)
+
     def next_step(self) -> Step:
         return Step(self._request(), self.failures, self._retry_after, self._wait)
 
     def _request(self) -> Request:
         if not self._identified:
             return Identify()
+        if self.listing:
+            return StreamList()
         if self._why_list is not None:
             return ListPage(None if self._whole else self._page_items, self._continue)
         return Watch(self.version) if self._proven else Prove(self.version)
@@ -182,11 +214,20 @@ class WatchProtocol:
         self._continue = metadata.continue_token or None
         if self._continue is not None:
             return None
+        return self._complete(metadata.resource_version)
+
+    def _complete(self, version: str) -> Relisted:
         why, gap_from = self._why_list or "", self._gap_from
-        missed = gap_from is not None and gap_from != metadata.resource_version
-        self.version = metadata.resource_version
+        missed = gap_from is not None and gap_from != version
+        self.version = version
         self._why_list, self._gap_from, self._whole, self._proven = None, None, False, True
         return Relisted(self.version, gap_from if missed else None, why)
+
+    def take_relisted(self) -> Relisted:
+        """The end of the list, after Take.LISTED."""
+        relisted, self._relisted = self._relisted, None
+        assert relisted is not None
+        return relisted
 
     def line(self, line: WatchLine) -> Take:
         """A line of the watch came: moves the version, and says what to do with the line."""
@@ -196,6 +237,8 @@ class WatchProtocol:
         if line.type not in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK"):
             return Take.NOTHING
         metadata = line.object.metadata
+        if self.listing:
+            return self._initial_line(line.type, metadata)
         # The initial state of a watch from "" or "0" is in no order: its versions would skip what is still to come.
         unordered = self.version in UNORDERED and line.type == "ADDED"
         if metadata is not None and metadata.resource_version and not unordered:
@@ -204,8 +247,22 @@ class WatchProtocol:
         self._barren = self._empty = 0
         return Take.EVENT if line.type in ("ADDED", "MODIFIED") else Take.NOTHING
 
+    def _initial_line(self, kind: str, metadata: Metadata | None) -> Take:
+        # The version stays where it was: a list that is cut off in the middle has told nothing of the rest.
+        annotations = (metadata.annotations if metadata else None) or {}
+        if kind == "BOOKMARK" and metadata is not None and annotations.get(INITIAL_END) == "true":
+            self._answered()
+            self._barren = self._empty = 0
+            self._relisted = self._complete(metadata.resource_version)
+            return Take.LISTED
+        return Take.EVENT if kind in ("ADDED", "MODIFIED") else Take.NOTHING
+
+    def silent(self) -> None:
+        """Nothing more came, and not the bookmark either: the server does not know lists inside watches."""
+        self.streaming, self._wait = False, False
+
     def _error(self, status: Event) -> None:
-        self.refused(Refusal(status.code or 500, status.text, _asked_wait(status)), Watch(self.version))
+        self.refused(Refusal(status.code or 500, status.text, _asked_wait(status)), self.open_request)
 
     def refused(self, refusal: Refusal, request: Request) -> None:
         """The request was answered with an error."""
@@ -214,6 +271,8 @@ class WatchProtocol:
         self._wait, self._proven = True, False
         if policy is Policy.RETRY:
             self._count_failure(request)
+        elif policy is Policy.PAGE:
+            self.silent()
         elif policy is Policy.LIST_WHOLE:
             self._whole, self._continue = True, None
         else:
@@ -241,6 +300,9 @@ class WatchProtocol:
         """A watch was closed in good order. ``quick``: at once, with no line."""
         self._wait, self._retry_after = True, None
         self._proven = False
+        if self.listing:  # with lines, and never the bookmark
+            self.streaming = False
+            return
         if not quick:
             self._barren = self._empty = 0
             return

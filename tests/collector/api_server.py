@@ -16,7 +16,7 @@ from aiohttp import web
 
 from tests.collector.polling import until
 
-KINDS = ("list", "watch", "prove", "identity", "reason")
+KINDS = ("list", "watch", "prove", "identity", "reason", "stream")
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 Revision = tuple[int, str, dict[str, Any]]
@@ -33,6 +33,12 @@ def status(code: int, message: str, *, retry_after: int | None = None) -> dict[s
         "code": code,
         "details": details,
     }
+
+
+def initial_end(version: int) -> bytes:
+    """The line that ends a list inside a watch."""
+    metadata = {"resourceVersion": str(version), "annotations": {"k8s.io/initial-events-end": "true"}}
+    return json.dumps({"type": "BOOKMARK", "object": {"kind": "Event", "metadata": metadata}}).encode() + b"\n"
 
 
 def refuse(code: int, message: str = "no", headers: dict[str, str] | None = None) -> Answer:
@@ -83,6 +89,7 @@ class Objects:
     """The objects of one path, their history, and what to answer instead."""
 
     def __init__(self) -> None:
+        self.streams = False  # lists inside watches
         self.version = 100
         self.compacted = 0  # versions below this are gone
         self.objects: dict[str, dict[str, Any]] = {}
@@ -144,11 +151,19 @@ class Objects:
         kind = "watch" if "watch" in request.query else "prove" if "resourceVersion" in request.query else "list"
         if request.query.get("fieldSelector", "").startswith("reason="):
             kind = "reason"
+        if "sendInitialEvents" in request.query:
+            kind = "stream"
         self.requests.append((kind, dict(request.query)))
         if self.instead[kind]:
             return await self.instead[kind].popleft()(request)
         if kind == "prove" and int(request.query["resourceVersion"]) > self.version:
             return await refuse(504, f"Too large resource version: {request.query['resourceVersion']}")(request)
+        if kind == "stream" and not self.streams:
+            return await refuse(422, "sendInitialEvents: Forbidden: unless the WatchList feature gate is enabled")(
+                request
+            )
+        if kind == "stream":
+            return await self.watch(request, initial=list(self.objects.values()))
         return await (self.watch(request) if kind == "watch" else self.list_page(request))
 
     async def list_page(self, request: web.Request) -> web.StreamResponse:
@@ -169,13 +184,17 @@ class Objects:
         items = self.objects.values()
         return [item for item in items if field != "reason" or item.get("reason") == reason]
 
-    async def watch(self, request: web.Request) -> web.StreamResponse:
-        """The honest answer."""
-        version = int(request.query["resourceVersion"])
+    async def watch(self, request: web.Request, initial: list[dict[str, Any]] | None = None) -> web.StreamResponse:
+        """The honest answer; ``initial`` comes first, and its end."""
+        version = int(request.query.get("resourceVersion", self.version))
         if version < self.compacted:
             return await in_stream(410, f"too old resource version: {version} ({self.compacted})")(request)
         response = web.StreamResponse()
         await response.prepare(request)
+        if initial is not None:
+            for item in reversed(initial):  # in no order of version, as real servers send them
+                await response.write(json.dumps({"type": "ADDED", "object": item}).encode() + b"\n")
+            await response.write(initial_end(version))
         self._watches.append(request)
         try:
             async with asyncio.timeout(float(request.query["timeoutSeconds"])):
