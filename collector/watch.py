@@ -281,7 +281,7 @@ class EventWatch:
     def _refused(self, refusal: Refusal, request: Request) -> None:
         if judge(refusal, request) is Policy.PAGE:
             self._protocol.refused(refusal, request)
-            self._say_paged(str(refusal))
+            self._status.lists -= 1  # it is asked for again: nothing worth a line, half of all servers answer so
             return
         if not self.opened.is_set() and refusal.code in _HOPELESS:
             hint = _HOPELESS[refusal.code].format(scope=self._target.scope)
