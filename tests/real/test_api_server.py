@@ -29,9 +29,10 @@ from tests.stack.wait import until
 pytestmark = pytest.mark.real
 
 RULES = [
-    {"apiGroups": [""], "resources": ["events"], "verbs": ["list", "watch"]},
+    {"apiGroups": [""], "resources": ["events", "pods"], "verbs": ["list", "watch"]},
     {"apiGroups": [""], "resources": ["namespaces"], "resourceNames": ["kube-system"], "verbs": ["get"]},
 ]
+ALONE = ["--no-reconcile"]  # these are about the watch of events
 WAIT_SECONDS = 60
 NODES = 32
 USERS = ("withdrawn", "throttled")
@@ -294,21 +295,16 @@ def listed(cluster: ControlPlane, user: str) -> list[dict[str, list[str]]]:
     return [
         parse_qs(urlsplit(entry["requestURI"]).query)
         for entry in cluster.audited()
-        if entry["user"]["username"] == user and entry["verb"] == "list"
+        if (entry["user"]["username"], entry["verb"]) == (user, "list") and entry["objectRef"]["resource"] == "events"
     ]
 
 
-async def test_a_client_certificate_lets_in_and_many_events_come_in_pages(
-    cluster: ControlPlane, place: str, tmp_path: Path
-) -> None:
-    await cluster.access.grant("paged", RULES)
+async def test_a_client_certificate_lets_in(cluster: ControlPlane, place: str, tmp_path: Path) -> None:
+    await cluster.access.grant("certified", RULES)
     async with event_writer(cluster.access.kubeconfig(), place) as writer:
         await writer.write(Load(events=1_200, nodes=256))
-        async with Collector(cluster.access.certificate_kubeconfig("paged"), tmp_path) as collector:
+        async with Collector(cluster.access.certificate_kubeconfig("certified"), tmp_path) as collector:
             await agrees(collector, writer.acknowledged.identities, place)
-    pages = listed(cluster, "paged")
-    assert {page["limit"][0] for page in pages} == {"500"}
-    assert sum("continue" in page for page in pages) >= 2
 
 
 async def test_clocks_ten_minutes_off_drop_nothing_and_keep_their_times(
@@ -376,7 +372,7 @@ async def shut_out(
 ) -> None:
     """A collector whose watch is cut while it may not come in; let in again, it goes on at its version."""
     async with relay_to(cluster) as relay, event_writer(cluster.access.kubeconfig(), place) as writer:
-        collector = Collector(through(relay, kubeconfig), tmp_path)
+        collector = Collector(through(relay, kubeconfig), tmp_path, more=ALONE)
         async with collector:
             await writer.write(Load(events=20, nodes=NODES, job="before"))
             await collector.until_stored(writer.acknowledged.identities, place)
@@ -457,7 +453,9 @@ async def until_it_governs(cluster: ControlPlane, token: str, schema_uid: str) -
     async with aiohttp.ClientSession(headers=headers) as session:
 
         async def does() -> bool:
-            async with session.get(f"{cluster.url}/api", ssl=cluster.access.authority.trust()) as answer:
+            async with session.get(
+                f"{cluster.url}/api/v1/events?limit=1", ssl=cluster.access.authority.trust()
+            ) as answer:
                 return answer.headers.get("X-Kubernetes-PF-FlowSchema-UID") == schema_uid
 
         await until(does, WAIT_SECONDS, "the FlowSchema to be taken up")
@@ -512,3 +510,87 @@ async def test_429_of_priority_and_fairness_is_waited_out_without_a_list(
             await until_answered(cluster, access.token(user), 429)
 
         await shut_out(cluster, place, tmp_path, access.kubeconfig(user), shut=shut, reopen=reopen, says="429")
+
+
+# Lists inside watches, and bookmarks
+
+
+def watches(cluster: ControlPlane, user: str) -> list[dict[str, list[str]]]:
+    """The query of each watch of events that the user made. Its beginning and its end are audited both."""
+    found = {
+        entry["auditID"]: parse_qs(urlsplit(entry["requestURI"]).query)
+        for entry in cluster.audited()
+        if entry["user"]["username"] == user and entry["verb"] == "watch" and entry["objectRef"]["resource"] == "events"
+    }
+    return list(found.values())
+
+
+async def lines_of(cluster: ControlPlane, query: dict[str, str], seconds: int = 3) -> list[dict[str, Any]]:
+    """All that a watch of events says in so many seconds."""
+    headers = {"Authorization": f"Bearer {cluster.access.token()}"}
+    tls, url = cluster.access.authority.trust(), f"{cluster.url}/api/v1/events"
+    asked = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(seconds), **query}
+    async with (
+        aiohttp.ClientSession(headers=headers) as session,
+        session.get(url, params=asked, ssl=tls) as answer,
+    ):
+        return [json.loads(line) for line in (await answer.read()).splitlines()]
+
+
+async def test_this_api_server_lists_events_inside_a_watch_in_no_order_and_says_where_the_list_ends(
+    cluster: ControlPlane, place: str
+) -> None:
+    """What the collector rests on; events have no watch cache, and are listed so all the same."""
+    async with event_writer(cluster.access.kubeconfig(), place) as writer:
+        await writer.write(Load(events=120, nodes=NODES))
+    lines = await lines_of(cluster, {"sendInitialEvents": "true", "resourceVersionMatch": "NotOlderThan"})
+    kinds = [line["type"] for line in lines]
+    end = kinds.index("BOOKMARK")
+    assert set(kinds[:end]) == {"ADDED"}
+    assert lines[end]["object"]["metadata"]["annotations"] == {"k8s.io/initial-events-end": "true"}
+    versions = [int(line["object"]["metadata"]["resourceVersion"]) for line in lines[:end]]
+    assert versions != sorted(versions)
+    assert int(lines[end]["object"]["metadata"]["resourceVersion"]) >= max(versions)
+
+
+async def test_the_collector_takes_its_list_from_the_watch_and_pages_where_that_is_refused(
+    cluster: ControlPlane, stack_home: StackHome, place: str, tmp_path: Path
+) -> None:
+    await cluster.access.grant("streamed", RULES)
+    async with event_writer(cluster.access.kubeconfig(), place) as writer:
+        await writer.write(Load(events=700, nodes=NODES))
+        async with Collector(cluster.access.certificate_kubeconfig("streamed"), tmp_path, more=ALONE) as collector:
+            await writer.write(Load(events=20, nodes=NODES, job="live"))
+            await agrees(collector, writer.acknowledged.identities, place)
+    assert listed(cluster, "streamed") == []
+    assert [query.get("sendInitialEvents") for query in watches(cluster, "streamed")] == [["true"]]
+    options = {"feature-gates": "WatchList=false"}
+    async with ControlPlane(stack_home, tmp_path / "without", controllers=False, api_server_options=options) as plane:
+        await make_namespace(plane, place)
+        async with event_writer(plane.access.kubeconfig(), place) as writer:
+            await writer.write(Load(events=700, nodes=NODES))
+            async with Collector(plane.access.kubeconfig(), tmp_path, name="paged", more=ALONE) as collector:
+                await agrees(collector, writer.acknowledged.identities, place)
+        assert len(listed(plane, "admin")) >= 2
+    assert collector.gaps() == []
+
+
+async def test_this_api_server_sends_no_bookmarks_of_events_and_a_quiet_collector_outlives_that(
+    cluster: ControlPlane, tmp_path: Path
+) -> None:
+    """[4] Asked for, and not sent within a quarter of a minute; other resources' come every minute at most."""
+    await until_quiet(cluster)
+    version = (await cluster.access.request("GET", "/api/v1/events?limit=1"))["metadata"]["resourceVersion"]
+    assert await lines_of(cluster, {"resourceVersion": version}, seconds=15) == []
+
+
+async def until_quiet(cluster: ControlPlane) -> None:
+    """Return when no event was made for a second."""
+    versions: list[str] = []
+
+    async def quiet() -> bool:
+        page = await cluster.access.request("GET", "/api/v1/events")
+        versions.append(str(sorted(item["metadata"]["resourceVersion"] for item in page["items"])))
+        return len(versions) > 10 and len(set(versions[-10:])) == 1
+
+    await until(quiet, WAIT_SECONDS, "no event to be made")
