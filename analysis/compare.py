@@ -13,6 +13,7 @@ from analysis.cost import Price, cluster_costs
 from analysis.environments import differences, environment_of
 from analysis.facts import UNKNOWN_CACHE, Facts, cache_order, gather_facts, image_key
 from analysis.quantiles import median
+from analysis.source import Source
 from analysis.study import read_study
 from pulls.image import parse_image
 
@@ -74,9 +75,9 @@ class Comparison:
         yield from _text_table(_SIZE_HEADER, map(_size_cells, self.sizes))
 
 
-def compare(first: Path, second: Path) -> Comparison:
+def compare(first: Path | Source, second: Path | Source) -> Comparison:
     """Raises NotAStudyError, StoreError."""
-    sides = [gather_facts(read_study(directory)) for directory in (first, second)]
+    sides = [gather_facts(read_study(where)) for where in (first, second)]
     values = [_durations(facts) for facts in sides]
     shared = sorted(values[0].keys() & values[1].keys())
     return Comparison(

@@ -4,10 +4,18 @@ AnalysisError
 ├── ManifestsError   a file of image manifests that cannot be read
 ├── TagsError        a file that should name images and does not
 ├── ChoiceError      a word that is none of those offered
+├── NoLayersError    layers asked for of a source that is no directory
+├── NoSuchRunError   a run or cluster that no record is of
+├── SeveralRunsError a store of several runs, none of which was chosen
 └── OutputError      the result cannot be written
 """
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+
+from store.protocol import StoredRun
+
+_NAMED_RUNS = 5  # in an error's line
 
 
 class AnalysisError(Exception):
@@ -47,6 +55,56 @@ class ChoiceError(AnalysisError):
         super().__init__(f"{what} {given!r} is not known: choose {', '.join(offered)}")
         self.given = given
         self.offered = offered
+
+
+class NoLayersError(AnalysisError):
+    """Layers lie in the directory of a study, and none was given."""
+
+    exit_code = 2  # wrong use
+
+    def __init__(self, name: str) -> None:
+        super().__init__(
+            f"layers of {name}: they are in no InfluxDB; give --out DIR, where pulldriver import kept them"
+        )
+
+
+class NoSuchRunError(AnalysisError):
+    """Nothing is stored of what was asked for."""
+
+    exit_code = 2  # wrong use
+
+    def __init__(
+        self, place: str, runs: Sequence[str | None], clusters: Sequence[str], there: Iterable[StoredRun]
+    ) -> None:
+        asked = [f"run {_said(run)}" for run in runs] + [f"cluster {cluster}" for cluster in clusters]
+        wanted = f"no pull of {', '.join(asked)}" if asked else "no pull"
+        offered = _named(there)
+        super().__init__(f"{place} has {wanted}{f'; it has {offered}' if offered else ''}")
+
+
+class SeveralRunsError(AnalysisError):
+    """Runs are not mixed unasked."""
+
+    exit_code = 2  # wrong use
+
+    def __init__(self, place: str, there: Iterable[StoredRun]) -> None:
+        super().__init__(f"{place} has several runs; choose by --run: {_named(there)}")
+
+
+def _said(run: str | None) -> str:
+    return "'' (none)" if run is None else run
+
+
+def _named(there: Iterable[StoredRun]) -> str:
+    """Runs with their pulls, the latest ones first."""
+    latest: dict[str | None, tuple[str, int]] = {}
+    for each in there:
+        at, pulls = latest.get(each.run, ("", 0))
+        latest[each.run] = (max(at, each.last_at.isoformat() if each.last_at else ""), pulls + each.pulls)
+    ordered = sorted(latest.items(), key=lambda item: item[1], reverse=True)
+    named = ", ".join(f"{_said(run)} ({pulls:,} pulls)" for run, (_, pulls) in ordered[:_NAMED_RUNS])
+    more = len(ordered) - _NAMED_RUNS
+    return f"{named} and {more} more: pulldriver export runs --influx URL lists them" if more > 0 else named
 
 
 class OutputError(AnalysisError):

@@ -1,4 +1,4 @@
-"""``pulldriver export``: a study's pulls, phases, layers or similarities as a table."""
+"""``pulldriver export``: a study's pulls, phases, runs, layers or similarities as a table."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -10,15 +10,17 @@ from typing import Any
 import msgspec
 
 from analysis.atomic_file import atomic_file
-from analysis.errors import ChoiceError
+from analysis.errors import ChoiceError, NoLayersError
+from analysis.joined_records import opened
 from analysis.layers import Layer, choose_tags, read_layers, read_tags, shared_by_all, without
 from analysis.phases import PhaseRow, phase_rows
 from analysis.similarity import Pair, pairs
+from analysis.source import Source, as_source
 from analysis.study import read_study
 from analysis.tables import WRITERS, Column, Table, columns_of
 from analysis.witnesses import build_timelines
 from pulls.record import PullRecord
-from store.sqlite import EmbeddedStore, open_connection
+from store.protocol import StoredRun
 
 
 @dataclass(frozen=True)
@@ -36,17 +38,17 @@ class LayerChoice:
 ALL_LAYERS = LayerChoice()
 
 
-def export(directory: Path, what: str, format: str, to: Path | None, choice: LayerChoice = ALL_LAYERS) -> int:
-    """Write the table to the file, or to standard output; return how many rows it has.
+def export(where: Path | Source, what: str, format: str, to: Path | None, choice: LayerChoice = ALL_LAYERS) -> int:
+    """Write the table of a directory or another source to the file, or to standard output; return how many rows it has.
 
-    Raises ChoiceError, TagsError, OutputError, NotAStudyError, StoreError.
+    Raises ChoiceError, TagsError, NoLayersError, OutputError, NotAStudyError, StoreError.
     """
     if what not in TABLES:
         raise ChoiceError("table", what, tuple(TABLES))
     if format not in WRITERS:
         raise ChoiceError("format", format, tuple(WRITERS))
-    open_connection(directory, create=False).close()  # no study, no file
-    with TABLES[what](directory, choice) as table:
+    source = as_source(where)  # no study, no file
+    with TABLES[what](source, choice) as table:
         if to is None:
             return WRITERS[format](table, sys.stdout.buffer)
         with atomic_file(to) as file:
@@ -54,19 +56,23 @@ def export(directory: Path, what: str, format: str, to: Path | None, choice: Lay
 
 
 @contextmanager
-def pulls_table(directory: Path, choice: LayerChoice) -> Iterator[Table]:
+def pulls_table(source: Source, choice: LayerChoice) -> Iterator[Table]:
     """Every record, the study's own and those around it, in the columns of PullRecord."""
-    store = EmbeddedStore(directory, create=False)
-    try:
+    with opened(source) as store:
         yield Table(columns_of(PullRecord), map(msgspec.structs.astuple, store.pulls()))
-    finally:
-        store.close_now()
 
 
 @contextmanager
-def phases_table(directory: Path, choice: LayerChoice) -> Iterator[Table]:
+def runs_table(source: Source, choice: LayerChoice) -> Iterator[Table]:
+    """A row a run and cluster, with the number of its pulls."""
+    with opened(source) as store:
+        yield Table(columns_of(StoredRun), map(msgspec.structs.astuple, store.runs()))
+
+
+@contextmanager
+def phases_table(source: Source, choice: LayerChoice) -> Iterator[Table]:
     """A row a job, followed by one a container of it."""
-    jobs = build_timelines(read_study(directory))
+    jobs = build_timelines(read_study(source))
     yield Table(columns_of(PhaseRow), map(msgspec.structs.astuple, phase_rows(jobs)))
 
 
@@ -83,10 +89,16 @@ LAYER_COLUMNS: dict[str, tuple[type, Callable[[Layer], Any]]] = {
 
 
 @contextmanager
-def layers_table(directory: Path, choice: LayerChoice) -> Iterator[Table]:
+def layers_table(source: Source, choice: LayerChoice) -> Iterator[Table]:
     """A row a layer of an image, in the columns of the study's own container-layers.csv."""
     columns = tuple(Column(name, kind) for name, (kind, _) in LAYER_COLUMNS.items())
-    yield Table(columns, _layer_rows(choice.of(read_layers(directory))))
+    yield Table(columns, _layer_rows(choice.of(_layers(source))))
+
+
+def _layers(source: Source) -> list[Layer]:
+    if source.directory is None:
+        raise NoLayersError(source.name)
+    return read_layers(source.directory)
 
 
 def _layer_rows(layers: Iterable[Layer]) -> Iterator[tuple[Any, ...]]:
@@ -95,14 +107,16 @@ def _layer_rows(layers: Iterable[Layer]) -> Iterator[tuple[Any, ...]]:
 
 
 @contextmanager
-def similarity_table(directory: Path, choice: LayerChoice) -> Iterator[Table]:
+def similarity_table(source: Source, choice: LayerChoice) -> Iterator[Table]:
     """A row a pair of images, each with itself too."""
-    yield Table(columns_of(Pair), map(astuple, pairs(choice.of(read_layers(directory)))))
+    yield Table(columns_of(Pair), map(astuple, pairs(choice.of(_layers(source)))))
 
 
-TABLES: dict[str, Callable[[Path, LayerChoice], Any]] = {
+TABLES: dict[str, Callable[[Source, LayerChoice], Any]] = {
     "pulls": pulls_table,
     "phases": phases_table,
+    "runs": runs_table,
     "layers": layers_table,
     "similarity": similarity_table,
 }
+LAYER_TABLES = ("layers", "similarity")  # of the directory, whatever records there are

@@ -1,4 +1,7 @@
-"""The exported tables as pandas DataFrames, for notebooks: ``frame(Path("pulling-study"), "pulls")``."""
+"""The exported tables as pandas DataFrames, for notebooks: ``frame(Path("pulling-study"), "pulls")``.
+
+Of an InfluxDB: ``frame(of_influx(InfluxSettings.from_environment(os.environ, url=URL), runs=(RUN,)))``.
+"""
 
 from datetime import datetime
 from pathlib import Path
@@ -6,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from analysis.errors import ChoiceError
 from analysis.export import ALL_LAYERS, TABLES, LayerChoice
+from analysis.source import Source, as_source
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,8 +24,8 @@ _DTYPES: dict[type, str] = {
 }
 
 
-def frame(directory: Path, what: str = "pulls", choice: LayerChoice = ALL_LAYERS) -> "pd.DataFrame":
-    """The table pulls, phases, layers or similarity, with a dtype a column; times are aware, in UTC.
+def frame(where: Path | Source, what: str = "pulls", choice: LayerChoice = ALL_LAYERS) -> "pd.DataFrame":
+    """The table pulls, phases, runs, layers or similarity, with a dtype a column; times are aware, in UTC.
 
     Raises ChoiceError, NotAStudyError, StoreError.
     """
@@ -29,6 +33,6 @@ def frame(directory: Path, what: str = "pulls", choice: LayerChoice = ALL_LAYERS
 
     if what not in TABLES:
         raise ChoiceError("table", what, tuple(TABLES))
-    with TABLES[what](directory, choice) as table:
+    with TABLES[what](as_source(where), choice) as table:
         untyped = pd.DataFrame(list(table.rows), columns=table.names, dtype=object)
         return untyped.astype({column.name: _DTYPES[column.kind] for column in table.columns})

@@ -7,6 +7,7 @@ import msgspec
 
 from store.ledger import Audit, ClusterRow, JobRow, NodeCache, PodWitness, Run
 from store.rows import from_rows
+from store.selection import ALL, Selection
 
 S = TypeVar("S", bound=msgspec.Struct)
 
@@ -42,3 +43,25 @@ def read_ledger(connection: sqlite3.Connection) -> LedgerTables:
 def _rows(connection: sqlite3.Connection, struct: type[S], table: str, rest: str) -> tuple[S, ...]:
     names = ", ".join(struct.__struct_fields__)
     return tuple(from_rows(struct, connection.execute(f"SELECT {names} FROM {table} t {rest}")))
+
+
+def of_selection(ledger: LedgerTables, selection: Selection) -> LedgerTables:
+    """The rows of the selected runs and clusters."""
+    if selection == ALL:
+        return ledger
+    runs = tuple(row for row in ledger.runs if not selection.runs or row.run in selection.runs)
+    names = {row.run for row in runs}
+    clusters = tuple(
+        row
+        for row in ledger.clusters
+        if row.run in names and (not selection.clusters or row.cluster in selection.clusters)
+    )
+    kept = {row.cluster for row in clusters}
+    return LedgerTables(
+        runs=runs,
+        clusters=clusters,
+        jobs=tuple(row for row in ledger.jobs if row.cluster in kept),
+        node_caches=tuple(row for row in ledger.node_caches if row.cluster in kept),
+        pods=tuple(row for row in ledger.pods if row.cluster in kept),
+        audits=tuple(row for row in ledger.audits if row.cluster in kept),
+    )

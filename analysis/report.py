@@ -25,7 +25,9 @@ from analysis.sections import (
     surroundings,
 )
 from analysis.sections.section import Section
+from analysis.source import Source, as_source
 from analysis.study import read_study
+from store.schema import FILE_NAME
 
 REPORT_FILE = "report.html"
 FIGURES_DIRECTORY = "figures"
@@ -47,12 +49,15 @@ SECTIONS: tuple[Callable[[Facts], Section], ...] = (
 )
 
 
-def write_report(directory: Path) -> list[Path]:
-    """Write DIR/report.html and DIR/figures/*.png; return what was written, the page first.
+def write_report(where: Path | Source, to: Path | None = None) -> list[Path]:
+    """Write report.html and figures/*.png of a directory or another source; return what was written, the page first.
 
+    They go into the directory ``to``, made if absent; without it into the study's own.
     Raises NotAStudyError, StoreError, OutputError.
     """
-    facts = gather_facts(read_study(directory))
+    source = as_source(where)
+    directory = _directory(source, to)
+    facts = gather_facts(read_study(source))
     sections = [build(facts) for build in SECTIONS]
     whence = provenance(facts)
     report = directory / REPORT_FILE
@@ -61,6 +66,18 @@ def write_report(directory: Path) -> list[Path]:
         file.write(text.encode())
     figures = [figure for section in sections for figure in section.figures]
     return [report, *_write_figures(directory / FIGURES_DIRECTORY, figures, whence)]
+
+
+def _directory(source: Source, to: Path | None) -> Path:
+    """Where the report goes: never into a study that it is not of."""
+    directory = to or source.directory or Path(source.name)
+    if directory != source.directory and (directory / FILE_NAME).is_file():
+        raise OutputError(directory / REPORT_FILE, f"{directory} holds another study than {source.name}")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(directory, error.strerror or str(error)) from error
+    return directory
 
 
 def provenance(facts: Facts) -> str:

@@ -4,13 +4,15 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from analysis.joined_records import opened
 from analysis.layers import Layer, read_layers
-from analysis.ledger import LedgerTables, read_ledger
+from analysis.ledger import LedgerTables, of_selection, read_ledger
+from analysis.source import Source, as_source
 from pulls.batch import Gap, Reject
 from pulls.milestone import Milestone
 from pulls.record import PullRecord
 from store.ledger import ClusterRow
-from store.sqlite import EmbeddedStore, open_connection, store_errors
+from store.sqlite import open_connection, store_errors
 
 SIMULATED_PREFIXES = ("sim-", "kwok-")  # kwok's nodes pull nothing: their times are the simulator's
 
@@ -50,22 +52,21 @@ def said_simulated(row: ClusterRow) -> bool:
     return bool(saved.get("provider", {}).get("simulated"))
 
 
-def read_study(directory: Path) -> Study:
+def read_study(where: Path | Source) -> Study:
     """Raises NotAStudyError, StoreError."""
-    store = EmbeddedStore(directory, create=False)
-    try:
+    source = as_source(where)
+    with opened(source) as store:
         records = list(store.pulls())
         milestones = tuple(milestone for milestone in store.milestones() if milestone.job is not None)
         gaps, rejects = tuple(store.gaps()), tuple(store.rejects())
-    finally:
-        store.close_now()
+    directory = source.directory
     return Study(
-        name=directory.resolve().name,
+        name=source.name,
         pulls=tuple(record for record in records if record.job is not None),
         other_pulls=tuple(record for record in records if record.job is None),
         milestones=milestones,
-        ledger=_ledger(directory),
-        layers=tuple(read_layers(directory)),
+        ledger=of_selection(_ledger(directory), source.ledger) if directory else LedgerTables(),
+        layers=tuple(read_layers(directory)) if directory else (),
         gaps=gaps,
         rejects=rejects,
     )

@@ -9,7 +9,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import groupby
 from typing import Any
 
@@ -20,6 +20,7 @@ from pulls.milestone import Milestone
 from pulls.record import WITNESS_PREFIX, Outcome, PullRecord
 from store import point_layout
 from store.flux import EVER, literal, read_rows
+from store.influx_answers import judge
 from store.influx_pieces import WINDOWS, Piece, finer_than, first_day_first, is_first_day, merged
 from store.influx_query import PIVOT, has_tag, is_field, is_of, points, record_of, selected, stretch
 from store.influx_settings import InfluxSettings
@@ -194,10 +195,11 @@ class InfluxReader:
                 yield from read_rows(io.TextIOWrapper(response, "utf-8", newline=""))
         except urllib.error.HTTPError as error:
             with error:
-                text = error.read(_ERROR_BYTES).decode(errors="replace")
-            raise StoreError(f"InfluxDB {self._settings.url}: {error.code} {text}") from error
+                verdict = judge(error.code, dict(error.headers), error.read(_ERROR_BYTES), datetime.now(UTC))
+            raise StoreError(f"InfluxDB {self._settings.url}: {verdict.reason}") from error
         except (OSError, EOFError) as error:
-            raise StoreError(f"InfluxDB {self._settings.url} cannot be read: {error}") from error
+            reason = getattr(error, "reason", error)  # of a URLError
+            raise StoreError(f"InfluxDB {self._settings.url} cannot be read: {reason}") from error
 
 
 def _second(row: dict[str, str] | None) -> datetime | None:

@@ -4,7 +4,7 @@ import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from pulls.backoff import Backoff
 from store.protocol import StoreError
@@ -15,6 +15,8 @@ _FALSE = ("0", "false", "no", "off")
 
 class InfluxSettingsError(StoreError):
     """A setting is missing or makes no sense: wrong use, not a server that is away."""
+
+    exit_code = 2
 
 
 @dataclass(frozen=True)
@@ -93,8 +95,16 @@ def _checked_url(url: str | None) -> str:
     if not url:
         raise InfluxSettingsError("InfluxDB: no address; give --influx URL or set INFLUXDB_V2_URL")
     parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname:
+    if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
         raise InfluxSettingsError(f"InfluxDB: {url!r} is no address; write it as http://HOST:8086")
     if parts.username or parts.password:
         raise InfluxSettingsError("InfluxDB: no user or password in the address; set INFLUXDB_V2_TOKEN")
     return url.rstrip("/")
+
+
+def _has_port(parts: SplitResult) -> bool:
+    """Or none, which is the scheme's own."""
+    try:
+        return parts.port is None or parts.port > 0
+    except ValueError:
+        return False

@@ -180,7 +180,7 @@ class EmbeddedStore:
     async def identities(self, cluster: str, run: str | None) -> set[Identity]:
         tables = ("pull_records", "milestone_records")
         sql = " UNION ".join(f"SELECT event_uid, count FROM {each} WHERE cluster = ?1 AND run IS ?2" for each in tables)
-        return await self._in_thread(lambda: set(self._rows(sql, (cluster, run))))
+        return await self._in_thread(lambda: set(self._all(sql, (cluster, run))))
 
     def runs(self) -> list[StoredRun]:
         sql = (
@@ -216,11 +216,12 @@ class EmbeddedStore:
         return self._read(Gap, sql, _lists(selection)[:1])
 
     def _read(self, struct: type[S], sql: str, parameters: tuple[object, ...] = ()) -> Iterator[S]:
-        yield from from_rows(struct, self._rows(sql, parameters))
-
-    def _rows(self, sql: str, parameters: tuple[object, ...]) -> Iterator[tuple[Any, ...]]:
         with store_errors(self.path):
-            yield from self._connection.execute(sql, parameters)
+            yield from from_rows(struct, self._connection.execute(sql, parameters))
+
+    def _all(self, sql: str, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        with store_errors(self.path):
+            return self._connection.execute(sql, parameters).fetchall()
 
     async def _in_thread(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

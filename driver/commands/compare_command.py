@@ -2,9 +2,14 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from driver.commands.reading import source_of
+
+if TYPE_CHECKING:
+    from analysis.source import Source
 
 
 class Form(StrEnum):
@@ -15,8 +20,14 @@ class Form(StrEnum):
 
 
 def compare_command(
-    first: Annotated[Path, typer.Argument(metavar="DIR", help="The study to compare with.")],
-    second: Annotated[Path, typer.Argument(metavar="DIR", help="The study compared.")],
+    first: Annotated[str, typer.Argument(metavar="STUDY", help="The study to compare with: a directory, or a run.")],
+    second: Annotated[str, typer.Argument(metavar="STUDY", help="The study compared.")],
+    influx: Annotated[
+        str | None,
+        typer.Option(
+            "--influx", metavar="URL", help="Where the runs are that are no directories. Token: INFLUXDB_V2_..."
+        ),
+    ] = None,
     format: Annotated[Form, typer.Option("--format", help="Tables for people, or JSON.")] = Form.TEXT,
 ) -> None:
     """Put two studies side by side: speed-up, confidence, cost, and what differs between their nodes.
@@ -26,13 +37,25 @@ def compare_command(
       pulldriver compare pulling-study second
 
       pulldriver compare pulling-study second --format json
+
+      pulldriver compare pulling-study run-20261124T061500Z --influx http://influx:8086
     """
     import msgspec
 
     from analysis.compare import compare
 
-    comparison = compare(first, second)
+    comparison = compare(*(_source(study, influx) for study in (first, second)))
     if format is Form.JSON:
         print(msgspec.json.format(msgspec.json.encode(comparison)).decode())
     else:
         print("\n".join(comparison.lines()))
+
+
+def _source(study: str, influx: str | None) -> "Source":
+    """A directory with a study in it, or else a run in the InfluxDB."""
+    from store.schema import FILE_NAME
+
+    directory = Path(study)
+    if influx is None or (directory / FILE_NAME).is_file():
+        return source_of(directory, None, None, None)
+    return source_of(directory, influx, [study], None)

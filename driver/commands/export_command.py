@@ -6,13 +6,17 @@ from typing import Annotated
 import typer
 
 from driver.commands.options import DEFAULT_OUT, Out
+from driver.commands.reading import Clusters, ReadInflux, Runs, influx_of, source_of
 
 
 def export_command(
-    what: Annotated[str, typer.Argument(metavar="TABLE", help="pulls, phases, layers or similarity.")],
+    what: Annotated[str, typer.Argument(metavar="TABLE", help="pulls, phases, runs, layers or similarity.")],
     out: Out = DEFAULT_OUT,
     format: Annotated[str, typer.Option("--format", help="csv, jsonl or parquet.")] = "csv",
     to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Write here instead of to stdout.")] = None,
+    influx: ReadInflux = None,
+    run: Runs = None,
+    cluster: Clusters = None,
     tags_of: Annotated[
         Path | None,
         typer.Option("--tags-of", metavar="CSV", help="layers, similarity: only the images that this file names."),
@@ -30,7 +34,18 @@ def export_command(
       pulldriver export phases --format parquet --to phases.parquet
 
       pulldriver export layers --tags-of container-similarity.csv --without-shared
-    """
-    from analysis.export import LayerChoice, export
 
-    export(out, what, format, to, LayerChoice(tags_of, without_shared))
+      pulldriver export runs --influx http://influx:8086
+
+      pulldriver export pulls --influx http://influx:8086 --run run-20261124T061500Z
+    """
+    from analysis.export import LAYER_TABLES, LayerChoice, export
+    from analysis.source import Source, whole_bucket
+
+    if what in LAYER_TABLES and influx is None:
+        source = Source(name=str(out), directory=out)  # no record is read, and no token is asked for
+    elif what == "runs" and influx is not None and not run and not cluster:
+        source = whole_bucket(influx_of(out, influx))  # which there are is asked before one is chosen
+    else:
+        source = source_of(out, influx, run, cluster)
+    export(source, what, format, to, LayerChoice(tags_of, without_shared))

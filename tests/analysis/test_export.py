@@ -22,12 +22,14 @@ from analysis.phases import PHASE_COLUMNS, PHASES
 from analysis.similarity import PAIR_COLUMNS
 from analysis.tables import FORMULA_BEGINNINGS, WRITERS, Column, Table, write_csv, write_jsonl
 from pulls.record import PULL_COLUMNS, Outcome
+from store.selection import Selection
 from store.sqlite import EmbeddedStore, NotAStudyError
 from tests.analysis.hand_made import HandMade, image_of
 
 HEADERS = {
     "pulls": PULL_COLUMNS,
     "phases": PHASE_COLUMNS,
+    "runs": ("run", "cluster", "size", "pulls", "first_at", "last_at"),
     "layers": tuple(LAYER_COLUMNS),
     "similarity": PAIR_COLUMNS,
 }
@@ -186,7 +188,7 @@ def test_pulls_stream_from_the_store_to_the_file(
     seen: list[object] = []
     pulls = EmbeddedStore.pulls
 
-    def breaking(self: EmbeddedStore) -> Iterator[msgspec.Struct]:
+    def breaking(self: EmbeddedStore, selection: Selection) -> Iterator[msgspec.Struct]:
         for record in pulls(self):
             seen.append(record)
             yield record
@@ -199,7 +201,7 @@ def test_pulls_stream_from_the_store_to_the_file(
 
 
 def test_a_word_that_is_not_offered_is_answered_with_those_that_are(aws_directory: Path) -> None:
-    with pytest.raises(ChoiceError, match="table 'pods' is not known: choose pulls, phases, layers, similarity"):
+    with pytest.raises(ChoiceError, match="table 'pods' is not known: choose pulls, phases, runs, layers, similarity"):
         export(aws_directory, "pods", "csv", None)
     with pytest.raises(ChoiceError, match="format 'xlsx' is not known: choose csv, jsonl, parquet"):
         export(aws_directory, "pulls", "xlsx", None)

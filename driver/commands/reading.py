@@ -1,0 +1,54 @@
+"""``--influx``, ``--run`` and ``--cluster`` of the commands that read a study, as a Source."""
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from analysis.source import Source
+    from store.influx_settings import InfluxSettings
+
+ReadInflux = Annotated[
+    str | None,
+    typer.Option(
+        "--influx",
+        metavar="URL",
+        help="Read the records from this InfluxDB 2. Token: INFLUXDB_V2_... (docs/influxdb.md).",
+    ),
+]
+Runs = Annotated[
+    list[str] | None,
+    typer.Option("--run", metavar="RUN", help="Only this run; may be repeated. '' is what belongs to none."),
+]
+Clusters = Annotated[
+    list[str] | None, typer.Option("--cluster", metavar="NAME", help="Only this cluster; may be repeated.")
+]
+
+
+def source_of(out: Path, influx: str | None, runs: list[str] | None, clusters: list[str] | None) -> "Source":
+    """The directory's study, or what is in InfluxDB. Raises AnalysisError, NotAStudyError, StoreError."""
+    from analysis.source import of_directory, of_influx
+
+    wanted = tuple(run or None for run in runs or ())
+    if influx is None:
+        return of_directory(out, runs=wanted, clusters=tuple(clusters or ()), environment=os.environ)
+    return of_influx(influx_of(out, influx), runs=wanted, clusters=tuple(clusters or ()), directory=out)
+
+
+def influx_of(out: Path, url: str) -> "InfluxSettings":
+    """How it is reached; bucket and organisation are those of the directory's run, if that is there.
+
+    Raises InfluxSettingsError, StoreError.
+    """
+    from analysis.source import destination_of, runs_of
+    from store.influx_settings import InfluxSettings
+    from store.schema import FILE_NAME
+
+    if (out / FILE_NAME).is_file():
+        for run in reversed(runs_of(out)):
+            destination = destination_of(run)
+            if destination.influx == url.rstrip("/"):
+                return destination.influx_settings(os.environ)
+    return InfluxSettings.from_environment(os.environ, url=url)
