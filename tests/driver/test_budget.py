@@ -1,7 +1,9 @@
 """A budget is checked before anything is made, and ends a size before its share is used up."""
 
 import asyncio
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -12,8 +14,8 @@ from driver.cluster_run import Leftovers
 from driver.errors import LimitError, UsageError
 from driver.plan import Overhead, PlannedJob, estimated_job_seconds, make_plan, planned_jobs
 from driver.price import nodes_price
-from driver.study import Overrides, load_study
-from store.ledger import ClusterRow, JobRow, JobState
+from driver.study import Overrides, encode_study, load_study
+from store.ledger import ClusterRow, JobRow, JobState, Ledger, Run
 
 STUDY = load_study(None, Overrides(sizes="2,4"))
 
@@ -114,3 +116,16 @@ async def test_what_costs_nothing_has_no_limit() -> None:
 def test_the_command_says_so_and_starts_nothing(tmp_path: object, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.run(["sweep", "--sizes", "4", "--budget", "0.01", "--out", f"{tmp_path}/out"]) == 2
     assert "--budget 0.01: this costs about" in capsys.readouterr().err
+
+
+def test_a_resumed_sweep_is_refused_where_its_clusters_have_cost_the_budget(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    started = datetime(2026, 1, 1, tzinfo=UTC)
+    with closing(Ledger(tmp_path, create=True)) as ledger:
+        run = Run(run="run1", provider="sim", study=encode_study(STUDY), started_at=started)
+        day = {"created_at": started, "down_at": started + timedelta(days=1)}
+        rows = [ClusterRow(cluster=f"sim-pulling-study-{size}", run="run1", size=size, **day) for size in (2, 4)]
+        ledger.begin(run, rows)
+    assert cli.run(["sweep", "--resume", "--budget", "50", "--out", str(tmp_path)]) == 2
+    assert "--budget 50: 88.70 USD were spent, and the rest costs about" in capsys.readouterr().err
