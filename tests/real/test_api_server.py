@@ -474,11 +474,10 @@ async def seat_taken(cluster: ControlPlane, user: str, free: asyncio.Event) -> A
 
     async def hold() -> None:
         tls, url = cluster.access.authority.trust(), cluster.url + review
-        async with (
-            aiohttp.ClientSession() as session,
-            session.post(url, data=body(), headers=headers, ssl=tls) as answer,
-        ):
-            await answer.read()
+        async with aiohttp.ClientSession() as session:
+            while not free.is_set():  # answered before that, it found the seat taken by another of the user's requests
+                answer = await session.post(url, data=body(), headers=headers, ssl=tls)
+                answer.close()  # to leave it in order is to wait for the rest of its body
 
     async with asyncio.TaskGroup() as group:
         group.create_task(hold())
