@@ -6,15 +6,17 @@ import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
 import pytest
 
+from pulls.batch import Reject
 from pulls.record import PullRecord
 from store.influx import InfluxStore
 from store.influx_settings import InfluxSettings
-from tests.collector.api_server import ApiServer, serving, write_kubeconfig
+from tests.collector.api_server import ApiServer, serving, stream, write_kubeconfig
 from tests.collector.kube_events import event
 from tests.notices import KeptNotices
 from tests.stack.influx import Influx
@@ -65,6 +67,10 @@ class Command:
     async def pulls(self) -> list[PullRecord]:
         store = InfluxStore(self._settings, KeptNotices(), Random(1))
         return await asyncio.to_thread(lambda: list(store.pulls()))
+
+    async def rejects(self) -> list[Reject]:
+        store = InfluxStore(self._settings, KeptNotices(), Random(1))
+        return await asyncio.to_thread(lambda: list(store.rejects()))
 
     async def wait_for(self, number: int) -> None:
         async def there() -> bool:
@@ -127,17 +133,30 @@ async def test_a_collector_publishes_and_a_sink_of_its_own_stores(
     assert len({record.identity for record in await command.pulls()}) == 50
 
 
-async def test_sigterm_with_kafka_dead_ends_in_time_and_keeps_what_was_read(
-    server: ApiServer, command: Command, own_kafka: Kafka, influx: Influx
+async def test_a_bucket_that_forgets_after_an_hour_takes_what_nobody_could_read(
+    server: ApiServer, influx: Influx, topic: str, tmp_path: Path
 ) -> None:
-    await put(server, 0, 20)
-    own_kafka.kill()
-    arguments = (*command.watch, "--kafka", own_kafka.bootstrap, "--influx", influx.url)
-    async with command.running(*arguments) as process:
-        await asyncio.sleep(3)
+    """An event in unknown words has its own time, a line that is no event the time at which it came."""
+    bucket = f"forgets-{topic}"
+    await influx.new_bucket(bucket, retention_seconds=3_600)
+    command = Command(influx, bucket, topic, write_kubeconfig(tmp_path / "kubeconfig", server.url), tmp_path)
+    now = datetime.now(UTC)
+    server.instead["watch"].append(stream(b"no event\n"))
+    await server.put(event(0, message="Pulled it somehow", at=now))
+    await server.put(event(1, at=now))
+    async with command.running(*command.watch, "--influx", influx.url) as process:
+        await command.wait_for(1)
+
+        async def kept() -> bool:
+            return len(await command.rejects()) == 2
+
+        await wait_until(kept, STORED_SECONDS, f"2 rejects; see {tmp_path / 'log'}")
         await command.stop(process)
-    await own_kafka.start()
-    async with command.running(*arguments) as process:
-        await command.wait_for(20)
-        await command.stop(process)
-    assert len(await command.pulls()) == 20
+    known, seen = sorted(await command.rejects(), key=lambda reject: reject.raw == "no event")
+    assert "Pulled it somehow" in known.raw
+    assert known.at is not None
+    assert abs(known.at - now) < timedelta(seconds=1)
+    assert seen.at is not None
+    assert now - timedelta(seconds=1) < seen.at < datetime.now(UTC)
+    assert not (tmp_path / "out" / "spool" / "sim-t" / "dead-letters.jsonl").exists()
+    await influx.delete_bucket(bucket)
