@@ -11,7 +11,7 @@ from pulls.record import PullRecord
 from store.flux import read_rows
 from store.influx_answers import Action, judge
 from store.influx_connection import InfluxConnection, NoAnswerError
-from store.influx_query import PIVOT, has_field, has_tag, is_field, is_of, points, record_of, stretch
+from store.influx_query import PIVOT, has_field, has_tag, is_field, is_of, is_whole, points, record_of, stretch
 from store.influx_settings import InfluxSettings
 from store.point_layout import MILESTONE, PULL, Measurement
 from store.point_text import original
@@ -26,7 +26,7 @@ class InfluxJobs:
         self._connection = connection
 
     async def pulls(self, cluster: str, run: str | None, job: str) -> list[PullRecord]:
-        """All of the job's. Raises StoreError."""
+        """All of the job's that are whole. Raises StoreError."""
         of_run = _of_run(PULL, cluster, run)
         flux = points(self._settings.bucket, [*of_run, has_field("job", job)])
         times = [int(row["at"]) for row in await self._rows(f"{flux} {_TIMES}")]
@@ -34,7 +34,7 @@ class InfluxJobs:
             return []
         flux = points(self._settings.bucket, of_run, stretch(min(times), max(times) + 1))
         rows = await self._rows(f"{flux} {PIVOT} |> group()")
-        found = [record_of(PULL, row) for row in rows]
+        found = [record_of(PULL, row) for row in rows if is_whole(PULL, row)]
         return [record for record in found if isinstance(record, PullRecord) and record.job == job]
 
     async def identities(self, cluster: str, run: str | None) -> set[Identity]:
@@ -44,7 +44,11 @@ class InfluxJobs:
             conditions = [*_of_run(layout, cluster, run), is_field("event_uid", "count")]
             flux = points(self._settings.bucket, conditions)
             rows = await self._rows(f'{flux} {PIVOT} |> keep(columns: ["event_uid", "count"]) |> group()')
-            found |= {(original(row["event_uid"]), int(row["count"])) for row in rows}
+            found |= {
+                (original(row["event_uid"]), int(row["count"]))
+                for row in rows
+                if row.get("event_uid") and row.get("count")
+            }
         return found
 
     async def _rows(self, flux: str) -> list[dict[str, str]]:

@@ -5,6 +5,7 @@ the columns of tables of more than some 10,000 rows up.
 """
 
 from collections.abc import Mapping
+from functools import cache
 
 import msgspec
 
@@ -55,6 +56,16 @@ def selected(layout: Measurement, selection: Selection) -> list[str]:
         for name, values in given.items()
         if values and name in layout.tags
     ]
+
+
+def is_whole(layout: Measurement, row: Mapping[str, str]) -> bool:
+    """Whether all is there that every record has: a query may see a point of which only some fields are taken yet."""
+    return all(row.get(name) for name in _required(layout.struct))
+
+
+@cache
+def _required(struct: type[msgspec.Struct]) -> frozenset[str]:
+    return frozenset(field.name for field in msgspec.structs.fields(struct) if field.required)
 
 
 def record_of(layout: Measurement, row: Mapping[str, str]) -> msgspec.Struct:

@@ -5,12 +5,13 @@ those are sorted here.
 """
 
 import io
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import chain, groupby
 from typing import Any
 
 import msgspec
@@ -22,7 +23,7 @@ from store import point_layout
 from store.flux import EVER, literal, read_rows
 from store.influx_answers import judge
 from store.influx_pieces import WINDOWS, Piece, finer_than, first_day_first, is_first_day, merged
-from store.influx_query import PIVOT, has_tag, is_field, is_of, points, record_of, selected, stretch
+from store.influx_query import PIVOT, has_tag, is_field, is_of, is_whole, points, record_of, selected, stretch
 from store.influx_settings import InfluxSettings
 from store.line_protocol import DAY, LAST
 from store.point_layout import Measurement
@@ -30,14 +31,16 @@ from store.point_text import original
 from store.protocol import Identity, StoredRun, StoreError
 from store.selection import ALL, Selection
 
+LOOKS, LOOK_SECONDS = 5, 0.2  # at a piece with half a point in it
 _ERROR_BYTES = 64 * 1024
 
 
 class InfluxReader:
     """Asks one bucket. Plain blocking calls, as all reading of stores is."""
 
-    def __init__(self, settings: InfluxSettings) -> None:
+    def __init__(self, settings: InfluxSettings, sleep: Callable[[float], None] = time.sleep) -> None:
         self._settings = settings
+        self._sleep = sleep
 
     def runs(self) -> list[StoredRun]:
         counted = self._of_each_run("count()", EVER)
@@ -130,21 +133,34 @@ class InfluxReader:
         more: list[str] | None = None,
     ) -> Iterator[Any]:
         """By cluster, then as ``order`` says, which has to begin with the point's time."""
-        for rows in self._pieces_rows(layout, selection, more or []):
-            yield from sorted([record_of(layout, row) for row in rows], key=order)
+        for records in self._pieces(layout, selection, more or []):
+            yield from sorted(records, key=order)
 
     def _records(self, layout: Measurement, selection: Selection) -> Iterator[Any]:
-        return (record_of(layout, row) for rows in self._pieces_rows(layout, selection, []) for row in rows)
+        return chain.from_iterable(self._pieces(layout, selection, []))
 
-    def _pieces_rows(
-        self, layout: Measurement, selection: Selection, more: list[str]
-    ) -> Iterator[Iterator[dict[str, str]]]:
+    def _pieces(self, layout: Measurement, selection: Selection, more: list[str]) -> Iterator[list[Any]]:
         wanted = [is_of(layout), *selected(layout, selection), *more]
         for cluster, hours in self._clusters(layout, wanted):
             of_cluster = [*wanted, f"r.cluster == {literal(cluster)}"]
             for piece in merged(self._refined(layout, of_cluster, hours), self._settings.read_points):
                 flux = points(self._settings.bucket, of_cluster, stretch(piece.start, piece.stop))
-                yield self._query(f"{flux} {PIVOT} |> group()")
+                yield self._whole(layout, f"{flux} {PIVOT} |> group()")
+
+    def _whole(self, layout: Measurement, flux: str) -> list[Any]:
+        """The piece's records. A point that is only half there is being written now: then it is asked for again."""
+        for _ in range(LOOKS):
+            half = False
+            records = []
+            for row in self._query(flux):
+                if is_whole(layout, row):
+                    records.append(record_of(layout, row))
+                else:
+                    half = True
+            if not half:
+                return records
+            self._sleep(LOOK_SECONDS)
+        return [record_of(layout, row) for row in self._query(flux)]
 
     def _clusters(self, layout: Measurement, wanted: list[str]) -> Iterator[tuple[str, list[Piece]]]:
         """Each cluster, as its tag is stored, and the hours that have points of it."""

@@ -15,7 +15,9 @@ from pulls.backoff import Backoff
 from pulls.batch import Batch
 from pulls.record import PullRecord
 from store.influx import InfluxStore
+from store.influx_read import InfluxReader
 from store.influx_settings import InfluxSettings
+from store.line_protocol import encode_point
 from tests.notices import KeptNotices
 from tests.stack.influx import Influx
 from tests.stack.wait import until as wait_until
@@ -129,3 +131,36 @@ async def test_the_reader_says_what_is_wrong_in_one_line(influx: Influx) -> None
         with pytest.raises(Exception, match=r"404.*no-such-bucket") as raised:
             await read(store)
         assert "\n" not in str(raised.value)
+
+
+async def test_a_point_that_is_only_half_there_yet_is_none_and_then_one(influx: Influx, bucket: str) -> None:
+    record = pull("late", run="r", job="j", node="n", finished_at=AT)
+    name, tags, *cells = encode_point(record).replace(",", " ", 1).split(" ")
+    fields, at = cells[0].split(","), cells[1]
+    half = ",".join(cell for cell in fields if not cell.startswith("count="))
+
+    async def put(values: str) -> None:
+        url = f"{influx.url}/api/v2/write?org={influx.organisation}&bucket={bucket}"
+        async with (
+            aiohttp.ClientSession(headers={"Authorization": f"Token {influx.token}"}) as session,
+            session.post(url, data=f"{name},{tags} {values} {at}") as response,
+        ):
+            assert response.status == 204
+
+    slept: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        slept.append(seconds)
+        if len(slept) == 2:
+            asyncio.run_coroutine_threadsafe(put("count=1i"), loop).result()
+
+    loop = asyncio.get_running_loop()
+    await put(half)
+    async with opened(settings_for(influx, bucket)) as store:
+        assert await store.job_pulls("c", "r", "j") == []
+        assert await store.identities("c", "r") == set()
+        reader = InfluxReader(settings_for(influx, bucket), sleep)
+        assert await asyncio.to_thread(lambda: list(reader.pulls())) == [record]
+        assert len(slept) == 2
+        assert await store.job_pulls("c", "r", "j") == [record]
+        assert await store.identities("c", "r") == {("late", 1)}
