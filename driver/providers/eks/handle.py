@@ -1,5 +1,6 @@
 """What the ledger keeps of a cluster on EKS, written before each call that makes something."""
 
+import shlex
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -44,7 +45,7 @@ class EksHandle(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def way_out(self) -> str:
         """The command that takes all of it down."""
-        return f"pulldriver down --out {self.directory}"
+        return shlex.join(["pulldriver", "down", "--out", str(self.directory)])
 
 
 def encode_handle(handle: EksHandle) -> Handle:

@@ -1,11 +1,10 @@
 """EKS as a provider: the steps up, each announced before it is taken, and the way down."""
 
 import asyncio
-import getpass
 import secrets
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -19,25 +18,24 @@ from driver.price import HourlyPrice
 from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.providers.eks.access import forget_nodes, free_balancers, is_simulator, leads_to_simulator, write_kubeconfig
 from driver.providers.eks.account import Account, Clients, Sleep, endpoint, load_boto3
+from driver.providers.eks.announcement import Announcer
 from driver.providers.eks.aws_errors import AwsError, Kind
+from driver.providers.eks.caches import clear_caches
 from driver.providers.eks.control_plane import ControlPlane, find_cluster, make_control_plane, stand_on_plane
 from driver.providers.eks.description import say_what_is_made
 from driver.providers.eks.duration import WHOLE, overhead_of
-from driver.providers.eks.handle import LONGEST_NAME, EksHandle, Step, decode_handle, encode_handle
+from driver.providers.eks.handle import EksHandle, Step, decode_handle, encode_handle
 from driver.providers.eks.network import check_disks, choose_zones, make_network, stand_on_network
 from driver.providers.eks.node_group import NodeGroup
 from driver.providers.eks.preflight import check_study
 from driver.providers.eks.prices import load_table, price_of
-from driver.providers.eks.tags import Mark, tag_value
 from driver.providers.eks.teardown import Teardown
 from driver.providers.eks.tunnel import Tunnels
 from driver.providers.eks.waiting import Waiting
-from driver.providers.kubeconfig.cleaner import Cleaner
 from driver.study import Study
 
 PREFIX = "eks-"  # of what is made, also where its API is a simulator's
 LOOK_SECONDS = 60.0  # between two looks whether the cluster is still there
-RUNTIME_SOCKET = "/run/containerd/containerd.sock"  # of the EKS AMIs
 TOLD = ("mode", "volume", "ami_type", "ami_release", "snapshotter", "layer_downloads", "local_ssd", "registry")
 
 
@@ -93,21 +91,22 @@ class EksProvider:
         check_study(order.study)
         self.knows(order.name, order.study)
         account = self._account(order.study.cluster.region, order.study.eks.patience)
-        waiting, keep = self._waiting(order.study.eks.patience), _Keeper(save, self._now)
+        waiting = self._waiting(order.study.eks.patience)
+        announcer = Announcer(order, save, now=self._now, kubeconfig=self._kubeconfig)
         base = decode_handle(order.base or {})
         if base is None:
             await check_disks(account, order.study.cluster.node_type, order.study.eks)
-            handle = keep.announce(await self._begin(account, order), Step.NETWORK)
+            handle = announcer.begin(await account.number(), self._draw())
             network = await make_network(account, waiting, handle, await choose_zones(account, handle.plan))
-            handle = keep.announce(handle, Step.CONTROL_PLANE)
+            handle = announcer.announce(handle, Step.CONTROL_PLANE)
             plane = await make_control_plane(account, waiting, handle, network)
-            handle = keep.announce(_with_nodes(handle, order), Step.NODES)
+            handle = announcer.nodes(handle)
         else:
-            handle = keep.announce(_with_nodes(self._of_size(base, order), order), Step.NODES)
+            handle = announcer.nodes(base)
             network = await stand_on_network(account, handle)
             plane = await stand_on_plane(account, handle)
         await NodeGroup(account, waiting, handle, network).make(order.study.cluster.node_type, order.size)
-        handle = keep.announce(handle, Step.UP)
+        handle = announcer.announce(handle, Step.UP)
         await self._reach(order, handle, plane)
         return Cluster(name=order.name, size=order.size, kubeconfig=handle.kubeconfig, handle=encode_handle(handle))
 
@@ -118,21 +117,7 @@ class EksProvider:
     async def clear_cache(self, cluster: Cluster, images: tuple[str, ...]) -> frozenset[str] | None:
         study, handle = self._studies[cluster.name], _handle_of(cluster)
         async with open_cluster(handle.kubeconfig, study.cluster.namespace, sleep=self._sleep) as api:
-            if not handle.own_kubeconfig and await is_simulator(api):
-                await api.post("/sim/cache/clear", {"images": list(images)})
-                return None
-            cleaner = Cleaner(
-                api,
-                {},  # all nodes are ours
-                image=handle.plan.cleaner_image,
-                socket=RUNTIME_SOCKET,
-                limit_seconds=study.limits.cache_clear_seconds,
-                pull_secrets=study.job.image_pull_secrets,
-                sleep=self._sleep,
-            )
-            # A lost node gets no pods and needs none: its images are looked at when it is back.
-            ready = sum(node.ready for node in await api.nodes())
-            return await cleaner.clear(images, ready) if ready else frozenset()
+            return await clear_caches(api, handle, study, images, self._sleep)
 
     async def environment(self, cluster: Cluster) -> dict[str, Any]:
         handle = _handle_of(cluster)
@@ -205,40 +190,6 @@ class EksProvider:
     async def close(self) -> None:
         await self._tunnels.end_all()
 
-    async def _begin(self, account: Account, order: ClusterOrder) -> EksHandle:
-        """All names and tags, before anything is made."""
-        study, run = order.study, self._draw()
-        plan = study.eks
-        mark = Mark(
-            study=tag_value(study.name),
-            run=run,
-            owner=tag_value(plan.owner or _user()),
-            expires_at=self._now() + timedelta(hours=plan.ttl_hours),
-        )
-        known = order.name.removeprefix("sim-")
-        if plan.mode is Mode.SHARED:  # it bears the name of no size
-            known = known.removesuffix(f"-{order.size}")
-        name = f"{known[: LONGEST_NAME - len(run) - 1]}-{run}"
-        return EksHandle(
-            step=Step.NETWORK,
-            announced_at=self._now(),
-            mark=mark,
-            account=await account.number(),
-            region=study.cluster.region,
-            endpoint=endpoint(),
-            stack=name,
-            cluster=name,
-            node_group="",
-            kubeconfig=self._kubeconfig or _own_kubeconfig(order),
-            own_kubeconfig=self._kubeconfig is None and not plan.tunnel,
-            directory=order.directory,
-            plan=plan,
-        )
-
-    def _of_size(self, base: EksHandle, order: ClusterOrder) -> EksHandle:
-        """What the size before left, under the name of this one."""
-        return msgspec.structs.replace(base, kubeconfig=self._kubeconfig or _own_kubeconfig(order))
-
     async def _reach(self, order: ClusterOrder, handle: EksHandle, plane: ControlPlane) -> None:
         """Have a kubeconfig that leads to the cluster."""
         if handle.own_kubeconfig:
@@ -293,19 +244,6 @@ class EksProvider:
         return Waiting(patience, now=self._now, sleep=self._sleep)
 
 
-class _Keeper:
-    """Has each step in the ledger before it is taken."""
-
-    def __init__(self, save: SaveHandle, now: Callable[[], datetime]) -> None:
-        self._save = save
-        self._now = now
-
-    def announce(self, handle: EksHandle, step: Step) -> EksHandle:
-        announced = msgspec.structs.replace(handle, step=step, announced_at=self._now())
-        self._save(encode_handle(announced))
-        return announced
-
-
 @asynccontextmanager
 async def _way_out(name: str, handle: EksHandle) -> AsyncIterator[None]:
     """Adds to any error the one command that finishes the deletion."""
@@ -324,18 +262,3 @@ def _handle_of(cluster: Cluster) -> EksHandle:
     handle = decode_handle(cluster.handle)
     assert handle is not None
     return handle
-
-
-def _with_nodes(handle: EksHandle, order: ClusterOrder) -> EksHandle:
-    return msgspec.structs.replace(handle, node_group=f"nodes-{order.size}")
-
-
-def _own_kubeconfig(order: ClusterOrder) -> Path:
-    return (order.directory / "clusters" / f"{order.name}.kubeconfig").absolute()
-
-
-def _user() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a container's user without a name
-        return "unknown"

@@ -1,0 +1,30 @@
+"""The image caches of a cluster's nodes, cleared between jobs by the nodes' own runtimes."""
+
+from driver.cluster_api import ClusterApi, Sleep
+from driver.providers.eks.access import is_simulator
+from driver.providers.eks.handle import EksHandle
+from driver.providers.kubeconfig.cleaner import Cleaner
+from driver.study import Study
+
+RUNTIME_SOCKET = "/run/containerd/containerd.sock"  # of the EKS AMIs
+
+
+async def clear_caches(
+    api: ClusterApi, handle: EksHandle, study: Study, images: tuple[str, ...], sleep: Sleep
+) -> frozenset[str] | None:
+    """The nodes that say they have none of the images; None for a simulator. Raises ProviderError, ApiError."""
+    if not handle.own_kubeconfig and await is_simulator(api):
+        await api.post("/sim/cache/clear", {"images": list(images)})
+        return None
+    cleaner = Cleaner(
+        api,
+        {},  # all nodes are ours
+        image=handle.plan.cleaner_image,
+        socket=RUNTIME_SOCKET,
+        limit_seconds=study.limits.cache_clear_seconds,
+        pull_secrets=study.job.image_pull_secrets,
+        sleep=sleep,
+    )
+    # A lost node gets no pods and needs none: its images are looked at when it is back.
+    ready = sum(node.ready for node in await api.nodes())
+    return await cleaner.clear(images, ready) if ready else frozenset()
