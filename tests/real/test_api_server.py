@@ -367,12 +367,17 @@ async def until_answered(cluster: ControlPlane, token: str, status: int) -> None
     await until(is_so, WAIT_SECONDS, f"answer {status}")
 
 
+def by_kubeconfig(kubeconfig: Path, directory: Path) -> Callable[[Relay], Collector]:
+    """A collector that comes by way of a relay, with this kubeconfig."""
+    return lambda relay: Collector(through(relay, kubeconfig), directory, more=ALONE)
+
+
 async def shut_out(
-    cluster: ControlPlane, place: str, tmp_path: Path, kubeconfig: Path, *, shut: Act, reopen: Act, says: str
+    cluster: ControlPlane, place: str, make: Callable[[Relay], Collector], *, shut: Act, reopen: Act, says: str
 ) -> None:
     """A collector whose watch is cut while it may not come in; let in again, it goes on at its version."""
     async with relay_to(cluster) as relay, event_writer(cluster.access.kubeconfig(), place) as writer:
-        collector = Collector(through(relay, kubeconfig), tmp_path, more=ALONE)
+        collector = make(relay)
         async with collector:
             await writer.write(Load(events=20, nodes=NODES, job="before"))
             await collector.until_stored(writer.acknowledged.identities, place)
@@ -402,7 +407,9 @@ async def test_a_permission_taken_away_and_given_back_skips_no_version(
         await access.grant(user, RULES)
         await until_answered(cluster, access.token(user), 200)
 
-    await shut_out(cluster, place, tmp_path, access.kubeconfig(user), shut=shut, reopen=reopen, says="403")
+    await shut_out(
+        cluster, place, by_kubeconfig(access.kubeconfig(user), tmp_path), shut=shut, reopen=reopen, says="403"
+    )
 
 
 async def test_a_service_account_token_that_rotates_in_its_file_is_read_anew(
@@ -422,7 +429,7 @@ async def test_a_service_account_token_that_rotates_in_its_file_is_read_anew(
         file.write_text(await access.service_account_token("rotating"))
 
     kubeconfig = access.kubeconfig_with("rotating", {"tokenFile": str(file)})
-    await shut_out(cluster, place, tmp_path, kubeconfig, shut=shut, reopen=reopen, says="401")
+    await shut_out(cluster, place, by_kubeconfig(kubeconfig, tmp_path), shut=shut, reopen=reopen, says="401")
 
 
 FLOW = "/apis/flowcontrol.apiserver.k8s.io/v1"
@@ -508,7 +515,9 @@ async def test_429_of_priority_and_fairness_is_waited_out_without_a_list(
             await holding.enter_async_context(seat_taken(cluster, user, free))
             await until_answered(cluster, access.token(user), 429)
 
-        await shut_out(cluster, place, tmp_path, access.kubeconfig(user), shut=shut, reopen=reopen, says="429")
+        await shut_out(
+            cluster, place, by_kubeconfig(access.kubeconfig(user), tmp_path), shut=shut, reopen=reopen, says="429"
+        )
 
 
 # Lists inside watches, and bookmarks
