@@ -42,7 +42,7 @@ class TagsError(AnalysisError):
     exit_code = 2  # wrong use
 
     def __init__(self, path: Path, why: str) -> None:
-        super().__init__(f"{path}: {why}; give a CSV file whose header or a column names images, one a cell")
+        super().__init__(f"{path}: {why}; give a list, a CSV or a JSON file that names images")
         self.path = path
 
 

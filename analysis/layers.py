@@ -1,6 +1,8 @@
 """The layers of images, as their manifests list them, and the table of the store that keeps them."""
 
 import csv
+import io
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -83,22 +85,34 @@ def read_layers(directory: Path) -> list[Layer]:
 
 
 def read_tags(path: Path) -> list[str]:
-    """Tags named in a CSV file, in order: of its header's cells if those are images, else of its first column that is.
+    """Tags that a file names, in order. A text is an image if it has a tag; ``a/b:c`` counts for ``c``.
 
-    A cell is an image if it has a tag; ``a/b:c`` counts for ``c``. Raises AnalysisError.
+    A list of one a line; a CSV file, of whose header's cells if those are several images, or else of whose first column
+    that is; or JSON: an array of them, or an object whose keys they are. Raises AnalysisError.
     """
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))
+        text = path.read_text(encoding="utf-8-sig")
+        groups = _json_names(text) if text.lstrip()[:1] in ("[", "{") else _csv_names(text)
     except OSError as error:
         raise TagsError(path, error.strerror or str(error)) from error
-    except (UnicodeDecodeError, csv.Error) as error:
+    except (ValueError, csv.Error) as error:
         raise TagsError(path, str(error)) from error
-    for cells in [rows[0] if rows else [], *zip(*rows, strict=False)]:
-        tags = [tag for tag in map(_tag, cells) if tag]
+    for names in groups:
+        tags = [tag for tag in map(_tag, names) if tag]
         if tags:
             return list(dict.fromkeys(tags))
-    raise TagsError(path, "no cell names an image with a tag")
+    raise TagsError(path, "nothing in it names an image with a tag")
+
+
+def _json_names(text: str) -> list[Iterable[str]]:
+    value = json.loads(text)
+    return [[name for name in value if isinstance(name, str)]]
+
+
+def _csv_names(text: str) -> list[Iterable[str]]:
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    columns = list(zip(*rows, strict=False))
+    return [rows[0], *columns] if rows and len(rows[0]) > 1 else [*columns]
 
 
 def _tag(cell: str) -> str | None:

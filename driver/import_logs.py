@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import msgspec
 
@@ -23,8 +23,8 @@ from pulls.decode import Decoded, Origin, decode_event
 from pulls.eventlog import ExporterLine, Item, LoggedEvent, OtherDocument, UnreadableLine, read_log
 from pulls.milestone import Milestone
 from pulls.record import PullRecord
+from store.destination import Destination
 from store.ledger import ClusterRow, ClusterState, Ledger, Run
-from store.sqlite import EmbeddedStore
 
 REJECTS_FILE = "rejects.jsonl"
 STANDARD_INPUT = Path("-")
@@ -43,8 +43,18 @@ class FileTally:
     rejects: list[Reject] = field(default_factory=list)
     nodes: int = 0
     layers: int = 0
-    new: int = 0  # records and milestones that the store did not have
+    new: int | None = 0  # records and milestones that the store did not have; None where it does not say
     cut_off: str | None = None  # why the file could not be read to its end
+
+
+class ImportStore(Protocol):
+    """Where the records go."""
+
+    def write_now(self, batch: Batch) -> int | None:
+        """How many of them were new; None where the store does not say. Raises StoreError."""
+        ...
+
+    def rejects(self) -> Iterator[Reject]: ...
 
 
 def check_readable(paths: Iterable[Path]) -> None:
@@ -62,34 +72,36 @@ def import_logs(
     paths: Iterable[Path],
     origin: Origin,
     directory: Path,
+    store: ImportStore,
     *,
+    destination: Destination = Destination(),  # noqa: B008 - immutable
     now: Callable[[], datetime],
     advance: Callable[[Path, int], None] = lambda path, size: None,
 ) -> list[FileTally]:
-    """Read the files into the directory's study, made where there is none.
+    """Read the files into the directory's study, made where there is none, and their records into the store.
 
-    ``advance`` is told the bytes read. What cannot be read is kept in the store and in ``rejects.jsonl``.
-    Raises StoreError, AnalysisError.
+    ``destination`` is what the run is said to be in. ``advance`` is told the bytes read. What cannot be read is kept in
+    the store and in ``rejects.jsonl``. Raises UsageError, StoreError, AnalysisError.
     """
     with ExitStack() as stack:
-        store = EmbeddedStore(directory, create=True)
-        stack.callback(store.close_now)
-        ledger = Ledger(directory, create=False)
+        ledger = Ledger(directory, create=True)
         stack.callback(ledger.close)
-        _announce(ledger, origin, now())
-        tallies = [_Import(store, ledger, origin, path).run(advance) for path in paths]
+        if origin.size is not None:
+            _announce(ledger, origin, destination, now())
+        tallies = [_Import(store, ledger, directory, origin, path).run(advance) for path in paths]
         _write_rejects(store, directory)
     return tallies
 
 
-def _announce(ledger: Ledger, origin: Origin, at: datetime) -> None:
+def _announce(ledger: Ledger, origin: Origin, destination: Destination, at: datetime) -> None:
     run = origin.run or ""
     swept = ledger.swept_run()
     if swept is not None and swept.run == run:
         raise UsageError(f"run {run!r} in this directory is a sweep's own; import under another --run or --out")
     known = {row.cluster for row in ledger.clusters(run)}
     if not known:
-        ledger.begin(Run(run=run, provider="import", study="{}", started_at=at, finished_at=at), [])
+        study = msgspec.json.encode({"collect": destination} if destination.shared else {}).decode()
+        ledger.begin(Run(run=run, provider="import", study=study, started_at=at, finished_at=at), [])
     if origin.cluster not in known:
         row = ClusterRow(cluster=origin.cluster, run=run, size=origin.size or 0, state=ClusterState.DOWN)
         ledger.put_cluster(row)
@@ -98,9 +110,10 @@ def _announce(ledger: Ledger, origin: Origin, at: datetime) -> None:
 class _Import:
     """One file's way into the store."""
 
-    def __init__(self, store: EmbeddedStore, ledger: Ledger, origin: Origin, path: Path) -> None:
+    def __init__(self, store: ImportStore, ledger: Ledger, directory: Path, origin: Origin, path: Path) -> None:
         self._store = store
         self._ledger = ledger
+        self._directory = directory
         self._origin = origin
         self._tally = FileTally(path)
         self._pulls: list[PullRecord] = []
@@ -138,6 +151,7 @@ class _Import:
                 self._take_document(line, value)
 
     def _take_event(self, item: LoggedEvent) -> None:
+        self._need_size("events")
         decoded: Decoded = decode_event(item.event, self._origin)
         self._tally.events += 1
         self._tally.kinds[decoded.kind] += 1
@@ -150,12 +164,17 @@ class _Import:
         from analysis.manifests import import_manifests, looks_like_manifests
 
         if looks_like_manifests(value):
-            self._tally.layers += import_manifests(self._tally.path, self._store.path.parent)
+            self._tally.layers += import_manifests(self._tally.path, self._directory)
         elif nodes := _nodes(value):
+            self._need_size("nodes")
             self._tally.nodes += len(nodes)
             self._keep_environment(environment_of(nodes))
         else:
             self._reject(line, "a JSON document that is no event, no node list and no manifests", b"")
+
+    def _need_size(self, what: str) -> None:
+        if self._origin.size is None:
+            raise UsageError(f"{self._tally.path} has {what}: say by --size how many nodes their cluster had")
 
     def _keep_environment(self, environment: Environment) -> None:
         rows = {row.cluster: row for row in self._ledger.clusters(self._origin.run or "")}
@@ -177,7 +196,8 @@ class _Import:
     def _flush(self) -> None:
         self._store.write_now(Batch(rejects=tuple(self._rejects)))
         batch = Batch(pulls=tuple(self._pulls), milestones=tuple(self._milestones))
-        self._tally.new += self._store.write_now(batch)
+        new = self._store.write_now(batch)
+        self._tally.new = None if new is None or self._tally.new is None else self._tally.new + new
         self._pulls, self._milestones, self._rejects = [], [], []
 
 
@@ -204,7 +224,7 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
             yield file
 
 
-def _write_rejects(store: EmbeddedStore, directory: Path) -> None:
+def _write_rejects(store: ImportStore, directory: Path) -> None:
     """All rejects of the store, in a file beside it: written whole and renamed, or not at all."""
     rejects = list(store.rejects())
     path = directory / REJECTS_FILE

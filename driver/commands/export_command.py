@@ -19,7 +19,11 @@ def export_command(
     cluster: Clusters = None,
     tags_of: Annotated[
         Path | None,
-        typer.Option("--tags-of", metavar="CSV", help="layers, similarity: only the images that this file names."),
+        typer.Option(
+            "--tags-of",
+            metavar="FILE",
+            help="layers, similarity: only the images that this list, CSV or JSON file names.",
+        ),
     ] = None,
     without_shared: Annotated[
         bool, typer.Option("--without-shared", help="layers, similarity: leave out layers that all images share.")

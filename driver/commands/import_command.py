@@ -1,5 +1,6 @@
 """``pulldriver import``."""
 
+import os
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -21,12 +22,19 @@ def import_command(
         list[Path],
         typer.Argument(help="Event logs, node lists or image manifests, plain or gzip; - reads standard input."),
     ],
-    size: Annotated[int, typer.Option("--size", min=1, help="Nodes that the cluster of these files had.")],
+    size: Annotated[
+        int | None,
+        typer.Option("--size", min=1, help="Nodes that the cluster of these files had. Image manifests need none."),
+    ] = None,
     run: Annotated[str, typer.Option("--run", help="Name of the run they belong to.")] = "imported",
     cluster: Annotated[
         str | None, typer.Option("--cluster", help="Name of the cluster.", show_default="RUN-SIZE")
     ] = None,
     out: Annotated[Path, typer.Option("--out", help="Directory of the study; made if absent.")] = Path("pulling-study"),
+    influx: Annotated[
+        str | None,
+        typer.Option("--influx", metavar="URL", help="Records go into this InfluxDB 2. Token: INFLUXDB_V2_..."),
+    ] = None,
 ) -> None:
     """Read the event logs of an earlier run into a study.
 
@@ -39,14 +47,20 @@ def import_command(
       pulldriver import events-size-4.json nodes-4.json --size 4 --run first --out study
 
       kubectl get events -A -o json | pulldriver import - --size 8 --run first --out study
+
+      pulldriver import manifests.json --out study
     """
     from driver.import_logs import check_readable, import_logs
+    from driver.import_stores import destination_of_import, import_store
     from pulls.decode import Origin
 
     check_readable(files)
-    origin = Origin(cluster=cluster or f"{run}-{size}", run=run, size=size)
-    with _progress(files) as advance:
-        tallies = import_logs(files, origin, out, now=lambda: datetime.now(UTC), advance=advance)
+    origin = Origin(cluster=cluster or (run if size is None else f"{run}-{size}"), run=run, size=size)
+    destination = destination_of_import(out, run, influx, os.environ)
+    with import_store(destination, out, origin.cluster, os.environ, _warn) as store, _progress(files) as advance:
+        tallies = import_logs(
+            files, origin, out, store, destination=destination, now=lambda: datetime.now(UTC), advance=advance
+        )
     for tally in tallies:
         _tell(tally)
     print(f"next: pulldriver report --out {out}")
@@ -57,7 +71,7 @@ def import_command(
 def _tell(tally: "FileTally") -> None:
     told = [f"{tally.events} events"] if tally.events or not (tally.nodes or tally.layers) else []
     told += [f"{count} {kind}" for kind, count in sorted(tally.kinds.items())]
-    told += [f"{tally.new} new records"] if tally.events else []
+    told += [f"{tally.new} new records"] if tally.events and tally.new is not None else []
     told += [f"{tally.nodes} nodes"] if tally.nodes else []
     told += [f"{tally.layers} layers"] if tally.layers else []
     print(f"{tally.path}: {', '.join(told)}")

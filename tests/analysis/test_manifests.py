@@ -98,6 +98,10 @@ def test_writing_no_layers_makes_the_study_and_leaves_it_empty(tmp_path: Path) -
         ",r/x:one,r/x:two\nr/x:one,1,0\nr/x:two,0,1\n",
         "uri,full\nr/x,r/x:one\nr/x,r/x:two\nr/x,r/x:one\n",
         '[\n    "r/x:one",\n    "r/x:two"\n]\n',
+        '["r/x:one", "r/x:two", "r/x:one", 7]',
+        '{"r/x:one": {}, "r/x:two": {}}',
+        "r/x:one\nr/x:two\n",
+        "\ufeffimage\nr/x:one\nr/x:two\n",
     ],
 )
 def test_tags_are_read_from_a_header_a_column_or_a_list(tmp_path: Path, text: str) -> None:
@@ -108,6 +112,7 @@ def test_tags_are_read_from_a_header_a_column_or_a_list(tmp_path: Path, text: st
 
 def test_a_file_that_names_no_image_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tags.csv"
-    path.write_text("a,b\n1,2\n")
-    with pytest.raises(TagsError, match="no cell names an image with a tag"):
-        read_tags(path)
+    for text in ("a,b\n1,2\n", "", "[]", "{", "[1, 2]"):
+        path.write_text(text)
+        with pytest.raises(TagsError, match="give a list, a CSV or a JSON file that names images"):
+            read_tags(path)

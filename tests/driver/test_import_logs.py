@@ -10,8 +10,10 @@ import pytest
 
 from driver.errors import UsageError
 from driver.import_logs import REJECTS_FILE, FileTally, check_readable, import_logs
+from driver.import_stores import destination_of_import, import_store
 from pulls.decode import Origin
 from pulls.record import Outcome, PullRecord
+from store.destination import Destination
 from store.ledger import Ledger
 from store.sqlite import EmbeddedStore
 
@@ -20,7 +22,8 @@ ORIGIN = Origin(cluster="aws-4", run="aws", size=4)
 
 
 def take(paths: list[Path], directory: Path, origin: Origin = ORIGIN) -> list[FileTally]:
-    return import_logs(paths, origin, directory, now=lambda: datetime(2024, 11, 11, tzinfo=UTC))
+    with import_store(Destination(), directory, origin.cluster, {}, print) as store:
+        return import_logs(paths, origin, directory, store, now=lambda: datetime(2024, 11, 11, tzinfo=UTC))
 
 
 def stored(directory: Path) -> list[PullRecord]:
@@ -122,3 +125,31 @@ def test_a_document_of_something_else_is_a_reject(study_data: Path, tmp_path: Pa
 def test_a_missing_file_is_told_before_anything_is_done(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file"):
         check_readable([tmp_path / "absent.json"])
+
+
+def test_only_manifests_can_be_imported_without_a_size(study_data: Path, tmp_path: Path) -> None:
+    unsized = Origin(cluster="aws", run="aws")
+    (tally,) = take([study_data / "pulling-aws" / "manifests-config-layers.json"], tmp_path, unsized)
+    assert tally.layers > 0
+    ledger = Ledger(tmp_path, create=False)
+    assert ledger.clusters("aws") == []
+    ledger.close()
+    for name, what in (("events-size-4.json", "events"), ("nodes-4.json", "nodes")):
+        with pytest.raises(UsageError, match=rf"{name} has {what}: say by --size how many nodes"):
+            take([study_data / "pulling-aws" / name], tmp_path, unsized)
+
+
+def test_a_run_is_imported_where_it_was_begun(tmp_path: Path) -> None:
+    environment = {"INFLUXDB_V2_TOKEN": "t", "INFLUXDB_V2_ORG": "lab"}
+    url = "http://influx:8086"
+    assert destination_of_import(tmp_path, "aws", None, environment) == Destination()
+    asked = destination_of_import(tmp_path, "aws", url, environment)
+    assert asked == Destination(influx=url, organisation="lab", bucket="pulls")
+    take([], tmp_path)
+    assert destination_of_import(tmp_path, "aws", None, environment) == Destination()
+    with pytest.raises(UsageError, match="run 'aws' is in the study's own file, not in bucket pulls of InfluxDB"):
+        destination_of_import(tmp_path, "aws", url, environment)
+    with import_store(Destination(), tmp_path, "other-4", {}, print) as store:
+        origin = Origin(cluster="other-4", run="other", size=4)
+        import_logs([], origin, tmp_path, store, destination=asked, now=lambda: datetime.now(UTC))
+    assert destination_of_import(tmp_path, "other", None, environment) == asked
