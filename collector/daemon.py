@@ -124,7 +124,8 @@ async def run_stages(
             for task in watching:
                 task.cancel()
             queue.finish()
-            await _drain(delivering, spool, context, stop)
+            limit_seconds = context.settings.stop.drain_seconds(sink_follows=target.outputs.sink_beside)
+            await _drain(delivering, spool, context, stop, limit_seconds)
             reporting.cancel()
     finally:
         await queue.close()
@@ -180,11 +181,12 @@ def make_watch(
     return EventWatch(watched, api, protocol, intake, queue, context)
 
 
-async def _drain(delivering: asyncio.Task[None], spool: Spool, context: Context, stop: StopSignal) -> None:
+async def _drain(
+    delivering: asyncio.Task[None], spool: Spool, context: Context, stop: StopSignal, limit_seconds: float
+) -> None:
     giving_up = asyncio.ensure_future(stop.give_up.wait())
-    limit = context.settings.stop.drain_seconds
     try:
-        await asyncio.wait((delivering, giving_up), timeout=limit, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((delivering, giving_up), timeout=limit_seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
         giving_up.cancel()
     if not delivering.done():

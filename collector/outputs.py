@@ -39,6 +39,10 @@ class Outputs:
     influx: "InfluxSettings | None" = None
 
     @property
+    def sink_beside(self) -> bool:
+        return self.kafka is not None and self.influx is not None
+
+    @property
     def embedded(self) -> bool:
         return self.kafka is None and self.influx is None
 

@@ -19,7 +19,8 @@ from store.sqlite import EmbeddedStore
 from tests.collector.api_server import ApiServer, refuse, serving, write_kubeconfig
 from tests.collector.harness import stored_counts
 from tests.collector.kube_events import event
-from tests.collector.polling import until
+from tests.collector.polling import until, until_it_is
+from tests.collector.scraping import Endpoint
 
 COMMAND = (sys.executable, "-c", "from collector.cli import main; main()")
 
@@ -116,6 +117,28 @@ async def test_case_1_kill_9_at_random_points_loses_and_doubles_nothing(
     assert stored_counts(tmp_path / "out") == expected
     lists = [query for query in server.asked("list") if "continue" not in query]
     assert len(lists) == 1  # each restart went on at its version
+
+
+async def test_it_says_on_which_free_port_it_listens_and_answers_there(server: ApiServer, tmp_path: Path) -> None:
+    await server.put(event(1))
+    kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", server.url)
+    arguments = ("--cluster", "sim-t", "--kubeconfig", str(kubeconfig), "--data-dir", str(tmp_path / "out"))
+    process = await start(*arguments, "--listen", "127.0.0.1:0")
+    assert process.stderr is not None
+    endpoint = Endpoint.told((await process.stderr.readline()).decode())
+
+    async def is_ready() -> bool:
+        return await endpoint.ready() == (200, ["ok"])
+
+    await until_it_is(is_ready)
+    assert await endpoint.get("/healthz") == (200, "ok\n")
+    assert await endpoint.value("pullstudy_collector_records_total", cluster="sim-t", outcome="pulled") == 1
+    taken = endpoint.url.removeprefix("http://")
+    code, stderr = await run(*arguments, "--listen", taken)
+    assert (code, stderr.count("\n")) == (1, 1)
+    assert stderr.startswith(f"collector: --listen {taken}: ")
+    process.terminate()
+    assert (await ended(process))[0] == 0
 
 
 async def test_case_10_a_full_disk_stops_it_loudly_and_loses_nothing(server: ApiServer, tmp_path: Path) -> None:
