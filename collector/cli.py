@@ -125,7 +125,7 @@ def collect(
     # aiohttp and msgspec's decoders take a quarter of a second: --help need not pay for it.
     from collector.context import Context
     from collector.daemon import collect as collect_until_stopped
-    from collector.endpoints import endpoints
+    from collector.listening import listening
 
     async def run_daemon() -> int:
         stop = StopSignal(end_within(stop_within))
@@ -133,7 +133,7 @@ def collect(
         clock = SystemClock()
         context = Context(settings, clock, Random(), Log(clock, log_format))
         say_failures_nobody_awaits(context.log)
-        async with endpoints(listen, context.vitals, context.log):
+        async with listening(listen, context.vitals, context.log):
             await collect_until_stopped(target, context, stop)
         return stop.exit_code
 

@@ -23,11 +23,8 @@ class ListenError(CollectorError):
 
 
 @asynccontextmanager
-async def endpoints(address: Address | None, vitals: Vitals, notices: Notices) -> AsyncIterator[None]:
-    """Served as long as the block lasts; nothing is where there is no address. Raises ListenError."""
-    if address is None:
-        yield
-        return
+async def endpoints(address: Address, vitals: Vitals, notices: Notices) -> AsyncIterator[None]:
+    """Served as long as the block lasts. Raises ListenError."""
     runner = web.AppRunner(application(vitals), access_log=None, shutdown_timeout=CLOSE_SECONDS)
     await runner.setup()
     try:

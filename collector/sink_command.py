@@ -55,7 +55,7 @@ def sink(
         typer.echo(settings_text(shown_settings(context, os.environ), show_settings))
         return
     reading, storing = kafka_settings(kafka), influx_settings(influx)
-    from collector.endpoints import endpoints
+    from collector.listening import listening
     from collector.sink import SinkSettings
     from collector.sink_daemon import SinkTarget, run_sink
     from collector.vitals import Vitals
@@ -74,7 +74,7 @@ def sink(
         log, vitals = Log(SystemClock(), log_format), Vitals()
         say_failures_nobody_awaits(log)
         log.info(f"storing what is on topic {reading.topic} of {kafka} in bucket {storing.bucket} of {storing.url}")
-        async with endpoints(listen, vitals, log):
+        async with listening(listen, vitals, log):
             await run_sink(target, log, Random(), stop.stop, vitals)
         return stop.exit_code
 

@@ -18,6 +18,7 @@ from collector.delivery import Written
 from collector.edge_metrics import bus_trouble, sending_source, store_source, store_trouble, taking_source
 from collector.endpoints import ListenError, endpoints
 from collector.frame import Checkpoint
+from collector.listening import listening
 from collector.metrics import delivery_source, watch_source
 from collector.quantity import Address
 from collector.settings import SpoolSettings
@@ -35,7 +36,7 @@ from tests.collector.api_server import ApiServer, serving
 from tests.collector.harness import SETTINGS, VirtualClock, collecting
 from tests.collector.kube_events import event
 from tests.collector.polling import until, until_it_is
-from tests.collector.scraping import served
+from tests.collector.scraping import Endpoint, served
 from tests.notices import KeptNotices
 from tests.store.records import pull
 
@@ -252,10 +253,12 @@ async def test_an_address_that_is_taken_is_one_line() -> None:
                 pass
 
 
-async def test_no_address_listens_nowhere() -> None:
+async def test_it_listens_where_an_address_is_given_and_nowhere_else() -> None:
     notices = KeptNotices()
-    async with endpoints(None, Vitals(), notices):
+    async with listening(None, Vitals(), notices):
         assert notices.lines == []
+    async with listening(Address("127.0.0.1:0"), Vitals(), notices):
+        assert (await Endpoint.told(notices.said("info")[0]).get("/healthz"))[0] == 200
 
 
 async def test_two_parts_share_a_metric_without_writing_it_twice() -> None:
