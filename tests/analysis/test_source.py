@@ -1,0 +1,156 @@
+"""Where a study is read: which runs and clusters of a directory, and what is said where that cannot be told."""
+
+import asyncio
+import json
+from contextlib import closing
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from analysis.errors import NoSuchRunError, SeveralRunsError
+from analysis.export import export
+from analysis.frames import frame
+from analysis.joined_records import JoinedRecords
+from analysis.source import Source, of_directory
+from analysis.study import read_study
+from driver import cli
+from pulls.batch import Batch
+from store.destination import Destination
+from store.ledger import Ledger, Run
+from store.protocol import StoredRun
+from store.selection import ALL, Selection
+from store.sqlite import EmbeddedStore
+from tests.analysis.hand_made import RUN, ZERO, HandMade, image_of, synthetic_sweep
+from tests.store.records import gap, milestone, pull, reject
+
+PLACE = "bucket pulls of InfluxDB http://influx:8086"
+
+
+def test_one_cluster_of_a_directory_is_read_with_its_own_ledger(sweep_directory: Path) -> None:
+    whole = read_study(sweep_directory)
+    part = read_study(of_directory(sweep_directory, clusters=("sim-hand-2",)))
+    assert part.pulls == tuple(each for each in whole.pulls if each.cluster == "sim-hand-2") != ()
+    assert part.milestones == tuple(each for each in whole.milestones if each.cluster == "sim-hand-2") != ()
+    assert part.clusters == ("sim-hand-2",)
+    for name in ("jobs", "node_caches", "pods", "audits"):
+        rows, every = getattr(part.ledger, name), getattr(whole.ledger, name)
+        assert rows == tuple(row for row in every if row.cluster == "sim-hand-2") != ()
+    assert read_study(of_directory(sweep_directory, runs=(RUN,))).ledger == whole.ledger
+    other = read_study(of_directory(sweep_directory, runs=("another",)))
+    assert (other.pulls, other.ledger.runs, other.ledger.jobs) == ((), (), ())
+
+
+def test_the_command_chooses_runs_and_clusters_of_a_directory_too(
+    sweep_directory: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.run(["export", "pulls", "--out", str(sweep_directory), "--cluster", "sim-hand-4", "--run", RUN]) == 0
+    found = capfd.readouterr().out
+    assert found.count("\n") == 1 + 4 * 3
+    assert found.count(f"sim-hand-4,{RUN},") == 4 * 3
+
+
+def test_records_of_several_stores_come_in_the_order_of_one(tmp_path: Path) -> None:
+    records = [
+        pull(f"u{number % 7}", number, cluster=f"c{number % 2}", finished_at=ZERO + timedelta(seconds=number % 5))
+        for number in range(1, 40)
+    ] + [pull("untimed", cluster="c0"), pull("a", cluster="c1")]
+    marks = [
+        milestone(f"m{number}", cluster=f"c{number % 3}", at=ZERO - timedelta(seconds=number)) for number in range(9)
+    ]
+    batches = [
+        Batch(
+            pulls=tuple(records[part::2]),
+            milestones=tuple(marks[part::2]),
+            rejects=(reject(position=str(part)),),
+            gaps=(gap(found_at=ZERO - timedelta(hours=part)),),
+        )
+        for part in (0, 1)
+    ]
+    parts = [EmbeddedStore(tmp_path / str(number), create=True) for number in (0, 1)]
+    whole = EmbeddedStore(tmp_path / "whole", create=True)
+    for store, batch in zip(parts, batches, strict=True):
+        store.write_now(batch)
+        whole.write_now(batch)
+    joined = JoinedRecords(tuple((store, ALL) for store in parts))
+    for name in ("pulls", "milestones", "rejects", "gaps"):
+        assert list(getattr(joined, name)()) == list(getattr(whole, name)()) != []
+    chosen = JoinedRecords(tuple((store, Selection(clusters=("c1",))) for store in parts))
+    assert {each.cluster for each in chosen.runs()} == {"c1"}
+    assert sum(each.pulls for each in chosen.runs()) == sum(each.cluster == "c1" for each in records)
+    for store in (*parts, whole):
+        asyncio.run(store.close())
+
+
+def swept_into_influxdb(directory: Path) -> None:
+    collect = {"influx": "http://127.0.0.1:1", "organisation": "lab", "bucket": "pulls", "kafka": "", "topic": ""}
+    with closing(Ledger(directory, create=True)) as ledger:
+        study = json.dumps({"name": "x", "collect": collect})
+        ledger.begin(Run(run="run-x", provider="sim", study=study, started_at=ZERO), [])
+
+
+def test_a_directory_tells_where_its_runs_are(tmp_path: Path) -> None:
+    made = HandMade(cluster="lab", size=1)
+    made.pull("job", "pod", image_of(9, 1_000_000_000), 1.0)
+    made.write(tmp_path)
+    swept_into_influxdb(tmp_path)
+    source = of_directory(tmp_path, environment={"INFLUXDB_V2_TOKEN": "t"})
+    ((settings, selection),) = source.buckets
+    assert (settings.url, settings.organisation, settings.bucket) == ("http://127.0.0.1:1", "lab", "pulls")
+    assert (selection, source.file) == (Selection(runs=("run-x",)), ALL)
+    assert of_directory(tmp_path, runs=(RUN,), environment={}).buckets == ()
+    assert len(frame(of_directory(tmp_path, runs=(RUN,), environment={}))) == 1
+
+
+def test_without_a_token_only_what_needs_none_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.delenv("INFLUXDB_V2_TOKEN", raising=False)
+    swept_into_influxdb(tmp_path)
+    assert cli.run(["export", "layers", "--out", str(tmp_path)]) == 0
+    assert cli.run(["export", "pulls", "--out", str(tmp_path)]) == 2
+    complained = capfd.readouterr().err
+    assert "no token; set INFLUXDB_V2_TOKEN" in complained
+    assert complained.count("\n") == 1
+    monkeypatch.setenv("INFLUXDB_V2_TOKEN", "s3cret")
+    assert cli.run(["report", "--out", str(tmp_path)]) == 1
+    complained = capfd.readouterr().err
+    assert "InfluxDB http://127.0.0.1:1 cannot be read: [Errno 111]" in complained
+    assert "s3cret" not in complained
+    assert complained.count("\n") == 1
+
+
+def test_layers_lie_in_directories_alone(tmp_path: Path) -> None:
+    with pytest.raises(Exception, match="they are in no InfluxDB; give --out DIR"):
+        export(Source(name="run-x", file=None), "layers", "csv", tmp_path / "layers.csv")
+    assert list(tmp_path.iterdir()) == []
+
+
+def stored(run: str | None, hours: int) -> StoredRun:
+    at = ZERO + timedelta(hours=hours)
+    return StoredRun(run=run, cluster="c", size=4, pulls=1_000 + hours, first_at=at, last_at=at)
+
+
+def test_runs_to_choose_from_are_named_latest_first_in_a_line_that_does_not_grow() -> None:
+    many = [stored(f"run-{number}", number) for number in range(9)]
+    assert str(SeveralRunsError(PLACE, many)) == (
+        f"{PLACE} has several runs; choose by --run: run-8 (1,008 pulls), run-7 (1,007 pulls), run-6 (1,006 pulls),"
+        " run-5 (1,005 pulls), run-4 (1,004 pulls) and 4 more: pulldriver export runs --influx URL lists them"
+    )
+    assert str(NoSuchRunError(PLACE, ("a",), ("b",), [stored(None, 1), stored(None, 2)])) == (
+        f"{PLACE} has no pull of run a, cluster b; it has '' (none) (2,003 pulls)"
+    )
+    assert str(NoSuchRunError(PLACE, (), (), [])) == f"{PLACE} has no pull"
+
+
+def test_a_sweep_of_one_size_is_compared_with_another_source(tmp_path: Path) -> None:
+    from analysis.compare import compare
+
+    synthetic_sweep(tmp_path, image_bytes=(1_000_000_000,))
+    compared = compare(tmp_path, of_directory(tmp_path, clusters=("sim-hand-4",)))
+    assert [row.size for row in compared.pulls] == [4]
+
+
+def test_what_a_run_does_not_say_is_its_own_file() -> None:
+    assert Destination().shared is False
+    assert str(Destination()) == "the study's own file"
