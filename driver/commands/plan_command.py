@@ -22,7 +22,7 @@ from driver.price import HourlyPrice, Priced, nodes_price
 from driver.progress import say_image, say_seconds
 from driver.provider import Provider
 from driver.providers import make_provider
-from driver.study import Overrides, Study, load_study
+from driver.study import Overrides, Price, Study, load_study
 
 
 def plan_command(
@@ -56,6 +56,15 @@ def plan_command(
 def hourly_price(study: Study, provider: Provider) -> Callable[[int], HourlyPrice]:
     """What a cluster of a size costs there."""
     return partial(provider.price if isinstance(provider, Priced) else nodes_price, study)
+
+
+def with_price(study: Study, provider: Provider) -> Study:
+    """The study with what a node costs there, as it is kept with a run: reports count by it."""
+    if not isinstance(provider, Priced):
+        return study
+    found = provider.price(study, study.sizes[0])
+    price = Price(per_node_hour=found.node, currency=found.currency, as_of=found.as_of)
+    return msgspec.structs.replace(study, cluster=msgspec.structs.replace(study.cluster, price=price))
 
 
 def plan_of(study: Study, provider: Provider) -> Plan:

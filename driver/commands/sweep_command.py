@@ -28,7 +28,7 @@ from driver.commands.options import (
     Sizes,
     StudyFile,
 )
-from driver.commands.plan_command import hourly_price, plan_of, say_plan
+from driver.commands.plan_command import hourly_price, plan_of, say_plan, with_price
 from driver.destinations import Asked, check_reachable, check_same_destination, destination_of_new_run
 from driver.errors import SweepError, UnaskedError, UsageError
 from driver.interrupt import InterruptedByUserError, interruptible
@@ -86,6 +86,8 @@ def sweep_command(
     cluster_provider = make_provider(provider, kubeconfig)
     if not resume:
         asked = _new_study(asked, where)
+    if asked is not None:
+        asked = with_price(asked, cluster_provider)
     way_on = _resumed(out, provider, kubeconfig, budget, yes=yes)
     with directory_lock(out):
         code = _sweep(asked, where, cluster_provider, out, resume=resume, budget=budget, yes=yes, way_on=way_on)
@@ -161,7 +163,7 @@ def _budget(amount: float, plan: Plan, study: Study, provider: Provider, ledger:
 def _study(ledger: Ledger, out: Path, asked: Study | None, where: Asked, provider: Provider, *, resume: bool) -> Study:
     run = begun_run(ledger, out, resume=resume)
     if run is None:
-        return _new_study(asked, where) if resume or asked is None else asked
+        return with_price(_new_study(asked, where), provider) if resume or asked is None else asked
     if run.provider != provider.name:
         raise UsageError(f"--resume: this run is on {run.provider}; give --provider {run.provider}")
     study = study_of(run, asked)

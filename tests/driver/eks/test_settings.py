@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from driver import cli
+from driver.commands.plan_command import with_price
 from driver.eks_plan import EksPlan, EksPrices, Mode, Registry, Snapshotter, Volume
 from driver.errors import UsageError
 from driver.providers.eks.duration import NODES, WHOLE, longest_seconds, overhead_of
@@ -68,6 +69,14 @@ def test_the_users_prices_go_over_the_table() -> None:
     study = Study(eks=EksPlan(prices=EksPrices(node_hour=1.0, control_plane_hour=0.6)))
     price = price_of(study, 1, load_table())
     assert (price.node, price.base) == (1.0, 0.6)
+
+
+def test_a_run_is_kept_with_the_price_of_its_nodes() -> None:
+    study = msgspec.structs.replace(SMALL, cluster=ClusterPlan(sizes=(4,), node_type="c5ad.4xlarge"))
+    priced = with_price(study, EksProvider())
+    assert priced.cluster.price.per_node_hour == 0.688
+    assert with_price(priced, EksProvider()) == priced
+    assert price_of(priced, 4, load_table()) == price_of(study, 4, load_table())
 
 
 def test_an_instance_without_a_price_is_named() -> None:
