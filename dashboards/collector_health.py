@@ -149,13 +149,7 @@ def _untold() -> Lines:
 
 
 def _lag() -> Lines:
-    return _lines(
-        "Lag",
-        SECONDS,
-        metrics.LAG.help,
-        (metrics.LAG.name, "{{cluster}}"),
-        (f"{metrics.DELIVERY_TROUBLE.name} > 0", "{{cluster}} delivery in trouble"),
-    )
+    return _lines("Lag", SECONDS, metrics.LAG.help, (metrics.LAG.name, "{{cluster}}"))
 
 
 def _spool() -> Lines:
@@ -221,7 +215,16 @@ def _sink_trouble() -> Lines:
         "{{instance}} {{edge}}",
     )
     lost = (f"sum(increase({metrics.SINK_LOST_RANGES.name}[1h]))", "lost ranges in an hour")
-    return _lines("Sink in trouble", COUNT, metrics.SINK_TROUBLE.help + " And what the bus had lost.", query, lost)
+    delivery = (metrics.DELIVERY_TROUBLE.name, "{{cluster}} delivery")
+    return _lines(
+        "In trouble",
+        COUNT,
+        "1 while an edge does not work, of sinks (kafka, influxdb) and of collectors' delivery; and stretches of offsets that "
+        "were gone before a sink read them.",
+        query,
+        delivery,
+        lost,
+    )
 
 
 # -- edges -----------------------------------------------------------------------------------------------------------
