@@ -120,7 +120,7 @@ async def run_stages(
             reporting = group.create_task(_report(context))
             context.vitals.stages |= {"watch": watching[0], "delivery": delivering}
             await stop.stop.wait()
-            context.vitals.stopping = True
+            context.vitals.stop()
             for task in watching:
                 task.cancel()
             queue.finish()

@@ -139,7 +139,6 @@ async def _sink_beside(
     sink = SinkSettings(drain_seconds=settings.stop.sink_drain_seconds)
     target = SinkTarget(kafka, influx, sink=sink, max_lag_seconds=settings.max_lag_seconds)
     async with asyncio.TaskGroup() as group:
-        running = run_sink(target, context.log, context.random, stop, vitals, context.clock)
-        vitals.stages["sink"] = group.create_task(running)
+        group.create_task(run_sink(target, context.log, context.random, stop, vitals, context.clock))
         yield
         stop.set()

@@ -69,9 +69,9 @@ def sink(
     )
 
     async def run() -> int:
-        stop = StopSignal(end_within(stop_within))
-        stop.install()
         log, vitals = Log(SystemClock(), log_format), Vitals()
+        stop = StopSignal(end_within(stop_within), vitals.stop)
+        stop.install()
         say_failures_nobody_awaits(log)
         log.info(f"storing what is on topic {reading.topic} of {kafka} in bucket {storing.bucket} of {storing.url}")
         async with listening(listen, vitals, log):

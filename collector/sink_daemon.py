@@ -49,11 +49,13 @@ async def run_sink(
     member = await bus.consume(target.group)
     sink = Sink(bus, member, store, target.sink, notices)
     watched = SinkWatch(target, bus, member, store, sink, clock or SystemClock())
-    watched.show(vitals or Vitals())
+    vitals = vitals or Vitals()
+    watched.show(vitals)
     try:
         async with asyncio.TaskGroup() as group:
             measuring = group.create_task(watched.measure())
-            await sink.run(stop)
+            vitals.stages[PART] = storing = group.create_task(sink.run(stop))
+            await storing
             measuring.cancel()
     finally:
         await _close(member, store, bus)

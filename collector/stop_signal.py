@@ -13,7 +13,8 @@ DONE, INTERRUPTED = 0, 130
 class StopSignal:
     """The signals as something to wait for. A second one gives up draining."""
 
-    def __init__(self, on_first: Callable[[signal.Signals], None] = lambda number: None) -> None:
+    def __init__(self, *on_first: Callable[[signal.Signals], None]) -> None:
+        """Each of ``on_first`` is called with the first signal."""
         self.first: signal.Signals | None = None
         self.stop = asyncio.Event()
         self.give_up = asyncio.Event()
@@ -31,7 +32,8 @@ class StopSignal:
             return
         self.first = number
         self.stop.set()
-        self._on_first(number)
+        for call in self._on_first:
+            call(number)
 
     @property
     def exit_code(self) -> int:

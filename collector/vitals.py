@@ -43,6 +43,10 @@ class Vitals:
     stages: dict[str, asyncio.Task[Any]] = field(default_factory=dict)  # those that have to run for ever
     stopping: bool = False
 
+    def stop(self, _: object = None) -> None:
+        """From now on it is unready, and no stage that ends is missed."""
+        self.stopping = True
+
     def readings(self) -> list[Reading]:
         return [reading for source in self.sources for reading in source()]
 
