@@ -106,6 +106,15 @@ def test_the_file_may_be_named_in_the_environment_and_serves_all_commands(
     assert "cluster" not in sink
 
 
+def test_the_file_of_the_documentation_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    docs = (Path(__file__).parents[2] / "docs" / "collector.md").read_text()
+    (tmp_path / "c.toml").write_text(docs.split("```toml\n")[1].partition("```")[0])
+    shown = Shell((), capsys).shown("--config", str(tmp_path / "c.toml"))
+    assert {key for key, each in shown.items() if (each["source"] or "").startswith("file")} == {
+        *("cluster", "data-dir", "in-cluster", "kafka", "listen", "max-lag"),
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
