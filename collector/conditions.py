@@ -12,7 +12,7 @@ BETWEEN_WATCHES_SECONDS = 10.0  # a watch ends every few minutes, and another is
 
 
 def watches(status: Status, clock: Clock) -> Condition:
-    """A watch is open, or was a moment ago."""
+    """The events are listed, and a watch is open or was a moment ago."""
 
     def why_not() -> str | None:
         if status.watching:

@@ -36,7 +36,7 @@ class Status:
     dead_letters: int = 0  # records that the store or the bus will never take
     write_seconds: Histogram = field(default_factory=Histogram)  # of batches, from the spool to their acknowledgement
 
-    watching: bool = False  # a watch is open
+    watching: bool = False  # a watch is open, and what it lists at its beginning is read
     watch_ended: float | None = None  # on the monotonic clock, when the last one ended; None before the first
     last_line_at: datetime | None = None  # when the last line of a watch came
     held: str | None = None  # why the embedded store takes nothing now

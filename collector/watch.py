@@ -225,8 +225,10 @@ class EventWatch:
         return self._settings.watch.list_silence_seconds if self._protocol.listing else None
 
     def _say_opened(self) -> None:
+        if self._protocol.listing:
+            return
         self._status.watching = True
-        if self.opened.is_set() or self._protocol.listing:
+        if self.opened.is_set():
             return
         self.opened.set()
         self._log.info(

@@ -1,12 +1,14 @@
 """/metrics shows what dashboards ask for, /readyz what keeps it from its work, /healthz what is past mending."""
 
 import asyncio
+import json
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
 from random import Random
 
 import pytest
+from aiohttp import web
 
 from bus.kafka import KafkaBus
 from bus.kafka_settings import KafkaSettings
@@ -161,6 +163,24 @@ async def test_it_is_ready_while_it_watches_and_its_store_keeps_up(server: ApiSe
         running.stop.stop.set()
         await running.until(lambda: running.context.vitals.stopping)
         assert await endpoint.ready() == (503, ["it is being stopped"])
+
+
+async def test_half_of_a_list_inside_a_watch_is_not_ready(server: ApiServer, tmp_path: Path) -> None:
+    await server.put(event(1))
+    (item,) = server.objects.values()
+    server.streams = True
+
+    async def half(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse()
+        await response.prepare(request)
+        await response.write(json.dumps({"type": "ADDED", "object": item}).encode() + b"\n")
+        await asyncio.Event().wait()
+        return response
+
+    server.instead["stream"].append(half)
+    async with collecting(server.url, tmp_path) as running, served(running.context.vitals) as endpoint:
+        await running.until(lambda: running.status.lines == 1)
+        assert await endpoint.ready() == (503, ["the events have not been listed and watched yet"])
 
 
 async def test_a_process_that_was_just_started_lives_and_is_not_ready() -> None:
