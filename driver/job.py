@@ -12,14 +12,24 @@ IMAGE_LABEL = "pullstudy/image"  # a digest of the reference, by which kwok tell
 
 
 def job_manifest(
-    study: Study, name: str, image: str, size: int, node_selector: Mapping[str, str] | None = None
+    study: Study,
+    name: str,
+    image: str,
+    size: int,
+    node_selector: Mapping[str, str] | None = None,
+    *,
+    hold_seconds: int = 0,
 ) -> dict[str, Any]:
     """An Indexed Job with as many pods as nodes, no two on one node.
 
     ``node_selector`` has the labels of the cluster's own nodes. The Job bears them too: by them it is found again.
+    ``hold_seconds`` keeps each pod on its node for so long after its container's start.
     """
     mine = dict(node_selector or {})
     labels = {**study.job.labels, **mine, **MANAGED_BY}
+    spec = _pod_spec(study, name, image, mine)
+    if hold_seconds:
+        _hold(spec, hold_seconds)
     template_labels = {**labels, "pullstudy/job": name, IMAGE_LABEL: image_label(image)}
     return {
         "apiVersion": "batch/v1",
@@ -31,7 +41,7 @@ def job_manifest(
             "completionMode": "Indexed",
             "backoffLimit": study.job.backoff_limit,
             "activeDeadlineSeconds": max(1, round(study.limits.job_seconds)),
-            "template": {"metadata": {"labels": template_labels}, "spec": _pod_spec(study, name, image, mine)},
+            "template": {"metadata": {"labels": template_labels}, "spec": spec},
         },
     }
 
@@ -63,6 +73,11 @@ def _pod_spec(study: Study, name: str, image: str, mine: dict[str, str]) -> dict
     if study.job.image_pull_secrets:
         spec["imagePullSecrets"] = [{"name": secret} for secret in study.job.image_pull_secrets]
     return spec
+
+
+def _hold(spec: dict[str, Any], seconds: int) -> None:
+    spec["containers"][0]["lifecycle"] = {"postStart": {"sleep": {"seconds": seconds}}}
+    spec["terminationGracePeriodSeconds"] = seconds + 1  # the API server takes no sleep that is as long
 
 
 def _one_a_node(name: str) -> dict[str, Any]:

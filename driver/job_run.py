@@ -11,7 +11,8 @@ import msgspec
 from driver.audit import Place, make_audit, places, say, with_containers
 from driver.cluster_api import ClusterApi, Sleep
 from driver.drain import Drain
-from driver.errors import LimitError
+from driver.errors import ApiError, LimitError
+from driver.hold import hold_seconds
 from driver.job import job_manifest
 from driver.job_watch import Ending, JobEnd, JobWatch, disrupted, say_disrupted
 from driver.node_caches import NodeCaches, not_cold, say_caches
@@ -36,6 +37,7 @@ from store.protocol import RecordStore
 
 POLL_SECONDS = 0.02
 SLOWEST_POLL_SECONDS = 2.0
+INVALID = 422
 FIRST_LOOK_SECONDS = 5.0  # for lost nodes, when pods do not go; doubling
 
 
@@ -67,9 +69,8 @@ class JobRunner:
         """Run the attempt to its end, good or bad, and leave the cluster ready for the next one."""
         bench = self._bench
         before = await self._caches.before(row)
-        row = self._put(row, state=JobState.CREATED)
-        manifest = job_manifest(bench.study, row.job, row.image, row.size, bench.cluster.node_selector)
-        job = await bench.api.create_job(manifest)
+        row = self._put(row, state=JobState.CREATED, hold_seconds=self._hold(row, before))
+        job = await self._create(row)
         row = self._put(row, job_uid=job.metadata.uid, created_at=job.metadata.creation_timestamp)
         bench.progress.job_started(row, number, jobs)
         end = await self._watch(job, row.size)
@@ -79,6 +80,24 @@ class JobRunner:
             JobSummary(row=row, number=number, jobs=jobs, accounted=accounted, caches=say_caches(before.values()))
         )
         return await self._tidy(row)
+
+    def _hold(self, row: JobRow, before: dict[str, CacheState]) -> int:
+        """Pods live at least as long as earlier ones did only where they, too, have all of the image to pull."""
+        bench = self._bench
+        cold = set(before.values()) == {CacheState.COLD}
+        return hold_seconds(bench.study, row.size, bench.ledger.pod_lives(row.run, row.image) if cold else None)
+
+    async def _create(self, row: JobRow) -> Job:
+        bench, hold = self._bench, round(row.hold_seconds)
+        manifest = job_manifest(
+            bench.study, row.job, row.image, row.size, bench.cluster.node_selector, hold_seconds=hold
+        )
+        try:
+            return await bench.api.create_job(manifest)
+        except ApiError as error:
+            if hold and error.status == INVALID:
+                raise LimitError(f"{error}; holding pods takes Kubernetes 1.30: set job.hold_seconds = 0") from error
+            raise
 
     async def _watch(self, job: Job, size: int) -> JobEnd:
         bench = self._bench
@@ -188,4 +207,4 @@ def _one_pod_a_node(pods: Iterable[Pod]) -> str | None:
         return None
     more = f", and so did {len(shared) - 1} more" if len(shared) > 1 else ""
     # The scheduler forgets pods that are over, and with them that their node is taken.
-    return f"not one pod a node: {shared[0]} ran two{more}; a job.command that sleeps keeps pods apart"
+    return f"not one pod a node: {shared[0]} ran two{more}; a longer job.hold_seconds keeps pods apart"

@@ -96,6 +96,8 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The Job that pulls an image: it does nothing, once on every node."""
 
     command: tuple[str, ...] = ("true",)
+    # After its start, so that no node gets a second pod of the job; "auto" is what driver/hold.py finds to be needed.
+    hold_seconds: Annotated[float, msgspec.Meta(ge=0)] | Literal["auto"] = "auto"
     image_pull_policy: str = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()
     host_network: bool = False  # without a network of its own a pod needs no address, and no network plugin

@@ -94,6 +94,14 @@ class JobRow(msgspec.Struct, frozen=True, kw_only=True):
     completed_at: datetime | None = None
     deleted_at: datetime | None = None
     error: str | None = None
+    hold_seconds: float = 0.0  # its containers were kept for so long after their start, so that none shares a node
+
+
+class PodLives(msgspec.Struct, frozen=True, kw_only=True):
+    """The shortest times of pods from being scheduled, by their status: to the second."""
+
+    until_started_seconds: float
+    until_finished_seconds: float
 
 
 class NodeCache(msgspec.Struct, frozen=True, kw_only=True):
@@ -186,6 +194,17 @@ class Ledger:
             " WHERE j.run = ?1 AND j.state <> 'abandoned' ORDER BY j.position",
             run,
         )
+
+    def pod_lives(self, run: str, image: str) -> PodLives | None:
+        """Of the pods of jobs of the image that are done; None where there is none."""
+        sql = """SELECT min(julianday(p.started_at) - julianday(p.scheduled_at)) * 86400 AS until_started_seconds,
+            min(julianday(p.finished_at) - julianday(p.scheduled_at)) * 86400 AS until_finished_seconds
+            FROM job_pods p JOIN jobs j ON j.cluster = p.cluster AND j.job = p.job
+            WHERE j.run = ?1 AND j.image = ?2 AND j.state = 'done'"""
+        ((started, finished),) = self._rows(sql, run, image)
+        if started is None or finished is None:
+            return None
+        return PodLives(until_started_seconds=started, until_finished_seconds=finished)
 
     def layer_digests(self, repository: str, tag: str) -> frozenset[str]:
         """The layers of an image, as far as its manifest is known; empty where it is not."""

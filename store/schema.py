@@ -9,8 +9,11 @@ from pulls.batch import REJECT_IDENTITY, Gap, Reject
 from pulls.milestone import Milestone
 from pulls.record import WITNESS_PREFIX, PullRecord
 
-VERSION = 2  # PRAGMA user_version; a file of a version that is neither this nor in UPGRADES is refused, never changed
-UPGRADES = {1: ("ALTER TABLE rejects ADD COLUMN at TEXT",)}  # what makes a file of that version one of the next
+VERSION = 3  # PRAGMA user_version; a file of a version that is neither this nor in UPGRADES is refused, never changed
+UPGRADES = {  # what makes a file of that version one of the next
+    1: ("ALTER TABLE rejects ADD COLUMN at TEXT",),
+    2: ("ALTER TABLE jobs ADD COLUMN hold_seconds REAL NOT NULL DEFAULT 0",),
+}
 
 FILE_NAME = "study.sqlite3"
 
@@ -77,6 +80,7 @@ CREATE TABLE jobs (                 -- one row an attempt of one image at one si
   job_uid TEXT,
   created_at TEXT, completed_at TEXT, deleted_at TEXT,
   error TEXT,
+  hold_seconds REAL NOT NULL DEFAULT 0, -- its containers were kept for so long after their start
   PRIMARY KEY (cluster, job)
 );
 CREATE TABLE job_nodes (            -- one row a node of a job: what its cache held before

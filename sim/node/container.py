@@ -37,6 +37,12 @@ class Container:
     restarts: int = 0
 
     @property
+    def hold_seconds(self) -> float:
+        """Of lifecycle.postStart.sleep, which the kubelet does itself before it looks at the pod again."""
+        hook = (self.spec.get("lifecycle") or {}).get("postStart") or {}
+        return float((hook.get("sleep") or {}).get("seconds", 0))
+
+    @property
     def waits(self) -> bool:
         return "waiting" in self.state
 

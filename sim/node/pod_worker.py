@@ -47,6 +47,7 @@ class PodWorker:
             for spec in pod["spec"]["containers"]
         ]
         self._retry_at: float | None = None
+        self._held_until = 0.0  # by a container's postStart: until then nothing of the pod is noticed
 
     def start(self) -> None:
         times, source = self._kubelet.parameters.times, self._kubelet.random
@@ -118,7 +119,11 @@ class PodWorker:
         def started() -> None:
             self._event(container, "Normal", "Started", self._kubelet.wording.started(name))
             self._started(container)
-            self._sync(position + 1)
+            if container.hold_seconds:
+                self._held_until = self._kubelet.api.clock.now + container.hold_seconds
+                self._later(container.hold_seconds, lambda: self._sync(position + 1))
+            else:
+                self._sync(position + 1)
 
         self._later(create * factor, created)
 
@@ -149,6 +154,9 @@ class PodWorker:
         self._later(self._kubelet.random.random() * self._kubelet.parameters.times.relist_seconds, self._noticed)
 
     def _noticed(self) -> None:
+        if self._kubelet.api.clock.now < self._held_until:
+            self._later(self._held_until - self._kubelet.api.clock.now, self._noticed)
+            return
         if all(container.ended for container in self._containers):
             failed = [c for c in self._containers if c.state["terminated"]["exitCode"] != 0]
             if failed and self._pod["spec"]["restartPolicy"] != "Never":

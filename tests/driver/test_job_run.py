@@ -118,7 +118,7 @@ async def test_two_pods_on_one_node_fail_the_repeat_and_keep_its_records(world: 
     world.store.write_now(Batch(pulls=(pulled(0), pulled(1, Outcome.CACHED))))
     row = await world.run()
     assert row.state is JobState.FAILED
-    assert row.error == "not one pod a node: node-0 ran two; a job.command that sleeps keeps pods apart"
+    assert row.error == "not one pod a node: node-0 ran two; a longer job.hold_seconds keeps pods apart"
     assert world.heard.jobs[0].accounted == "2/2 accounted for"
     assert rows(world.directory, "SELECT count(*) FROM pulls") == [(2,)]
 

@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -282,3 +283,24 @@ async def test_a_container_that_fails_is_restarted_where_the_pod_asks_for_it(api
     assert (status["restartCount"], status["state"]["terminated"]["exitCode"]) == (2, 0)
     assert (await messages(api, "BackOff"))[0].startswith("Back-off restarting failed container pull in pod one-0-")
     assert [row["outcome"] for row in await api.truth(job="one")] == ["pulled", "cached", "cached"]
+
+
+async def test_pods_held_after_their_start_keep_their_nodes_until_all_siblings_have_one(start: Start) -> None:
+    api = await start(nodes=100)
+    await api.post("/sim/cache/preload", {"images": [IMAGE]})
+    await api.run_job("loose", pods=100)
+    body = job("held", pods=100)
+    hold = {"postStart": {"sleep": {"seconds": 6}}}
+    body["spec"]["template"]["spec"]["containers"][0]["lifecycle"] = hold
+    await api.post(JOBS, body)
+    await api.quiet()
+    nodes = {name: {row["node"] for row in await api.truth(job=name)} for name in ("loose", "held")}
+    assert len(nodes["loose"]) < 100, "over before the last one is made, pods share their nodes"
+    assert len(nodes["held"]) == 100
+    done = await api.get(f"{JOBS}/held")
+    pods = (await api.get(f"{PODS}?labelSelector=job-name%3Dheld"))["items"]
+    ended = [pod["status"]["containerStatuses"][0]["state"]["terminated"] for pod in pods]
+    lived = [datetime.fromisoformat(end["finishedAt"]) - datetime.fromisoformat(end["startedAt"]) for end in ended]
+    assert max(lived) < timedelta(seconds=3), "the containers' own times are theirs"
+    last = max(datetime.fromisoformat(end["startedAt"]) for end in ended)
+    assert datetime.fromisoformat(done["status"]["completionTime"]) - last >= timedelta(seconds=5)

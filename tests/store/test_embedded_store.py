@@ -57,6 +57,7 @@ def test_a_file_of_layout_1_is_made_one_of_this_and_keeps_what_it_has(tmp_path: 
     write(tmp_path, Batch(pulls=(record(),), rejects=(old,)))
     with closing(sqlite3.connect(tmp_path / FILE_NAME)) as direct:
         direct.execute("ALTER TABLE rejects DROP COLUMN at")
+        direct.execute("ALTER TABLE jobs DROP COLUMN hold_seconds")
         direct.execute("PRAGMA user_version = 1")
     new = reject(position="2", at=AT)
     write(tmp_path, Batch(rejects=(new,)))
