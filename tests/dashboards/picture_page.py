@@ -1,6 +1,9 @@
 """A page with the panels of a dashboard, drawn by Vega from the dashboard's own JSON and what its queries answer.
 
     INFLUXDB_V2_URL=... INFLUXDB_V2_ORG=... INFLUXDB_V2_TOKEN=... python -m tests.dashboards.picture_page UID FILE.html
+    chromium --headless --hide-scrollbars --window-size=1280,HEIGHT --screenshot=FILE.png FILE.html
+
+The collector's dashboard is asked of PROMETHEUS_URL.
 
 It is not Grafana: places, titles, units, axes and data are the dashboard's, the drawing is Vega's.
 """
@@ -10,9 +13,13 @@ import html
 import io
 import json
 import os
+import re
 import sys
+import time
+import urllib.parse
 import urllib.request
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -23,20 +30,25 @@ from dashboards.flux import Source
 from tests.dashboards.variables import substituted
 
 Json = dict[str, Any]
-_CELL, _HEIGHT, _ROWS = 52, 34, 9  # pixels of a grid column and row; rows of a table that are shown
+_CELL, _HEIGHT, _ROW = 52, 34, 20  # pixels of a grid column and row, and of a table's row
+_LONGEST = 46  # of a cell: of a longer name the end tells more than the beginning
 _STYLE = (
     "body{margin:8px;width:1256px;background:#f4f5f7;font:13px system-ui,'Liberation Sans',sans-serif;color:#1c2128}"
     "#page{position:relative}.panel{position:absolute;box-sizing:border-box;background:#fff;border:1px solid #d4d8de;"
     "padding:6px 8px;overflow:hidden}h2{font-size:13px;margin:0 0 4px;font-weight:600}table{border-collapse:collapse;"
-    "font-size:11px;width:100%}td,th{padding:2px 5px;border-bottom:1px solid #e5e8ec;text-align:left;max-width:260px;"
+    "font-size:10.5px;width:100%}td,th{padding:2px 3px;border-bottom:1px solid #e5e8ec;text-align:left;max-width:260px;"
     "overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.big{font-size:26px}.row{position:absolute;font-weight:600}"
 )
 UNITS = {"s": "s", "decbytes": "bytes"}  # Grafana's words for units, where an axis has to name one
+_SCRAPED_SECONDS = 150
+CHOSEN = {"cache": ["cold"]}
 _KEYS = ("", "result", "table")
 
 
 def answer(query: str) -> list[Json]:
-    body = json.dumps({"query": substituted(query), "type": "flux", "dialect": {"header": True, "annotations": []}})
+    body = json.dumps(
+        {"query": substituted(query, CHOSEN), "type": "flux", "dialect": {"header": True, "annotations": []}}
+    )
     request = urllib.request.Request(
         f"{os.environ['INFLUXDB_V2_URL']}/api/v2/query?org={os.environ['INFLUXDB_V2_ORG']}",
         data=body.encode(),
@@ -49,6 +61,25 @@ def answer(query: str) -> list[Json]:
         text = response.read().decode()
     tables = [csv.DictReader(io.StringIO(table)) for table in text.strip().split("\r\n\r\n") if table]
     return [{key: value(cell) for key, cell in row.items() if key not in _KEYS} for table in tables for row in table]
+
+
+def scraped(targets: list[Json]) -> list[Json]:
+    """Series of Prometheus over its last minutes, named by their legends."""
+    rows = []
+    for target in targets:
+        now = time.time()
+        asked = {"query": target["expr"], "start": now - _SCRAPED_SECONDS, "end": now, "step": 2}
+        url = f"{os.environ['PROMETHEUS_URL']}/api/v1/query_range?{urllib.parse.urlencode(asked)}"
+        with urllib.request.urlopen(url, timeout=60) as response:
+            found = json.load(response)["data"]["result"]
+        for series in found:
+            name = re.sub(r"\{\{(\w+)\}\}", lambda label: series["metric"].get(label[1], ""), target["legendFormat"])  # noqa: B023
+            rows += [
+                {"_time": datetime.fromtimestamp(at, UTC).isoformat(), "series": name, "value": float(number)}
+                for at, number in series["values"]
+                if number != "NaN"
+            ]
+    return rows
 
 
 def value(text: str) -> Any:
@@ -82,7 +113,7 @@ def trend(panel: Json, rows: list[Json]) -> Json:
     title = next(
         (p["value"] for o in panel["fieldConfig"]["overrides"] for p in o["properties"] if p["id"] == "displayName"), x
     )
-    across = {"field": x, "type": "quantitative", "title": title, "scale": {"zero": False}}
+    across = {"field": x, "type": "quantitative", "title": title, "scale": {"zero": False}, "axis": {"tickCount": 10}}
     bands = [
         (p["value"], o["matcher"]["options"])
         for o in panel["fieldConfig"]["overrides"]
@@ -133,7 +164,7 @@ def heat_map(panel: Json, rows: list[Json]) -> Json:
 
 
 def lines(panel: Json, rows: list[Json]) -> Json:
-    label = panel["fieldConfig"]["defaults"]["displayName"].rpartition(".")[2].rstrip("}")
+    label = panel["fieldConfig"]["defaults"].get("displayName", "series").rpartition(".")[2].rstrip("}")
     number = next(name for name, cell in rows[0].items() if isinstance(cell, float))
     mark = "bar" if panel["fieldConfig"]["defaults"]["custom"]["drawStyle"] == "bars" else "line"
     across = {"field": "_time", "type": "temporal", "title": None}
@@ -159,17 +190,24 @@ def table(panel: Json, rows: list[Json]) -> str:
     order = panel["transformations"][0]["options"]["indexByName"] if panel.get("transformations") else {}
     names = sorted(rows[0], key=lambda name: order.get(name, 99)) if rows else []
     head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
-    body = "".join("<tr>" + "".join(f"<td>{words(row[name])}</td>" for name in names) + "</tr>" for row in rows[:_ROWS])
+    body = "".join(
+        "<tr>" + "".join(f"<td>{words(row[name])}</td>" for name in names) + "</tr>"
+        for row in rows[: (panel["gridPos"]["h"] * _HEIGHT - 60) // _ROW]
+    )
     return f"<table><tr>{head}</tr>{body}</table>"
 
 
 def words(cell: Any) -> str:
-    return html.escape(f"{cell:.6g}" if isinstance(cell, float) else str(cell or ""))
+    if isinstance(cell, float):
+        return f"{cell:,.0f}" if abs(cell) >= 1000 else f"{cell:.4g}"
+    text = str(cell or "")
+    return html.escape(text if len(text) <= _LONGEST else "…" + text[-_LONGEST:])
 
 
 def draw(panel: Json) -> tuple[str, Json | None]:
     """The inside of the panel, and its chart."""
-    rows = answer(panel["targets"][0]["query"])
+    targets = panel["targets"]
+    rows = answer(targets[0]["query"]) if "query" in targets[0] else scraped(targets)
     if panel["type"] in CHARTS and rows:
         chart = CHARTS[panel["type"]](panel, rows)
         return "", {
@@ -180,7 +218,7 @@ def draw(panel: Json) -> tuple[str, Json | None]:
         }
     if panel["type"] == "stat":
         unit = panel["fieldConfig"]["defaults"].get("unit")
-        cell = next(iter(rows[0].values())) if rows else 0.0
+        cell = (rows[-1]["value"] if "value" in rows[-1] else next(iter(rows[0].values()))) if rows else 0.0
         return f'<div class="big">{words(cell)}{" s" if unit == "s" else ""}</div>', None
     return table(panel, rows), None
 

@@ -30,7 +30,7 @@ from tests.stack.wait import until
 pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="session")]
 BOARD = dashboards(Source("pulls"))["pullstudy-collector"]
 QUERIES = {
-    f"{panel['title']} {target['refId']}": target["expr"]
+    f"{panel['id']} {panel['title']} {target['refId']}": target["expr"]
     for panel in BOARD["panels"]
     for target in panel.get("targets", ())
 }
