@@ -19,6 +19,15 @@ _NO_POD = {
 }
 
 
+# By default four at once: a busy API server answers in half a second, and 5,000 leases would run out.
+_AT_ONCE = 32
+_OPTIONS = {
+    "apiVersion": "config.kwok.x-k8s.io/v1alpha1",
+    "kind": "KwokConfiguration",
+    "options": {"nodeLeaseParallelism": _AT_ONCE, "nodePlayStageParallelism": _AT_ONCE},
+}
+
+
 def stage_file() -> str:
     """As kwok's ``--config`` takes it; JSON is YAML."""
-    return json.dumps(_NO_POD)
+    return "\n---\n".join(json.dumps(document) for document in (_OPTIONS, _NO_POD))
