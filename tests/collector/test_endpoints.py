@@ -146,7 +146,11 @@ async def test_it_is_ready_while_it_watches_and_its_store_keeps_up(server: ApiSe
         assert await endpoint.ready() == (200, ["ok"])
         await server.put(event(1))
         await running.until(lambda: running.status.outcomes["pulled"] == 1)
-        await running.until(lambda: len(list(tmp_path.glob("spool/sim-t/*.spool"))) == 1)
+
+        async def is_spooled() -> bool:  # which comes after it is counted: from then on it waits
+            return await endpoint.value("pullstudy_collector_spool_entries") == 1
+
+        await until_it_is(is_spooled)
         running.clock.advance(SETTINGS.max_lag_seconds + 1)
         status, reasons = await endpoint.ready()
         assert status == 503

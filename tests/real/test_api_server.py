@@ -290,13 +290,19 @@ async def test_a_checkpoint_of_another_cluster_is_said_loudly_and_all_is_listed_
 # Lists
 
 
-def listed(cluster: ControlPlane, user: str) -> list[dict[str, list[str]]]:
-    """The query of each list of events that the user made."""
-    return [
-        parse_qs(urlsplit(entry["requestURI"]).query)
+def asked_for_events(cluster: ControlPlane, user: str, verb: str) -> list[dict[str, list[str]]]:
+    """The query of each such request of the user's; of a watch beginning and end are audited both."""
+    found = {
+        entry["auditID"]: parse_qs(urlsplit(entry["requestURI"]).query)
         for entry in cluster.audited()
-        if (entry["user"]["username"], entry["verb"]) == (user, "list") and entry["objectRef"]["resource"] == "events"
-    ]
+        # One that was refused at the door is of no user.
+        if (entry["user"].get("username"), entry["verb"]) == (user, verb) and entry["objectRef"]["resource"] == "events"
+    }
+    return list(found.values())
+
+
+def listed(cluster: ControlPlane, user: str) -> list[dict[str, list[str]]]:
+    return asked_for_events(cluster, user, "list")
 
 
 async def test_a_client_certificate_lets_in(cluster: ControlPlane, place: str, tmp_path: Path) -> None:
@@ -524,13 +530,7 @@ async def test_429_of_priority_and_fairness_is_waited_out_without_a_list(
 
 
 def watches(cluster: ControlPlane, user: str) -> list[dict[str, list[str]]]:
-    """The query of each watch of events that the user made. Its beginning and its end are audited both."""
-    found = {
-        entry["auditID"]: parse_qs(urlsplit(entry["requestURI"]).query)
-        for entry in cluster.audited()
-        if entry["user"]["username"] == user and entry["verb"] == "watch" and entry["objectRef"]["resource"] == "events"
-    }
-    return list(found.values())
+    return asked_for_events(cluster, user, "watch")
 
 
 async def lines_of(cluster: ControlPlane, query: dict[str, str], seconds: int = 3) -> list[dict[str, Any]]:
