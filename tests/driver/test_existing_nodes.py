@@ -1,5 +1,7 @@
 """Existing clusters: what is chosen and said, without a server."""
 
+from pathlib import Path
+
 import msgspec
 import pytest
 
@@ -9,7 +11,7 @@ from driver.objects import Node
 from driver.providers.kubeconfig.commands import fill, run_command
 from driver.providers.kubeconfig.nodes import RUN_LABEL, choose_nodes
 from driver.providers.kubeconfig.permissions import provider_errors
-from driver.study import JobPlan, KubeconfigPlan, Study
+from driver.study import JobPlan, KubeconfigPlan, Overrides, Study, load_study
 from tests.driver.made import READY, pod, waiting
 
 
@@ -48,6 +50,16 @@ def test_a_taint_keeps_pods_off_whether_it_also_drives_them_away_or_not() -> Non
     assert choose_nodes(nodes, Study(), 1) == ["c"]
     preferred = [labelled("a", {}, {"key": "spot", "effect": "PreferNoSchedule"})]
     assert choose_nodes(preferred, Study(), 1) == ["a"]
+
+
+def test_the_documented_study_of_a_shared_cluster_is_one(tmp_path: Path) -> None:
+    document = (Path(__file__).parents[2] / "docs" / "providers.md").read_text()
+    path = tmp_path / "study.toml"
+    path.write_text(document.partition("```toml\n")[2].partition("```")[0])
+    study = load_study(path, Overrides())
+    pool = {"key": "pool", "value": "pulling", "effect": "NoSchedule"}
+    nodes = [labelled("a", {"pool": "pulling"}, pool), labelled("b", {"pool": "pulling"}), labelled("c", {})]
+    assert choose_nodes(nodes, study, 2) == ["a", "b"]
 
 
 def test_a_refusal_names_the_rule_that_would_allow_it() -> None:

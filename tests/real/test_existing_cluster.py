@@ -131,6 +131,21 @@ async def test_a_pool_with_a_taint_a_login_and_a_namespace_of_ones_own(existing:
     assert (await access.request("GET", "/api/v1/namespaces/measured"))["status"]["phase"] == "Active"
 
 
+async def test_a_held_pod_ends_later_and_its_containers_own_times_are_theirs(existing: Existing) -> None:
+    hold = {"hold_seconds": 6, "command": ["/pause", "exit"], "host_network": True}
+    code, said = await existing.run(*existing.sweep(existing.study("one", job=hold), "2"))
+    assert code == 0, said
+    sql = """SELECT j.hold_seconds, (julianday(p.finished_at) - julianday(p.started_at)) * 86400,
+        (julianday(j.completed_at) - julianday(p.finished_at)) * 86400
+        FROM job_pods p JOIN jobs j ON j.job = p.job AND j.cluster = p.cluster"""
+    found = rows(existing.out, sql)
+    assert len(found) == 2
+    for held, ran, until_complete in found:
+        assert held == 6
+        assert ran <= 2, "in whole seconds"
+        assert until_complete >= 4.5
+
+
 async def test_too_many_nodes_are_refused_and_nothing_is_labelled(existing: Existing) -> None:
     code, said = await existing.run(*existing.sweep(existing.study("one"), "3"))
     assert code == 1
@@ -162,11 +177,11 @@ async def test_the_drivers_role_is_enough_and_a_user_without_is_told_the_rule(
         await kubectl.run("apply", "--server-side", "-f", KUSTOMIZE / part / "rbac.yaml", *_into(part))
     token = await access.service_account_token("pulldriver", "pulling-study")
     existing.out = existing.directory / "allowed"
-    study = existing.study("one", "two", cluster={"namespace": "pulling-study"})
+    study = existing.study("one", cluster={"namespace": "pulling-study"})
     role = access.kubeconfig_with("pulldriver", {"token": token})
     code, said = await existing.run(*existing.sweep(study, "2", kubeconfig=role))
     assert code == 0, said
-    assert [state for state, _ in existing.jobs()] == ["done", "done"]
+    assert [state for state, _ in existing.jobs()] == ["done"]
     assert await existing.nothing_left()
 
 
