@@ -225,6 +225,8 @@ def _moments(source: Source) -> Lines:
         title="Moments",
         description="What was said in each interval, of pods and jobs, by every witness, of attempts that were given up too.",
         unit=COUNT,
+        bars=True,
+        stacked=True,
         axisLabel="said",
         displayName=f"${{__field.labels.{moment}}}",
         targets=[

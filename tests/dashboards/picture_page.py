@@ -31,12 +31,12 @@ from tests.dashboards.variables import substituted
 
 Json = dict[str, Any]
 _CELL, _HEIGHT, _ROW = 52, 34, 20  # pixels of a grid column and row, and of a table's row
-_LONGEST = 46  # of a cell: of a longer name the end tells more than the beginning
+_LONGEST = 42  # of a cell; of a longer name the end tells more than the beginning
 _STYLE = (
     "body{margin:8px;width:1256px;background:#f4f5f7;font:13px system-ui,'Liberation Sans',sans-serif;color:#1c2128}"
     "#page{position:relative}.panel{position:absolute;box-sizing:border-box;background:#fff;border:1px solid #d4d8de;"
     "padding:6px 8px;overflow:hidden}h2{font-size:13px;margin:0 0 4px;font-weight:600}table{border-collapse:collapse;"
-    "font-size:10.5px;width:100%}td,th{padding:2px 3px;border-bottom:1px solid #e5e8ec;text-align:left;max-width:260px;"
+    "font-size:10px;width:100%}td,th{padding:2px 3px;border-bottom:1px solid #e5e8ec;text-align:left;max-width:260px;"
     "overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.big{font-size:26px}.row{position:absolute;font-weight:600}"
 )
 UNITS = {"s": "s", "decbytes": "bytes"}  # Grafana's words for units, where an axis has to name one
@@ -137,14 +137,16 @@ def bars(panel: Json, rows: list[Json]) -> Json:
     cells, names = long(rows, x)
     flat = panel["options"]["orientation"] == "horizontal"
     category: Json = {"field": x, "type": "nominal", "sort": [row[x] for row in rows], "title": None}
-    if not flat:
-        category["axis"] = {"labelAngle": 0}
+    label = "length(datum.label) > 34 ? '…' + slice(datum.label, -33) : datum.label"
+    category["axis"] = {"labelExpr": label, "labelLimit": 240, "labelOverlap": True} if flat else {"labelAngle": 0}
     place: Json = {("y" if flat else "x"): category, ("x" if flat else "y"): {**axis(panel), "field": "value"}}
     if panel["options"]["stacking"] == "none":
         place["yOffset" if flat else "xOffset"] = {"field": "series", "sort": names}
     else:
         cells = [{**cell, "order": names.index(cell["series"])} for cell in cells]
         place["order"] = {"field": "order"}
+    if not any(cell["value"] for cell in cells):  # an axis without a length has no numbers
+        place["x" if flat else "y"]["scale"] = {"domain": [0, 1]}
     return {"data": {"values": cells}, "mark": "bar", "encoding": {**place, "color": colour(names)}}
 
 
@@ -201,6 +203,10 @@ def words(cell: Any) -> str:
     if isinstance(cell, float):
         return f"{cell:,.0f}" if abs(cell) >= 1000 else f"{cell:.4g}"
     text = str(cell or "")
+    if re.match(r"\d{4}-\d\d-\d\dT", text):
+        return text[:19].replace("T", " ")
+    if len(text) > _LONGEST and " " in text:
+        return html.escape(text[: 2 * _LONGEST] + "…")
     return html.escape(text if len(text) <= _LONGEST else "…" + text[-_LONGEST:])
 
 
