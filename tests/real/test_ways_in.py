@@ -1,4 +1,4 @@
-"""Ways into a real API server: tokens that run out or are revoked, a pod's service account, proxies."""
+"""Ways into a real API server: tokens and certificates that run out, a pod's service account, proxies."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -18,8 +19,10 @@ from tests.real.proxy import ConnectProxy
 from tests.real.relay import Relay
 from tests.real.test_api_server import ALONE, NODES, RULES, by_kubeconfig, shut_out, until_answered
 from tests.stack.access import Access
+from tests.stack.certificate import Certificate, openssl
 from tests.stack.control_plane import ControlPlane
 from tests.stack.error import StackError
+from tests.stack.wait import until
 
 API = "client.authentication.k8s.io/v1"
 
@@ -93,6 +96,78 @@ async def requested_token(access: Access, name: str) -> str:
     body = {"spec": {"expirationSeconds": 600}}
     made = await access.request("POST", f"/api/v1/namespaces/default/serviceaccounts/{name}/token", body)
     return str(made["status"]["token"])
+
+
+# Certificates
+
+SIGNING = """
+[ca]
+default_ca = one
+[one]
+database = {directory}/index.txt
+new_certs_dir = {directory}
+rand_serial = yes
+default_md = sha256
+policy = any
+unique_subject = no
+[any]
+commonName = supplied
+"""
+
+
+def short_lived(tls: Path, made: Certificate, ends_at: datetime, directory: Path) -> bytes:
+    """The certificate of this key, signed again to end then: openssl's other command knows whole days only."""
+    directory.mkdir()
+    (directory / "index.txt").write_text("")
+    (directory / "openssl.cnf").write_text(SIGNING.format(directory=directory))
+    request, signed = made.certificate.with_suffix(".csr"), directory / "client.crt"
+    authority = ["-cert", str(tls / "ca.crt"), "-keyfile", str(tls / "ca.key")]
+    files = ["-config", str(directory / "openssl.cnf"), "-extfile", str(made.certificate.with_suffix(".ext"))]
+    openssl(
+        *("ca", "-batch", "-notext", *authority, *files, "-enddate", f"{ends_at:%y%m%d%H%M%S}Z"),
+        *("-in", str(request), "-out", str(signed)),
+    )
+    return signed.read_bytes()
+
+
+async def test_a_client_certificate_that_has_run_out_is_replaced_by_the_one_now_in_its_files(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    access, user = control_plane.access, f"certified-{time.time_ns():x}"
+    await access.grant(user, RULES)
+    made = access.authority.client(user)
+    lasting = made.certificate.read_bytes()
+    ends_at = datetime.now(UTC) + timedelta(seconds=25)
+    certificate = tmp_path / "client.crt"
+    certificate.write_bytes(short_lived(control_plane.directory / "tls", made, ends_at, tmp_path / "signing"))
+
+    async def shut() -> None:
+        async def has_ended() -> bool:
+            return datetime.now(UTC) > ends_at + timedelta(seconds=1)
+
+        await until(has_ended, 60, "the certificate to run out")
+
+    async def reopen() -> None:
+        certificate.write_bytes(lasting)
+
+    files = {"client-certificate": str(certificate), "client-key": str(made.key)}
+    make = by_kubeconfig(access.kubeconfig_with(user, files), tmp_path)
+    await shut_out(control_plane, namespace, make, shut=shut, reopen=reopen, says="401")
+
+
+async def test_without_the_right_to_read_pods_that_is_said_once_and_events_are_stored(
+    control_plane: ControlPlane, namespace: str, tmp_path: Path
+) -> None:
+    access, user = control_plane.access, f"without-pods-{time.time_ns():x}"
+    await access.grant(user, [{"apiGroups": [""], "resources": ["events"], "verbs": ["list", "watch"]}])
+    collector = Collector(access.certificate_kubeconfig(user), tmp_path)
+    async with event_writer(access.kubeconfig(), namespace) as writer, collector:
+        await collector.until_said("pods may not be read")
+        await writer.write(Load(events=20, nodes=NODES))
+        await collector.until_stored(writer.acknowledged.identities, namespace)
+        await collector.stop()
+    (said,) = collector.said("pods may not be read")
+    assert "allow 'list' and 'watch' on pods, or say --no-reconcile" in said
 
 
 # Service accounts in a pod
