@@ -63,7 +63,7 @@ def make_audit(
 
 
 def with_containers(pulls: Iterable[PullRecord], known: Iterable[Place]) -> list[PullRecord]:
-    """kwok's events name no container: the only one of a study's pod is meant."""
+    """An event combined from similar ones names no container: the only one of a study's pod is meant."""
     containers = dict(known)
     return [
         msgspec.structs.replace(pull, container=containers[pull.pod_uid])

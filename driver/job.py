@@ -1,6 +1,5 @@
 """The Job that pulls an image once on every node: its manifest."""
 
-import hashlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -8,7 +7,6 @@ from driver.study import Study
 
 MANAGED_BY = {"app.kubernetes.io/managed-by": "pulldriver"}
 CONTAINER = "pull"
-IMAGE_LABEL = "pullstudy/image"  # a digest of the reference, by which kwok tells pods apart
 
 
 def job_manifest(
@@ -30,7 +28,7 @@ def job_manifest(
     spec = _pod_spec(study, name, image, mine)
     if hold_seconds:
         _hold(spec, hold_seconds)
-    template_labels = {**labels, "pullstudy/job": name, IMAGE_LABEL: image_label(image)}
+    template_labels = {**labels, "pullstudy/job": name}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -44,11 +42,6 @@ def job_manifest(
             "template": {"metadata": {"labels": template_labels}, "spec": spec},
         },
     }
-
-
-def image_label(image: str) -> str:
-    """A reference is too long for a label."""
-    return hashlib.sha256(image.encode()).hexdigest()[:16]
 
 
 def _pod_spec(study: Study, name: str, image: str, mine: dict[str, str]) -> dict[str, Any]:
