@@ -1,6 +1,7 @@
 """``pulldriver sweep --provider kwok``: its servers come from PATH and end with it, and every pull is accounted for."""
 
 import asyncio
+import json
 import os
 import sys
 from collections import Counter
@@ -169,6 +170,23 @@ async def test_a_study_whose_pods_would_be_kept_off_is_refused_with_the_line_it_
     code, said = await driver(stack_home, *words)
     assert code == 1
     assert 'study.toml needs [job] tolerations = [{ key = "pullstudy/fake", operator = "Exists" }]' in said
+
+
+async def test_the_benchmark_finds_every_pull_once_and_each_process(tmp_path: Path) -> None:
+    bench = Path(__file__).parents[2] / "bench" / "fake_nodes.py"
+    words = ("--sizes", "2", "--images", "1", "--sleep", "1", "--embedded", "--json", "--out", str(tmp_path))
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, str(bench), *words, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL
+    )
+    said, _ = await process.communicate()
+    assert process.returncode == 0
+    found = json.loads(said)
+    assert found["stored"] == {"pods": 2, "pulls": 2, "missing": 0, "surplus": 0}
+    assert found["audits"] == {"expected": 2, "events": 2, "stored": 2, "recovered": 0}
+    cost = {row["program"]: row for row in found["processes"]}
+    assert {"pulldriver", "collector", "kubelets", "kube-apiserver", "etcd", "kwok"} <= set(cost)
+    assert all(row["cpu_seconds"] > 0 and row["peak_mib"] > 0 for row in cost.values())
+    assert all(cost[name]["api_mib"] > 0 for name in ("pulldriver", "collector", "kubelets"))
 
 
 async def test_programs_that_are_not_on_the_path_are_named(tmp_path: Path) -> None:
