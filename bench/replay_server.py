@@ -126,6 +126,8 @@ class Replay:
         if "watch" not in request.query:
             metadata = {"resourceVersion": str(FIRST_VERSION)}
             return web.json_response({"kind": "EventList", "apiVersion": "v1", "metadata": metadata, "items": []})
+        if "sendInitialEvents" in request.query:  # as a server without lists inside watches
+            return web.json_response({"kind": "Status", "code": 422, "message": "Forbidden"}, status=422)
         response = web.StreamResponse(headers={"Content-Type": "application/json"})
         await response.prepare(request)
         if request.query["resourceVersion"] == str(FIRST_VERSION):
