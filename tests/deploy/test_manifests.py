@@ -42,7 +42,7 @@ async def test_the_pod_is_let_in_by_the_restricted_standard_which_refuses_anothe
     (container,) = found["spec"]["containers"]
     assert found["spec"]["securityContext"]["runAsNonRoot"] is True
     assert container["securityContext"]["readOnlyRootFilesystem"] is True
-    assert container["resources"]["limits"].keys() == {"cpu", "memory"}
+    assert container["resources"]["limits"].keys() == {"cpu", "memory", "ephemeral-storage"}
     with pytest.raises(ApiRefusedError) as refused:
         await applied.cluster.access.request("POST", "/api/v1/namespaces/pullstudy/pods", pod("other", ["i:1"]))
     assert refused.value.status == 403
