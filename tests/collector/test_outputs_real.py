@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,6 +18,7 @@ from store.influx import InfluxStore
 from store.influx_settings import InfluxSettings
 from tests.collector.api_server import ApiServer, serving, stream, write_kubeconfig
 from tests.collector.kube_events import event
+from tests.collector.scraping import Endpoint
 from tests.notices import KeptNotices
 from tests.stack.influx import Influx
 from tests.stack.kafka import Kafka
@@ -67,6 +68,15 @@ class Command:
     async def pulls(self) -> list[PullRecord]:
         store = InfluxStore(self._settings, KeptNotices(), Random(1))
         return await asyncio.to_thread(lambda: list(store.pulls()))
+
+    def has_published(self, records: int) -> Callable[[], Awaitable[bool]]:
+        """Asks the collector that listens, by its metrics."""
+        endpoint = Endpoint.told(next(line for line in self._log.read_text().splitlines() if "listening on" in line))
+
+        async def has() -> bool:
+            return await endpoint.value("pullstudy_collector_stored_total") == records
+
+        return has
 
     async def rejects(self) -> list[Reject]:
         store = InfluxStore(self._settings, KeptNotices(), Random(1))
@@ -120,12 +130,15 @@ async def test_a_collector_publishes_and_a_sink_of_its_own_stores(
 ) -> None:
     await put(server, 0, 40)
     sink = ("sink", "--kafka", kafka.bootstrap, "--influx", influx.url)
-    async with command.running(*command.watch, "--kafka", kafka.bootstrap) as collector:
+    watch = (*command.watch, "--kafka", kafka.bootstrap, "--listen", "127.0.0.1:0")
+    async with command.running(*watch) as collector:
         async with command.running(*sink) as killed:
             await command.wait_for(40)
             killed.kill()
             await killed.wait()
         await put(server, 40, 10)
+        # What is not read yet when SIGTERM comes is read at the next start, and there is none here.
+        await wait_until(command.has_published(100), STORED_SECONDS, "50 pulls and 50 milestones on the bus")
         await command.stop(collector)
     async with command.running(*sink) as second:
         await command.wait_for(50)
