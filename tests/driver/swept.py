@@ -125,11 +125,13 @@ def pulled(directory: Path) -> list[tuple[Any, ...]]:
     return rows(directory, "SELECT size, image, node FROM pulls WHERE outcome = 'pulled' ORDER BY 1, 2, 3")
 
 
-def write_study(directory: Path, *tags: str) -> Path:
-    """A study.toml for the command."""
+def write_study(directory: Path, *tags: str, speed: str = "max") -> Path:
+    """A study.toml for the command. At a speed of its own a job lasts long enough to be met under way."""
     path = directory / "study.toml"
     names = ", ".join(f'"{tag}"' for tag in tags)
-    path.write_text(f'name = "test"\n[images]\ntags = [{names}]\n[limits]\nquiet_seconds = 0.3\n')
+    path.write_text(
+        f'name = "test"\n[images]\ntags = [{names}]\n[limits]\nquiet_seconds = 0.3\n[sim]\nspeed = "{speed}"\n'
+    )
     return path
 
 
