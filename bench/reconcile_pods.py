@@ -23,10 +23,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from collector.clock import SystemClock
 from collector.context import Context
 from collector.log import Log
-from collector.pod_watch import PodWatch
-from collector.reconcile import Reconciler
+from collector.reconciling.pod_watch import PodWatch
+from collector.reconciling.reconcile import Reconciler
+from collector.reconciling.told import Told
 from collector.settings import Settings
-from collector.told import Told
 from pulls.decode import Origin
 
 STATES = 5  # of a pod with a node: made, ContainerCreating, running, ended, deleted

@@ -5,7 +5,7 @@
 Starts a broker and an InfluxDB of the test stack (tests/stack) on loopback ports, publishes the records once, and
 writes them three times, each into a bucket of its own:
 
-- sink: collector.sink from the topic into store.influx, offsets committed; the time is until the last commit;
+- sink: collector.delivering.sink from the topic into store.influx; the time is until the last offset is committed;
 - points: the same messages through influxdb-client's Point objects and its default batching, until close() returns;
 - curl: the same line protocol from files, as large as the sink's writes, one request after another over one connection.
 
@@ -30,8 +30,8 @@ from bus.kafka import KafkaBus
 from bus.kafka_settings import KafkaSettings
 from bus.record_format import decode
 from collector.clock import SystemClock
+from collector.delivering.sink import Sink, SinkSettings
 from collector.log import Log
-from collector.sink import Sink, SinkSettings
 from pulls.batch import Batch
 from pulls.record import PullRecord
 from store.influx import InfluxStore

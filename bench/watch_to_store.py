@@ -80,14 +80,14 @@ async def raw(url: str, count: int) -> None:
 
 
 async def decoded(url: str, count: int) -> None:
-    from collector.api import KubernetesEvents
     from collector.daemon import spare_the_garbage_collector
-    from collector.intake import Intake
-    from collector.kubeconfig import Access
-    from collector.lines import LineSplitter
-    from collector.seen import Seen
+    from collector.monitoring.status import Status
     from collector.settings import Settings
-    from collector.status import Status
+    from collector.watching.api import KubernetesEvents
+    from collector.watching.intake import Intake
+    from collector.watching.kubeconfig import Access
+    from collector.watching.lines import LineSplitter
+    from collector.watching.seen import Seen
     from pulls.decode import Origin
 
     spare_the_garbage_collector()
@@ -106,16 +106,16 @@ async def decoded(url: str, count: int) -> None:
 
 
 async def stored(url: str, count: int) -> None:
-    from collector.api import KubernetesEvents
     from collector.clock import SystemClock
     from collector.context import Context
     from collector.daemon import Target, run_stages
-    from collector.kubeconfig import Access
+    from collector.delivering.targets import EmbeddedTarget
     from collector.log import Log
     from collector.settings import Settings
-    from collector.spool import Spool
+    from collector.spooling.spool import Spool
     from collector.stop_signal import StopSignal
-    from collector.targets import EmbeddedTarget
+    from collector.watching.api import KubernetesEvents
+    from collector.watching.kubeconfig import Access
     from pulls.decode import Origin
     from store.sqlite import EmbeddedStore
 

@@ -1,8 +1,9 @@
 """The daemon: watches a cluster's events, keeps what they tell of pulls on disk, and hands it to a store.
 
-The way through it: ``api`` (bytes from the API server) -> ``watch`` (list, watch, for ever; the rules are in
-``watch_protocol``) -> ``intake`` (bytes to records) -> ``spool`` (on disk, with the version that they bring) ->
-``delivery`` (to the store, then acknowledged). ``daemon`` puts the stages together; ``vitals`` is what they show.
+The way through it is the way through its packages: ``watching`` (list and watch, for ever; bytes to records) ->
+``spooling`` (on disk, with the version that they bring) -> ``delivering`` (to a bus or a store, then acknowledged; the
+sink goes on from the bus). ``reconciling`` holds pods' status against what was watched; ``monitoring`` shows how all of
+them are; ``configuration`` reads what the user set, and ``checks`` tries it. ``daemon`` puts the stages together.
 
 It never changes the cluster, never drops an event for its age, and never counts a version as read before the
 records that came with it are on disk.

@@ -11,10 +11,10 @@ from typing import Annotated, Any
 import typer
 
 from collector.cli import FAILED, collect, target_of
+from collector.configuration.options import CONTEXT
+from collector.configuration.settings_shown import settings_text, shown_settings
 from collector.log import Format
-from collector.options import CONTEXT
 from collector.settings import Settings
-from collector.settings_shown import settings_text, shown_settings
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 

@@ -14,10 +14,8 @@ import typer
 
 from bus.protocol import BusError
 from collector.clock import SystemClock
-from collector.connections import influx_settings, kafka_settings
-from collector.errors import CollectorError
-from collector.log import Format, Log, say_failures_nobody_awaits
-from collector.options import (
+from collector.configuration.connections import influx_settings, kafka_settings
+from collector.configuration.options import (
     CONTEXT,
     DEFAULT_MAX_LAG,
     DEFAULT_RECONCILE_GRACE,
@@ -39,10 +37,12 @@ from collector.options import (
     settable,
     variable_of,
 )
-from collector.scope import Scope, is_namespace
+from collector.configuration.settings_shown import settings_text, shown_settings
+from collector.errors import CollectorError
+from collector.log import Format, Log, say_failures_nobody_awaits
 from collector.settings import Settings
-from collector.settings_shown import settings_text, shown_settings
 from collector.stop_signal import DONE, INTERRUPTED, StopSignal, end_within
+from collector.watching.scope import Scope, is_namespace
 from pulls.decode import Origin
 from store.protocol import StoreError
 
@@ -125,7 +125,7 @@ def collect(
     # aiohttp and msgspec's decoders take a quarter of a second: --help need not pay for it.
     from collector.context import Context
     from collector.daemon import collect as collect_until_stopped
-    from collector.listening import listening
+    from collector.monitoring.listening import listening
 
     async def run_daemon() -> int:
         stop = StopSignal(end_within(stop_within))
@@ -166,8 +166,8 @@ def target_of(
         influx_settings(influx) if influx is not None else None,
     )
     from collector.daemon import Target
-    from collector.kubeconfig import Access
-    from collector.outputs import Outputs
+    from collector.delivering.outputs import Outputs
+    from collector.watching.kubeconfig import Access
 
     return Target(
         origin=Origin(cluster=cluster, run=run, size=size),

@@ -5,9 +5,9 @@ from random import Random
 
 from collector.clock import Clock
 from collector.log import Log
+from collector.monitoring.status import Status
+from collector.monitoring.vitals import Vitals
 from collector.settings import Settings
-from collector.status import Status
-from collector.vitals import Vitals
 
 
 @dataclass(frozen=True)

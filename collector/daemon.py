@@ -6,23 +6,23 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from collector.api import EventApi, KubernetesEvents, KubernetesPods, PodApi
-from collector.conditions import has_room, keeps_up, watches
 from collector.context import Context
-from collector.delivery import Delivery, Sink
-from collector.intake import Intake
-from collector.kubeconfig import Access
-from collector.metrics import watch_source
-from collector.outputs import Outputs, open_output
-from collector.scope import Scope
-from collector.second_witness import SecondWitness
-from collector.seen import Seen
-from collector.spool import Spool
-from collector.spooling import SpoolQueue
+from collector.delivering.delivery import Delivery, Sink
+from collector.delivering.outputs import Outputs, open_output
+from collector.monitoring.conditions import has_room, keeps_up, watches
+from collector.monitoring.metrics import watch_source
+from collector.reconciling.second_witness import SecondWitness
+from collector.reconciling.told import Told
+from collector.spooling.spool import Spool
+from collector.spooling.spool_queue import SpoolQueue
 from collector.stop_signal import StopSignal
-from collector.told import Told
-from collector.watch import EventWatch, WatchTarget
-from collector.watch_protocol import NO_VERSION, WatchProtocol
+from collector.watching.api import EventApi, KubernetesEvents, KubernetesPods, PodApi
+from collector.watching.intake import Intake
+from collector.watching.kubeconfig import Access
+from collector.watching.scope import Scope
+from collector.watching.seen import Seen
+from collector.watching.watch import EventWatch, WatchTarget
+from collector.watching.watch_protocol import NO_VERSION, WatchProtocol
 from pulls.decode import Origin
 from store.schema import FILE_NAME
 

@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from collector.clock import SystemClock
-from collector.connections import influx_settings, kafka_settings
-from collector.log import Format, Log, say_failures_nobody_awaits
-from collector.options import (
+from collector.configuration.connections import influx_settings, kafka_settings
+from collector.configuration.options import (
     CONTEXT,
     DEFAULT_MAX_LAG,
     DEFAULT_STOP_WITHIN,
@@ -24,8 +23,9 @@ from collector.options import (
     ShowSettings,
     StopWithin,
 )
+from collector.configuration.settings_shown import settings_text, shown_settings
+from collector.log import Format, Log, say_failures_nobody_awaits
 from collector.settings import StopSettings
-from collector.settings_shown import settings_text, shown_settings
 from collector.stop_signal import StopSignal, end_within
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
@@ -55,10 +55,10 @@ def sink(
         typer.echo(settings_text(shown_settings(context, os.environ), show_settings))
         return
     reading, storing = kafka_settings(kafka), influx_settings(influx)
-    from collector.listening import listening
-    from collector.sink import SinkSettings
-    from collector.sink_daemon import SinkTarget, run_sink
-    from collector.vitals import Vitals
+    from collector.delivering.sink import SinkSettings
+    from collector.delivering.sink_daemon import SinkTarget, run_sink
+    from collector.monitoring.listening import listening
+    from collector.monitoring.vitals import Vitals
 
     shares = StopSettings(within_seconds=stop_within)
     target = SinkTarget(

@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 
 import msgspec
 
-from collector.api import CutError, KubernetesEvents, RefusedError
 from collector.checks.finding import Finding, Findings, Place
 from collector.checks.grants import grant_commands
 from collector.errors import KubeconfigError
-from collector.intake import PageError, read_page
-from collector.kubeconfig import Access
-from collector.scope import Right, Scope
 from collector.settings import WatchSettings
+from collector.watching.api import CutError, KubernetesEvents, RefusedError
+from collector.watching.intake import PageError, read_page
+from collector.watching.kubeconfig import Access
+from collector.watching.scope import Right, Scope
 
 VERSION_PATH = "/version"
 WHO_PATH = "/apis/authentication.k8s.io/v1/selfsubjectreviews"

@@ -8,8 +8,8 @@ from contextlib import closing
 from pathlib import Path
 
 from collector.checks.finding import Finding, Findings, Place
-from collector.quantity import ByteSize
-from collector.spool import LOCK, locked_by
+from collector.configuration.quantity import ByteSize
+from collector.spooling.spool import LOCK, locked_by
 from store.schema import FILE_NAME, VERSION
 
 place = Place("data")

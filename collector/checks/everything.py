@@ -28,7 +28,7 @@ async def check_everything(
     # The clients are imported where they are used: without them it starts a quarter of a second sooner.
     if outputs.kafka is not None:
         from collector.checks.kafka import KafkaCheck
-        from collector.sink_daemon import DEFAULT_GROUP
+        from collector.delivering.sink_daemon import DEFAULT_GROUP
 
         group = DEFAULT_GROUP if outputs.influx is not None else None
         async for finding in KafkaCheck(outputs.kafka, group).findings():

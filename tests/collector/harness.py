@@ -8,17 +8,17 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
-from collector.api import KubernetesEvents, KubernetesPods
 from collector.context import Context
 from collector.daemon import Target, run_stages, what_was_lost
-from collector.delivery import Sink
-from collector.kubeconfig import Access
+from collector.delivering.delivery import Sink
+from collector.delivering.targets import EmbeddedTarget
 from collector.log import Format, Log
-from collector.scope import Scope
 from collector.settings import BackoffSettings, Settings
-from collector.spool import Spool
+from collector.spooling.spool import Spool
 from collector.stop_signal import StopSignal
-from collector.targets import EmbeddedTarget
+from collector.watching.api import KubernetesEvents, KubernetesPods
+from collector.watching.kubeconfig import Access
+from collector.watching.scope import Scope
 from pulls.batch import Gap, Reject
 from pulls.decode import Origin
 from store.schema import FILE_NAME

@@ -8,9 +8,9 @@ import aiohttp
 from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
-from collector.endpoints import endpoints
-from collector.quantity import Address
-from collector.vitals import Vitals
+from collector.configuration.quantity import Address
+from collector.monitoring.endpoints import endpoints
+from collector.monitoring.vitals import Vitals
 from tests.notices import KeptNotices
 
 

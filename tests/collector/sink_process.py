@@ -8,9 +8,9 @@ from random import Random
 
 from bus.kafka_settings import KafkaSettings
 from collector.clock import SystemClock
+from collector.delivering.sink import SinkSettings
+from collector.delivering.sink_daemon import SinkTarget, run_sink
 from collector.log import Log
-from collector.sink import SinkSettings
-from collector.sink_daemon import SinkTarget, run_sink
 from pulls.backoff import Backoff
 from store.influx_settings import InfluxSettings
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from collector.delivery import Sink, Written
+from collector.delivering.delivery import Sink, Written
 from collector.settings import DeliverySettings, SpoolSettings
 from pulls.batch import Batch
 from store.protocol import StoreBusyError, StoreError

@@ -9,10 +9,10 @@ import pytest
 import typer
 
 from collector.cli import app
-from collector.options import DEFAULT_MAX_LAG, DEFAULT_SPOOL_LIMIT, DEFAULT_STOP_WITHIN
+from collector.configuration.options import DEFAULT_MAX_LAG, DEFAULT_SPOOL_LIMIT, DEFAULT_STOP_WITHIN
+from collector.monitoring.status import Status
 from collector.settings import Settings
 from collector.sink_command import app as sink_app
-from collector.status import Status
 from pulls.metric_names import METRICS
 
 DOCS = (Path(__file__).parents[2] / "docs" / "collector.md").read_text()

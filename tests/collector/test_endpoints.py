@@ -14,22 +14,22 @@ from bus.kafka import KafkaBus
 from bus.kafka_settings import KafkaSettings
 from bus.trouble import Trouble as BusTrouble
 from collector.clock import SystemClock
-from collector.conditions import BETWEEN_WATCHES_SECONDS, has_room, is_not_refused, keeps_up, watches
-from collector.delivery import Sink as SpoolSink
-from collector.delivery import Written
-from collector.edge_metrics import bus_trouble, sending_source, store_source, store_trouble, taking_source
-from collector.endpoints import ListenError, endpoints
-from collector.frame import Checkpoint
-from collector.listening import listening
-from collector.metrics import delivery_source, watch_source
-from collector.quantity import Address
+from collector.configuration.quantity import Address
+from collector.delivering.delivery import Sink as SpoolSink
+from collector.delivering.delivery import Written
+from collector.delivering.sink import Sink, SinkSettings
+from collector.delivering.sink_daemon import SinkTarget, SinkWatch
+from collector.monitoring.conditions import BETWEEN_WATCHES_SECONDS, has_room, is_not_refused, keeps_up, watches
+from collector.monitoring.edge_metrics import bus_trouble, sending_source, store_source, store_trouble, taking_source
+from collector.monitoring.endpoints import ListenError, endpoints
+from collector.monitoring.listening import listening
+from collector.monitoring.metrics import delivery_source, watch_source
+from collector.monitoring.status import Status
+from collector.monitoring.vitals import Trouble, Vitals
 from collector.settings import SpoolSettings
-from collector.sink import Sink, SinkSettings
-from collector.sink_daemon import SinkTarget, SinkWatch
-from collector.spool import Spool
-from collector.spooling import SpoolQueue
-from collector.status import Status
-from collector.vitals import Trouble, Vitals
+from collector.spooling.frame import Checkpoint
+from collector.spooling.spool import Spool
+from collector.spooling.spool_queue import SpoolQueue
 from pulls.batch import Batch
 from pulls.metric_names import METRICS, Kind
 from store.influx import InfluxStore

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from collector.reconcile import Reconciler, Untold
-from collector.told import Told
+from collector.reconciling.reconcile import Reconciler, Untold
+from collector.reconciling.told import Told
 from pulls.decode import Origin, decode_event
 from pulls.event import Event
 from pulls.pod import Pod

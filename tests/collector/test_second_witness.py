@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from collector.since import FILE_NAME, read_since
+from collector.reconciling.since import FILE_NAME, read_since
 from pulls.record import Outcome, PullRecord, witness_uid
 from store.sqlite import EmbeddedStore
 from tests.collector.api_server import ApiServer, cut, in_stream, refuse, serving

@@ -12,7 +12,7 @@ import pytest
 from bus.embedded import EmbeddedBus
 from bus.protocol import Consumer, Parcel
 from bus.record_format import encode
-from collector.sink import Sink, SinkSettings
+from collector.delivering.sink import Sink, SinkSettings
 from pulls.batch import Batch
 from pulls.record import PullRecord
 from store.influx_write import Delivered, Refused

@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 
 from bus.kafka import KafkaBus
 from bus.kafka_settings import KafkaSettings, TopicSettings
-from collector.sink import Sink, SinkSettings
+from collector.delivering.sink import Sink, SinkSettings
 from pulls.backoff import Backoff
 from pulls.batch import Batch
 from pulls.record import PullRecord

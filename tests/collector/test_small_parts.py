@@ -10,13 +10,13 @@ from aiokafka.errors import KafkaTimeoutError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector import lines
-from collector.backoff import wait_seconds
-from collector.lines import LineSplitter, LineTooLongError
 from collector.log import Format, Log, say_failures_nobody_awaits
-from collector.seen import Seen
+from collector.monitoring.status import OTHER_REASONS, REASONS_KEPT, Status
 from collector.settings import BackoffSettings
-from collector.status import OTHER_REASONS, REASONS_KEPT, Status
+from collector.watching import lines
+from collector.watching.backoff import wait_seconds
+from collector.watching.lines import LineSplitter, LineTooLongError
+from collector.watching.seen import Seen
 from tests.collector.harness import VirtualClock
 
 

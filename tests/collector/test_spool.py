@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from collector.errors import DataDirectoryError, SpoolLayoutError
-from collector.frame import Checkpoint, Entry, encode_frame, read_frames
 from collector.settings import SpoolSettings
-from collector.spool import ACKNOWLEDGED, Spool
+from collector.spooling.frame import Checkpoint, Entry, encode_frame, read_frames
+from collector.spooling.spool import ACKNOWLEDGED, Spool
 from pulls.batch import Batch, Reject
 
 SMALL = SpoolSettings(segment_bytes=600, most_bytes=4_000)

@@ -8,10 +8,10 @@ import pytest
 
 from bus.embedded import EmbeddedBus
 from bus.record_format import decode
-from collector.dead_letters import FILE_NAME, DeadLetterFile
-from collector.delivery import Written
+from collector.delivering.dead_letters import FILE_NAME, DeadLetterFile
+from collector.delivering.delivery import Written
+from collector.delivering.targets import BusTarget, EmbeddedTarget, StoreTarget
 from collector.errors import DataDirectoryError
-from collector.targets import BusTarget, EmbeddedTarget, StoreTarget
 from pulls.batch import Batch
 from store.influx_write import Delivered, Refused
 from store.sqlite import EmbeddedStore

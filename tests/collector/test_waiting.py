@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.histogram import BOUNDS_SECONDS, Histogram
-from collector.waiting import Waiting
+from collector.monitoring.histogram import BOUNDS_SECONDS, Histogram
+from collector.spooling.waiting import Waiting
 from tests.collector.harness import VirtualClock
 
 

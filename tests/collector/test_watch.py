@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from collector.frame import read_frames
+from collector.spooling.frame import read_frames
 from store.sqlite import EmbeddedStore
 from tests.collector.api_server import (
     Answer,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from collector.watch_protocol import Refusal, StreamList, Take, Watch, WatchProtocol
+from collector.watching.watch_protocol import Refusal, StreamList, Take, Watch, WatchProtocol
 from pulls.event import Event, Metadata, WatchLine
 from tests.collector.api_server import Answer, ApiServer, hang, in_stream, initial_end, refuse, serving, stream
 from tests.collector.harness import SETTINGS, collecting, stored_counts, stored_gaps

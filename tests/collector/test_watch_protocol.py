@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.watch_protocol import (
+from collector.watching.watch_protocol import (
     Identify,
     ListPage,
     Policy,

@@ -3,7 +3,7 @@
 from random import Random
 
 from collector.settings import BackoffSettings
-from collector.watch_protocol import Step
+from collector.watching.watch_protocol import Step
 
 
 def wait_seconds(failures: int, settings: BackoffSettings, random: Random) -> float:

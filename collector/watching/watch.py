@@ -9,16 +9,16 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from functools import partial
 
-from collector.api import CutError, EventApi, RefusedError
-from collector.backoff import step_seconds
 from collector.context import Context
 from collector.errors import ClusterError, KubeconfigError
-from collector.frame import Checkpoint
-from collector.intake import Intake, Page, PageError, is_whole_line, read_page
-from collector.lines import LineSplitter, LineTooLongError
-from collector.scope import Scope
-from collector.spooling import SpoolQueue
-from collector.watch_protocol import (
+from collector.spooling.frame import Checkpoint
+from collector.spooling.spool_queue import SpoolQueue
+from collector.watching.api import CutError, EventApi, RefusedError
+from collector.watching.backoff import step_seconds
+from collector.watching.intake import Intake, Page, PageError, is_whole_line, read_page
+from collector.watching.lines import LineSplitter, LineTooLongError
+from collector.watching.scope import Scope
+from collector.watching.watch_protocol import (
     Identify,
     ListPage,
     Policy,

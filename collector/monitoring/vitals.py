@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from collector.histogram import Histogram
+from collector.monitoring.histogram import Histogram
 from pulls.metric_names import Metric
 
 Condition = Callable[[], str | None]

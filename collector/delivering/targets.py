@@ -4,9 +4,9 @@ from collections.abc import Callable
 from datetime import datetime
 
 from bus.protocol import Bus
-from collector.dead_letters import DeadLetterFile
-from collector.delivery import Written
-from collector.sink import Keeper
+from collector.delivering.dead_letters import DeadLetterFile
+from collector.delivering.delivery import Written
+from collector.delivering.sink import Keeper
 from pulls.batch import Batch
 from pulls.notices import Notices
 from store.sqlite import EmbeddedStore

@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any, Protocol, Self
 
 import aiohttp
 
-from collector.kubeconfig import Access
-from collector.scope import Scope
 from collector.settings import WatchSettings
-from collector.watch_protocol import Refusal, read_refusal
+from collector.watching.kubeconfig import Access
+from collector.watching.scope import Scope
+from collector.watching.watch_protocol import Refusal, read_refusal
 
 if TYPE_CHECKING:
     from kubernetes_asyncio.client import ApiClient

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from bus.kafka import KafkaBus
 from bus.kafka_consumer import KafkaGroupMember
 from bus.trouble import Trouble as BusTrouble
-from collector.vitals import Reading, Source, Trouble
+from collector.monitoring.vitals import Reading, Source, Trouble
 from pulls import metric_names as names
 from store.influx import InfluxStore
 

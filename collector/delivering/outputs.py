@@ -17,11 +17,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from collector.conditions import is_not_refused
 from collector.context import Context
-from collector.delivery import Sink
-from collector.metrics import delivery_source
-from collector.vitals import Source, Trouble
+from collector.delivering.delivery import Sink
+from collector.monitoring.conditions import is_not_refused
+from collector.monitoring.metrics import delivery_source
+from collector.monitoring.vitals import Source, Trouble
 from store.sqlite import EmbeddedStore
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ async def open_output(
 
 @asynccontextmanager
 async def _embedded(data_directory: Path, context: Context) -> AsyncIterator[Output]:
-    from collector.targets import EmbeddedTarget
+    from collector.delivering.targets import EmbeddedTarget
 
     store = EmbeddedStore(data_directory, create=True)
     status = context.status
@@ -95,8 +95,8 @@ async def _embedded(data_directory: Path, context: Context) -> AsyncIterator[Out
 @asynccontextmanager
 async def _bus(settings: "KafkaSettings", context: Context) -> AsyncIterator[Output]:
     from bus.kafka import KafkaBus, Timing
-    from collector.edge_metrics import bus_trouble, sending_source
-    from collector.targets import BusTarget
+    from collector.delivering.targets import BusTarget
+    from collector.monitoring.edge_metrics import bus_trouble, sending_source
 
     clock = context.clock
     bus = KafkaBus(settings, context.log, context.random, Timing(clock.sleep, clock.monotonic_seconds))
@@ -108,9 +108,9 @@ async def _bus(settings: "KafkaSettings", context: Context) -> AsyncIterator[Out
 
 @asynccontextmanager
 async def _influx(settings: "InfluxSettings", spool_directory: Path, context: Context) -> AsyncIterator[Output]:
-    from collector.dead_letters import DeadLetterFile
-    from collector.edge_metrics import store_source, store_trouble
-    from collector.targets import StoreTarget
+    from collector.delivering.dead_letters import DeadLetterFile
+    from collector.delivering.targets import StoreTarget
+    from collector.monitoring.edge_metrics import store_source, store_trouble
     from store.influx import InfluxStore
     from store.influx_write import Timing
 
@@ -132,8 +132,8 @@ async def _sink_beside(
     if influx is None:
         yield
         return
-    from collector.sink import SinkSettings
-    from collector.sink_daemon import SinkTarget, run_sink
+    from collector.delivering.sink import SinkSettings
+    from collector.delivering.sink_daemon import SinkTarget, run_sink
 
     stop, settings, vitals = asyncio.Event(), context.settings, context.vitals
     sink = SinkSettings(drain_seconds=settings.stop.sink_drain_seconds)

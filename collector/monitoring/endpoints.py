@@ -9,10 +9,10 @@ from contextlib import asynccontextmanager
 
 from aiohttp import web
 
+from collector.configuration.quantity import Address
 from collector.errors import CollectorError
-from collector.exposition import Exposition
-from collector.quantity import Address
-from collector.vitals import Vitals
+from collector.monitoring.exposition import Exposition
+from collector.monitoring.vitals import Vitals
 from pulls.notices import Notices
 
 CLOSE_SECONDS = 0.5  # for an answer that is under way at the end; aiohttp gives it a minute

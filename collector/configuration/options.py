@@ -10,9 +10,9 @@ from typing import Annotated, Any
 
 import typer
 
+from collector.configuration.quantity import Address, ByteSize, Seconds, address, byte_size, seconds
+from collector.configuration.settings_file import SettingsFileError, read_settings
 from collector.log import Format
-from collector.quantity import Address, ByteSize, Seconds, address, byte_size, seconds
-from collector.settings_file import SettingsFileError, read_settings
 
 ENVIRONMENT_PREFIX = "PULLSTUDY_COLLECTOR"
 CONTEXT = {"auto_envvar_prefix": ENVIRONMENT_PREFIX}

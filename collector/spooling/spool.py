@@ -19,8 +19,8 @@ from types import TracebackType
 from zlib import crc32
 
 from collector.errors import DataDirectoryError, SpoolError, SpoolFullError, SpoolLayoutError
-from collector.frame import LAYOUT, Checkpoint, Entry, LayoutError, encode_frame, read_frames
 from collector.settings import SpoolSettings
+from collector.spooling.frame import LAYOUT, Checkpoint, Entry, LayoutError, encode_frame, read_frames
 from pulls.batch import Batch
 
 SUFFIX = ".spool"

@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 from collector.clock import Clock
-from collector.quantity import Seconds
-from collector.spooling import SpoolQueue
-from collector.status import Status
-from collector.vitals import Condition, Trouble
+from collector.configuration.quantity import Seconds
+from collector.monitoring.status import Status
+from collector.monitoring.vitals import Condition, Trouble
+from collector.spooling.spool_queue import SpoolQueue
 
 BETWEEN_WATCHES_SECONDS = 10.0  # a watch ends every few minutes, and another is opened: no reason to be unready
 

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from collector.histogram import Histogram
+from collector.monitoring.histogram import Histogram
 
 REASONS_KEPT = 200  # controllers make up reasons of their own: what comes after so many is counted together
 OTHER_REASONS = "(others)"

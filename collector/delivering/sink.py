@@ -15,7 +15,7 @@ from typing import Protocol
 
 from bus.protocol import Bus, Consumer, DeadLetter, Lost, Message, Parcel
 from bus.record_format import Record, UnreadableError, decode, to_batch
-from collector.histogram import Histogram
+from collector.monitoring.histogram import Histogram
 from pulls.batch import Batch, Gap
 from pulls.notices import Notices
 from store.influx_write import Delivered

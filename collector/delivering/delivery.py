@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Protocol
 
-from collector.backoff import wait_seconds
 from collector.context import Context
-from collector.frame import Entry
-from collector.spooling import SpoolQueue
+from collector.spooling.frame import Entry
+from collector.spooling.spool_queue import SpoolQueue
+from collector.watching.backoff import wait_seconds
 from pulls.batch import Batch
 from store.protocol import StoreBusyError
 

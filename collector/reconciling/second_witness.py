@@ -11,13 +11,13 @@ from pathlib import Path
 
 import msgspec
 
-from collector.api import CutError, PodApi, RefusedError
 from collector.context import Context
-from collector.pod_watch import PodWatch
-from collector.reconcile import Reconciler, Suspect, Untold
-from collector.since import FILE_NAME, read_since, save_since
-from collector.spooling import SpoolQueue
-from collector.told import Told
+from collector.reconciling.pod_watch import PodWatch
+from collector.reconciling.reconcile import Reconciler, Suspect, Untold
+from collector.reconciling.since import FILE_NAME, read_since, save_since
+from collector.reconciling.told import Told
+from collector.spooling.spool_queue import SpoolQueue
+from collector.watching.api import CutError, PodApi, RefusedError
 from pulls.batch import Batch
 from pulls.decode import Origin, decode_event
 from pulls.event import decode_event_list

@@ -10,14 +10,14 @@ from contextlib import aclosing
 
 import msgspec
 
-from collector.api import CutError, ObjectApi, RefusedError
-from collector.backoff import step_seconds
 from collector.context import Context
 from collector.errors import KubeconfigError
-from collector.intake import PageError, read_page
-from collector.lines import LineSplitter, LineTooLongError
-from collector.reconcile import Reconciler
-from collector.watch_protocol import ListPage, Prove, Refusal, Request, Take, Watch, WatchProtocol
+from collector.reconciling.reconcile import Reconciler
+from collector.watching.api import CutError, ObjectApi, RefusedError
+from collector.watching.backoff import step_seconds
+from collector.watching.intake import PageError, read_page
+from collector.watching.lines import LineSplitter, LineTooLongError
+from collector.watching.watch_protocol import ListPage, Prove, Refusal, Request, Take, Watch, WatchProtocol
 from pulls.event import Event, Metadata, WatchLine, decode_event_json
 from pulls.pod import Pod, decode_pod
 

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import typer
 
+from collector.configuration.options import key_of, settable, variable_of
 from collector.log import Format
-from collector.options import key_of, settable, variable_of
 
 MASK = "********"
 

@@ -7,8 +7,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
-from collector.histogram import Histogram
-from collector.vitals import Reading
+from collector.monitoring.histogram import Histogram
+from collector.monitoring.vitals import Reading
 from pulls.metric_names import Kind
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily

@@ -9,11 +9,11 @@ from bus.kafka import KafkaBus
 from bus.kafka_consumer import KafkaGroupMember
 from bus.kafka_settings import KafkaSettings
 from collector.clock import Clock, SystemClock
-from collector.conditions import is_not_refused, keeps_up
-from collector.edge_metrics import bus_trouble, sending_source, store_source, store_trouble, taking_source
-from collector.metrics import info
-from collector.sink import Sink, SinkSettings
-from collector.vitals import Reading, Trouble, Vitals
+from collector.delivering.sink import Sink, SinkSettings
+from collector.monitoring.conditions import is_not_refused, keeps_up
+from collector.monitoring.edge_metrics import bus_trouble, sending_source, store_source, store_trouble, taking_source
+from collector.monitoring.metrics import info
+from collector.monitoring.vitals import Reading, Trouble, Vitals
 from pulls import metric_names as names
 from pulls.notices import Notices
 from store.influx import InfluxStore

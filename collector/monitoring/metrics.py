@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterator
 
 from bus.record_format import SCHEMA
-from collector.frame import LAYOUT
-from collector.spooling import SpoolQueue
-from collector.status import Status
-from collector.vitals import Reading, Source, Trouble
+from collector.monitoring.status import Status
+from collector.monitoring.vitals import Reading, Source, Trouble
+from collector.spooling.frame import LAYOUT
+from collector.spooling.spool_queue import SpoolQueue
 from pulls import metric_names as names
 from pulls.record import Outcome
 from store.schema import VERSION

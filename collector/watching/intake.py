@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from collector.seen import Seen
-from collector.status import Status
-from collector.told import Told
+from collector.monitoring.status import Status
+from collector.reconciling.told import Told
+from collector.watching.seen import Seen
 from pulls.batch import Batch, Gap, Reject
 from pulls.decode import Origin, decode_event, event_time
 from pulls.event import Event, Metadata, WatchLine, decode_event_json, decode_watch_line

@@ -3,8 +3,8 @@
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from collector.quantity import Address
-from collector.vitals import Vitals
+from collector.configuration.quantity import Address
+from collector.monitoring.vitals import Vitals
 from pulls.notices import Notices
 
 
@@ -14,7 +14,7 @@ async def listening(address: Address | None, vitals: Vitals, notices: Notices) -
     if address is None:
         yield
         return
-    from collector.endpoints import endpoints
+    from collector.monitoring.endpoints import endpoints
 
     async with endpoints(address, vitals, notices):
         yield

@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from collector.clock import Clock
-from collector.frame import Checkpoint, Entry
-from collector.spool import Spool
-from collector.waiting import Waiting
+from collector.spooling.frame import Checkpoint, Entry
+from collector.spooling.spool import Spool
+from collector.spooling.waiting import Waiting
 from pulls.batch import Batch
 from pulls.notices import Notices
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from collector.recent import Recent
-from collector.told import Tale, Told
+from collector.reconciling.told import Tale, Told
 from pulls.decode import Origin, job_of_pod
 from pulls.pod import ContainerStatus, Pod
 from pulls.record import Outcome

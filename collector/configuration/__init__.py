@@ -1,0 +1,1 @@
+"""Flags, environment and file, in that order, as settings. It starts nothing."""

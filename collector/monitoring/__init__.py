@@ -1,0 +1,1 @@
+"""What the collector says of itself: counters, conditions, and the endpoints that show them. It changes nothing."""
