@@ -5,6 +5,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 CONTAINERFILE = ROOT / "deploy" / "Containerfile"
 USER = "65532"
+PACKAGES = sysconfig.get_path("purelib")
 
 
 def instructions(name: str) -> list[list[str]]:
@@ -79,10 +81,18 @@ def as_in_the_container(installed: Path, directory: Path, name: str, *words: str
         "--no-new-privs",
         "--bounding-set=-all",
     ]
-    ready = 'mount --bind / /mnt && mount -o remount,ro,bind /mnt && exec chroot /mnt "$@"'
+    # The packages are seen at a place of their own: a clone in root's home is nobody else's to read.
+    ready = """mount --bind / /mnt && mount -o remount,ro,bind /mnt && mount --bind "$1" /mnt/srv && shift
+               exec chroot /mnt "$@\""""
+    python = os.path.realpath(sys.executable)
     return subprocess.run(
-        ["unshare", "--mount", "sh", "-c", ready, "sh", *inside, sys.executable, "-P", "-c", program, *words],
-        env={"PATH": os.environ["PATH"], "PYTHONPATH": str(installed), "PYTHONDONTWRITEBYTECODE": "1", "HOME": "/"},
+        ["unshare", "--mount", "sh", "-ec", ready, "sh", PACKAGES, *inside, python, "-P", "-c", program, *words],
+        env={
+            "PATH": os.environ["PATH"],
+            "PYTHONPATH": f"{installed}:/srv",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "HOME": "/",
+        },
         capture_output=True,
         text=True,
         check=False,
