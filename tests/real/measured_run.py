@@ -72,7 +72,7 @@ async def measured_run(
             event_writer(path.cluster.access.kubeconfig(), NAMESPACE, acknowledged) as writer,
             asyncio.TaskGroup() as group,
         ):
-            group.create_task(inflict(faults, victims(path), passed, say))
+            group.create_task(inflict(faults, victims(path, acknowledged), passed, say))
             group.create_task(writer.keep_counting_up(counted))
             group.create_task(writer.write(load))
         wrote = time.monotonic() - began
@@ -105,8 +105,9 @@ async def _until_told(prober: Prober, acknowledged: Acknowledged) -> None:
     await until(all_told, CAUGHT_UP_SECONDS, "every acknowledged event to be queryable", poll_seconds=0.2)
 
 
-def victims(path: ProductionPath) -> dict[str, Victim]:
-    """By the names that faults have; a sink is killed only after it has stored something since its last start."""
+def victims(path: ProductionPath, acknowledged: Acknowledged) -> dict[str, Victim]:
+    """By the names that faults have; a sink is killed only after it has stored something since its last start, or
+    where there is nothing left to store."""
     named = {
         "kafka": Victim(path.kafka),
         "influxdb": Victim(path.influx),
@@ -115,22 +116,23 @@ def victims(path: ProductionPath) -> dict[str, Victim]:
     for collector in path.collectors:
         named[collector.process.name] = Victim(collector)
     for sink in path.sinks:
-        named[sink.process.name] = Victim(sink, _Stores(path).since_it_started)
+        named[sink.process.name] = Victim(sink, _Stores(path, acknowledged).since_it_started)
     return named
 
 
 class _Stores:
     """Whether the number of points has grown since the last time that it was told to have."""
 
-    def __init__(self, path: ProductionPath) -> None:
+    def __init__(self, path: ProductionPath, acknowledged: Acknowledged) -> None:
         self._points = path.points
+        self._acknowledged = acknowledged
         self._before: int | None = None
 
     async def since_it_started(self) -> bool:
         number = len(await self._points.identities_if_there())
         if self._before is None:
             self._before = number
-        if number <= self._before:
+        if number <= self._before and number < len(self._acknowledged.identities):
             return False
         self._before = None
         return True
