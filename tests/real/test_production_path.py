@@ -169,7 +169,8 @@ async def test_a_soak_with_random_faults_leaks_nothing_and_catches_up(
         assert exact(run), run
         assert await path.lag() == 0
         for name in ("collector-0", "sink-0"):
-            assert memory_grew(vitals, name, 0.25, 0.5, 1.0) < 32 * MIB
+            # Bounded buffers fill at the first backlog, whenever that is: three parcels in the sink.
+            assert memory_grew(vitals, name, 0.25, 0.5, 1.0) < 64 * MIB
             first, last = vitals.between(name, 0.05, 0.25), vitals.readings[name][-1]
             assert last.descriptors <= max(reading.descriptors for reading in first) + 4
             assert last.threads <= max(reading.threads for reading in first) + 2
