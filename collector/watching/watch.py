@@ -109,7 +109,6 @@ class EventWatch:
                 await self._api.prove(request.version)
                 self._protocol.proven()
             case StreamList():
-                self._status.lists += 1
                 await self._watch(self._api.stream_list)
             case Watch():
                 await self._watch(partial(self._api.watch, request.version))
@@ -254,6 +253,7 @@ class EventWatch:
             if take is Take.EVENT:
                 intake.event(line.object, raw)
             elif take is Take.LISTED:
+                self._status.lists += 1  # not before: a server without lists inside watches is asked for pages
                 await self._relisted(protocol.take_relisted())
                 self._say_opened()
             elif take is Take.END:
@@ -277,14 +277,12 @@ class EventWatch:
         self._log.warning(f"the watch was ended by the API server: {status.code} {status.text}")
 
     def _say_paged(self, why: str) -> None:
-        self._status.lists -= 1  # it is asked for again
         self._log.info(f"the API server has no lists inside watches ({why}): they come in pages")
 
     def _refused(self, refusal: Refusal, request: Request) -> None:
         if judge(refusal, request) is Policy.PAGE:
             self._protocol.refused(refusal, request)
-            self._status.lists -= 1  # it is asked for again: nothing worth a line, half of all servers answer so
-            return
+            return  # nothing worth a line: half of all servers answer so
         if not self.opened.is_set() and refusal.code in _HOPELESS:
             hint = _HOPELESS[refusal.code].format(scope=self._target.scope)
             raise ClusterError(f"{self._place()} answered {refusal}; {hint}")
