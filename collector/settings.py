@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 
+from pulls.metric_names import LAG_LIMIT_SECONDS
+
 
 @dataclass(frozen=True)
 class WatchSettings:
@@ -99,6 +101,6 @@ class Settings:
     reconcile: ReconcileSettings = field(default_factory=ReconcileSettings)
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     stop: StopSettings = field(default_factory=StopSettings)
-    max_lag_seconds: float = 300.0  # --max-lag: over it the collector is not ready; the alert rule says the same
+    max_lag_seconds: float = LAG_LIMIT_SECONDS  # --max-lag: over it the collector is not ready
     seen_events: int = 16_384  # events remembered for de-duplication, twice over: some 7 MB
     status_seconds: float = 60.0  # between two status lines

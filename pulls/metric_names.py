@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 PREFIX = "pullstudy_collector_"
+LAG_LIMIT_SECONDS = 300.0  # what waits for longer is late: by default the process is not ready, and the alarm rings
 SINK_PREFIX = "pullstudy_sink_"
 KAFKA_PREFIX = "pullstudy_kafka_"
 INFLUXDB_PREFIX = "pullstudy_influxdb_"

@@ -13,6 +13,7 @@ import typer
 from collector.configuration.quantity import Address, ByteSize, Seconds, address, byte_size, seconds
 from collector.configuration.settings_file import SettingsFileError, read_settings
 from collector.log import Format
+from collector.settings import Settings
 
 ENVIRONMENT_PREFIX = "PULLSTUDY_COLLECTOR"
 CONTEXT = {"auto_envvar_prefix": ENVIRONMENT_PREFIX}
@@ -96,7 +97,8 @@ ReconcileGrace = Annotated[
 ]
 LogFormat = Annotated[Format, typer.Option(help="How the lines on stderr look.")]
 
-DEFAULT_MAX_LAG = Seconds(300)  # as the alert rule on the lag has it
-DEFAULT_STOP_WITHIN = Seconds(25)  # under kubelet's 30 s
-DEFAULT_RECONCILE_GRACE = Seconds(60)
-DEFAULT_SPOOL_LIMIT = ByteSize(1 << 30)
+_SETTINGS = Settings()
+DEFAULT_MAX_LAG = Seconds(_SETTINGS.max_lag_seconds)
+DEFAULT_STOP_WITHIN = Seconds(_SETTINGS.stop.within_seconds)
+DEFAULT_RECONCILE_GRACE = Seconds(_SETTINGS.reconcile.grace_seconds)
+DEFAULT_SPOOL_LIMIT = ByteSize(_SETTINGS.spool.most_bytes)

@@ -15,6 +15,7 @@ from collector.monitoring.edge_metrics import bus_trouble, sending_source, store
 from collector.monitoring.metrics import info
 from collector.monitoring.vitals import Reading, Trouble, Vitals
 from pulls import metric_names as names
+from pulls.metric_names import LAG_LIMIT_SECONDS
 from pulls.notices import Notices
 from store.influx import InfluxStore
 from store.influx_settings import InfluxSettings
@@ -32,7 +33,7 @@ class SinkTarget:
     influx: InfluxSettings
     group: str = DEFAULT_GROUP
     sink: SinkSettings = field(default_factory=SinkSettings)
-    max_lag_seconds: float = 300.0  # over it the sink is not ready
+    max_lag_seconds: float = LAG_LIMIT_SECONDS  # over it the sink is not ready
 
 
 async def run_sink(
