@@ -23,7 +23,8 @@ from pulls.batch import Gap, Reject
 from pulls.decode import Origin
 from store.schema import FILE_NAME
 from store.sqlite import EmbeddedStore
-from tests.collector.api_server import write_kubeconfig
+from tests.collector.api_server import ApiServer, write_kubeconfig
+from tests.collector.kube_events import event
 from tests.collector.polling import until
 
 # Without jitter the waits are exact; a status line would wake the virtual clock for ever.
@@ -131,6 +132,14 @@ async def collecting(
                         running.stop.stop.set()
             finally:
                 await store.close()
+
+
+async def put_pulls(server: ApiServer, first: int, count: int) -> dict[str, list[int]]:
+    """Pulls happen; what the store has to hold of them."""
+    made = [event(number) for number in range(first, first + count)]
+    for item in made:
+        await server.put(item)
+    return {item["metadata"]["uid"]: [1] for item in made}
 
 
 def stored_counts(directory: Path) -> dict[str, list[int]]:

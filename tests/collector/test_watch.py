@@ -26,6 +26,7 @@ from tests.collector.harness import (
     SETTINGS,
     VirtualClock,
     collecting,
+    put_pulls,
     stored_counts,
     stored_gaps,
     stored_rejects,
@@ -48,14 +49,6 @@ def delete_kubeconfig(directory: Path) -> None:
 def delete_store(directory: Path) -> None:
     for path in directory.glob("study.sqlite3*"):
         path.unlink()
-
-
-async def put_pulls(server: ApiServer, first: int, count: int) -> dict[str, list[int]]:
-    """Pulls happen; what the store has to hold of them."""
-    made = [event(number) for number in range(first, first + count)]
-    for item in made:
-        await server.put(item)
-    return {item["metadata"]["uid"]: [1] for item in made}
 
 
 async def test_what_was_there_before_and_what_comes_after_is_stored_once(server: ApiServer, tmp_path: Path) -> None:

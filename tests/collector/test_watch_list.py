@@ -11,8 +11,7 @@ from aiohttp import web
 from collector.watching.watch_protocol import Refusal, StreamList, Take, Watch, WatchProtocol
 from pulls.event import Event, Metadata, WatchLine
 from tests.collector.api_server import Answer, ApiServer, hang, in_stream, initial_end, refuse, serving, stream
-from tests.collector.harness import SETTINGS, collecting, stored_counts, stored_gaps
-from tests.collector.kube_events import event
+from tests.collector.harness import SETTINGS, collecting, put_pulls, stored_counts, stored_gaps
 
 PULL = 2  # records of one Pulled event: the pull and its milestone
 
@@ -22,13 +21,6 @@ async def server() -> AsyncIterator[ApiServer]:
     async with serving(ApiServer()) as server:
         server.streams = True
         yield server
-
-
-async def put_pulls(server: ApiServer, first: int, count: int) -> dict[str, list[int]]:
-    made = [event(number) for number in range(first, first + count)]
-    for item in made:
-        await server.put(item)
-    return {item["metadata"]["uid"]: [1] for item in made}
 
 
 async def test_what_is_there_comes_inside_the_watch_that_goes_on(server: ApiServer, tmp_path: Path) -> None:

@@ -7,9 +7,21 @@ import msgspec
 from driver.objects import Job, Node, Pod
 from pulls.decode import Origin
 from pulls.record import Outcome, PullRecord
+from store.ledger import JobRow
 
 ORIGIN = Origin(cluster="sim-test-2", run="run1", size=2)
 IMAGE = "ghcr.io/study/images:9-layers-size-1176249324-bytes"
+ROW = JobRow(
+    job="pull-0",
+    cluster=ORIGIN.cluster,
+    run="run1",
+    size=2,
+    image=IMAGE,
+    repeat=1,
+    attempt=1,
+    position=0,
+    cache_mode="cold",
+)
 DIGEST = "sha256:" + "ab" * 32
 
 

@@ -3,20 +3,9 @@
 from driver.audit import make_audit, places, say
 from driver.witness import pod_witnesses
 from pulls.record import Outcome, witness_uid
-from store.ledger import Audit, JobRow
-from tests.driver.made import IMAGE, ORIGIN, pod, pulled, waiting
+from store.ledger import Audit
+from tests.driver.made import ORIGIN, ROW, pod, pulled, waiting
 
-ROW = JobRow(
-    job="pull-0",
-    cluster=ORIGIN.cluster,
-    run="run1",
-    size=2,
-    image=IMAGE,
-    repeat=1,
-    attempt=1,
-    position=0,
-    cache_mode="cold",
-)
 ROWS = pod_witnesses([pod(0), pod(1)], ORIGIN, "pull-0")
 RECOVERED = pulled(1, event_uid=witness_uid("uid-1", "pull"))
 

@@ -15,7 +15,7 @@ from pulls.batch import Batch
 from pulls.record import Outcome
 from store.ledger import JobRow, JobState, Ledger
 from store.sqlite import EmbeddedStore
-from tests.driver.made import COMPLETE, IMAGE, ORIGIN, READY, job_json, pod_json, pulled, waiting
+from tests.driver.made import COMPLETE, IMAGE, ORIGIN, READY, ROW, job_json, pod_json, pulled, waiting
 from tests.driver.scripted_api import ScriptedApi, scripted
 from tests.driver.standing import Standing
 from tests.driver.swept import Heard, rows
@@ -24,17 +24,6 @@ JOBS = "/apis/batch/v1/namespaces/default/jobs"
 PODS = "/api/v1/namespaces/default/pods"
 EVENTS = "/api/v1/namespaces/default/events"
 NODES = "/api/v1/nodes"
-ROW = JobRow(
-    job="pull-0",
-    cluster=ORIGIN.cluster,
-    run="run1",
-    size=2,
-    image=IMAGE,
-    repeat=1,
-    attempt=1,
-    position=0,
-    cache_mode="cold",
-)
 
 
 class World:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -12,24 +13,14 @@ from driver.node_caches import NodeCaches
 from driver.provider import Cluster
 from driver.study import CacheMode, Images, RunPlan, Study
 from pulls.cache import CacheState
-from store.ledger import JobRow, Ledger
-from tests.driver.made import IMAGE, READY
+from store.ledger import Ledger
+from tests.driver.made import IMAGE, READY, ROW
 from tests.driver.scripted_api import ScriptedApi, scripted
 from tests.driver.standing import Standing
 
 NODES = "/api/v1/nodes"
 OTHER = "quay.io/study/other:1"
-ROW = JobRow(
-    job="pull-0",
-    cluster="kube-test-2",
-    run="run1",
-    size=2,
-    image=IMAGE,
-    repeat=1,
-    attempt=1,
-    position=0,
-    cache_mode="cold",
-)
+HERE = msgspec.structs.replace(ROW, cluster="kube-test-2")
 
 
 class World:
@@ -61,7 +52,7 @@ class World:
             images=Images(repository="ghcr.io/study/images", tags=(IMAGE.rpartition(":")[2],), more=(OTHER,)),
             run=RunPlan(cache=cache),
         )
-        cluster = Cluster(name=ROW.cluster, size=2, kubeconfig=self._directory, handle={})
+        cluster = Cluster(name=HERE.cluster, size=2, kubeconfig=self._directory, handle={})
         return NodeCaches(study, provider, cluster, self._api, self.ledger, sleep=lambda seconds: asyncio.sleep(0))
 
 
@@ -103,36 +94,36 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
 
 async def test_a_cluster_that_was_there_before_is_cleared_whatever_its_nodes_list(world: World) -> None:
     provider = Claiming(world)
-    assert await world.caches(provider).before(ROW) == {"node-0": CacheState.COLD, "node-1": CacheState.COLD}
+    assert await world.caches(provider).before(HERE) == {"node-0": CacheState.COLD, "node-1": CacheState.COLD}
     assert provider.cleared == [(IMAGE, OTHER)]
 
 
 async def test_a_new_cluster_is_cleared_only_of_what_its_nodes_list(world: World) -> None:
     new = Emptying(world)
-    await world.caches(new).before(ROW)
+    await world.caches(new).before(HERE)
     assert new.cleared == []
     world.images = (OTHER,)
     built_in = Emptying(world)
-    await world.caches(built_in).before(ROW)
+    await world.caches(built_in).before(HERE)
     assert built_in.cleared == [(IMAGE, OTHER)]
 
 
 async def test_what_a_runtime_removed_is_gone_though_the_kubelet_still_lists_it(world: World) -> None:
     caches = world.caches(Claiming(world))
     world.images = (IMAGE,)
-    assert set((await caches.before(ROW)).values()) == {CacheState.COLD}
-    await caches.after(ROW)
-    assert set((await caches.before(ROW)).values()) == {CacheState.COLD}
+    assert set((await caches.before(HERE)).values()) == {CacheState.COLD}
+    await caches.after(HERE)
+    assert set((await caches.before(HERE)).values()) == {CacheState.COLD}
 
 
 async def test_a_node_that_was_lost_while_the_others_were_cleared_is_cleared_when_it_is_back(world: World) -> None:
     provider = Claiming(world)
     caches = world.caches(provider)
-    await caches.before(ROW)
+    await caches.before(HERE)
     world.images, world.lost = (IMAGE,), ("node-1",)
-    await caches.after(ROW)
+    await caches.after(HERE)
     assert len(provider.cleared) == 2
-    assert set((await caches.before(ROW)).values()) == {CacheState.COLD}
+    assert set((await caches.before(HERE)).values()) == {CacheState.COLD}
     assert len(provider.cleared) == 3
 
 
@@ -140,8 +131,8 @@ async def test_warm_caches_are_looked_at_and_left(world: World) -> None:
     provider = Claiming(world)
     caches = world.caches(provider, CacheMode.WARM)
     world.images = (OTHER,)
-    assert set((await caches.before(ROW)).values()) == {CacheState.COLD}
+    assert set((await caches.before(HERE)).values()) == {CacheState.COLD}
     world.images = (IMAGE,)
-    await caches.after(ROW)
-    assert set((await caches.before(ROW)).values()) == {CacheState.WARM}
+    await caches.after(HERE)
+    assert set((await caches.before(HERE)).values()) == {CacheState.WARM}
     assert provider.cleared == []

@@ -4,7 +4,7 @@ import asyncio
 from types import TracebackType
 from typing import Self
 
-PIECE_BYTES = 1 << 16
+from tests.real.relay import pass_on
 
 
 class ConnectProxy:
@@ -54,17 +54,6 @@ class ConnectProxy:
         far_reader, far = await asyncio.open_connection(host, int(port))
         near.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
         try:
-            await asyncio.gather(_pass(near_reader, far), _pass(far_reader, near))
+            await asyncio.gather(pass_on(near_reader, far), pass_on(far_reader, near))
         finally:
             far.close()
-
-
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    try:
-        while piece := await reader.read(PIECE_BYTES):
-            writer.write(piece)
-            await writer.drain()
-    except OSError:  # one side is gone
-        pass
-    finally:
-        writer.close()

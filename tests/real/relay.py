@@ -58,12 +58,13 @@ class Relay:
             return
         self._writers |= {near, far}
         try:
-            await asyncio.gather(_pass(near_reader, far), _pass(far_reader, near))
+            await asyncio.gather(pass_on(near_reader, far), pass_on(far_reader, near))
         finally:
             self._writers -= {near, far}
 
 
-async def _pass(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def pass_on(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """All that comes from one side, until either is gone."""
     try:
         while piece := await reader.read(PIECE_BYTES):
             writer.write(piece)
