@@ -294,9 +294,8 @@ def asked_for_events(cluster: ControlPlane, user: str, verb: str) -> list[dict[s
     """The query of each such request of the user's; of a watch beginning and end are audited both."""
     found = {
         entry["auditID"]: parse_qs(urlsplit(entry["requestURI"]).query)
-        for entry in cluster.audited()
-        # One that was refused at the door is of no user.
-        if (entry["user"].get("username"), entry["verb"]) == (user, verb) and entry["objectRef"]["resource"] == "events"
+        for entry in cluster.audited(user)
+        if entry["verb"] == verb and entry["objectRef"]["resource"] == "events"
     }
     return list(found.values())
 
@@ -489,7 +488,8 @@ async def seat_taken(cluster: ControlPlane, user: str, free: asyncio.Event) -> A
         tls, url = cluster.access.authority.trust(), cluster.url + review
         async with aiohttp.ClientSession() as session:
             while not free.is_set():  # answered before that, it found the seat taken by another of the user's requests
-                answer = await session.post(url, data=body(), headers=headers, ssl=tls)
+                # Its body is asked for once it has the seat: refused a seat, Go would else wait for all of it first.
+                answer = await session.post(url, data=body(), headers=headers, ssl=tls, expect100=True)
                 answer.close()  # to leave it in order is to wait for the rest of its body
 
     async with asyncio.TaskGroup() as group:
