@@ -41,10 +41,8 @@ def used(cluster: ControlPlane, user: str) -> set[Used]:
     """What the user did and was allowed to, by the audit log; names only of single objects that are not made."""
     return {
         (entry["verb"], entry["objectRef"].get("apiGroup", ""), entry["objectRef"]["resource"], _name(entry))
-        for entry in cluster.audited()
-        if entry["user"]["username"] == user
-        and "objectRef" in entry
-        and entry.get("annotations", {}).get("authorization.k8s.io/decision") == "allow"
+        for entry in cluster.audited(user)
+        if "objectRef" in entry and entry.get("annotations", {}).get("authorization.k8s.io/decision") == "allow"
     }
 
 

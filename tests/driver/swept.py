@@ -121,6 +121,13 @@ def rows(directory: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
         return shell.execute(sql, values).fetchall()
 
 
+def has_ledger(directory: Path) -> bool:
+    """Whether a sweep that was just started has got so far."""
+    return (directory / "study.sqlite3").exists() and bool(
+        rows(directory, "SELECT 1 FROM sqlite_master WHERE name = 'jobs'")
+    )
+
+
 def pulled(directory: Path) -> list[tuple[Any, ...]]:
     return rows(directory, "SELECT size, image, node FROM pulls WHERE outcome = 'pulled' ORDER BY 1, 2, 3")
 
@@ -130,7 +137,7 @@ def write_study(directory: Path, *tags: str, speed: str = "max") -> Path:
     path = directory / "study.toml"
     names = ", ".join(f'"{tag}"' for tag in tags)
     path.write_text(
-        f'name = "test"\n[images]\ntags = [{names}]\n[limits]\nquiet_seconds = 0.3\n[sim]\nspeed = "{speed}"\n'
+        f'name = "test"\n[images]\ntags = [{names}]\n[sim]\nspeed = "{speed}"\n[limits]\nquiet_seconds = 0.3\n'
     )
     return path
 

@@ -20,7 +20,7 @@ from store.influx_settings import InfluxSettings
 from store.protocol import Store
 from store.selection import Selection
 from store.sqlite import EmbeddedStore
-from tests.driver.swept import LARGE, SMALL, left_running, rows, write_study
+from tests.driver.swept import LARGE, SMALL, has_ledger, left_running, rows, write_study
 from tests.notices import KeptNotices
 from tests.stack.influx import Influx
 from tests.stack.kafka import Kafka
@@ -80,8 +80,7 @@ class Driver:
     async def until_in_ledger(self, sql: str, process: asyncio.subprocess.Process) -> None:
         async def there() -> bool:
             assert process.returncode is None
-            path = self.out / "study.sqlite3"
-            return path.exists() and bool(rows(self.out, "SELECT 1 FROM sqlite_master")) and bool(rows(self.out, sql))
+            return has_ledger(self.out) and bool(rows(self.out, sql))
 
         await until(there, 60, sql, poll_seconds=0.005)
 

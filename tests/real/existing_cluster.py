@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.driver.swept import rows
+from tests.driver.swept import has_ledger, rows
 from tests.stack.control_plane import ControlPlane
 from tests.stack.home import StackHome, system_program
 from tests.stack.image import Layout, umoci
@@ -161,7 +161,7 @@ class Existing:
         """Wait for the ledger's states and errors, in the order of the run."""
 
         async def shown() -> bool:
-            return self.out.exists() and holds(self.jobs())
+            return has_ledger(self.out) and holds(self.jobs())
 
         await until(shown, STEP_SECONDS, what, poll_seconds=0.2)
 

@@ -94,10 +94,13 @@ class ControlPlane(Lifecycle):
         revision = int(written["header"]["revision"])
         await self.etcd.call("/v3/kv/compaction", {"revision": revision, "physical": True})
 
-    def audited(self) -> list[dict[str, Any]]:
-        """Every request the API server finished, from its audit log: user, verb, objectRef, responseStatus."""
+    def audited(self, user: str) -> list[dict[str, Any]]:
+        """The user's requests that the API server finished, from its audit log: verb, objectRef, responseStatus.
+
+        One that is refused at the door is of no user.
+        """
         lines = self.audit_log.read_text().splitlines() if self.audit_log.exists() else []
-        return [json.loads(line) for line in lines]
+        return [entry for entry in map(json.loads, lines) if entry["user"].get("username") == user]
 
     async def _has_namespace(self) -> bool:
         try:
