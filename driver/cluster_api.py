@@ -305,11 +305,16 @@ def _refused(what: str, response: Any, content: bytes) -> ApiError:
 
 def _renewing(loader: Any) -> Callable[[Any], Awaitable[None]]:
     """Asked before each request: a token that a kubeconfig's command made is made anew 5 minutes before its time."""
+    from kubernetes_asyncio.config import ConfigException
+
     one_at_a_time = asyncio.Lock()
 
     async def renew(configuration: Any) -> None:
         async with one_at_a_time:
-            await loader.load_from_exec_plugin()  # at once where the token is still good
+            try:
+                await loader.load_from_exec_plugin()  # at once where the token is still good
+            except ConfigException as error:  # credentials that ran out: new ones may yet be laid out
+                raise ApiError("renew the token", 0, str(error)) from error
         configuration.api_key["BearerToken"] = loader.token
 
     return renew

@@ -24,15 +24,21 @@ _API_VERSION = "client.authentication.k8s.io/v1beta1"
 
 def make_token(cluster: str, region: str) -> str:
     """Signed with the credentials of now; nothing is asked of AWS. Raises AwsError, UsageError."""
-    from botocore.signers import RequestSigner
-
-    session = load_boto3().Session(region_name=region)
     try:
-        credentials = session.get_credentials()
+        url = _signed(cluster, region)
     except Exception as error:
         if not type(error).__module__.startswith("botocore"):
             raise
         raise read_error("sign a token", error) from error
+    return _PREFIX + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
+
+
+def _signed(cluster: str, region: str) -> str:
+    """The address. Credentials that are made anew, as those of SSO are, may fail at any of its lines."""
+    session = load_boto3().Session(region_name=region)
+    from botocore.signers import RequestSigner
+
+    credentials = session.get_credentials()
     if credentials is None:
         raise AwsError("sign a token", "NoCredentials", "no credentials are found", Kind.CREDENTIALS)
     sts = session.client("sts", region_name=region)
@@ -44,8 +50,8 @@ def make_token(cluster: str, region: str) -> str:
         "headers": {_CLUSTER_HEADER: cluster},
         "context": {},
     }
-    url = signer.generate_presigned_url(request, region_name=region, expires_in=SIGNED_SECONDS, operation_name="")
-    return _PREFIX + base64.urlsafe_b64encode(url.encode()).decode().rstrip("=")
+    url: str = signer.generate_presigned_url(request, region_name=region, expires_in=SIGNED_SECONDS, operation_name="")
+    return url
 
 
 def credential(token: str, now: datetime) -> dict[str, Any]:

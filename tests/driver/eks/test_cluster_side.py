@@ -15,7 +15,7 @@ from aiohttp.test_utils import TestServer
 
 from driver.cluster_api import open_cluster
 from driver.eks_plan import EksPlan
-from driver.errors import ProviderError
+from driver.errors import ApiError, ProviderError
 from driver.provider import Cluster
 from driver.providers.eks.access import forget_nodes
 from driver.providers.eks.handle import EksHandle, Step, encode_handle
@@ -140,6 +140,42 @@ async def test_a_token_is_renewed_long_before_its_15_minutes_are_over(tmp_path: 
             await api.nodes()
     assert seen[-1] == f"Bearer token-{last}"
     assert len(set(seen)) == (1 if last == 1 else 2)
+
+
+# Its first token is old, the next that is asked for fails so many times.
+FAILING = """
+import json, sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from driver.providers.eks.token import credential
+asked = Path(sys.argv[1]) / "asked"
+number = int(asked.read_text()) + 1 if asked.exists() else 1
+asked.write_text(str(number))
+if 1 < number <= 1 + int(sys.argv[2]):
+    sys.exit("AWS sign a token: NoCredentials")
+print(json.dumps(credential(f"token-{number}", datetime.now(UTC) - timedelta(minutes=9 if number == 1 else 0))))
+"""
+
+
+@pytest.mark.parametrize(("failures", "patience_seconds"), [(2, 60.0), (99, 0.0)])
+async def test_credentials_lost_in_the_middle_are_waited_for_and_then_told(
+    tmp_path: Path, failures: int, patience_seconds: float
+) -> None:
+    seen: list[str] = []
+    async with serving(seen) as url:
+        document = kubeconfig_of(url)
+        command = {"command": sys.executable, "args": ["-c", FAILING, str(tmp_path), str(failures)]}
+        user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1beta1", "interactiveMode": "Never", **command}}
+        document["users"] = [{"name": "test", "user": user}]
+        (tmp_path / "kubeconfig").write_text(json.dumps(document))
+        async with open_cluster(tmp_path / "kubeconfig", "default", sleep=at_once) as api:
+            listing = api.list_objects("/x", ("a", "b"), bytes, patience_seconds=patience_seconds)
+            if patience_seconds:
+                await listing
+            else:
+                with pytest.raises(ApiError, match=r"renew the token.*NoCredentials"):
+                    await listing
+    assert seen == (["Bearer token-4"] if patience_seconds else [])
 
 
 @asynccontextmanager
