@@ -74,9 +74,10 @@ def leads_to_simulator(kubeconfig: Path) -> bool:
 
 
 async def free_balancers(kubeconfig: Path, waiting: Waiting, *, all_services: bool) -> None:
-    """Delete the services of type LoadBalancer and wait until their balancers are given back. Raises ApiError.
+    """Delete the services of type LoadBalancer and wait until their balancers are given back.
 
     Without ``all_services`` only the driver's own: a kubeconfig that we did not write may lead to somebody's cluster.
+    Raises ApiError, and ProviderError where one is not given back in time.
     """
     selector = "" if all_services else ",".join(f"{key}={value}" for key, value in MANAGED_BY.items())
     async with open_cluster(kubeconfig, "default") as api:

@@ -1,7 +1,8 @@
-"""Load balancers in a cluster's network whose services nobody deletes any more: the cluster's API is not reached.
+"""Load balancers in a cluster's network that no service's deletion took away.
 
-The network is the run's own, so that whatever balances in it was made for its services. Without them gone their
-interfaces hold the network.
+The cluster's API was not reached, its controller gives none back, or something else than a service had them made. The
+network is the run's own, so that whatever balances in it was made for its pods. Without them gone their interfaces
+hold the network.
 """
 
 from driver.providers.eks.account import Account

@@ -1,13 +1,14 @@
 """What runs left behind in this account, and whose time is over: found by tags alone, when no ledger is left."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import datetime
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import msgspec
 
-from driver.errors import ApiError
+from driver.errors import ApiError, ProviderError
 from driver.providers.eks.access import free_balancers, write_kubeconfig
 from driver.providers.eks.account import Account
 from driver.providers.eks.control_plane import find_cluster, read_plane
@@ -67,19 +68,15 @@ def _name(things: Iterable[Found], kind: str) -> str:
 async def delete_forgotten(account: Account, waiting: Waiting, forgotten: Forgotten) -> None:
     """Take it down in the usual order. Raises ProviderError that names what is left."""
 
-    async def free() -> bool:
-        """Its API may know other identities than ours, or lie behind a tunnel."""
+    async def free() -> None:
         cluster = await find_cluster(account, forgotten.cluster)
-        with TemporaryDirectory() as directory:
+        if cluster is None or "endpoint" not in cluster:
+            return
+        # Its API may know other identities than ours, or lie behind a tunnel: what is left is found in the network.
+        with TemporaryDirectory() as directory, suppress(ApiError, ProviderError):
             kubeconfig = Path(directory) / "kubeconfig"
-            if cluster is None or "endpoint" not in cluster:
-                return False
             write_kubeconfig(kubeconfig, forgotten.cluster, account.region, read_plane(cluster))
-            try:
-                await free_balancers(kubeconfig, waiting, all_services=True)
-            except ApiError:
-                return False
-        return True
+            await free_balancers(kubeconfig, waiting, all_services=True)
 
     await Teardown(
         account,

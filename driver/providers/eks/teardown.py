@@ -1,6 +1,6 @@
 """The way down, in the one order in which nothing is left: what hangs on a thing goes before it.
 
-1. services of type LoadBalancer, or where the cluster's API is not reached their balancers, which lie in the network
+1. services of type LoadBalancer, and whatever balancers are in the network after that
 2. node groups
 3. the CNI's network interfaces, once they are free: with them there, EKS leaves its security group behind
 4. the control plane
@@ -33,7 +33,7 @@ from driver.providers.eks.node_group import delete_node_group, find_node_group, 
 from driver.providers.eks.tags import ours, unlisted
 from driver.providers.eks.waiting import Waiting
 
-FreeBalancers = Callable[[], Awaitable[bool]]  # through the cluster's API: whether that was reached
+FreeBalancers = Callable[[], Awaitable[None]]  # through the cluster's API, as far as that can be done
 
 
 class Teardown:
@@ -69,8 +69,9 @@ class Teardown:
         cluster = await self._look_for_cluster()
         stack = await self._look_for_stack()
         vpc = _vpc(stack) if stack else ""
-        freed = cluster is not None and cluster["status"] == "ACTIVE" and await free_balancers()
-        if vpc and not freed:
+        if cluster is not None and cluster["status"] == "ACTIVE":
+            await free_balancers()
+        if vpc:
             await delete_balancers(self._account, vpc)
         if cluster is not None:
             await self.node_groups()

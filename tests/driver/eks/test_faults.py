@@ -11,6 +11,7 @@ from driver.provider import ClusterOrder, Handle
 from driver.providers.eks.provider import EksProvider
 from tests.driver.eks.aws_proxy import AwsProxy
 from tests.driver.eks.studies import CLIENTS, NOTHING, account, everything, left
+from tests.driver.scripted_api import scripted
 
 pytestmark = pytest.mark.real  # moto takes half a minute of CPU for all of them
 
@@ -162,6 +163,24 @@ async def test_an_interface_that_lingers_is_waited_for_and_deleted_before_the_cl
     await provider.down(order.name, saved[-1])
     assert aws.asked.count("DeleteNetworkInterface") == 2
     assert aws.asked.index("DeleteNetworkInterface") < aws.asked.index("DeleteCluster")
+    assert await everything() == NOTHING
+
+
+async def test_a_service_that_never_gives_its_balancer_back_does_not_keep_the_cluster(
+    aws: AwsProxy, order: ClusterOrder, saved: Saved
+) -> None:
+    stuck = {"metadata": {"name": "a", "namespace": "b", "deletionTimestamp": "2026-01-01T00:00:00Z"}}
+    async with scripted(order.directory) as (script, _):
+        script.say("/api/v1/services", {"items": [{**stuck, "spec": {"type": "LoadBalancer"}}]})
+        provider = EksProvider(order.directory / "kubeconfig", clients=CLIENTS)
+        await provider.up(order, saved.append)
+        asked = account()
+        (network,) = [found.name for found in await left() if found.kind == "network"]
+        subnets = await asked.call("ec2", "describe_subnets", Filters=[{"Name": "vpc-id", "Values": [network]}])
+        both = [subnet["SubnetId"] for subnet in subnets["Subnets"][:2]]
+        await asked.call("elbv2", "create_load_balancer", Name="stuck", Subnets=both, Type="network")
+        await provider.down(order.name, saved[-1])
+    assert (await asked.call("elbv2", "describe_load_balancers"))["LoadBalancers"] == []
     assert await everything() == NOTHING
 
 
