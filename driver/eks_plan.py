@@ -33,7 +33,7 @@ class Registry(StrEnum):
 
 
 class Volume(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The root volume of each node, where its images lie."""
+    """The volume of each node on which its images lie."""
 
     type: str = "gp2"
     gigabytes: Annotated[int, msgspec.Meta(ge=20)] = 150
@@ -83,7 +83,7 @@ class EksPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     capacity_wait_seconds: Seconds = 300.0
     ttl_hours: Annotated[float, msgspec.Meta(gt=0, le=168)] = 12.0
     owner: str = ""  # the user's name on this machine
-    # Of the Job that removes images: sh, chroot, awk, grep. Docker Hub would throttle hundreds of nodes.
+    # Of the DaemonSet that removes images: sh, chroot, awk, grep. Docker Hub would throttle hundreds of nodes.
     cleaner_image: str = "public.ecr.aws/docker/library/busybox:1.36"
     tunnel: tuple[str, ...] = ()
     prices: EksPrices = EksPrices()

@@ -4,7 +4,6 @@ from pathlib import Path
 
 import msgspec
 
-from driver.eks_plan import EksPlan
 from driver.errors import ProviderError
 from driver.providers.eks.account import Account, Answer
 from driver.providers.eks.aws_errors import AwsError, Kind
@@ -107,6 +106,8 @@ def _parameters(handle: EksHandle, zones: list[str]) -> list[dict[str, str]]:
         "ZoneA": zones[0],
         "ZoneB": zones[1],
         "ZoneC": zones[2] if len(zones) > 2 else "",
+        # Bottlerocket keeps images on its second volume, and its own on the first.
+        "VolumeDevice": "/dev/xvdb" if plan.ami_type.startswith("BOTTLEROCKET") else "/dev/xvda",
         "VolumeType": plan.volume.type,
         "VolumeGigabytes": str(plan.volume.gigabytes),
         "VolumeThroughput": str(plan.volume.throughput),
@@ -154,34 +155,3 @@ async def delete_network(account: Account, waiting: Waiting, stack: Answer) -> s
 
     what = f"deleting stack {stack['StackName']}"
     return await waiting.until(ended, what, waiting.patience.delete_seconds)
-
-
-async def check_disks(account: Account, node_type: str, plan: EksPlan) -> None:
-    """Nodes without disks of their own would take the volume, and say nothing. Raises ProviderError."""
-    if not plan.local_ssd:
-        return
-    found = await account.call("ec2", "describe_instance_types", InstanceTypes=[node_type])
-    if not any(kind.get("InstanceStorageSupported") for kind in found["InstanceTypes"]):
-        raise ProviderError(f"eks.local_ssd: {node_type} has no disks of its own; give a type like c5ad.4xlarge")
-
-
-async def choose_zones(account: Account, plan: EksPlan) -> list[str]:
-    """Two or three zones, the nodes' first; EKS wants two for its control plane. Raises ProviderError."""
-    found = await account.call(
-        "ec2",
-        "describe_availability_zones",
-        Filters=[
-            {"Name": "opt-in-status", "Values": ["opt-in-not-required"]},
-            {"Name": "state", "Values": ["available"]},
-        ],
-    )
-    # EKS puts no control plane into these. Source: the EKS User Guide's "Subnet requirements for clusters".
-    unsuited = ("use1-az3", "usw1-az2", "cac1-az3")
-    known = [zone["ZoneName"] for zone in found["AvailabilityZones"] if zone.get("ZoneId") not in unsuited]
-    wrong = [zone for zone in plan.zones if zone not in known]
-    if wrong:
-        raise ProviderError(f"eks.zones: no {wrong[0]} for EKS in {account.region}; there are {', '.join(known)}")
-    zones = [*plan.zones, *(zone for zone in known if zone not in plan.zones)]
-    if len(zones) < 2:
-        raise ProviderError(f"{account.region} shows {len(zones)} zones to this account; EKS needs two")
-    return zones[: max(2, len(plan.zones))]

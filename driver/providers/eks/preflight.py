@@ -2,14 +2,17 @@
 
 import re
 
-from driver.eks_plan import EksPlan, Mode, Registry, Snapshotter
+from driver.eks_plan import EksPlan, Mode, Registry, Snapshotter, Volume
 from driver.errors import UsageError
 from driver.providers.eks.duration import longest_seconds
 from driver.study import CacheMode, Study
 from pulls.image import parse_image
 
 _MOST_ZONES = 3
-_NO_SHELL = ("BOTTLEROCKET", "WINDOWS")
+_FAMILIES = ("AL2023_", "AL2_", "BOTTLEROCKET_")  # of AMIs whose nodes run the study's images
+_NO_SHELL = "BOTTLEROCKET_"
+# Of gp3. Source: the EBS User Guide's "General Purpose SSD volumes".
+_LEAST_THROUGHPUT, _LEAST_IOPS, _THROUGHPUT_AN_IOPS, _IOPS_A_GIGABYTE = 125, 3000, 0.25, 500
 # AWS reports slower pulls with the gate on below this throughput of the volume.
 SOCI_THROUGHPUT = 600
 
@@ -17,7 +20,15 @@ SOCI_THROUGHPUT = 600
 def check_study(study: Study) -> None:
     """Raises UsageError."""
     plan = study.eks
-    for wrong in (_zones(plan), _volume(plan), _snapshotter(plan), _registry(study), _cache(study), _time(study)):
+    for wrong in (
+        _zones(plan),
+        _ami(plan),
+        _volume(plan),
+        _snapshotter(plan),
+        _registry(study),
+        _cache(study),
+        _time(study),
+    ):
         if wrong:
             raise UsageError(wrong)
 
@@ -28,12 +39,30 @@ def _zones(plan: EksPlan) -> str:
     return ""
 
 
+def _ami(plan: EksPlan) -> str:
+    if not plan.ami_type.startswith(_FAMILIES):
+        return f"eks.ami_type: one of EKS' own that begins with {', '.join(_FAMILIES)}, not {plan.ami_type}"
+    return ""
+
+
 def _volume(plan: EksPlan) -> str:
     volume = plan.volume
     if volume.type not in ("gp2", "gp3"):
         return f"eks.volume.type: gp2 or gp3, not {volume.type}"
     if volume.type == "gp2" and (volume.throughput or volume.iops):
         return "eks.volume: throughput and iops are of gp3; a gp2 volume has those of its size"
+    return _gp3(volume) if volume.type == "gp3" else ""
+
+
+def _gp3(volume: Volume) -> str:
+    """EC2 says so only when it starts the nodes."""
+    throughput, iops = volume.throughput or _LEAST_THROUGHPUT, volume.iops or _LEAST_IOPS
+    if throughput < _LEAST_THROUGHPUT or iops < _LEAST_IOPS:
+        return f"eks.volume: a gp3 volume has at least {_LEAST_THROUGHPUT} MiB/s and {_LEAST_IOPS} IOPS"
+    if throughput > iops * _THROUGHPUT_AN_IOPS:
+        return f"eks.volume: {throughput} MiB/s want iops = {throughput / _THROUGHPUT_AN_IOPS:.0f} or more"
+    if iops > volume.gigabytes * _IOPS_A_GIGABYTE:
+        return f"eks.volume: {iops} IOPS want gigabytes = {-(-iops // _IOPS_A_GIGABYTE)} or more"
     return ""
 
 

@@ -25,8 +25,9 @@ from driver.providers.eks.control_plane import ControlPlane, find_cluster, make_
 from driver.providers.eks.description import say_what_is_made
 from driver.providers.eks.duration import WHOLE, overhead_of
 from driver.providers.eks.handle import EksHandle, Step, decode_handle, encode_handle
-from driver.providers.eks.network import check_disks, choose_zones, make_network, stand_on_network
+from driver.providers.eks.network import make_network, stand_on_network
 from driver.providers.eks.node_group import NodeGroup
+from driver.providers.eks.offering import check_node_type, choose_zones
 from driver.providers.eks.preflight import check_study
 from driver.providers.eks.prices import load_table, price_of
 from driver.providers.eks.teardown import Teardown
@@ -93,11 +94,12 @@ class EksProvider:
         account = self._account(order.study.cluster.region, order.study.eks.patience)
         waiting = self._waiting(order.study.eks.patience)
         announcer = Announcer(order, save, now=self._now, kubeconfig=self._kubeconfig)
-        base = decode_handle(order.base or {})
+        base, node_type = decode_handle(order.base or {}), order.study.cluster.node_type
         if base is None:
-            await check_disks(account, order.study.cluster.node_type, order.study.eks)
+            await check_node_type(account, node_type, order.study.eks)
+            zones = await choose_zones(account, node_type, order.study.eks)
             handle = announcer.begin(await account.number(), self._draw())
-            network = await make_network(account, waiting, handle, await choose_zones(account, handle.plan))
+            network = await make_network(account, waiting, handle, zones)
             handle = announcer.announce(handle, Step.CONTROL_PLANE)
             plane = await make_control_plane(account, waiting, handle, network)
             handle = announcer.nodes(handle)
@@ -105,7 +107,7 @@ class EksProvider:
             handle = announcer.nodes(base)
             network = await stand_on_network(account, handle)
             plane = await stand_on_plane(account, handle)
-        await NodeGroup(account, waiting, handle, network).make(order.study.cluster.node_type, order.size)
+        await NodeGroup(account, waiting, handle, network).make(node_type, order.size)
         handle = announcer.announce(handle, Step.UP)
         await self._reach(order, handle, plane)
         return Cluster(name=order.name, size=order.size, kubeconfig=handle.kubeconfig, handle=encode_handle(handle))

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from driver.eks_plan import Snapshotter, Volume
+from driver.eks_plan import EksPrices, Snapshotter, Volume
 from driver.errors import ProviderError
 from driver.provider import ClusterOrder, Handle
 from driver.providers.eks.provider import EksProvider
-from driver.study import ClusterPlan
+from driver.study import CacheMode, ClusterPlan, RunPlan
 from tests.driver.eks.aws_proxy import AwsProxy
 from tests.driver.eks.studies import NOTHING, account, eks_study, everything
 from tests.driver.eks.test_faults import status
@@ -80,7 +80,7 @@ async def test_every_setting_of_the_nodes_reaches_aws(
         local_ssd=True,
         ami_release="1.33.5-20251002",
         kubernetes_version="1.33",
-        zones=("us-east-2b", "us-east-2c"),
+        zones=("us-east-2b", "us-east-2a"),
     )
     saved: list[Handle] = []
     await provider.up(wanted, saved.append)
@@ -103,12 +103,47 @@ async def test_every_setting_of_the_nodes_reaches_aws(
     assert await everything() == NOTHING
 
 
-async def test_a_type_without_disks_is_refused_before_anything_is_made(
+async def test_images_lie_on_the_volume_also_where_bottlerocket_has_two(
     aws: AwsProxy, provider: EksProvider, order: ClusterOrder
 ) -> None:
-    with pytest.raises(ProviderError, match=r"c5a\.4xlarge has no disks of its own"):
-        await provider.up(ordered(order, local_ssd=True), [].append)
-    assert await everything() == NOTHING
+    wanted = ordered(order, ami_type="BOTTLEROCKET_x86_64", volume=Volume(gigabytes=200))
+    study = msgspec.structs.replace(wanted.study, run=RunPlan(cache=CacheMode.WARM))
+    saved: list[Handle] = []
+    await provider.up(msgspec.structs.replace(wanted, study=study), saved.append)
+    (disk,) = (await template())["BlockDeviceMappings"]
+    assert (disk["DeviceName"], int(disk["Ebs"]["VolumeSize"])) == ("/dev/xvdb", 200)
+    await provider.down(order.name, saved[-1])
+
+
+@pytest.mark.parametrize(
+    ("node_type", "plan", "said"),
+    [
+        ("x9.huge", {}, r"there is no x9\.huge in us-east-2"),
+        ("c5a.4xlarge", {"local_ssd": True}, r"c5a\.4xlarge has no disks of its own"),
+        ("c6g.4xlarge", {}, r"AL2023_x86_64_STANDARD is for x86_64, which c6g\.4xlarge is not"),
+        ("t3.medium", {"placement_group": True}, r"eks\.placement_group: t3\.medium cannot"),
+        (SSD, {"zones": ("us-east-2c",)}, r"us-east-2c has no c5ad\.4xlarge, which is in us-east-2a, us-east-2b"),
+        (SSD, {"zones": ("us-west-2a",)}, r"no us-west-2a for EKS in us-east-2"),
+    ],
+)
+async def test_nodes_that_cannot_be_are_refused_before_anything_is_made(
+    aws: AwsProxy, provider: EksProvider, order: ClusterOrder, node_type: str, plan: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ProviderError, match=said):
+        await provider.up(ordered(order, node_type, prices=EksPrices(node_hour=1.0), **plan), [].append)
+    assert "CreateStack" not in aws.asked
+
+
+async def test_nodes_are_made_in_zones_that_have_their_type(
+    aws: AwsProxy, provider: EksProvider, order: ClusterOrder
+) -> None:
+    aws.reword("DescribeInstanceTypeOfferings", "us-east-2a", "us-east-2z")
+    saved: list[Handle] = []
+    await provider.up(order, saved.append)
+    (group,) = aws.bodies["CreateNodegroup"]
+    subnets = (await account().call("ec2", "describe_subnets", SubnetIds=group["subnets"]))["Subnets"]
+    assert {subnet["AvailabilityZone"] for subnet in subnets} == {"us-east-2b", "us-east-2c"}
+    await provider.down(order.name, saved[-1])
 
 
 FULL = status("nodegroup", "CREATE_FAILED", "We currently do not have sufficient c5a.4xlarge capacity")
