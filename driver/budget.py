@@ -45,8 +45,10 @@ class Budget(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @asynccontextmanager
-async def within(budget: Budget | None, size: int, used_seconds: float = 0.0) -> AsyncIterator[None]:
-    """Cancel the block when its time is over, so that it cleans up. Raises LimitError."""
+async def within(
+    budget: Budget | None, size: int, used_seconds: float = 0.0, what: str = "jobs"
+) -> AsyncIterator[None]:
+    """Cancel the block when its time is over, so that it cleans up. ``what`` it does. Raises LimitError."""
     seconds = None if budget is None else budget.seconds(size, used_seconds)
     if budget is None or seconds is None or seconds == float("inf"):
         yield
@@ -58,7 +60,7 @@ async def within(budget: Budget | None, size: int, used_seconds: float = 0.0) ->
         if not limit.expired():
             raise
         raise LimitError(
-            f"--budget {budget.amount:g}: the share of {size} nodes is used up after {seconds / 60:.0f} min of jobs;"
+            f"--budget {budget.amount:g}: the share of {size} nodes is used up after {seconds / 60:.0f} min of {what};"
             " its cluster is taken down; --resume goes on with what the budget still has, or with a larger one"
         ) from error
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -67,20 +67,25 @@ class ClusterKeeper:
                 await _whole(self._down(self._emptied))
 
     @asynccontextmanager
-    async def running(self, row: ClusterRow) -> AsyncIterator[tuple[Cluster, ClusterApi]]:
+    async def running(
+        self, row: ClusterRow, making: Callable[[], AbstractAsyncContextManager[None]] = nullcontext
+    ) -> AsyncIterator[tuple[Cluster, ClusterApi]]:
         """The cluster, up and watched by its collector. On leaving, however that comes about, it is taken down.
 
+        What may take long before its jobs is done inside ``making``, which may cancel it.
         Raises ProviderError, CollectorError, ApiError, LimitError; also when cluster or collector die meanwhile.
         """
         state = _Kept(self._ledger, row)
         collector: Collector | None = None
         leave = self._down
         try:
-            cluster = await self._up(state)
+            async with making():
+                cluster = await self._up(state)
             with first_error():
                 async with asyncio.TaskGroup() as guards, self._api(cluster) as api:
                     watching = [guards.create_task(self._provider.lost(cluster))]
-                    await self._wait_for_nodes(api, cluster)
+                    async with making():
+                        await self._wait_for_nodes(api, cluster)
                     collector = self._collector(cluster, state)
                     await collector.start()
                     watching.append(guards.create_task(collector.keep()))

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from itertools import groupby
 from pathlib import Path
@@ -180,11 +181,12 @@ class Sweep:
 
     async def _size(self, row: ClusterRow, jobs: list[JobRow], keeper: ClusterKeeper, progress: Progress) -> bool:
         began = self._now()
-        # The limit ends the jobs, inside: it must never cut the taking down short.
-        async with (
-            keeper.running(row) as (cluster, api),
-            within(self._budget, row.size, (self._now() - began).total_seconds()),
-        ):
+
+        def limit(what: str) -> AbstractAsyncContextManager[None]:
+            return within(self._budget, row.size, (self._now() - began).total_seconds(), what)
+
+        # The limits end the making and the jobs, inside: they must never cut the taking down short.
+        async with keeper.running(row, lambda: limit("making it")) as (cluster, api), limit("jobs"):
             progress.size_started(row.cluster, row.size, len(jobs))
             bench = Bench(
                 study=self._study,

@@ -1,5 +1,6 @@
 """A cluster is taken down whatever happens."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
@@ -8,10 +9,12 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from driver.budget import Budget, within
 from driver.cluster_run import ClusterKeeper, Leftovers
-from driver.errors import ProviderError
+from driver.errors import LimitError, ProviderError
+from driver.plan import make_plan
 from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
-from driver.study import Study
+from driver.study import Overrides, Study, load_study
 from store.ledger import ClusterRow, ClusterState, Ledger, Run
 from tests.driver.standing import Standing
 from tests.driver.swept import Heard
@@ -71,6 +74,23 @@ async def test_a_ledger_that_cannot_be_written_is_no_reason_to_leave_a_cluster_u
             raise AssertionError("there is no cluster")
     assert provider.down_with == [{"step": "network"}]
     assert "is taken down, but that could not be written" in heard.notes[0]
+
+
+async def test_a_cluster_that_takes_its_whole_budget_to_make_is_ended_and_taken_down(ledger: Ledger) -> None:
+    class Slow(Failing):
+        async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
+            save({"step": "nodes"})
+            await asyncio.Event().wait()
+            raise AssertionError
+
+    plan = make_plan(load_study(None, Overrides(sizes="2")), "standing", "sim-", 0.0)
+    provider = Slow(ledger)
+    with pytest.raises(LimitError, match="the share of 2 nodes is used up after 0 min of making it"):
+        async with keeper(provider, ledger, Heard()).running(
+            ROW, lambda: within(Budget(amount=0.0, plan=plan), 2, what="making it")
+        ):
+            raise AssertionError("there is no cluster")
+    assert provider.down_with == [{"step": "nodes"}]
 
 
 async def test_what_a_killed_driver_left_is_taken_down_by_its_handle(ledger: Ledger) -> None:
