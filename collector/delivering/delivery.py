@@ -52,6 +52,8 @@ class Delivery:
                 started = self._clock.monotonic_seconds()
                 self._count(await self._write(batch), self._clock.monotonic_seconds() - started)
             await self._queue.acknowledge(entries[-1].number)
+            if len(batch) < self._settings.small_records:
+                await self._clock.sleep(self._settings.pause_seconds)
 
     def _count(self, written: Written, seconds: float) -> None:
         self._status.stored += written.new

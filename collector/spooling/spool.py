@@ -5,7 +5,7 @@ A segment begins with an entry that repeats the checkpoint, so that the newest o
 read; the older ones are deleted as soon as all of their entries are stored. ``acknowledged`` holds the number of the
 last entry that the store has taken.
 
-Plain blocking calls, used by one thread at a time: ``spooling`` is the form for the event loop.
+Plain blocking calls, used by one thread at a time: ``spool_queue`` is the form for the event loop.
 """
 
 import errno

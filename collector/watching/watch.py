@@ -206,6 +206,8 @@ class EventWatch:
                     silence.reschedule(None)  # what the store takes its time for is no silence of the server's
                     if await self._take(_split(splitter, chunk)) is Take.END:
                         return Take.END
+                    if 0 < len(chunk) < self._settings.watch.small_bytes:
+                        await self._clock.sleep(self._settings.watch.pause_seconds)
                     if (patience := self._list_silence_seconds()) is not None:
                         silence.reschedule(asyncio.get_running_loop().time() + patience)
         except TimeoutError:

@@ -13,7 +13,7 @@ from collector.daemon import Target, run_stages, what_was_lost
 from collector.delivering.delivery import Sink
 from collector.delivering.targets import EmbeddedTarget
 from collector.log import Format, Log
-from collector.settings import BackoffSettings, Settings
+from collector.settings import BackoffSettings, DeliverySettings, Settings, WatchSettings
 from collector.spooling.spool import Spool
 from collector.stop_signal import StopSignal
 from collector.watching.api import KubernetesEvents, KubernetesPods
@@ -27,8 +27,14 @@ from tests.collector.api_server import ApiServer, write_kubeconfig
 from tests.collector.kube_events import event
 from tests.collector.polling import until
 
-# Without jitter the waits are exact; a status line would wake the virtual clock for ever.
-SETTINGS = replace(Settings(), backoff=replace(BackoffSettings(), jitter=0.0))
+# Without jitter the waits are exact, and without pauses time stands still while all goes well; a status line would wake
+# the virtual clock for ever.
+SETTINGS = replace(
+    Settings(),
+    backoff=replace(BackoffSettings(), jitter=0.0),
+    watch=WatchSettings(pause_seconds=0.0),
+    delivery=DeliverySettings(pause_seconds=0.0),
+)
 FOREVER_SECONDS = 1e6
 
 

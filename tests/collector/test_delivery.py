@@ -4,18 +4,31 @@ import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 
-from collector.delivering.delivery import Sink, Written
+from collector.context import Context
+from collector.delivering.delivery import Delivery, Sink, Written
+from collector.log import Format, Log
 from collector.settings import DeliverySettings, SpoolSettings
-from pulls.batch import Batch
+from collector.spooling.frame import Checkpoint
+from collector.spooling.spool import Spool
+from collector.spooling.spool_queue import SpoolQueue
+from pulls.batch import Batch, Reject
 from store.protocol import StoreBusyError, StoreError
 from tests.collector.api_server import ApiServer, serving
-from tests.collector.harness import SETTINGS, collecting, stored_counts
+from tests.collector.harness import SETTINGS, VirtualClock, collecting, stored_counts
 from tests.collector.kube_events import event
+from tests.collector.polling import until
 
 SMALL_SPOOL = replace(SETTINGS, spool=SpoolSettings(segment_bytes=2_000, most_bytes=10_000))
+
+
+def rejects(count: int) -> Batch:
+    return Batch(
+        rejects=tuple(Reject(cluster="c", source="watch", position=str(at), problem="p", raw="") for at in range(count))
+    )
 
 
 @pytest.fixture
@@ -34,6 +47,17 @@ class Gate:
     async def write(self, batch: Batch) -> Written:
         await self.opened.wait()
         return await self._sink.write(batch)
+
+
+class Counting:
+    """A sink that keeps how many records came in each write."""
+
+    def __init__(self) -> None:
+        self.writes: list[int] = []
+
+    async def write(self, batch: Batch) -> Written:
+        self.writes.append(len(batch))
+        return Written(new=len(batch))
 
 
 class Failing:
@@ -79,9 +103,54 @@ async def test_a_store_that_stands_still_pauses_the_watch_at_the_spools_bound_an
     assert running.told("the watch goes on")
 
 
+async def test_after_a_small_write_what_comes_meanwhile_shares_the_next_and_after_a_large_one_nothing_waits(
+    tmp_path: Path,
+) -> None:
+    delivery = DeliverySettings(pause_seconds=0.05, small_records=10)
+    clock, sink = VirtualClock(stepped=delivery.pause_seconds), Counting()
+    context = Context(replace(SETTINGS, delivery=delivery), clock, Random(1), Log(clock, Format.TEXT, [].append))
+    with Spool(tmp_path, SETTINGS.spool) as spool:
+        queue = SpoolQueue(spool, context.log, clock)
+        async with asyncio.TaskGroup() as group:
+            delivering = group.create_task(Delivery(queue, sink, context).run())
+            await queue.append(Checkpoint("1"), rejects(1))
+            await until(lambda: sink.writes == [1])
+            await queue.append(Checkpoint("2"), rejects(2))
+            await queue.append(Checkpoint("3"), rejects(3))
+            await clock.step()
+            assert sink.writes == [1, 5]
+            ended = asyncio.create_task(clock.step())
+            await queue.append(Checkpoint("4"), rejects(10))
+            await until(lambda: sink.writes == [1, 5, 10])
+            await queue.append(Checkpoint("5"), rejects(1))
+            await ended
+            assert sink.writes == [1, 5, 10, 1]
+            delivering.cancel()
+        await queue.close()
+
+
+async def test_events_that_come_one_by_one_share_an_entry_of_the_spool(server: ApiServer, tmp_path: Path) -> None:
+    # The clock of the harness ends waits of this length only when it is told to.
+    paused = replace(SETTINGS, watch=replace(SETTINGS.watch, pause_seconds=SETTINGS.reconcile.period_seconds))
+    async with collecting(server.url, tmp_path, paused) as running:
+        await server.until_watched()
+        for number in range(11):
+            await server.put(event(number))
+            if number == 0:
+                await running.until_stored(2)  # and the watch pauses, while the other ten come
+        steps = 0
+        while running.status.lines < 11:
+            await running.clock.step()
+            steps += 1
+        await running.until_stored(22)
+    assert steps < 5
+    with Spool(tmp_path / "spool" / "sim-t", SETTINGS.spool) as spool:
+        assert spool.last < 10
+
+
 async def test_a_store_held_by_another_process_is_waited_for(server: ApiServer, tmp_path: Path) -> None:
     busy = [StoreBusyError("store x is held"), StoreBusyError("store x is held")]
-    exact = replace(SETTINGS, delivery=DeliverySettings(retry=SETTINGS.backoff))
+    exact = replace(SETTINGS, delivery=replace(SETTINGS.delivery, retry=SETTINGS.backoff))
     await server.put(event(1))
     async with collecting(server.url, tmp_path, exact, lambda sink: Failing(sink, *busy)) as running:
         await running.until_stored(2)
