@@ -80,15 +80,19 @@ class Account:
 
     async def call(self, service: str, operation: str, **arguments: Any) -> Answer:
         """The answer. ``operation`` is boto3's method."""
-        pause, waited = FIRST_PAUSE_SECONDS, 0.0
+        pause, waited, renewed = FIRST_PAUSE_SECONDS, 0.0, False
         while True:
             try:
                 return await self._once(service, operation, arguments)
             except AwsError as error:
+                lost = error.kind is Kind.CREDENTIALS
+                if lost:
+                    self._clients.forget()
+                if lost and not renewed:  # they may have been laid out anew since they were read
+                    renewed = True
+                    continue
                 if waited >= self._patience(error.kind):
                     raise
-                if error.kind is Kind.CREDENTIALS:
-                    self._clients.forget()
             await self._sleep(pause * random.uniform(0.8, 1.2))  # jitter spreads clients throttled together
             waited += pause
             pause = min(pause * 2, LAST_PAUSE_SECONDS)

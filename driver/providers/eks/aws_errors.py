@@ -39,6 +39,7 @@ _THROTTLED = frozenset(
         "RequestLimitExceeded",
         "RequestThrottled",
         "RequestThrottledException",
+        "EC2ThrottledException",
         "BandwidthLimitExceeded",
         "PriorRequestNotComplete",
         "SlowDown",
@@ -68,6 +69,7 @@ _CREDENTIALS = frozenset(
         "MissingAuthenticationToken",
         "InvalidAccessKeyId",
         "SignatureDoesNotMatch",
+        "InvalidSignatureException",  # EKS' word for it; a clock that is wrong is told so too
     ]
 )
 _CONFLICT = frozenset(
@@ -76,10 +78,12 @@ _CONFLICT = frozenset(
         "ResourceInUse",
         "VolumeInUse",
         "AlreadyExistsException",
+        "TokenAlreadyExistsException",
         "DependencyViolation",
         "OperationInProgressException",
         "InvalidNetworkInterface.InUse",
         "InvalidParameterValue.InUse",
+        "InvalidGroup.InUse",
         "DeleteConflict",
     ]
 )
@@ -97,7 +101,9 @@ def kind_of(code: str, why: str, status: int) -> Kind:
     # CloudFormation says that a stack "does not exist" by a ValidationError.
     if code in _GONE or code.endswith(".NotFound") or (code == "ValidationError" and "does not exist" in why):
         return Kind.GONE
-    return Kind.CONFLICT if code in _CONFLICT else Kind.REFUSED
+    # EC2 says of an interface that it "is currently in use" by an InvalidParameterValue.
+    in_use = code == "InvalidParameterValue" and "in use" in why
+    return Kind.CONFLICT if code in _CONFLICT or in_use else Kind.REFUSED
 
 
 def read_error(operation: str, error: Exception) -> AwsError:

@@ -1,5 +1,6 @@
 """The control plane: made and deleted by EKS calls, since a stack would hold its state apart from its node groups'."""
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
@@ -102,8 +103,13 @@ def health(described: Answer) -> str:
     return "; ".join(f"{issue.get('code')}: {issue.get('message')}" for issue in issues) or "EKS does not say why"
 
 
-async def delete_control_plane(account: Account, waiting: Waiting, name: str) -> None:
-    """Delete it and wait until it is gone. Raises AwsError where something goes on hanging on it."""
+async def delete_control_plane(
+    account: Account, waiting: Waiting, name: str, clear_the_way: Callable[[], Awaitable[None]]
+) -> None:
+    """Delete it and wait until it is gone. Raises AwsError where something goes on hanging on it.
+
+    ``clear_the_way`` is called where something does: a node group that a killed driver asked for may appear late.
+    """
     tries = 0
 
     async def asked() -> bool | None:
@@ -118,10 +124,14 @@ async def delete_control_plane(account: Account, waiting: Waiting, name: str) ->
             found = await find_cluster(account, name)
             if found is None or found["status"] == "DELETING":
                 return True
-            # One that is still being made cannot be deleted yet, and that takes a quarter of an hour.
-            tries += found["status"] not in ("CREATING", "UPDATING", "PENDING")
+            # One that is still being made cannot be deleted yet, and that takes a quarter of an hour. Nor can one that
+            # EKS updates by itself, which its status does not show.
+            if found["status"] in ("CREATING", "UPDATING", "PENDING") or "in progress" in error.why:
+                return None
+            tries += 1
             if tries >= waiting.patience.delete_tries:
                 raise
+            await clear_the_way()
             return None
         return True
 

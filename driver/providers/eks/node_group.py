@@ -150,7 +150,8 @@ async def _ask_to_delete(account: Account, waiting: Waiting, cluster: str, name:
             if found is None or found["status"] == "DELETING":
                 return ""
             # One that is still being made or changed is refused until it is done with that.
-            return None if found["status"] in ("CREATING", "UPDATING") else str(error)
+            busy = found["status"] in ("CREATING", "UPDATING") or "in progress" in error.why
+            return None if busy else str(error)
         return ""
 
     limit = waiting.patience.create_seconds

@@ -78,7 +78,7 @@ class Teardown:
         if vpc:
             await delete_cni_interfaces(self._account, self._waiting, vpc)
         if cluster is not None:
-            await delete_control_plane(self._account, self._waiting, self._cluster)
+            await delete_control_plane(self._account, self._waiting, self._cluster, self.node_groups)
         if stack is not None:
             await self._network(stack, vpc)
         await self._nothing_left()

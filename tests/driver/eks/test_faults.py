@@ -158,7 +158,9 @@ async def test_an_interface_that_lingers_is_waited_for_and_deleted_before_the_cl
     await asked.call(
         "ec2", "create_network_interface", SubnetId=subnets["Subnets"][0]["SubnetId"], Description="aws-K8S-i-0abc"
     )
-    aws.refuse("DeleteNetworkInterface", "InvalidNetworkInterface.InUse", 400)
+    aws.refuse(
+        "DeleteNetworkInterface", "InvalidParameterValue", 400, "Network interface 'eni-0abc' is currently in use."
+    )
     aws.asked.clear()
     await provider.down(order.name, saved[-1])
     assert aws.asked.count("DeleteNetworkInterface") == 2
@@ -218,7 +220,7 @@ async def test_a_node_group_that_is_never_deleted_ends_with_why_and_the_one_comm
 async def test_credentials_lost_in_the_middle_are_told_with_the_command_that_goes_on(
     aws: AwsProxy, provider: EksProvider, order: ClusterOrder, saved: Saved
 ) -> None:
-    aws.refuse("CreateNodegroup", "ExpiredTokenException", 403, "the security token is expired")
+    aws.refuse("CreateNodegroup", "ExpiredTokenException", 403, "the security token is expired", times=2)
     with pytest.raises(ProviderError, match="expired"):
         await provider.up(order, saved.append)
     aws.refuse("GetCallerIdentity", "ExpiredToken", 403, "the security token is expired", times=20)
@@ -226,6 +228,39 @@ async def test_credentials_lost_in_the_middle_are_told_with_the_command_that_goe
         await provider.down(order.name, saved[-1])
     aws.forget()
     await provider.down(order.name, saved[-1])
+    assert await everything() == NOTHING
+
+
+async def test_credentials_that_were_laid_out_anew_are_read_without_a_pause(
+    aws: AwsProxy, provider: EksProvider, order: ClusterOrder, saved: Saved
+) -> None:
+    aws.refuse("CreateCluster", "ExpiredTokenException", 403, "the security token is expired")
+    aws.refuse("DeleteNodegroup", "InvalidSignatureException", 403, "Signature expired")
+    await provider.up(order, saved.append)
+    await provider.down(order.name, saved[-1])
+    assert (aws.asked.count("CreateCluster"), aws.asked.count("DeleteNodegroup")) == (2, 2)
+    assert await everything() == NOTHING
+
+
+async def test_a_cluster_that_eks_updates_by_itself_is_deleted_when_that_is_over(
+    aws: AwsProxy, provider: EksProvider, order: ClusterOrder, saved: Saved
+) -> None:
+    """However long that takes: its status is ACTIVE all the while."""
+    await provider.up(order, saved.append)
+    busy = "Cannot delete because cluster eks-test-4 currently has an update in progress"
+    aws.refuse("DeleteCluster", "ResourceInUseException", 409, busy, times=order.study.eks.patience.delete_tries + 2)
+    await provider.down(order.name, saved[-1])
+    assert await everything() == NOTHING
+
+
+async def test_a_node_group_that_appears_after_the_others_are_gone_is_deleted_too(
+    aws: AwsProxy, provider: EksProvider, order: ClusterOrder, saved: Saved
+) -> None:
+    """As where a driver is killed while it asks again for nodes, long after it announced them."""
+    await provider.up(order, saved.append)
+    aws.pretend("ListNodegroups", {"nodegroups": []})
+    await provider.down(order.name, saved[-1])
+    assert aws.asked.count("DeleteNodegroup") == 1
     assert await everything() == NOTHING
 
 
