@@ -46,7 +46,7 @@ class Announcer:
             node_group="",
             kubeconfig=self._kubeconfig,
             own_kubeconfig=self._given is None and not plan.tunnel,
-            directory=self._order.directory,
+            directory=self._order.directory.absolute(),  # the way out is told wherever one is by then
             plan=plan,
         )
         return self.announce(handle, Step.NETWORK)

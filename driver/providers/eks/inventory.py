@@ -39,6 +39,15 @@ async def take_inventory(account: Account, run: str | None = None) -> list[Found
     return [found async for found in _everything(account, run) if found.run and run in (None, found.run)]
 
 
+async def find_network(account: Account, run: str) -> str:
+    """The VPC of a run, by its tag: a stack that is being deleted does not always say. Empty where there is none."""
+    tagged = [{"Name": f"tag:{RUN}", "Values": [run]}]
+    async for page in account.pages("ec2", "describe_vpcs", ("NextToken", "NextToken"), Filters=tagged):
+        for vpc in page["Vpcs"]:
+            return str(vpc["VpcId"])
+    return ""
+
+
 async def _everything(account: Account, run: str | None) -> AsyncIterator[Found]:
     async for found in _clusters(account, run):
         yield found

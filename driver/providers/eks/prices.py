@@ -76,10 +76,13 @@ def _node(study: Study, table: PriceTable) -> tuple[float, str, date]:
 
 
 def _volume(study: Study, table: PriceTable) -> float:
-    volume = study.eks.volume
-    month = study.eks.prices.volume_gigabyte_month or table.volume_gigabyte_month.get(volume.type)
+    volume, region = study.eks.volume, study.cluster.region
+    known = table.volume_gigabyte_month if region in table.node_hour.regions else {}
+    month = study.eks.prices.volume_gigabyte_month or known.get(volume.type)
     if month is None:
-        raise UsageError(f"no price is known of volumes {volume.type}: set eks.prices.volume_gigabyte_month")
+        raise UsageError(
+            f"no price is known of volumes {volume.type} in {region}: set eks.prices.volume_gigabyte_month"
+        )
     extra = 0.0
     if volume.type == "gp3":
         extra += max(0, volume.throughput - table.gp3.free_throughput) * table.gp3.throughput_month

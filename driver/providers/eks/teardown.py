@@ -27,7 +27,7 @@ from driver.providers.eks.interfaces import (
     delete_volume,
     delete_vpc,
 )
-from driver.providers.eks.inventory import Found, say_found, take_inventory
+from driver.providers.eks.inventory import Found, find_network, say_found, take_inventory
 from driver.providers.eks.network import delete_network, find_stack
 from driver.providers.eks.node_group import delete_node_group, find_node_group, list_node_groups
 from driver.providers.eks.tags import ours, unlisted
@@ -68,7 +68,7 @@ class Teardown:
         """Raises ProviderError that names what is left."""
         cluster = await self._look_for_cluster()
         stack = await self._look_for_stack()
-        vpc = _vpc(stack) if stack else ""
+        vpc = await find_network(self._account, self._run)
         if cluster is not None and cluster["status"] == "ACTIVE":
             await free_balancers()
         if vpc:
@@ -151,8 +151,3 @@ class Teardown:
             elif thing.kind == "volume":
                 await delete_volume(self._account, thing.name)
         return any(thing.kind in ("network", "volume") for thing in left)
-
-
-def _vpc(stack: Answer) -> str:
-    outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
-    return str(outputs.get("Vpc", ""))

@@ -168,6 +168,21 @@ async def test_an_interface_that_lingers_is_waited_for_and_deleted_before_the_cl
     assert await everything() == NOTHING
 
 
+async def test_a_stack_that_no_longer_says_its_network_is_cleared_all_the_same(
+    aws: AwsProxy, provider: EksProvider, order: ClusterOrder, saved: Saved
+) -> None:
+    await provider.up(order, saved.append)
+    (network,) = [found.name for found in await left() if found.kind == "network"]
+    subnets = await account().call("ec2", "describe_subnets", Filters=[{"Name": "vpc-id", "Values": [network]}])
+    await account().call(
+        "ec2", "create_network_interface", SubnetId=subnets["Subnets"][0]["SubnetId"], Description="aws-K8S-i-0abc"
+    )
+    aws.reword("DescribeStacks", "<OutputKey>Vpc<", "<OutputKey>Gone<", times=99)
+    await provider.down(order.name, saved[-1])
+    assert aws.asked.index("DeleteNetworkInterface") < aws.asked.index("DeleteCluster")
+    assert await everything() == NOTHING
+
+
 async def test_a_service_that_never_gives_its_balancer_back_does_not_keep_the_cluster(
     aws: AwsProxy, order: ClusterOrder, saved: Saved
 ) -> None:

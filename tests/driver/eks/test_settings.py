@@ -2,6 +2,7 @@
 
 import base64
 import re
+from contextlib import chdir
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from driver import cli
 from driver.commands.plan_command import with_price
 from driver.eks_plan import EksPlan, EksPrices, Mode, Registry, Snapshotter, Volume
 from driver.errors import UsageError
+from driver.provider import ClusterOrder, Handle
+from driver.providers.eks.announcement import Announcer
 from driver.providers.eks.duration import NODES, WHOLE, longest_seconds, overhead_of
 from driver.providers.eks.network import template_text
 from driver.providers.eks.preflight import check_study
@@ -82,6 +85,24 @@ def test_a_run_is_kept_with_the_price_of_its_nodes() -> None:
 def test_an_instance_without_a_price_is_named() -> None:
     with pytest.raises(UsageError, match=r"no price is known of x9\.huge in us-east-2"):
         price_of(Study(cluster=ClusterPlan(node_type="x9.huge")), 1, load_table())
+
+
+def test_volumes_of_a_region_that_is_not_in_the_table_are_not_priced_by_another() -> None:
+    far = ClusterPlan(region="eu-central-1")
+    with pytest.raises(UsageError, match="no price is known of volumes gp2 in eu-central-1"):
+        price_of(Study(cluster=far, eks=EksPlan(prices=EksPrices(node_hour=0.7))), 1, load_table())
+    own = EksPrices(node_hour=0.7, volume_gigabyte_month=0.119)
+    assert price_of(Study(cluster=far, eks=EksPlan(prices=own)), 1, load_table()).node == 0.7
+
+
+def test_the_command_that_takes_all_down_is_right_from_any_directory(tmp_path: Path) -> None:
+    saved = list[Handle]()
+    with chdir(tmp_path):
+        order = ClusterOrder(name="eks-test-4", size=4, study=Study(), directory=Path("out"))
+        announcer = Announcer(order, saved.append, now=lambda: datetime(2026, 1, 1, tzinfo=UTC), kubeconfig=None)
+        handle = announcer.begin("123456789012", "abcd")
+    assert handle.way_out == f"pulldriver down --out {tmp_path}/out"
+    assert saved[-1]["directory"] == f"{tmp_path}/out"
 
 
 def test_nodes_are_told_only_what_the_study_says() -> None:
