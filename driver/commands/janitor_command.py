@@ -53,35 +53,34 @@ def _clean(region: str, *, delete: bool, yes: bool, json: bool) -> bool:
 
     found = asyncio.run(look())
     print(msgspec.json.format(msgspec.json.encode(found)).decode() if json else "\n".join(say_found(found, region)))
-    expired = [each for each in found if each.expired]
-    if not expired:
-        return False
-    if delete:
-        if not yes:
-            typer.confirm(f"Delete the {len(expired)} that are past their expiry?", abort=True)
-        expired = asyncio.run(_delete(account, expired))
-    if expired:
-        what = f"{len(expired)} past {'its' if len(expired) == 1 else 'their'} expiry"
-        print(f"pulldriver: {what}; run: pulldriver janitor --region {region} --delete --yes", file=sys.stderr)
-    return bool(expired)
+    left = [each for each in found if each.expired]
+    try:
+        if delete and left:
+            if not yes:
+                typer.confirm(f"Delete the {len(left)} that are past their expiry?", abort=True)
+            asyncio.run(_delete(account, left))
+    finally:  # after Ctrl-C too
+        if left:
+            what = f"{len(left)} past {'its' if len(left) == 1 else 'their'} expiry"
+            print(f"pulldriver: {what}; run: pulldriver janitor --region {region} --delete --yes", file=sys.stderr)
+    return bool(left)
 
 
-async def _delete(account: "Account", expired: "list[Forgotten]") -> "list[Forgotten]":
-    """What is left."""
+async def _delete(account: "Account", left: "list[Forgotten]") -> None:
+    """Takes from the list what is deleted."""
     from driver.eks_plan import Patience
     from driver.providers.eks.janitor import delete_forgotten
     from driver.providers.eks.waiting import Waiting
 
     waiting = Waiting(Patience(), now=lambda: datetime.now(UTC), sleep=asyncio.sleep)
-    left = []
-    for each in expired:
+    for each in list(left):
         try:
             await delete_forgotten(account, waiting, each)
-            print(f"{each.cluster or each.run}: deleted", file=sys.stderr)
         except ProviderError as error:  # the others are deleted all the same
-            left.append(each)
             print(f"pulldriver: {each.cluster or each.run}: {error}", file=sys.stderr)
-    return left
+        else:
+            left.remove(each)
+            print(f"{each.cluster or each.run}: deleted", file=sys.stderr)
 
 
 def say_found(found: "list[Forgotten]", region: str) -> Iterator[str]:

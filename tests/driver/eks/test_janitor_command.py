@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import signal
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from driver.provider import ClusterOrder, Handle
 from driver.providers.eks.provider import EksProvider
 from tests.driver.eks.aws_proxy import AwsProxy
 from tests.driver.eks.studies import CLIENTS, NOTHING, account, everything
+from tests.driver.eks.test_command import start
 
 pytestmark = pytest.mark.real
 
@@ -114,4 +116,18 @@ async def test_what_cannot_be_deleted_is_told_with_the_command_that_tries_again(
     assert "eks.delete_nodegroup: AccessDeniedException (not authorized)" in told
     assert told.endswith("pulldriver: 1 past its expiry; run: pulldriver janitor --region us-east-2 --delete --yes\n")
     assert await in_thread("janitor", *REGION, "--delete", "--yes") == 0
+    assert await everything() == NOTHING
+
+
+async def test_after_ctrl_c_the_command_that_goes_on_is_told(
+    aws: AwsProxy, long_ago: EksProvider, order: ClusterOrder
+) -> None:
+    await long_ago.up(order, [].append)
+    words = ("janitor", *REGION, "--delete", "--yes")
+    process = await start(*words)
+    aws.then("DeleteNodegroup", lambda: process.send_signal(signal.SIGINT))
+    _, err = await process.communicate()
+    assert process.returncode == 130
+    assert f"pulldriver: 1 past its expiry; run: pulldriver {' '.join(words)}\n" in err.decode()
+    assert await in_thread(*words) == 0
     assert await everything() == NOTHING
