@@ -69,7 +69,7 @@ class EksPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The provider's own settings; instance type and region are ``[cluster]``'s ``node_type`` and ``region``."""
 
     mode: Mode = Mode.PER_SIZE
-    kubernetes_version: str = ""  # EKS' own default
+    kubernetes_version: Annotated[str, msgspec.Meta(pattern=r"^(\d+\.\d+)?$")] = ""  # EKS' own default
     zones: tuple[str, ...] = ()  # of the nodes, at most 3
     placement_group: bool = False  # in one zone at a time, the next one where it has no capacity
     volume: Volume = Volume()

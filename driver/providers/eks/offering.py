@@ -1,18 +1,20 @@
 """What EC2 offers in a region: asked before anything is made, since EKS itself says no after a quarter of an hour."""
 
-from driver.eks_plan import EksPlan
+from driver.eks_plan import EksPlan, Snapshotter
 from driver.errors import ProviderError
 from driver.providers.eks.account import Account, Answer
 from driver.providers.eks.aws_errors import AwsError
 
 # EKS puts no control plane into these. Source: the EKS User Guide's "Subnet requirements for clusters".
 _UNSUITED = ("use1-az3", "usw1-az2", "cac1-az3")
+# With less, nodeadm passes over FastImagePull without a word. Source: awslabs/amazon-eks-ami, UseSOCISnapshotter.
+_SOCI_CPUS, _SOCI_MEBIBYTES = 4, 7 * 1024
 
 
 async def check_node_type(account: Account, node_type: str, plan: EksPlan) -> None:
     """Whether there can be such nodes. Raises ProviderError."""
     kind = await _node_type(account, node_type)
-    for wrong in (_disks(kind, plan), _processor(kind, plan), _placement(kind, plan)):
+    for wrong in (_disks(kind, plan), _processor(kind, plan), _snapshotter(kind, plan), _placement(kind, plan)):
         if wrong:
             raise ProviderError(wrong.format(node_type))
 
@@ -39,6 +41,13 @@ def _processor(kind: Answer, plan: EksPlan) -> str:
     wanted = "arm64" if "ARM_64" in plan.ami_type else "x86_64"
     if wanted not in kind["ProcessorInfo"]["SupportedArchitectures"]:
         return f"eks.ami_type: {plan.ami_type} is for {wanted}, which {{}} is not"
+    return ""
+
+
+def _snapshotter(kind: Answer, plan: EksPlan) -> str:
+    small = kind["VCpuInfo"]["DefaultVCpus"] < _SOCI_CPUS or kind["MemoryInfo"]["SizeInMiB"] < _SOCI_MEBIBYTES
+    if plan.snapshotter is Snapshotter.SOCI_PARALLEL and small:
+        return f"eks.snapshotter: {{}} has less than the {_SOCI_CPUS} vCPUs and 7 GiB for soci-parallel"
     return ""
 
 

@@ -39,9 +39,20 @@ def _spec(plan: EksPlan) -> dict[str, Any]:
     if plan.snapshotter is Snapshotter.SOCI_PARALLEL:
         spec["featureGates"] = {"FastImagePull": True}
     if plan.layer_downloads:
-        # The table's name in containerd 2; nodeadm merges it with its own.
-        images = f'[plugins."io.containerd.cri.v1.images"]\nmax_concurrent_downloads = {plan.layer_downloads}\n'
-        spec["containerd"] = {"config": images}
+        spec["containerd"] = {
+            "config": f'[plugins."{_images(plan)}"]\nmax_concurrent_downloads = {plan.layer_downloads}\n'
+        }
     if plan.local_ssd:
         spec["instance"] = {"localStorage": {"strategy": "RAID0"}}
     return spec
+
+
+def _images(plan: EksPlan) -> str:
+    """The plugin whose table has it. nodeadm merges the table with its own.
+
+    Before Kubernetes 1.33 AMIs may have containerd 1, where nodeadm ends at the name of containerd 2; the older name it
+    translates where containerd is 2.
+    """
+    major, _, minor = plan.kubernetes_version.partition(".")
+    older = bool(plan.kubernetes_version) and (int(major), int(minor)) < (1, 33)
+    return "io.containerd.grpc.v1.cri" if older else "io.containerd.cri.v1.images"

@@ -19,6 +19,7 @@ from tests.driver.eks.test_faults import status
 pytestmark = pytest.mark.real
 
 SSD = "c5ad.4xlarge"
+SOCI = {"snapshotter": Snapshotter.SOCI_PARALLEL, "volume": Volume(type="gp3", throughput=600)}
 
 
 def ordered(order: ClusterOrder, node_type: str = "c5a.4xlarge", **plan: Any) -> ClusterOrder:
@@ -121,6 +122,7 @@ async def test_images_lie_on_the_volume_also_where_bottlerocket_has_two(
         ("x9.huge", {}, r"there is no x9\.huge in us-east-2"),
         ("c5a.4xlarge", {"local_ssd": True}, r"c5a\.4xlarge has no disks of its own"),
         ("c6g.4xlarge", {}, r"AL2023_x86_64_STANDARD is for x86_64, which c6g\.4xlarge is not"),
+        ("c5a.large", SOCI, r"eks\.snapshotter: c5a\.large has less than the 4 vCPUs"),
         ("t3.medium", {"placement_group": True}, r"eks\.placement_group: t3\.medium cannot"),
         (SSD, {"zones": ("us-east-2c",)}, r"us-east-2c has no c5ad\.4xlarge, which is in us-east-2a, us-east-2b"),
         (SSD, {"zones": ("us-west-2a",)}, r"no us-west-2a for EKS in us-east-2"),

@@ -113,6 +113,16 @@ def test_nodes_are_told_only_what_the_study_says() -> None:
 
 
 @pytest.mark.parametrize(
+    ("version", "table"),
+    [("", "cri.v1.images"), ("1.33", "cri.v1.images"), ("1.32", "grpc.v1.cri"), ("2.0", "cri.v1.images")],
+)
+def test_the_downloads_at_once_are_told_by_the_name_that_the_nodes_containerd_has(version: str, table: str) -> None:
+    """Else nodeadm ends with an error, and the node never joins."""
+    told = base64.b64decode(user_data(EksPlan(layer_downloads=8, kubernetes_version=version))).decode()
+    assert f'"[plugins.\\"io.containerd.{table}\\"]\\nmax_concurrent_downloads = 8\\n"' in told
+
+
+@pytest.mark.parametrize(
     ("plan", "said"),
     [
         (EksPlan(zones=("a", "a")), "eks.zones"),
