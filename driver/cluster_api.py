@@ -320,6 +320,27 @@ def _renewing(loader: Any) -> Callable[[Any], Awaitable[None]]:
     return renew
 
 
+@contextmanager
+def _kubeconfig_errors(kubeconfig: Path) -> Iterator[None]:
+    from kubernetes_asyncio.config import ConfigException
+    from yaml import YAMLError  # type: ignore[import-untyped]
+
+    try:
+        yield
+    except (ConfigException, YAMLError, OSError, ValueError, TypeError, AttributeError) as error:
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        raise ApiError(f"read kubeconfig {kubeconfig}", 0, reason) from error
+
+
+def current_context(kubeconfig: Path) -> str:
+    """The name of the context that is in force now. Raises ApiError."""
+    from kubernetes_asyncio.config import list_kube_config_contexts
+
+    with _kubeconfig_errors(kubeconfig):
+        _, current = list_kube_config_contexts(str(kubeconfig))
+        return str(current["name"]) if current else ""
+
+
 @asynccontextmanager
 async def open_cluster(
     kubeconfig: Path,
@@ -328,14 +349,12 @@ async def open_cluster(
     node_selector: Mapping[str, str] | None = None,
     sleep: Sleep = asyncio.sleep,
 ) -> AsyncIterator[ClusterApi]:
-    """The API of the kubeconfig's current context. Raises ApiError."""
+    """The API of the kubeconfig's current context; paths are merged as KUBECONFIG's are. Raises ApiError."""
     from kubernetes_asyncio import client, config
 
     configuration = client.Configuration()
-    try:
+    with _kubeconfig_errors(kubeconfig):
         loader = await config.load_kube_config(config_file=str(kubeconfig), client_configuration=configuration)
-    except config.ConfigException as error:
-        raise ApiError(f"read kubeconfig {kubeconfig}", 0, str(error)) from error
     if hasattr(loader, "exec_plugin_expiry"):
         configuration.refresh_api_key_hook = _renewing(loader)
     with api_errors(f"read the certificates of kubeconfig {kubeconfig}"):

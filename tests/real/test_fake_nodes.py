@@ -137,7 +137,7 @@ async def test_nodes_on_a_cluster_that_is_there_keep_other_pods_off_and_are_gone
     assert left_running(out) == []
 
 
-async def test_nodes_of_a_killed_driver_are_deleted_by_down(
+async def test_nodes_and_the_job_of_a_killed_driver_are_deleted_by_down(
     stack_home: StackHome, control_plane: ControlPlane, namespace: str, tmp_path: Path
 ) -> None:
     study, out = write_study(tmp_path, namespace), tmp_path / "out"
@@ -149,12 +149,21 @@ async def test_nodes_of_a_killed_driver_are_deleted_by_down(
     async def has_them() -> bool:
         return len(await node_names(control_plane) - before) == 3
 
+    async def jobs() -> list[str]:
+        path = f"/apis/batch/v1/namespaces/{namespace}/jobs"
+        return [job["metadata"]["name"] for job in (await control_plane.access.request("GET", path))["items"]]
+
+    async def has_one() -> bool:
+        return bool(await jobs())
+
     await until(has_them, 120, "three fake nodes")
+    await until(has_one, 120, "a job on them")
     sweep.kill()
     await sweep.wait()
     code, said = await driver(stack_home, "down", "--out", str(out))
     assert code == 0, said
     assert await node_names(control_plane) == before
+    assert await jobs() == []
     assert left_running(out) == []
 
 

@@ -9,11 +9,12 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from driver.cluster_api import NOT_FOUND, ClusterApi, Sleep, open_cluster
+from driver.cluster_api import NOT_FOUND, ClusterApi, Sleep, current_context, open_cluster
 from driver.errors import ApiError, ProviderError
 from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.providers.kubeconfig.cleaner import Cleaner, daemon_sets
 from driver.providers.kubeconfig.commands import fill, run_command
+from driver.providers.kubeconfig.context import hold_context
 from driver.providers.kubeconfig.nodes import RUN_LABEL, choose_nodes, free_nodes
 from driver.providers.kubeconfig.permissions import provider_errors
 from driver.study import Study
@@ -26,7 +27,7 @@ CLEARS_AT_ONCE = 8  # local commands
 class ExistingHandle(msgspec.Struct, frozen=True, kw_only=True):
     """What a later process needs. The nodes are named before any of them is labelled."""
 
-    kubeconfig: str
+    kubeconfig: str  # paths, with the context that was current when the run began
     namespace: str
     mark: str
     nodes: tuple[str, ...] = ()
@@ -53,11 +54,12 @@ class KubeconfigProvider:
         self._sleep = sleep
         self._draw = draw
         self._studies: dict[str, Study] = {}
+        self._context: str | None = None  # of all sizes: the one that was current at the first
 
     async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
         study, plan = order.study, order.study.kubeconfig
         self._studies[order.name] = study
-        kubeconfig = self._kubeconfig.resolve()
+        kubeconfig = self._held(order)
         handle = ExistingHandle(
             kubeconfig=str(kubeconfig), namespace=study.cluster.namespace, mark=f"{order.name}-{self._draw()}"[-63:]
         )
@@ -124,6 +126,16 @@ class KubeconfigProvider:
 
     async def close(self) -> None:
         pass
+
+    def _held(self, order: ClusterOrder) -> Path:
+        kubeconfig = self._kubeconfig.resolve()
+        if not kubeconfig.is_file():
+            raise ProviderError(f"no kubeconfig at {kubeconfig}: give --kubeconfig FILE, or set KUBECONFIG")
+        with provider_errors():
+            self._context = self._context or current_context(kubeconfig)
+        return hold_context(
+            kubeconfig, self._context, (order.directory / "clusters" / f"{order.name}.context").resolve()
+        )
 
     @asynccontextmanager
     async def _api(

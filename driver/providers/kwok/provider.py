@@ -13,10 +13,11 @@ from typing import Any, NoReturn
 import msgspec
 
 from driver.child import end_child, end_stranger, last_line, start_child
-from driver.cluster_api import ClusterApi, Sleep, open_cluster
+from driver.cluster_api import ClusterApi, Sleep, current_context, open_cluster
 from driver.errors import ApiError, ProviderError
 from driver.objects import Node, Page, Taint
 from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
+from driver.providers.kubeconfig.context import hold_context
 from driver.providers.kwok.kubelets.nodes import NodesOrder, node_names
 from driver.providers.kwok.servers import (
     PROGRAMS,
@@ -46,7 +47,9 @@ class KwokHandle(msgspec.Struct, frozen=True, kw_only=True):
 
     directory: str
     mark: str
-    kubeconfig: str | None = None  # of a cluster that was there before; without it the nodes end with the servers
+    # Of a cluster that was there before, with the context that was current; without it all ends with the servers.
+    kubeconfig: str | None = None
+    namespace: str = "default"  # of the jobs
     pids: dict[str, int] = {}
 
 
@@ -66,14 +69,20 @@ class KwokProvider:
         self._processes: dict[str, dict[str, Process]] = {}
         self._logs: dict[str, Path] = {}
         self._orders: dict[str, NodesOrder] = {}
+        self._context: str | None = None  # of the given kubeconfig
 
     async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
         if self._given is not None:
             _check_tolerations(order)
         find_programs(("kwok",) if self._given else PROGRAMS)
         directory = (order.directory / "clusters" / order.name).resolve()
-        given = str(self._given.resolve()) if self._given else None
-        handle = KwokHandle(directory=str(directory), mark=secrets.token_hex(4), kubeconfig=given)
+        given = str(self._held(self._given, directory)) if self._given else None
+        handle = KwokHandle(
+            directory=str(directory),
+            mark=secrets.token_hex(4),
+            kubeconfig=given,
+            namespace=order.study.cluster.namespace,
+        )
         save(msgspec.to_builtins(handle))
         self._processes[order.name] = {}
         self._logs[order.name] = order.directory / "logs"
@@ -130,7 +139,7 @@ class KwokProvider:
         for process in mine.values():
             await end_child(process, grace_seconds=STOP_SECONDS)
         if kept.kubeconfig is not None:
-            await self._delete_nodes(Path(kept.kubeconfig), kept.mark)
+            await self._leave(Path(kept.kubeconfig), kept)
         # What etcd holds is of no use without its servers, and large.
         await asyncio.to_thread(shutil.rmtree, Path(kept.directory) / "etcd", ignore_errors=True)
 
@@ -161,7 +170,7 @@ class KwokProvider:
         stages.write_text(stage_file())
         self._orders[order.name] = nodes = nodes_order(order, kubeconfig, handle)
         wanted.write_bytes(msgspec.json.encode(nodes))
-        kwok = kwok_command(kubeconfig, stages, (LABEL, handle.mark), order.study.kwok.lease_seconds)
+        kwok = kwok_command(self._given or kubeconfig, stages, (LABEL, handle.mark), order.study.kwok.lease_seconds)
         handle = await self._start(order, kwok, handle, save)
         # -P: a file of the working directory is no module of ours.
         command = [sys.executable, "-P", "-m", KUBELETS, order.name, str(wanted)]
@@ -211,13 +220,29 @@ class KwokProvider:
             await self._sleep(POLL_SECONDS)
             waited += POLL_SECONDS
 
-    async def _delete_nodes(self, kubeconfig: Path, mark: str) -> None:
+    def _held(self, kubeconfig: Path, directory: Path) -> Path:
+        """The nodes of all sizes are made on one cluster. kwok takes no other than the current one."""
+        current = current_context(kubeconfig)
+        self._context = self._context or current
+        if current != self._context:
+            raise ProviderError(
+                f"kubeconfig {kubeconfig} leads to {current} by now: kubectl config use-context {self._context}"
+            )
+        return hold_context(kubeconfig.resolve(), current, directory.with_name(f"{directory.name}.context"))
+
+    async def _leave(self, kubeconfig: Path, kept: KwokHandle) -> None:
+        """Of the cluster that was there before, nothing ends with us: the jobs neither, nor the nodes."""
+        mark = kept.mark
         try:
-            async with open_cluster(kubeconfig, "default", sleep=self._sleep) as api:
+            async with open_cluster(kubeconfig, kept.namespace, sleep=self._sleep) as api:
+                await api.delete(
+                    f"{api.jobs_path}?labelSelector={LABEL.replace('/', '%2F')}%3D{mark}&propagationPolicy=Background"
+                )
                 for name in await api.list_objects("/api/v1/nodes", ("labelSelector", f"{LABEL}={mark}"), _names):
                     await api.delete(f"/api/v1/nodes/{name}")
         except ApiError as error:
-            raise ProviderError(f"fake nodes may be left: {error}; kubectl delete nodes -l {LABEL}={mark}") from error
+            way = f"kubectl delete jobs,nodes -n {kept.namespace} -l {LABEL}={mark}"
+            raise ProviderError(f"jobs and fake nodes may be left: {error}; {way}") from error
 
     def _log(self, name: str, program: str) -> Path:
         return self._logs[name] / f"{name}.{program}.log"

@@ -1,5 +1,6 @@
 """The provider of fake nodes: what it refuses, tells its kubelets and takes away, without servers."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,9 +10,10 @@ from driver.provider import ClusterOrder, Handle
 from driver.providers.kwok.provider import KwokHandle, KwokProvider, nodes_order
 from driver.providers.kwok.servers import find_programs
 from driver.study import JobPlan, KwokPlan, Study
-from tests.driver.scripted_api import scripted
+from tests.driver.scripted_api import kubeconfig_of, scripted
 
 NODES = "/api/v1/nodes"
+JOBS = "/apis/batch/v1/namespaces/pulls/jobs"
 
 
 def wanted(directory: Path, study: Study) -> ClusterOrder:
@@ -42,7 +44,7 @@ def test_nodes_of_a_given_cluster_have_names_labels_and_a_taint_of_their_own(tmp
     assert (alone.domain, alone.taints) == (None, ())
 
 
-async def test_down_deletes_the_nodes_of_its_mark_on_a_given_cluster_and_says_what_to_do_where_it_cannot(
+async def test_down_deletes_jobs_and_nodes_of_its_mark_on_a_given_cluster_and_says_what_to_do_where_it_cannot(
     tmp_path: Path,
 ) -> None:
     async def no_sleep(seconds: float) -> None:
@@ -51,11 +53,29 @@ async def test_down_deletes_the_nodes_of_its_mark_on_a_given_cluster_and_says_wh
     async with scripted(tmp_path) as (script, _):
         script.say(NODES, {"items": [{"metadata": {"name": "a"}}, {"metadata": {"name": "b"}}]})
         script.say(NODES, {"items": [{"metadata": {"name": "c"}}]})
+        script.say(JOBS, {}, method="DELETE")
         script.say(f"{NODES}/a", {}, method="DELETE")
         script.say(f"{NODES}/b", {"code": 404, "message": "gone"}, method="DELETE", status=404)
-        handle = {"directory": str(tmp_path), "mark": "0a1b", "kubeconfig": str(tmp_path / "kubeconfig"), "pids": {}}
+        handle = {
+            "directory": str(tmp_path),
+            "mark": "0a1b",
+            "kubeconfig": str(tmp_path / "kubeconfig"),
+            "namespace": "pulls",
+        }
         await KwokProvider(sleep=no_sleep).down("kwok-test-2", handle)
-        assert script.asked == [f"GET {NODES}", f"DELETE {NODES}/a", f"DELETE {NODES}/b"]
+        assert script.asked == [f"DELETE {JOBS}", f"GET {NODES}", f"DELETE {NODES}/a", f"DELETE {NODES}/b"]
         script.say(f"{NODES}/c", {"code": 403, "message": "no"}, method="DELETE", status=403)
-        with pytest.raises(ProviderError, match="kubectl delete nodes -l pullstudy/fake=0a1b"):
+        with pytest.raises(ProviderError, match="kubectl delete jobs,nodes -n pulls -l pullstudy/fake=0a1b"):
             await KwokProvider(sleep=no_sleep).down("kwok-test-2", handle)
+
+
+async def test_a_context_that_is_switched_between_two_sizes_is_named_and_no_node_is_made_elsewhere(
+    tmp_path: Path,
+) -> None:
+    kubeconfig = tmp_path / "config"
+    provider = KwokProvider(kubeconfig)
+    kubeconfig.write_text(json.dumps(kubeconfig_of("http://127.0.0.1:1")))
+    assert provider._held(kubeconfig, tmp_path / "kwok-test-2").name == "kwok-test-2.context"
+    kubeconfig.write_text(json.dumps(kubeconfig_of("http://127.0.0.1:1")).replace('"test"', '"other"'))
+    with pytest.raises(ProviderError, match="leads to other by now: kubectl config use-context test"):
+        provider._held(kubeconfig, tmp_path / "kwok-test-4")
