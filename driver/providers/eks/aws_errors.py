@@ -112,7 +112,7 @@ def read_error(operation: str, error: Exception) -> AwsError:
 
     if isinstance(error, exceptions.ClientError):
         said = error.response.get("Error", {})
-        code, why = str(said.get("Code", "Unknown")), " ".join(str(said.get("Message", "")).split())
+        code, why = str(said.get("Code", "Unknown")), _told(str(said.get("Message", "")))
         status = int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
         return AwsError(operation, code, why, kind_of(code, why, status))
     name, why = type(error).__name__, " ".join(str(error).split())
@@ -129,3 +129,8 @@ def read_error(operation: str, error: Exception) -> AwsError:
         exceptions.ProfileNotFound,
     )
     return AwsError(operation, name, why, Kind.CREDENTIALS if isinstance(error, missing) else Kind.REFUSED)
+
+
+def _told(message: str) -> str:
+    """In one line, and without the request that a bad signature is told with: its headers hold the session's token."""
+    return " ".join(message.partition("The Canonical String")[0].split())

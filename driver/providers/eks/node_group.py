@@ -11,8 +11,16 @@ from driver.providers.eks.network import Network
 from driver.providers.eks.tags import ours
 from driver.providers.eks.waiting import Waiting
 
-# Words of EC2's refusals as a node group's health repeats them: capacity that others hold, and this account's limits.
-_CAPACITY = ("InsufficientInstanceCapacity", "do not have sufficient", "VcpuLimitExceeded", "InstanceLimitExceeded")
+# Words of EC2's refusals as a node group's health repeats them: capacity that others hold, this account's limits, and
+# an account that is new in the region.
+_CAPACITY = (
+    "InsufficientInstanceCapacity",
+    "do not have sufficient",
+    "VcpuLimitExceeded",
+    "InstanceLimitExceeded",
+    "PendingVerification",
+    "is being validated",
+)
 
 
 async def find_node_group(account: Account, cluster: str, name: str) -> Answer | None:

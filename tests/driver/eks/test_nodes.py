@@ -149,6 +149,7 @@ async def test_nodes_are_made_in_zones_that_have_their_type(
 
 
 FULL = status("nodegroup", "CREATE_FAILED", "We currently do not have sufficient c5a.4xlarge capacity")
+NEW = status("nodegroup", "CREATE_FAILED", "Your request for accessing resources in this region is being validated")
 LIMITED = status("nodegroup", "CREATE_FAILED", "VcpuLimitExceeded: You have requested more vCPU capacity")
 
 
@@ -165,7 +166,7 @@ async def test_a_full_zone_is_followed_by_the_next_one(
     await provider.down(order.name, saved[-1])
 
 
-@pytest.mark.parametrize("full", [FULL, LIMITED], ids=["no capacity", "vCPU limit"])
+@pytest.mark.parametrize("full", [FULL, LIMITED, NEW], ids=["no capacity", "vCPU limit", "new account"])
 async def test_capacity_that_never_comes_is_given_up_after_so_many_tries(
     aws: AwsProxy, provider: EksProvider, order: ClusterOrder, full: Any
 ) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from botocore.exceptions import ClientError
 
 from driver import cli
 from driver.commands.plan_command import with_price
@@ -15,6 +16,7 @@ from driver.eks_plan import EksPlan, EksPrices, Mode, Registry, Snapshotter, Vol
 from driver.errors import UsageError
 from driver.provider import ClusterOrder, Handle
 from driver.providers.eks.announcement import Announcer
+from driver.providers.eks.aws_errors import read_error
 from driver.providers.eks.duration import NODES, WHOLE, longest_seconds, overhead_of
 from driver.providers.eks.network import template_text
 from driver.providers.eks.preflight import check_study
@@ -103,6 +105,14 @@ def test_the_command_that_takes_all_down_is_right_from_any_directory(tmp_path: P
         handle = announcer.begin("123456789012", "abcd")
     assert handle.way_out == f"pulldriver down --out {tmp_path}/out"
     assert saved[-1]["directory"] == f"{tmp_path}/out"
+
+
+def test_a_bad_signature_is_told_without_the_token_that_came_with_it() -> None:
+    said = "The request signature does not match.\n\nThe Canonical String for this request should have been\n'POST\n/"
+    error = ClientError(
+        {"Error": {"Code": "SignatureDoesNotMatch", "Message": f"{said}\nx-amz-security-token:IQ"}}, "x"
+    )
+    assert str(read_error("x", error)) == "AWS x: SignatureDoesNotMatch (The request signature does not match.)"
 
 
 def test_nodes_are_told_only_what_the_study_says() -> None:
