@@ -1,19 +1,19 @@
 """``pulldriver compare``: two studies side by side, image by image and size by size."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
 from analysis import wording
-from analysis.bootstrap import SpeedUp, speed_up
 from analysis.cost import Price, cluster_costs
 from analysis.environments import differences, environment_of
 from analysis.facts import UNKNOWN_CACHE, Facts, cache_order, gather_facts, image_key
 from analysis.quantiles import median
 from analysis.source import Source
+from analysis.speed_up import SpeedUp, paired_speed_up, speed_up, verdicts
 from analysis.study import read_study
 from pulls.image import parse_image
 
@@ -22,28 +22,47 @@ _LISTED_VALUES = 60  # characters of a differing value
 
 @dataclass(frozen=True)
 class PullComparison:
-    """One image at one size in one cache state; ``first`` and ``second`` are the median seconds."""
+    """One image at one size in one cache state: medians of all pulls, and the speed-up from job to job."""
 
     image: str
     size: int
     cache: str
-    first: float
-    second: float
+    first_median_seconds: float
+    second_median_seconds: float
     first_pulls: int
     second_pulls: int
+    first_jobs: int
+    second_jobs: int
     speed_up: SpeedUp | None
+    verdict: str  # what the second is, held against all rows together
+
+
+@dataclass(frozen=True)
+class Amount:
+    """Money."""
+
+    amount: float
+    currency: str
+
+    def __str__(self) -> str:
+        return wording.money(self.amount, self.currency)
 
 
 @dataclass(frozen=True)
 class SizeComparison:
-    """One cluster size: the makespans of the images that both studies pulled at it, one job each, and their cost."""
+    """One cluster size: what the images that both studies pulled at it took, and what their makespans cost.
+
+    ``images`` counts an image once for each cache state. Makespans are sums over the images, each the mean of its jobs.
+    """
 
     size: int
     images: int
-    first_seconds: float
-    second_seconds: float
-    first_cost: str
-    second_cost: str
+    pull_speed_up: SpeedUp | None  # of pull durations, over the images
+    verdict: str  # what the second's pulls are, held against all sizes together
+    first_makespans_seconds: float
+    second_makespans_seconds: float
+    first_cost: Amount | None
+    second_cost: Amount | None
 
 
 @dataclass(frozen=True)
@@ -70,9 +89,12 @@ class Comparison:
             return
         yield from _text_table(_PULL_HEADER, map(_pull_cells, self.pulls))
         yield ""
-        yield "Medians of pull durations; a speed-up above 1 says that the second is faster (95% bootstrap interval)."
+        yield from _PULL_NOTES
+        yield from _multiplicity(self.pulls)
         yield ""
         yield from _text_table(_SIZE_HEADER, map(_size_cells, self.sizes))
+        yield ""
+        yield from _SIZE_NOTES
 
 
 def compare(first: Path | Source, second: Path | Source) -> Comparison:
@@ -80,12 +102,16 @@ def compare(first: Path | Source, second: Path | Source) -> Comparison:
     sides = [gather_facts(read_study(where)) for where in (first, second)]
     values = [_durations(facts) for facts in sides]
     shared = sorted(values[0].keys() & values[1].keys())
+    found = [_speed_up(values[0][key], values[1][key]) for key in shared]
     return Comparison(
         first=str(first),
         second=str(second),
         cautions=tuple(_cautions(sides, values)),
-        pulls=tuple(_compared(key, values[0][key], values[1][key]) for key in shared),
-        sizes=tuple(_sizes(sides)),
+        pulls=tuple(
+            _compared(key, values[0][key], values[1][key], ratio, verdict)
+            for key, ratio, verdict in zip(shared, found, verdicts(found), strict=True)
+        ),
+        sizes=tuple(_sizes(sides, dict(zip(shared, found, strict=True)))),
     )
 
 
@@ -100,7 +126,8 @@ class Key(NamedTuple):
     cache: str
 
 
-Durations = dict[Key, list[float]]
+Jobs = dict[tuple[str, str | None], list[float]]  # seconds of a job's pulls, by cluster and job
+Durations = dict[Key, Jobs]
 
 
 def _key(image: str, size: int, cache: str) -> Key:
@@ -111,34 +138,54 @@ def _key(image: str, size: int, cache: str) -> Key:
 
 
 def _durations(facts: Facts) -> Durations:
-    found: Durations = defaultdict(list)
+    found: Durations = defaultdict(lambda: defaultdict(list))
     for group in facts.groups:
         for (image, _), records in group.pulls.items():
             for record in records:
                 if record.pull_seconds is not None:
-                    found[_key(image.image, record.size or 0, group.cache)].append(record.pull_seconds)
+                    key = _key(image.image, record.size or 0, group.cache)
+                    found[key][record.cluster, record.job].append(record.pull_seconds)
     return dict(found)
 
 
-def _compared(key: Key, first: Sequence[float], second: Sequence[float]) -> PullComparison:
-    medians = (median(first), median(second))
-    counts = (len(first), len(second))
-    return PullComparison(key.image, key.size, key.cache, *medians, *counts, speed_up(first, second))
+def _speed_up(first: Jobs, second: Jobs) -> SpeedUp | None:
+    return speed_up(*([median(pulls) for pulls in side.values()] for side in (first, second)))
 
 
-def _sizes(sides: Sequence[Facts]) -> Iterator[SizeComparison]:
+def _compared(key: Key, first: Jobs, second: Jobs, found: SpeedUp | None, verdict: str) -> PullComparison:
+    pulls = [[seconds for job in side.values() for seconds in job] for side in (first, second)]
+    return PullComparison(
+        image=key.image,
+        size=key.size,
+        cache=key.cache,
+        first_median_seconds=median(pulls[0]),
+        second_median_seconds=median(pulls[1]),
+        first_pulls=len(pulls[0]),
+        second_pulls=len(pulls[1]),
+        first_jobs=len(first),
+        second_jobs=len(second),
+        speed_up=found,
+        verdict=verdict,
+    )
+
+
+def _sizes(sides: Sequence[Facts], found: Mapping[Key, SpeedUp | None]) -> Iterator[SizeComparison]:
     makespans = [_makespans(facts) for facts in sides]
     prices = [_price(facts) for facts in sides]
     shared = makespans[0].keys() & makespans[1].keys()
-    for size in sorted({key.size for key in shared}):
+    sizes = sorted({key.size for key in shared})
+    paired = [
+        paired_speed_up([each.value for key, each in found.items() if each and key.size == size]) for size in sizes
+    ]
+    for size, pulls, verdict in zip(sizes, paired, verdicts(paired), strict=True):
         keys = [key for key in shared if key.size == size]
         first, second = (sum(fmean(side[key]) for key in keys) for side in makespans)
         costs = (_cost(first, size, prices[0]), _cost(second, size, prices[1]))
-        yield SizeComparison(size, len({key.image for key in keys}), first, second, *costs)
+        yield SizeComparison(size, len(keys), pulls, verdict, first, second, *costs)
 
 
-def _makespans(facts: Facts) -> Durations:
-    found: Durations = defaultdict(list)
+def _makespans(facts: Facts) -> dict[Key, list[float]]:
+    found: dict[Key, list[float]] = defaultdict(list)
     for job in facts.jobs:
         if job.image is not None and job.size and job.makespan_seconds is not None and not job.failed:
             found[_key(job.image, job.size, job.cache)].append(job.makespan_seconds)
@@ -149,8 +196,8 @@ def _price(facts: Facts) -> Price | None:
     return next((cost.price for cost in cluster_costs(facts.study, facts.jobs) if cost.price), None)
 
 
-def _cost(seconds: float, size: int, price: Price | None) -> str:
-    return wording.money(size * seconds / 3600 * price.per_node_hour, price.currency) if price else wording.UNKNOWN
+def _cost(seconds: float, size: int, price: Price | None) -> Amount | None:
+    return Amount(size * seconds / 3600 * price.per_node_hour, price.currency) if price else None
 
 
 def _cautions(sides: Sequence[Facts], values: Sequence[Durations]) -> Iterator[str]:
@@ -205,38 +252,66 @@ def _cache_cautions(values: Sequence[Durations]) -> Iterator[str]:
         yield "the cache state of some pulls was not recorded: cold and warm may be mixed in them"
 
 
-_PULL_HEADER = ("image", "nodes", "cache", "first", "second", "pulls", "speed-up", "95% interval", "the second is")
-_SIZE_HEADER = ("nodes", "images", "first makespans", "second makespans", "speed-up", "first cost", "second cost")
+_PULL_HEADER = (
+    *("image", "nodes", "cache", "first", "second", "pulls", "jobs"),
+    *("speed-up", "95% interval", "the second is"),
+)
+_PULL_NOTES = (
+    "First and second: the median pull. Speed-up: the geometric mean of the first's jobs over that of the second's,",
+    "above 1 where the second is faster. A job is one value, its median pull, since pulls of one job share a registry",
+    "and a moment: an interval (Welch's t) needs two jobs on each side, so sweep with --repeats.",
+)
+_SIZE_HEADER = (
+    *("nodes", "images", "pulls' speed-up", "95% interval", "the second is"),
+    *("first makespans", "second makespans", "speed-up", "first cost", "second cost"),
+)
+_SIZE_NOTES = (
+    "Pulls' speed-up: the geometric mean over the images, an image one value (paired t). A size is one cluster in most",
+    "studies, so that whatever else was different about it is in there. Makespans: their sum over the images, each the",
+    "mean of its jobs; costs are of these makespans, without the time between jobs.",
+)
+
+
+def _multiplicity(rows: Sequence[PullComparison]) -> Iterator[str]:
+    tested = sum(row.speed_up is not None and row.speed_up.p is not None for row in rows)
+    yield f"Rows with an interval: {tested} of {len(rows)}."
+    if tested > 1:
+        yield "One in twenty of such intervals leaves 1 out by chance: verdicts are held against all of them together"
+        yield "(Holm's method, 5%)."
+
+
+def _interval_cells(ratio: SpeedUp | None) -> tuple[str, str]:
+    if ratio is None:
+        return wording.UNKNOWN, ""
+    bounded = ratio.low is not None and ratio.high is not None
+    return f"{ratio.value:.3f}", f"{ratio.low:.3f} to {ratio.high:.3f}" if bounded else ""
 
 
 def _pull_cells(row: PullComparison) -> tuple[str, ...]:
-    ratio = row.speed_up
-    bounds = (
-        f"{ratio.low:.3f} to {ratio.high:.3f}" if ratio and ratio.low is not None and ratio.high is not None else ""
-    )
     return (
         row.image,
         str(row.size),
         row.cache,
-        wording.seconds(row.first),
-        wording.seconds(row.second),
+        wording.seconds(row.first_median_seconds),
+        wording.seconds(row.second_median_seconds),
         f"{row.first_pulls}/{row.second_pulls}",
-        f"{ratio.value:.3f}" if ratio else wording.UNKNOWN,
-        bounds,
-        ratio.verdict if ratio else "",
+        f"{row.first_jobs}/{row.second_jobs}",
+        *_interval_cells(row.speed_up),
+        row.verdict,
     )
 
 
 def _size_cells(row: SizeComparison) -> tuple[str, ...]:
-    ratio = row.first_seconds / row.second_seconds if row.second_seconds else None
-    sums = (wording.seconds(row.first_seconds), wording.seconds(row.second_seconds))
+    first, second = row.first_makespans_seconds, row.second_makespans_seconds
     return (
         str(row.size),
         str(row.images),
-        *sums,
-        f"{ratio:.3f}" if ratio else wording.UNKNOWN,
-        row.first_cost,
-        row.second_cost,
+        *_interval_cells(row.pull_speed_up),
+        row.verdict,
+        wording.seconds(first),
+        wording.seconds(second),
+        f"{first / second:.3f}" if second else wording.UNKNOWN,
+        *(wording.UNKNOWN if cost is None else str(cost) for cost in (row.first_cost, row.second_cost)),
     )
 
 

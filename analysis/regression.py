@@ -4,7 +4,9 @@ import math
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist, fmean
+from statistics import fmean
+
+from analysis.student import student_quantile
 
 CONFIDENCE = 0.95
 
@@ -59,23 +61,3 @@ def fit_grouped(groups: Sequence[Hashable], xs: Sequence[float], ys: Sequence[fl
         r_squared=1 - residual / total if total else None,
         count=len(xs),
     )
-
-
-def student_quantile(probability: float, freedom: int) -> float:
-    """Student's t quantile.
-
-    Exact for 1 and 2 degrees of freedom, else the expansion 26.7.5 of Abramowitz and Stegun (within 1% at 3).
-    """
-    if freedom == 1:
-        return math.tan(math.pi * (probability - 0.5))
-    if freedom == 2:
-        spread = 2 * probability - 1
-        return spread * math.sqrt(2 / (1 - spread * spread))
-    z = NormalDist().inv_cdf(probability)
-    terms = (
-        (z**3 + z) / 4,
-        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
-        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
-        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
-    )
-    return z + math.fsum(term / float(freedom) ** power for power, term in enumerate(terms, 1))

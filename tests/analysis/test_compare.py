@@ -3,7 +3,11 @@
 import re
 from pathlib import Path
 
+import msgspec
+import pytest
+
 from analysis.compare import compare
+from analysis.speed_up import TOO_FEW
 from pulls.cache import CacheState
 from pulls.milestone import Moment
 from tests.analysis.hand_made import HandMade, image_of
@@ -22,14 +26,17 @@ def study(
     image: str = IMAGE,
     kernel: str = "6.1",
     pods: int = 8,
+    jobs: int = 3,
 ) -> Path:
-    """One job whose pods pull in ``pulling`` seconds and a little."""
+    """Jobs whose pods pull in ``pulling`` seconds and a little, each job a bit longer than the one before."""
     made = HandMade(cluster=cluster, size=4, environment={"nodes": 4, "kernels": [kernel]})
-    made.job("j", image, 0, pulling + 10)
-    for index in range(pods):
-        times = {M.SCHEDULED: 1, M.PULLING: 2, M.PULLED: 2 + pulling + 0.01 * index, M.STARTED: 3 + pulling}
-        made.life("j", f"p{index}", image, times, node=f"node-{index % 4}")
-        made.cache("j", f"node-{index % 4}", cache)
+    for repeat in range(jobs):
+        job, took = f"j{repeat}", pulling + 0.1 * repeat
+        made.job(job, image, 0, pulling + 10)
+        for index in range(pods):
+            times = {M.SCHEDULED: 1, M.PULLING: 2, M.PULLED: 2 + took + 0.01 * index, M.STARTED: 3 + took}
+            made.life(job, f"{job}-p{index}", image, times, node=f"node-{index % 4}")
+            made.cache(job, f"node-{index % 4}", cache)
     made.write(directory)
     return directory
 
@@ -38,17 +45,20 @@ def test_a_faster_study_has_a_speed_up_with_its_interval_and_both_costs(tmp_path
     found = compare(study(tmp_path / "a", 20), study(tmp_path / "b", 10))
     (row,) = found.pulls
     assert row.speed_up is not None
-    assert round(row.speed_up.value, 2) == 2.0
-    assert row.speed_up.verdict == "faster"
+    assert round(row.speed_up.value, 2) == 1.99
+    assert row.verdict == "faster"
+    assert (row.first_pulls, row.first_jobs) == (24, 3)
     (size,) = found.sizes
-    assert (size.first_seconds, size.second_seconds) == (30, 20)
-    assert (size.first_cost, size.second_cost) == ("0.02 USD", "0.01 USD")
+    assert (size.first_makespans_seconds, size.second_makespans_seconds) == (30, 20)
+    assert (str(size.first_cost), str(size.second_cost)) == ("0.02 USD", "0.01 USD")
     assert found.cautions == ()
 
 
 def test_the_text_shows_every_row_and_ends_in_no_blanks(tmp_path: Path) -> None:
     text = str(compare(study(tmp_path / "a", 20), study(tmp_path / "b", 10)))
-    assert re.search(r"1 GB, 9 layers +4 +cold +20\.0 s +10\.0 s +8/8 +1\.9\d\d", text)
+    assert re.search(
+        r"1 GB, 9 layers +4 +cold +20\.1 s +10\.1 s +24/24 +3/3 +1\.9\d\d +1\.9\d\d to 2\.\d\d\d +faster", text
+    )
     assert not re.search(r" $", text, re.MULTILINE)
 
 
@@ -79,4 +89,24 @@ def test_a_simulation_against_reality_is_said(tmp_path: Path) -> None:
 def test_studies_without_environments_say_that_it_is_unknown(tmp_path: Path, aws_directory: Path) -> None:
     found = compare(aws_directory, aws_directory)
     assert any("whether the nodes were alike is unknown" in caution for caution in found.cautions)
-    assert {row.speed_up.verdict for row in found.pulls if row.speed_up} == {"no difference beyond chance"}
+    assert {row.verdict for row in found.pulls} == {TOO_FEW}  # one job of each image at each size
+    assert {size.verdict for size in found.sizes} == {TOO_FEW}  # every image's speed-up is 1 to the last digit
+
+
+def test_many_pulls_of_one_job_each_are_no_evidence(tmp_path: Path) -> None:
+    found = compare(study(tmp_path / "a", 20, jobs=1, pods=40), study(tmp_path / "b", 19, jobs=1, pods=40))
+    (row,) = found.pulls
+    assert row.speed_up is not None
+    assert (row.first_pulls, row.speed_up.low, row.verdict) == (40, None, TOO_FEW)
+    assert "an interval (Welch's t) needs two jobs on each side" in str(found)
+    assert "Rows with an interval: 0 of 1." in str(found)
+
+
+def test_the_json_has_numbers_with_their_units_and_the_verdict(tmp_path: Path) -> None:
+    found = compare(study(tmp_path / "a", 20), study(tmp_path / "b", 10))
+    told = msgspec.json.decode(msgspec.json.encode(found))
+    (row,), (size,) = told["pulls"], told["sizes"]
+    assert row["first_median_seconds"] == pytest.approx(20.135)
+    assert row["speed_up"].keys() == {"value", "low", "high", "p"}
+    assert row["verdict"] == "faster"
+    assert size["first_cost"] == {"amount": pytest.approx(0.02), "currency": "USD"}

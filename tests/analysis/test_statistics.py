@@ -1,4 +1,4 @@
-"""Quantiles, boxes, lines and the bootstrap, against numpy and known tables."""
+"""Quantiles, boxes and lines, against numpy and known tables."""
 
 import math
 
@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.bootstrap import speed_up
 from analysis.quantiles import MAXIMUM_OUTLIERS, box, ecdf, median_deviation, quantile
-from analysis.regression import fit, fit_grouped, student_quantile
+from analysis.regression import fit, fit_grouped
+from analysis.student import student_cdf, student_quantile, two_sided
 
 NUMBERS = st.lists(st.floats(-1e6, 1e6, allow_nan=False), min_size=1, max_size=60)
 
@@ -47,10 +47,19 @@ def test_the_median_deviation_is_not_moved_by_an_outlier() -> None:
 
 
 @pytest.mark.parametrize(
-    ("freedom", "expected"), [(1, 12.706), (2, 4.303), (3, 3.182), (5, 2.571), (10, 2.228), (30, 2.042), (1000, 1.962)]
+    ("freedom", "expected"),
+    [(1, 12.7062), (2, 4.30265), (3, 3.18245), (5, 2.57058), (10, 2.22814), (30, 2.04227), (1000, 1.96234)],
 )
 def test_students_quantile_is_that_of_the_tables(freedom: int, expected: float) -> None:
-    assert student_quantile(0.975, freedom) == pytest.approx(expected, rel=0.01 if freedom == 3 else 0.002)
+    assert student_quantile(0.975, freedom) == pytest.approx(expected, rel=1e-5)
+    assert student_quantile(0.025, freedom) == pytest.approx(-expected, rel=1e-5)
+
+
+@given(st.floats(0.001, 0.999), st.floats(1, 500))
+def test_students_quantile_and_distribution_undo_each_other(probability: float, freedom: float) -> None:
+    value = student_quantile(probability, freedom)
+    assert student_cdf(value, freedom) == pytest.approx(probability, abs=1e-9)
+    assert two_sided(value, freedom) == pytest.approx(2 * min(probability, 1 - probability), abs=1e-9)
 
 
 def test_a_line_through_points_on_a_line_is_that_line() -> None:
@@ -90,31 +99,3 @@ def test_two_points_make_a_line_without_an_interval() -> None:
     assert line is not None
     assert line.slope_low is None
     assert not line.grows
-
-
-def test_a_speed_up_is_sure_where_the_sides_lie_apart_and_the_same_every_time() -> None:
-    first, second = [10.0, 11.0, 12.0, 10.5] * 5, [5.0, 5.5, 6.0, 5.2] * 5
-    found = speed_up(first, second)
-    assert found is not None
-    assert found.low is not None
-    assert found.high is not None
-    assert found.low <= found.value <= found.high
-    assert found.verdict == "faster"
-    assert speed_up(first, second) == found
-    back = speed_up(second, first)
-    assert back is not None
-    assert back.verdict == "slower"
-
-
-def test_a_speed_up_of_alike_sides_is_no_difference() -> None:
-    found = speed_up([1.0, 2.0, 3.0, 4.0], [1.5, 2.5, 2.4, 3.9])
-    assert found is not None
-    assert found.verdict == "no difference beyond chance"
-
-
-def test_two_values_are_too_few_for_an_interval() -> None:
-    found = speed_up([2.0, 2.0], [1.0, 1.0, 1.0])
-    assert found is not None
-    assert (found.value, found.low, found.verdict) == (2.0, None, "too few to tell")
-    assert speed_up([], [1.0]) is None
-    assert speed_up([1.0], [0.0]) is None
