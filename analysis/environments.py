@@ -6,8 +6,8 @@ from typing import Any
 
 from store.ledger import ClusterRow
 
-# What one cluster has more of than another by its size alone, or by node.
-_NOT_COMPARED = {"nodes", "configz_node", "configz_problem"}
+# What one cluster has more of than another by its size alone, or by node, or what is its name.
+_NOT_COMPARED = {"nodes", "configz_node", "configz_problem", "configz.providerID", "provider.eks_cluster"}
 
 
 def environment_of(row: ClusterRow) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from typing import Any
 import altair
 import pytest
 
+from analysis.environments import differences
 from analysis.facts import Facts, gather_facts
 from analysis.figure import Figure, size_colours
 from analysis.html import element, json_script
@@ -268,6 +269,14 @@ def test_the_write_rate_is_told_for_the_real_logs(aws: Facts) -> None:
 
 def test_gp2_volumes_are_not_thought_of_outside_aws(lossy: Facts) -> None:
     assert not after_pull.of_aws(lossy)
+
+
+def test_the_names_of_clusters_and_machines_are_no_different_environments() -> None:
+    environments = {
+        size: {"provider.eks_cluster": f"eks-{size}-abcd", "configz.providerID": f"aws:///i-{size}", "kernels": "6.1"}
+        for size in ("4", "8")
+    }
+    assert differences(environments) == {}
 
 
 def test_environments_that_differ_are_warned_of(tmp_path: Path) -> None:

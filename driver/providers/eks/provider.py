@@ -37,7 +37,17 @@ from driver.study import Study
 
 PREFIX = "eks-"  # of what is made, also where its API is a simulator's
 LOOK_SECONDS = 60.0  # between two looks whether the cluster is still there
-TOLD = ("mode", "volume", "ami_type", "ami_release", "snapshotter", "layer_downloads", "local_ssd", "registry")
+TOLD = (
+    "mode",
+    "placement_group",
+    "volume",
+    "ami_type",
+    "ami_release",
+    "snapshotter",
+    "layer_downloads",
+    "local_ssd",
+    "registry",
+)
 
 
 def wall_clock() -> datetime:
