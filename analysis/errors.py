@@ -15,7 +15,7 @@ from pathlib import Path
 
 from store.protocol import StoredRun
 
-_NAMED_RUNS = 5  # in an error's line
+_NAMED_RUNS, _NAMED_CLUSTERS = 5, 7  # in an error's line
 
 
 class AnalysisError(Exception):
@@ -78,8 +78,11 @@ class NoSuchRunError(AnalysisError):
     ) -> None:
         asked = [f"run {_said(run)}" for run in runs] + [f"cluster {cluster}" for cluster in clusters]
         wanted = f"no pull of {', '.join(asked)}" if asked else "no pull"
+        there = list(there)
         offered = _named(there)
-        super().__init__(f"{place} has {wanted}{f'; it has {offered}' if offered else ''}")
+        names = sorted({each.cluster for each in there}) if clusters else []
+        named = f" of {'cluster' if len(names) == 1 else 'clusters'} {_few(names)}" if names else ""
+        super().__init__(f"{place} has {wanted}{f'; it has {offered}{named}' if offered else ''}")
 
 
 class SeveralRunsError(AnalysisError):
@@ -89,6 +92,11 @@ class SeveralRunsError(AnalysisError):
 
     def __init__(self, place: str, there: Iterable[StoredRun]) -> None:
         super().__init__(f"{place} has several runs; choose by --run: {_named(there)}")
+
+
+def _few(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED_CLUSTERS
+    return ", ".join(names[:_NAMED_CLUSTERS]) + (f" and {more} more" if more > 0 else "")
 
 
 def _said(run: str | None) -> str:
@@ -104,7 +112,7 @@ def _named(there: Iterable[StoredRun]) -> str:
     ordered = sorted(latest.items(), key=lambda item: item[1], reverse=True)
     named = ", ".join(f"{_said(run)} ({pulls:,} pulls)" for run, (_, pulls) in ordered[:_NAMED_RUNS])
     more = len(ordered) - _NAMED_RUNS
-    return f"{named} and {more} more: pulldriver export runs --influx URL lists them" if more > 0 else named
+    return f"{named} and {more} more: pulldriver export runs lists them" if more > 0 else named
 
 
 class OutputError(AnalysisError):

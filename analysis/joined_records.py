@@ -1,11 +1,12 @@
 """The records of a source, from its file and its buckets, in order, as those of one store."""
 
 import heapq
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from analysis.errors import NoSuchRunError
 from analysis.source import Source
 from pulls.batch import Gap, Reject
 from pulls.milestone import Milestone
@@ -65,6 +66,16 @@ def opened(source: Source) -> Iterator[JoinedRecords]:
     finally:
         if file is not None:
             file.close_now()
+
+
+def check_chosen(source: Source, runs: Sequence[str | None], clusters: Sequence[str]) -> None:
+    """Raises NoSuchRunError where no record is of a run or cluster asked for: an empty answer would mislead."""
+    with opened(source) as records:
+        found = records.runs()
+        if {each.run for each in found}.issuperset(runs) and {each.cluster for each in found}.issuperset(clusters):
+            return
+        there = [each for part, _ in records.parts for each in part.runs()]
+    raise NoSuchRunError(str(source), runs, clusters, there)
 
 
 def _pull_order(pull: PullRecord) -> tuple[Any, ...]:

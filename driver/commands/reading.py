@@ -29,11 +29,15 @@ Clusters = Annotated[
 
 def source_of(out: Path, influx: str | None, runs: list[str] | None, clusters: list[str] | None) -> "Source":
     """The directory's study, or what is in InfluxDB. Raises AnalysisError, NotAStudyError, StoreError."""
+    from analysis.joined_records import check_chosen
     from analysis.source import of_directory, of_influx
 
     wanted = tuple(run or None for run in runs or ())
     if influx is None:
-        return of_directory(out, runs=wanted, clusters=tuple(clusters or ()), environment=os.environ)
+        source = of_directory(out, runs=wanted, clusters=tuple(clusters or ()), environment=os.environ)
+        if wanted or clusters:
+            check_chosen(source, wanted, clusters or ())
+        return source
     return of_influx(influx_of(out, influx), runs=wanted, clusters=tuple(clusters or ()), directory=out)
 
 

@@ -132,7 +132,7 @@ async def test_a_report_with_its_ledger_is_the_same_to_the_byte(filled: Bucket, 
     assert [path.read_bytes() for path in from_influx] == [path.read_bytes() for path in from_file]
     both = await in_thread(lambda: compare(sweep, source))
     assert both.lines() is not None
-    assert [row.first for row in both.pulls] == [row.second for row in both.pulls] != []
+    assert [row.first_median_seconds for row in both.pulls] == [row.second_median_seconds for row in both.pulls] != []
 
 
 async def test_a_report_without_a_ledger_leaves_out_what_only_that_knows(

@@ -50,6 +50,24 @@ def test_the_command_chooses_runs_and_clusters_of_a_directory_too(
     assert found.count(f"sim-hand-4,{RUN},") == 4 * 3
 
 
+def test_a_run_or_cluster_that_a_directory_has_not_is_told_in_a_line_and_nothing_is_written(
+    sweep_directory: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    before = sorted(sweep_directory.rglob("*.html"))
+    for command in ("export pulls", "export phases", "report"):
+        for wrong, complaint in (
+            ("--run none", "run none"),
+            (f"--run {RUN} --cluster sim-hand-3", "cluster sim-hand-3"),
+        ):
+            assert cli.run([*command.split(), "--out", str(sweep_directory), *wrong.split()]) == 2
+            told = capfd.readouterr()
+            assert (told.out, told.err.count("\n")) == ("", 1)
+            assert complaint in told.err
+            assert f"it has {RUN} (" in told.err
+        assert "sim-hand-2, sim-hand-4" in told.err
+    assert sorted(sweep_directory.rglob("*.html")) == before
+
+
 def test_records_of_several_stores_come_in_the_order_of_one(tmp_path: Path) -> None:
     records = [
         pull(f"u{number % 7}", number, cluster=f"c{number % 2}", finished_at=ZERO + timedelta(seconds=number % 5))
@@ -135,10 +153,10 @@ def test_runs_to_choose_from_are_named_latest_first_in_a_line_that_does_not_grow
     many = [stored(f"run-{number}", number) for number in range(9)]
     assert str(SeveralRunsError(PLACE, many)) == (
         f"{PLACE} has several runs; choose by --run: run-8 (1,008 pulls), run-7 (1,007 pulls), run-6 (1,006 pulls),"
-        " run-5 (1,005 pulls), run-4 (1,004 pulls) and 4 more: pulldriver export runs --influx URL lists them"
+        " run-5 (1,005 pulls), run-4 (1,004 pulls) and 4 more: pulldriver export runs lists them"
     )
     assert str(NoSuchRunError(PLACE, ("a",), ("b",), [stored(None, 1), stored(None, 2)])) == (
-        f"{PLACE} has no pull of run a, cluster b; it has '' (none) (2,003 pulls)"
+        f"{PLACE} has no pull of run a, cluster b; it has '' (none) (2,003 pulls) of cluster c"
     )
     assert str(NoSuchRunError(PLACE, (), (), [])) == f"{PLACE} has no pull"
 
