@@ -63,9 +63,16 @@ def import_command(
         )
     for tally in tallies:
         _tell(tally)
+    if any(tally.rejects for tally in tallies) and not any(_understood(tally) for tally in tallies):
+        _warn("pulldriver: nothing in these files was understood; pulldriver import --help says what it takes")
+        raise typer.Exit(1)
     print(f"next: pulldriver report --out {out}")
     if any(tally.cut_off for tally in tallies):
         raise typer.Exit(1)
+
+
+def _understood(tally: "FileTally") -> bool:
+    return bool(tally.events or tally.nodes or tally.layers)
 
 
 def _tell(tally: "FileTally") -> None:

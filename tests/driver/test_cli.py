@@ -54,6 +54,19 @@ def test_wrong_use_is_one_line_and_code_2(
     assert list(tmp_path.iterdir()) == []
 
 
+def test_files_of_which_nothing_is_understood_are_a_failure_that_offers_no_report(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    other, empty, out = tmp_path / "other.json", tmp_path / "empty.json", str(tmp_path / "study")
+    other.write_text('{"a": 1}\n')
+    empty.write_text("")
+    assert cli.run(["import", str(other), "--size", "4", "--out", out]) == 1
+    told = capsys.readouterr()
+    assert told.err.endswith("nothing in these files was understood; pulldriver import --help says what it takes\n")
+    assert "next:" not in told.out
+    assert cli.run(["import", str(empty), "--size", "4", "--out", out]) == 0  # a piece of a log may hold nothing
+
+
 def test_a_sweep_is_never_begun_over_another(tmp_path: Path, capsys: Capture) -> None:
     begun(tmp_path)
     assert cli.run(["sweep", "--out", str(tmp_path)]) == 2
