@@ -16,6 +16,7 @@ from pulls.failure import FailureClass, classify
 from pulls.witness import BACKOFF_REASON, FAILED_REASONS
 
 STUCK_LOOKS = 4  # a time of limits.stuck_seconds
+_NO_TROUBLE = frozenset(("", "ContainerCreating", "PodInitializing"))  # reasons for which any container waits at first
 
 
 class Ending(StrEnum):
@@ -64,6 +65,7 @@ class JobWatch:
         self._job = job
         self._size = size
         self._pods: dict[str, Pod] = {}
+        self._deleted: set[str] = set()  # of them, by uid
         self._attempts: Counter[str] = Counter()  # failed attempts whose cause is hopeless, by pod uid
         self._states: Counter[str] = Counter()
         self._tell = tell
@@ -97,7 +99,7 @@ class JobWatch:
         except TimeoutError:
             raise LimitError(f"job {name}: no change for {self._patience:.0f} s, and no end") from None
         if ending is Ending.FAILED:
-            error = "; ".join([error or "failed", *troubles(self._pods.values())])
+            error = "; ".join([error or "failed", *troubles(self._pods.values()), *await self._refusals()])
         return JobEnd(ending=ending, error=error, job=self._job, pods=self._pods)
 
     async def _follow_job(self) -> None:
@@ -119,9 +121,12 @@ class JobWatch:
             pod, before = seen.object, self._pods.get(seen.object.metadata.uid)
             self._judge(before, pod)
             self._pods[pod.metadata.uid] = pod
-            self._states[_state(pod)] += 1
             if before is not None:
                 self._states[_state(before)] -= 1
+            if seen.deleted:
+                self._deleted.add(pod.metadata.uid)
+            else:
+                self._states[_state(pod)] += 1
             self._tell(self.tally())
 
     async def _look_for_stuck_pods(self) -> None:
@@ -133,11 +138,23 @@ class JobWatch:
             seen = self._changes
             if quiet >= STUCK_LOOKS:
                 lost = {node.metadata.name for node in await self._api.nodes() if not node.ready}
-                stuck = [_say_stuck(pod, lost) for pod in self._pods.values()]
-                said = sorted(text for text in stuck if text)
+                stuck = [_say_stuck(pod, lost) for pod in self._living()]
+                said = sorted(text for text in stuck if text) or await self._refusals()
                 if said:
                     more = f" (and {len(said) - 1} more pods)" if len(said) > 1 else ""
                     self._finish(Ending.STUCK, f"stuck for {self._study.limits.stuck_seconds:.0f} s: {said[0]}{more}")
+
+    def _living(self) -> list[Pod]:
+        return [pod for uid, pod in self._pods.items() if uid not in self._deleted]
+
+    async def _refusals(self) -> list[str]:
+        """Why there are too few pods: that a quota, a policy or a webhook allows none is told by an event alone."""
+        if len(self._living()) >= self._size:
+            return []
+        name = self._job.metadata.name
+        events = (await self._api.events("FailedCreate")).items or ()
+        said = [event.message for event in events if event.object is not None and event.object.name == name]
+        return [f"pods cannot be made: {said[-1]}"] if said else []
 
     def _judge(self, before: Pod | None, pod: Pod) -> None:
         """Count a failed attempt where a pod comes newly to wait for the reason of one."""
@@ -212,10 +229,21 @@ def _say_trouble(pod: Pod) -> str | None:
         return disrupted
     if unscheduled:
         return f"without a node: {unscheduled}"
-    if reason in FAILED_REASONS or reason == BACKOFF_REASON:
+    if reason not in _NO_TROUBLE:
         return f"waiting with {reason}: {message}"
     if pod.spec.node_name and pod.status.phase == "Pending" and _state(pod) == "waiting":
         return "still without the image"
+    return _say_exit(pod)
+
+
+def _say_exit(pod: Pod) -> str | None:
+    """That a command is not in the image is an end too: code 128, StartError."""
+    for status in pod.status.container_statuses:
+        ended = status.state.terminated
+        if ended is not None and ended.exit_code:
+            return f"ended with code {ended.exit_code} ({ended.reason})" + (
+                f": {ended.message}" if ended.message else ""
+            )
     return None
 
 

@@ -5,7 +5,7 @@ Source: client-go ``tools/cache/reflector.go``.
 """
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -52,11 +52,12 @@ class ObjectWatch(Generic[T]):
         self._path = path
         self._selector = selector
         self._object = msgspec.json.Decoder(kind).decode
-        self._page = msgspec.json.Decoder(Page[kind]).decode  # type: ignore[valid-type]
+        self._page: Callable[[bytes], Page[T]] = msgspec.json.Decoder(Page[kind]).decode  # type: ignore[valid-type]
         self._silence_seconds = silence_seconds
         self._sleep = sleep
         self._version = ""
         self._moved = False
+        self._there: dict[str, T] = {}  # by uid
 
     async def changes(self) -> AsyncIterator[Seen[T]]:
         """The objects that are there, then every change, without end. Raises ApiError when it has failed for good."""
@@ -83,8 +84,12 @@ class ObjectWatch(Generic[T]):
         if not self._version:
             page = await self._api.list_objects(self._path, self._selector, self._page)
             self._version = page.metadata.resource_version
+            listed = {item.metadata.uid for item in page.objects}
+            # What was deleted while nobody watched is told by no event.
+            for uid in self._there.keys() - listed:
+                yield Seen(self._there.pop(uid), deleted=True)
             for item in page.objects:
-                yield Seen(item)
+                yield self._seen(item)
 
     async def _watch_once(self) -> AsyncIterator[Seen[T]]:
         query = [self._selector, ("resourceVersion", self._version), ("allowWatchBookmarks", "true")]
@@ -95,7 +100,14 @@ class ObjectWatch(Generic[T]):
                 self._version = found.metadata.resource_version or self._version
                 self._moved = True
                 if kind != "BOOKMARK":
-                    yield Seen(found, kind == "DELETED")
+                    yield self._seen(found, deleted=kind == "DELETED")
+
+    def _seen(self, found: T, *, deleted: bool = False) -> Seen[T]:
+        if deleted:
+            self._there.pop(found.metadata.uid, None)
+        else:
+            self._there[found.metadata.uid] = found
+        return Seen(found, deleted)
 
     def _read(self, line: bytes) -> tuple[str, T]:
         change = _line(line)

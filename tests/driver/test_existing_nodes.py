@@ -93,3 +93,13 @@ def test_pods_of_a_failed_job_say_what_they_wait_for() -> None:
         "1 pod ended as Evicted: The node was low on resource (node node-2)",
         "1 pod still without the image (node node-4)",
     ]
+
+
+def test_a_command_that_the_image_lacks_and_a_container_that_cannot_be_made_are_said() -> None:
+    no_exec = 'exec: "true": executable file not found in $PATH'
+    failed = pod(0, terminated={"exitCode": 128, "reason": "StartError", "message": no_exec})
+    unmade = pod(1, waiting=waiting("CreateContainerConfigError", 'secret "x" not found'))
+    assert troubles([failed, unmade]) == [
+        f"1 pod ended with code 128 (StartError): {no_exec} (node node-0)",
+        '1 pod waiting with CreateContainerConfigError: secret "x" not found (node node-1)',
+    ]

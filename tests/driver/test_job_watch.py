@@ -9,13 +9,15 @@ import pytest
 
 from driver.cluster_api import ClusterApi
 from driver.errors import ApiError, LimitError
-from driver.job_watch import Ending, JobEnd, JobWatch, Tally
+from driver.job_watch import STUCK_LOOKS, Ending, JobEnd, JobWatch, Tally
 from driver.study import RunPlan, Study
 from tests.driver.made import COMPLETE, DEADLINE, job, job_json, pod_json, waiting
 from tests.driver.scripted_api import ScriptedApi, scripted
 
 JOBS = "/apis/batch/v1/namespaces/default/jobs"
 PODS = "/api/v1/namespaces/default/pods"
+EVENTS = "/api/v1/namespaces/default/events"
+NODES = "/api/v1/nodes"
 EMPTY = {"metadata": {"resourceVersion": "1"}, "items": None}
 
 Api = tuple[ScriptedApi, ClusterApi]
@@ -61,10 +63,96 @@ async def test_a_job_past_its_deadline_failed_and_its_deleted_pods_are_remembere
     script.watch(PODS, modified(pod_json(0), "DELETED"), stay=True)
     script.watch(JOBS)
     script.watch(JOBS, modified(job_json(DEADLINE)), stay=True)
+    script.say(EVENTS, {"items": []})
     end = await follow(client)
     assert end.ending is Ending.FAILED
     assert end.error == "DeadlineExceeded: Job was active longer than specified deadline"
     assert list(end.pods) == ["uid-0"]
+
+
+REFUSED = (
+    'Error creating: pods "pull-0-0-x" is forbidden: violates PodSecurity "restricted:latest": runAsNonRoot != true'
+)
+
+
+def refused(script: ScriptedApi) -> None:
+    about = [
+        {"involvedObject": {"name": name}, "message": said} for name, said in (("pull-0", REFUSED), ("pull-1", "x"))
+    ]
+    script.say(EVENTS, {"items": about})
+
+
+async def test_pods_that_a_namespace_lets_nobody_make_end_the_job_in_its_words(api: Api) -> None:
+    script, client = api
+    for path in (JOBS, PODS):
+        script.say(path, EMPTY)
+        script.watch(path, stay=True)
+    script.say(NODES, {"items": []})
+    refused(script)
+    end = await follow(client, stall_seconds=None)
+    assert (end.ending, end.error) == (Ending.STUCK, f"stuck for 300 s: pods cannot be made: {REFUSED}")
+
+
+async def test_a_deadline_that_came_first_does_not_hide_why_there_were_no_pods(api: Api) -> None:
+    script, client = api
+    script.say(PODS, EMPTY)
+    script.watch(PODS, stay=True)
+    script.say(JOBS, {"metadata": {"resourceVersion": "1"}, "items": [job_json(DEADLINE)]})
+    script.watch(JOBS, stay=True)
+    refused(script)
+    assert (await follow(client)).error == f"DeadlineExceeded: {DEADLINE['message']}; pods cannot be made: {REFUSED}"
+
+
+async def test_a_pod_that_was_deleted_while_nobody_watched_holds_nothing_up(api: Api) -> None:
+    script, client = api
+    homeless = pod_json(0)
+    del homeless["spec"]["nodeName"]
+    homeless["status"] = {"phase": "Pending"}
+    homeless["status"]["conditions"] = [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]
+    pulling = [pod_json(index, uid=f"new-{index}", waiting=waiting("ContainerCreating", "")) for index in range(2)]
+    script.say(PODS, {"metadata": {"resourceVersion": "1"}, "items": [homeless]})
+    script.say(PODS, {"metadata": {"resourceVersion": "9"}, "items": pulling})
+    script.refuse_watch(PODS, 410)
+    script.watch(PODS, stay=True)
+    script.say(JOBS, EMPTY)
+    script.watch(JOBS, stay=True)
+    script.say(NODES, {"items": []})
+    looks = 0
+    tallies: list[Tally] = []
+    relisted, looked_often = asyncio.Event(), asyncio.Event()
+
+    def tell(tally: Tally) -> None:
+        tallies.append(tally)
+        if len(tallies) == 4:  # there, gone, and two new ones
+            relisted.set()
+
+    async def sleep(seconds: float) -> None:
+        nonlocal looks
+        if seconds == Study().limits.stuck_seconds / STUCK_LOOKS:
+            await relisted.wait()
+            looks += 1
+        if looks > 3 * STUCK_LOOKS:
+            looked_often.set()
+        await asyncio.sleep(0)
+
+    following = asyncio.ensure_future(follow(client, stall_seconds=None, tell=tell, sleep=sleep))
+    looking = asyncio.ensure_future(looked_often.wait())
+    await asyncio.wait([following, looking], return_when=asyncio.FIRST_COMPLETED)
+    assert not following.done(), "it is looked at again and again, and found to be pulling"
+    following.cancel()
+    await asyncio.wait([following])
+
+
+async def test_a_job_that_was_deleted_while_nobody_watched_has_failed(api: Api) -> None:
+    script, client = api
+    script.say(PODS, EMPTY)
+    script.watch(PODS, stay=True)
+    script.say(JOBS, {"metadata": {"resourceVersion": "1"}, "items": [job_json()]})
+    script.say(JOBS, {"metadata": {"resourceVersion": "20"}, "items": []})
+    script.refuse_watch(JOBS, 410)
+    script.watch(JOBS, stay=True)
+    script.say(EVENTS, {"items": []})
+    assert (await follow(client)).error == "somebody deleted the job"
 
 
 async def test_a_pull_that_can_never_work_ends_the_job_early(api: Api) -> None:

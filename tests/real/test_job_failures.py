@@ -60,6 +60,25 @@ async def test_images_that_never_pull_fail_their_jobs_and_the_next_goes_on(exist
     assert await existing.nothing_left()
 
 
+async def test_pods_that_may_not_be_made_or_lack_their_command_fail_the_job_in_the_servers_words(
+    existing: Existing,
+) -> None:
+    strict = {"name": "strict", "labels": {"pod-security.kubernetes.io/enforce": "restricted"}}
+    await existing.machines.plane.access.request("POST", "/api/v1/namespaces", {"metadata": strict})
+    study = existing.study("one", cluster={"namespace": "strict"}, run={"cache": "warm"}, limits={"stuck_seconds": 3.0})
+    code, said = await existing.run(*existing.sweep(study, "1"))
+    assert code == 1, said
+    assert 'pods cannot be made: Error creating: pods "pull-' in existing.jobs()[0][1]
+    assert 'violates PodSecurity "restricted:latest"' in existing.jobs()[0][1]
+    existing.out = existing.directory / "no-command"
+    study = existing.study("one", job={"command": ["no-such-command"], "backoff_limit": 0})
+    code, said = await existing.run(*existing.sweep(study, "1"))
+    assert code == 1, said
+    assert "1 pod ended with code 128 (StartError): " in existing.jobs()[0][1]
+    assert '"no-such-command": executable file not found' in existing.jobs()[0][1]
+    assert await existing.nothing_left()
+
+
 async def test_a_time_out_is_told_and_the_pull_that_outlives_its_job_warms_no_repeat(frozen: Existing) -> None:
     run = {"repeats": 2}
     study = frozen.study("private:two", job=LOGIN, run=run, limits={"job_seconds": 8.0})
