@@ -106,7 +106,10 @@ class Teardown:
             await self._look(Step.NODES, lambda: find_node_group(self._account, self._cluster, self._node_group))
         # All of them: the cluster is ours, and cannot be deleted while it has any.
         names = await list_node_groups(self._account, self._cluster)
-        await asyncio.gather(*(delete_node_group(self._account, self._waiting, self._cluster, name) for name in names))
+        deleting = (delete_node_group(self._account, self._waiting, self._cluster, name) for name in names)
+        for failed in await asyncio.gather(*deleting, return_exceptions=True):  # each to its end
+            if failed is not None:
+                raise failed
 
     async def _network(self, stack: Answer, vpc: str) -> None:
         status = ""

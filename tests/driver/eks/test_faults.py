@@ -232,6 +232,22 @@ async def test_a_node_group_that_is_never_deleted_ends_with_why_and_the_one_comm
     assert await everything() == NOTHING
 
 
+async def test_a_node_group_that_stays_does_not_leave_the_others_half_deleted(
+    aws: AwsProxy, provider: EksProvider, order: ClusterOrder, saved: Saved
+) -> None:
+    await provider.up(order, saved.append)
+    (group,) = aws.bodies["CreateNodegroup"]
+    named = {"clusterName": saved[-1]["cluster"], "nodegroupName": "by-hand"}
+    made = {key: group[key] for key in ("nodeRole", "subnets", "scalingConfig")}
+    await account().call("eks", "create_nodegroup", **named, **made)
+    aws.refuse("DeleteNodegroup", "AccessDeniedException", 403, "not authorized")
+    with pytest.raises(ProviderError, match="not authorized"):
+        await provider.down(order.name, saved[-1])
+    assert len((await account().call("eks", "list_nodegroups", clusterName=named["clusterName"]))["nodegroups"]) == 1
+    await provider.down(order.name, saved[-1])
+    assert await everything() == NOTHING
+
+
 async def test_credentials_lost_in_the_middle_are_told_with_the_command_that_goes_on(
     aws: AwsProxy, provider: EksProvider, order: ClusterOrder, saved: Saved
 ) -> None:
