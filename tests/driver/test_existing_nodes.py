@@ -1,8 +1,12 @@
 """Existing clusters: what is chosen and said, without a server."""
 
+import os
+import signal
+from functools import partial
 from pathlib import Path
 
 import msgspec
+import psutil
 import pytest
 
 from driver.errors import ApiError, ProviderError
@@ -13,6 +17,7 @@ from driver.providers.kubeconfig.nodes import RUN_LABEL, choose_nodes
 from driver.providers.kubeconfig.permissions import provider_errors
 from driver.study import JobPlan, KubeconfigPlan, Overrides, Study, load_study
 from tests.driver.made import READY, pod, waiting
+from tests.stack.wait import until
 
 
 def labelled(name: str, labels: dict[str, str], *taints: dict[str, str]) -> Node:
@@ -80,6 +85,31 @@ async def test_a_command_that_fails_says_its_last_line() -> None:
         await run_command("scaling", ["sh", "-c", "echo hello; echo no such pool >&2; exit 3"], 30.0)
     with pytest.raises(ProviderError, match="scaling: /nowhere: No such file"):
         await run_command("scaling", ["/nowhere"], 30.0)
+
+
+async def test_a_command_that_does_not_end_is_ended_with_all_that_it_started(tmp_path: Path) -> None:
+    pids = tmp_path / "pids"
+    with pytest.raises(ProviderError, match="scaling: sh did not end within 1 s"):
+        await run_command("scaling", ["sh", "-c", f"sleep 600 & echo $! $$ > {pids}; wait"], 1.0)
+    for pid in pids.read_text().split():
+        await until(partial(_is_over, int(pid)), 20.0, f"process {pid} to end")
+
+
+async def test_what_a_command_leaves_in_the_background_is_not_waited_for(tmp_path: Path) -> None:
+    pid = tmp_path / "pid"
+    await run_command("scaling", ["sh", "-c", f"sleep 600 & echo $! > {pid}"], 30.0)
+    left = int(pid.read_text())
+    assert not await _is_over(left)
+    os.kill(left, signal.SIGKILL)
+
+
+async def test_no_command_has_a_terminal_at_which_it_could_ask() -> None:
+    with pytest.raises(ProviderError, match=r"code 1: .*tty"):
+        await run_command("clearing", ["sh", "-c", "read answer < /dev/tty || exit 1"], 30.0)
+
+
+async def _is_over(pid: int) -> bool:
+    return not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
 
 
 def test_pods_of_a_failed_job_say_what_they_wait_for() -> None:

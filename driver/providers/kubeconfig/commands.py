@@ -1,10 +1,13 @@
 """The user's own commands: one that scales the cluster, one that removes images from a node."""
 
 import asyncio
-from asyncio.subprocess import DEVNULL, PIPE, STDOUT
+import os
+import signal
+from asyncio.subprocess import DEVNULL, STDOUT, Process
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from tempfile import TemporaryFile
 
-from driver.child import end_child
 from driver.errors import ProviderError
 
 GRACE_SECONDS = 5.0
@@ -22,18 +25,38 @@ def fill(words: Sequence[str], *, images: Sequence[str] = (), **values: object) 
 
 
 async def run_command(what: str, words: Sequence[str], limit_seconds: float) -> None:
-    """Run it to its end, without a terminal. Raises ProviderError with what it said last."""
-    try:
-        process = await asyncio.create_subprocess_exec(*words, stdin=DEVNULL, stdout=PIPE, stderr=STDOUT)
-    except OSError as error:
-        raise ProviderError(f"{what}: {words[0]}: {error.strerror}") from error
-    try:
-        async with asyncio.timeout(limit_seconds):
-            said, _ = await process.communicate()
-    except TimeoutError:
-        raise ProviderError(f"{what}: {words[0]} did not end within {limit_seconds:.0f} s") from None
-    finally:
-        await end_child(process, grace_seconds=GRACE_SECONDS)
-    if process.returncode:
-        last = said.decode(errors="replace").strip().rpartition("\n")[2] or "it said nothing"
-        raise ProviderError(f"{what}: {words[0]} ended with code {process.returncode}: {last}")
+    """Run it to its end, without a terminal. Raises ProviderError with what it said last.
+
+    Its session is its own: nothing in it can ask at the driver's terminal, and what it started can be ended with it.
+    Its words go to a file: a pipe would be waited for as long as anything that it left in the background has it open.
+    """
+    with TemporaryFile() as said:
+        try:
+            process = await asyncio.create_subprocess_exec(
+                *words, stdin=DEVNULL, stdout=said, stderr=STDOUT, start_new_session=True
+            )
+        except OSError as error:
+            raise ProviderError(f"{what}: {words[0]}: {error.strerror}") from error
+        try:
+            async with asyncio.timeout(limit_seconds):
+                await process.wait()
+        except TimeoutError:
+            raise ProviderError(f"{what}: {words[0]} did not end within {limit_seconds:.0f} s") from None
+        finally:
+            await _end(process)
+        if process.returncode:
+            said.seek(0)
+            last = said.read().decode(errors="replace").strip().rpartition("\n")[2] or "it said nothing"
+            raise ProviderError(f"{what}: {words[0]} ended with code {process.returncode}: {last}")
+
+
+async def _end(process: Process) -> None:
+    """Where it has not ended by itself: it, and what it started."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        if process.returncode is not None:
+            return
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(GRACE_SECONDS):
+                await process.wait()

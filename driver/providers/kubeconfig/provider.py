@@ -2,7 +2,7 @@
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -86,10 +86,12 @@ class KubeconfigProvider:
         study = self._studies[cluster.name]
         handle = msgspec.convert(cluster.handle, ExistingHandle)
         limit = study.limits.cache_clear_seconds
-        if study.kubeconfig.clear_command:
-            await self._clear_by_command(study, handle.nodes, images)
-            return frozenset(handle.nodes)
         async with self._api(handle, cluster.node_selector) as api:
+            # A lost node needs no clearing, and may answer no command: its images are looked at when it is back.
+            ready = [node.metadata.name for node in await api.nodes() if node.ready]
+            if study.kubeconfig.clear_command:
+                await self._clear_by_command(study, ready, images)
+                return frozenset(ready)
             cleaner = Cleaner(
                 api,
                 cluster.node_selector,
@@ -99,9 +101,7 @@ class KubeconfigProvider:
                 pull_secrets=study.job.image_pull_secrets,
                 sleep=self._sleep,
             )
-            # A lost node gets no pods and needs none: its images are looked at when it is back.
-            ready = sum(node.ready for node in await api.nodes())
-            return await cleaner.clear(images, ready) if ready else frozenset()
+            return await cleaner.clear(images, len(ready)) if ready else frozenset()
 
     async def environment(self, cluster: Cluster) -> dict[str, Any]:
         return {"existing": True, "nodes": list(cluster.handle["nodes"])}
@@ -171,7 +171,7 @@ class KubeconfigProvider:
             waited += pause
             pause = min(pause * 2, SLOWEST_PAUSE_SECONDS)
 
-    async def _clear_by_command(self, study: Study, nodes: tuple[str, ...], images: tuple[str, ...]) -> None:
+    async def _clear_by_command(self, study: Study, nodes: Sequence[str], images: tuple[str, ...]) -> None:
         few = asyncio.Semaphore(CLEARS_AT_ONCE)
 
         async def clear(node: str) -> None:
