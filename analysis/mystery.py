@@ -36,6 +36,10 @@ class PhaseBySize:
     def growth_seconds(self, small: int, large: int) -> float:
         return self.seconds[large] - self.seconds[small]
 
+    def resolved(self, small: int, large: int) -> bool:
+        """Whether it changed by more than cut-off times can make: another witness at one size looks like growth."""
+        return abs(self.growth_seconds(small, large)) > self.resolution_seconds
+
 
 @dataclass(frozen=True)
 class Decomposition:

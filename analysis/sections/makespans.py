@@ -15,6 +15,7 @@ from analysis.sections.pod_phases import critical_table, flags_words, phase_tabl
 from analysis.sections.section import Block, Section, cache_words
 
 _COARSE_SECONDS = 0.5
+_UNRESOLVED = "unresolved"
 
 
 def build(facts: Facts) -> Section:
@@ -46,10 +47,12 @@ def answer(decomposition: Decomposition) -> str:
         return f"One size only, of {wording.seconds(before)} wall time: growth cannot be told."
     ranked = _by_growth(decomposition)
     if decomposition.share_of_growth(ranked[0]) is None:
-        return f"{head}: no growth to explain within these sizes. It is made of {_largest_parts(decomposition)}."
+        less = "no growth to explain within these sizes (less than a twentieth)"
+        return f"{head}: {less}. It is made of {_largest_parts(decomposition)}."
     parts = [
         f"{wording.phase_name(phase.phase)} ({wording.percent(decomposition.share_of_growth(phase))}, "
-        f"{wording.seconds(phase.growth_seconds(small, large))} more)"
+        f"{wording.seconds(phase.growth_seconds(small, large))} more"
+        f"{'' if phase.resolved(small, large) else ', no more than its times can be off by'})"
         for phase in ranked
         if (decomposition.share_of_growth(phase) or 0) >= 0.05
     ]
@@ -95,6 +98,7 @@ def _decomposition_blocks(facts: Facts, decomposition: Decomposition) -> list[Bl
             _image_spec(facts, decomposition, largest),
         ),
         _growth_table(decomposition, words),
+        *_growth_model(decomposition),
     ]
     blocks.extend(_below_zero(decomposition))
     if decomposition.left_out:
@@ -198,6 +202,24 @@ def _growth_table(decomposition: Decomposition, words: str) -> Markup:
     return table(header, rows, caption=f"Seconds by phase and cluster size: {words}")
 
 
+def _growth_model(decomposition: Decomposition) -> list[Markup]:
+    """What the slopes and their intervals assume; nothing where one size has no slope."""
+    lines = [phase.per_node for phase in decomposition.phases if phase.per_node is not None]
+    if not lines:
+        return []
+    return [
+        paragraph(
+            f"What a node more adds is the slope of a straight line over {len(decomposition.sizes)} sizes, by least "
+            f"squares, with a level for each image; slope and interval are of all "
+            f"{wording.plural(len(decomposition.images), 'image')} together, from {lines[0].count} means of an image's "
+            "jobs at a size. Growth that is no straight line is averaged. The interval (Student's) takes jobs as "
+            "independent: what all jobs of one cluster share is in the slope and not in the interval. Of such phases "
+            f"one in twenty seems to grow or shrink by chance; {len(lines)} are tested here. "
+            f"{_UNRESOLVED.capitalize()}: it changed by no more than its times can be off by."
+        )
+    ]
+
+
 def _growth_row(decomposition: Decomposition, phase: PhaseBySize) -> list[object]:
     small, large = decomposition.sizes[0], decomposition.sizes[-1]
     return [
@@ -206,11 +228,11 @@ def _growth_row(decomposition: Decomposition, phase: PhaseBySize) -> list[object
         wording.seconds(phase.resolution_seconds) if phase.resolution_seconds >= _COARSE_SECONDS else "",
         wording.seconds(phase.growth_seconds(small, large)),
         wording.percent(decomposition.share_of_growth(phase)),
-        *_slope(phase, len(decomposition.images)),
+        *_slope(phase, len(decomposition.images), phase.resolved(small, large)),
     ]
 
 
-def _slope(phase: PhaseBySize, images: int) -> list[str]:
+def _slope(phase: PhaseBySize, images: int, resolved: bool) -> list[str]:
     """Whether the phase grows beyond chance, by how much a node, and the interval of that, for all images together."""
     line = phase.per_node
     if line is None:
@@ -219,5 +241,7 @@ def _slope(phase: PhaseBySize, images: int) -> list[str]:
     if line.slope_low is None or line.slope_high is None:
         return ["", mean, wording.UNKNOWN]
     verdict = "yes" if line.grows else "shrinks" if line.slope_high < 0 else "no"
+    if verdict != "no" and not resolved:
+        verdict = _UNRESOLVED
     interval = f"{wording.seconds(line.slope_low * images)} to {wording.seconds(line.slope_high * images)}"
     return [verdict, mean, interval]

@@ -1,18 +1,21 @@
 """Wall time by size: what it is made of, what grows, and what is left out of the comparison."""
 
+from datetime import timedelta
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from analysis.facts import Facts
+from analysis.facts import Facts, gather_facts
 from analysis.mystery import BETWEEN_JOBS, UNTIL_DELETED, UNTIL_NEXT, Decomposition, decompositions
+from analysis.sections import makespans
 from analysis.study import read_study
 from analysis.witnesses import build_timelines
 from pulls.cache import CacheState
 from pulls.milestone import Moment
 from store.ledger import JobState
 from tests.analysis.hand_made import HandMade, at, image_of
+from tests.analysis.page_reader import Reader
 
 M = Moment
 ONE, TWO = image_of(9, 1_000_000_000), image_of(9, 2_000_000_000)
@@ -69,6 +72,35 @@ def test_the_phase_that_grows_is_found_with_its_share(tmp_path: Path) -> None:
     assert pulling_phase.per_node.slope == pytest.approx(1)
     assert pulling_phase.per_node.grows
     assert found.growth_seconds == pytest.approx(24)
+
+
+def test_growth_that_cut_off_times_can_make_is_no_growth(tmp_path: Path) -> None:
+    """At 16 nodes the pods' creation is known to the second only: what is cut off it is counted in the next phase."""
+    for size, coarse in ((4, False), (8, False), (16, True)):
+        made = cluster(size)
+        add_job(made, ONE, 0, 10)
+        add_job(made, TWO, 100, 10)
+        if coarse:
+            made.milestones = [
+                msgspec.structs.replace(mark, at=mark.at - timedelta(seconds=0.9), resolution_seconds=1.0)
+                if mark.moment is M.POD_CREATED
+                else mark
+                for mark in made.milestones
+            ]
+        made.write(tmp_path)
+    facts = gather_facts(read_study(tmp_path))
+    (found,) = facts.decompositions
+    phases = {phase.phase: phase for phase in found.phases}
+    scheduled = phases["pod_created_to_scheduled"]
+    assert scheduled.per_node is not None
+    assert scheduled.per_node.grows
+    assert not scheduled.resolved(4, 16)
+    lines = Reader("".join(map(str, makespans.build(facts).blocks))).lines()
+    (row,) = [line for line in lines if line.startswith("pod created → scheduled 2.00 s")]
+    assert " unresolved " in row
+    assert any(
+        "straight line over 3 sizes" in line and f"{len(found.phases)} are tested here" in line for line in lines
+    )
 
 
 def test_time_between_jobs_is_counted_with_the_job_before_it(tmp_path: Path) -> None:
