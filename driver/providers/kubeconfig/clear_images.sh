@@ -132,19 +132,34 @@ clear_by_ctr() {
   exit 0
 }
 
+# The study's dead containers of an image. Those of others are theirs, and so are their logs.
+dead_of() {
+  cri ps -a -q --state exited --image "$1" \
+    --label "io.kubernetes.pod.namespace=$NAMESPACE" --label "io.kubernetes.container.name=$CONTAINER"
+}
+
+# crictl fails in the same way where an image is not there and where the runtime does not answer.
+answers() { cri images -q >/dev/null 2>&1 || { why="the runtime at $SOCKET does not answer"; return 1; }; }
+
+try_by_crictl() {
+  why=""
+  answers || return 1
+  for image in "$@"; do
+    cri inspecti -q "$image" >/dev/null 2>&1 || continue
+    for dead in $(dead_of "$image"); do cri rm "$dead" >/dev/null; done
+    cri rmi "$image" >/dev/null 2>&1
+    cri inspecti -q "$image" >/dev/null 2>&1 && why="left: $image"
+  done
+  answers && [ -z "$why" ]
+}
+
 clear_by_crictl() {
-  while :; do
-    left=""
-    for image in "$@"; do
-      cri inspecti -q "$image" >/dev/null 2>&1 || continue
-      for dead in $(cri ps -a -q --state exited --image "$image"); do cri rm "$dead" >/dev/null; done
-      cri rmi "$image" >/dev/null 2>&1
-      cri inspecti -q "$image" >/dev/null 2>&1 && left=$image
-    done
-    [ -n "$left" ] || { said "gone by crictl"; exit 0; }
-    [ "$(date +%s)" -lt "$end" ] || { said "left: $left"; exit 1; }
+  until try_by_crictl "$@"; do
+    [ "$(date +%s)" -lt "$end" ] || { said "$why"; exit 1; }
     sleep 1
   done
+  said "gone by crictl"
+  exit 0
 }
 
 if ours_by_ctr; then clear_by_ctr "$@"; fi
