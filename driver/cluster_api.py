@@ -98,14 +98,17 @@ class ClusterApi:
         return await self._ask(what, "GET", path, decode=bytes, patience_seconds=OPTIONAL_SECONDS)
 
     async def create_job(self, manifest: dict[str, Any]) -> Job:
-        """Create the job; one of that name that is there already is taken for ours, its answer lost on the way."""
+        """Create the job; one of that name and labels that is there already is ours, its answer lost on the way."""
         name = manifest["metadata"]["name"]
         try:
             return await self._ask(f"create job {name}", "POST", self.jobs_path, body=manifest, decode=_job)
         except ApiError as error:
-            if error.status != 409:
+            if error.status != CONFLICT:
                 raise
-            return await self.job(name)
+            found = await self.job(name)
+            if not manifest["metadata"].get("labels", {}).items() <= found.metadata.labels.items():
+                raise  # of another run, whose pods are on nodes of its own
+            return found
 
     async def post(self, path: str, body: Any) -> bytes:
         """What an API that is not Kubernetes' own answers. Safe only for what may be done twice."""

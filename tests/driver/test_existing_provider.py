@@ -7,20 +7,23 @@ from typing import Any
 
 import pytest
 
-from driver.provider import ClusterOrder
+from driver.provider import ClusterOrder, Handle
+from driver.providers.kubeconfig.nodes import RUN_LABEL
 from driver.providers.kubeconfig.provider import KubeconfigProvider
 from driver.study import KubeconfigPlan, Study
 from tests.driver.made import READY
 from tests.driver.scripted_api import ScriptedApi, scripted
 
 NODES = "/api/v1/nodes"
+DRAWN = "0a1b2c3d"
 
 
 async def at_once(seconds: float) -> None:
     await asyncio.sleep(0)
 
 
-def node(name: str, *conditions: dict[str, str], **labels: str) -> dict[str, Any]:
+def node(name: str, *conditions: dict[str, str], run: str | None = None) -> dict[str, Any]:
+    labels = {RUN_LABEL: run} if run else {}
     return {"metadata": {"name": name, "labels": labels}, "status": {"conditions": list(conditions)}}
 
 
@@ -32,7 +35,7 @@ async def script(tmp_path: Path) -> AsyncIterator[ScriptedApi]:
 
 
 def provider(directory: Path) -> KubeconfigProvider:
-    return KubeconfigProvider(directory / "kubeconfig", sleep=at_once, draw=lambda: "0a1b2c3d")
+    return KubeconfigProvider(directory / "kubeconfig", sleep=at_once, draw=lambda: DRAWN)
 
 
 def order(directory: Path, size: int, **plan: Any) -> ClusterOrder:
@@ -50,3 +53,34 @@ async def test_a_node_that_is_lost_is_no_reason_for_a_command_that_clears_caches
     existing = provider(tmp_path)
     cluster = await existing.up(order(tmp_path, 2, clear_command=("test", "{node}", "=", "a")), lambda handle: None)
     assert await existing.clear_cache(cluster, ("busybox",)) == {"a"}
+
+
+async def test_two_runs_that_choose_at_the_same_moment_do_not_get_the_same_node(
+    script: ScriptedApi, tmp_path: Path
+) -> None:
+    script.say(NODES, {"items": [node(name, READY) for name in "abc"]})
+    taken = [node("a", READY, run=f"kube-test-2-{DRAWN}"), node("b", READY, run="theirs"), node("c", READY)]
+    script.say(NODES, {"items": taken})
+    script.say(NODES, {"items": [node("a", READY), node("b", READY, run="theirs"), node("c", READY)]})
+    for name in "abc":
+        if name == "b":
+            script.say(f"{NODES}/b", {"code": 409, "message": "modified"}, status=409, method="PATCH")
+        script.say(f"{NODES}/{name}", {}, method="PATCH")
+    saved: list[Handle] = []
+    cluster = await provider(tmp_path).up(order(tmp_path, 2), saved.append)
+    assert list(cluster.handle["nodes"]) == ["a", "c"]
+    assert [list(handle["nodes"]) for handle in saved] == [[], ["a", "b"], ["a", "c"]]
+    assert [line for line in script.asked if "PATCH" in line] == [
+        *(f"PATCH {NODES}/{name}" for name in "ab"),
+        f"PATCH {NODES}/a",  # unlabelled
+        *(f"PATCH {NODES}/{name}" for name in "ac"),
+    ]
+
+
+async def test_a_node_whose_labelling_was_done_and_the_answer_lost_is_ours(script: ScriptedApi, tmp_path: Path) -> None:
+    script.say(NODES, {"items": [node("a", READY)]})
+    script.say(NODES, {"items": [node("a", READY, run=f"kube-test-1-{DRAWN}")]})
+    script.say(f"{NODES}/a", {"code": 504, "message": "timed out"}, status=504, method="PATCH")
+    script.say(f"{NODES}/a", {"code": 409, "message": "modified"}, status=409, method="PATCH")
+    cluster = await provider(tmp_path).up(order(tmp_path, 1), lambda handle: None)
+    assert list(cluster.handle["nodes"]) == ["a"]

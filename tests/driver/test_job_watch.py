@@ -278,6 +278,18 @@ async def test_a_lost_answer_to_create_is_found_again(api: Api) -> None:
     assert created.metadata.uid == "job-uid"
 
 
+async def test_a_job_of_that_name_that_another_run_made_is_not_taken_for_ours(api: Api) -> None:
+    script, client = api
+    script.say(JOBS, {"message": "already exists", "code": 409}, status=409, method="POST")
+    theirs = job_json()
+    theirs["metadata"]["labels"] = {"pullstudy.io/run": "theirs"}
+    script.say(f"{JOBS}/pull-0", theirs)
+    ours = {"name": "pull-0", "labels": {"pullstudy.io/run": "theirs"}}
+    assert (await client.create_job({"metadata": ours})).metadata.uid == "job-uid"
+    with pytest.raises(ApiError, match="409"):
+        await client.create_job({"metadata": {**ours, "labels": {"pullstudy.io/run": "ours"}}})
+
+
 async def test_a_job_that_is_gone_already_is_deleted(api: Api) -> None:
     script, client = api
     script.say(f"{JOBS}/pull-0", {"message": "not found", "code": 404}, status=404, method="DELETE")

@@ -9,8 +9,9 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from driver.cluster_api import NOT_FOUND, ClusterApi, Sleep, current_context, open_cluster
+from driver.cluster_api import CONFLICT, NOT_FOUND, ClusterApi, Sleep, current_context, open_cluster
 from driver.errors import ApiError, ProviderError
+from driver.objects import Node
 from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.providers.kubeconfig.cleaner import Cleaner, daemon_sets
 from driver.providers.kubeconfig.commands import fill, run_command
@@ -69,11 +70,7 @@ class KubeconfigProvider:
             await run_command(f"scaling to {order.size} nodes", words, plan.scale_seconds)
         async with self._api(handle) as api:
             await self._see_to_namespace(api, study)
-            nodes = await self._choose(api, study, order.size)
-            handle = msgspec.structs.replace(handle, nodes=tuple(nodes))
-            save(msgspec.to_builtins(handle))
-            for node in nodes:
-                await api.change(_node(node), {"metadata": {"labels": {RUN_LABEL: handle.mark}}})
+            handle = await self._take(api, order, handle, save)
         return Cluster(
             name=order.name,
             size=order.size,
@@ -122,7 +119,7 @@ class KubeconfigProvider:
                 for path in (api.jobs_path, daemon_sets(api)):
                     await api.delete(f"{path}?{selector}&propagationPolicy=Background")
             for node in await api.nodes():
-                await self._unlabel(api, node.metadata.name)
+                await self._unlabel(api, _name(node))
 
     async def close(self) -> None:
         pass
@@ -159,14 +156,50 @@ class KubeconfigProvider:
     async def _has_namespace(self, api: ClusterApi) -> bool:
         return await api.exists(f"/api/v1/namespaces/{api.namespace}")
 
-    async def _choose(self, api: ClusterApi, study: Study, size: int) -> list[str]:
+    async def _take(
+        self, api: ClusterApi, order: ClusterOrder, handle: ExistingHandle, save: SaveHandle
+    ) -> ExistingHandle:
+        """Label the nodes. Where another run takes one of them at the same moment, ours are chosen anew."""
+        while True:
+            nodes = await self._choose(api, order.study, order.size)
+            handle = msgspec.structs.replace(handle, nodes=tuple(map(_name, nodes)))
+            save(msgspec.to_builtins(handle))
+            for count, node in enumerate(nodes):
+                if not await self._label(api, node, handle.mark):
+                    for name in handle.nodes[:count]:
+                        await self._unlabel(api, name)
+                    break
+            else:
+                return handle
+
+    async def _label(self, api: ClusterApi, node: Node, mark: str) -> bool:
+        """Whether it is ours: the change is made to the node as it was seen, without a label, or not at all."""
+        name = _name(node)
+        while RUN_LABEL not in node.metadata.labels:
+            seen = {"resourceVersion": node.metadata.resource_version, "labels": {RUN_LABEL: mark}}
+            try:
+                await api.change(_node(name), {"metadata": seen})
+            except ApiError as error:
+                if error.status != CONFLICT:
+                    raise
+                # Its kubelet reported, another run took it, or ours was answered and the answer lost.
+                known = {_name(node): node for node in await api.nodes()}
+                if name not in known:
+                    return False
+                node = known[name]
+            else:
+                return True
+        return node.metadata.labels[RUN_LABEL] == mark
+
+    async def _choose(self, api: ClusterApi, study: Study, size: int) -> list[Node]:
         """After a scale command the nodes may take a while to come."""
         pause, waited = FIRST_PAUSE_SECONDS, 0.0
         limit = study.limits.nodes_ready_seconds if study.kubeconfig.scale_command else 0.0
         while True:
             nodes = await api.nodes()
             if len(free_nodes(nodes, study)) >= size or waited >= limit:
-                return choose_nodes(nodes, study, size)
+                chosen = choose_nodes(nodes, study, size)
+                return sorted((node for node in nodes if _name(node) in chosen), key=_name)
             await self._sleep(pause)
             waited += pause
             pause = min(pause * 2, SLOWEST_PAUSE_SECONDS)
@@ -192,6 +225,10 @@ class KubeconfigProvider:
         except ApiError as error:
             if error.status != NOT_FOUND:  # scaled away
                 raise
+
+
+def _name(node: Node) -> str:
+    return node.metadata.name
 
 
 def _node(name: str) -> str:
