@@ -91,24 +91,25 @@ def config(theme: Theme) -> dict[str, Any]:
     }
 
 
-# Of middling lightness: each stands out from white and from near black.
-_RAMP = ("#3d6fd9", "#1590b5", "#1c9a72", "#6b9a1b", "#bd8a00", "#dc6327", "#c93a76")
+# From dark to light, so that sizes are in order for every eye, and none too near to white or to near black. Seven sizes
+# are told apart without red or green too, as are the phases: tests/analysis/test_colours.py.
+_RAMP = ("#8c07b2", "#a72197", "#bf3984", "#d35171", "#f3766c", "#ff8c50", "#fda218")
 
 PHASE_COLOURS = {
-    "job_created_to_pod_created": "#8b95a3",
-    "job_created_to_scheduled": "#8b95a3",
-    "pod_created_to_scheduled": "#9067d6",
-    "scheduled_to_pulling": "#d0569c",
-    "scheduled_to_pulled": "#3d7fd9",
-    "pulling_to_pulled": "#3d7fd9",
-    "pulled_to_created": "#15959b",
-    "created_to_started": "#5d9b2c",
-    "started_to_finished": "#c79200",
-    "started_to_job_completed": "#dc6a2c",
-    "finished_to_job_completed": "#dc6a2c",
-    "between_jobs": "#6d6158",
-    "job_completed_to_job_deleted": "#6d6158",
-    "job_deleted_to_next_job": "#b3a294",
+    "job_created_to_pod_created": "#d0bc8f",
+    "job_created_to_scheduled": "#d0bc8f",
+    "pod_created_to_scheduled": "#bd96ff",
+    "scheduled_to_pulling": "#be4989",
+    "scheduled_to_pulled": "#106dc7",
+    "pulling_to_pulled": "#106dc7",
+    "pulled_to_created": "#209fb7",
+    "created_to_started": "#468302",
+    "started_to_finished": "#d99e0c",
+    "started_to_job_completed": "#f48151",
+    "finished_to_job_completed": "#f48151",
+    "between_jobs": "#62534b",
+    "job_completed_to_job_deleted": "#62534b",
+    "job_deleted_to_next_job": "#b5a59c",
 }
 _OTHER_COLOUR = "#a9746e"
 
