@@ -16,6 +16,16 @@ def quantile(ordered: Sequence[float], probability: float) -> float:
     return ordered[low] + (ordered[high] - ordered[low]) * (place - low)
 
 
+def least_count(probability: float) -> int:
+    """Values from which a quantile near 1 is another than the largest value: 20 for p95, 100 for p99."""
+    return round(1 / (1 - probability))
+
+
+def upper_quantile(ordered: Sequence[float], probability: float) -> float | None:
+    """None of fewer than ``least_count`` values: it would be the largest value under another name."""
+    return quantile(ordered, probability) if len(ordered) >= least_count(probability) else None
+
+
 def median(values: Sequence[float]) -> float:
     return quantile(sorted(values), 0.5)
 

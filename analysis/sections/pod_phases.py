@@ -8,7 +8,7 @@ from analysis.critical_path import critical_container, critical_path
 from analysis.facts import Facts, cache_order
 from analysis.html import Markup, paragraph, table
 from analysis.phases import BRIDGES, PHASES, Phase, count_flags, phase_rows
-from analysis.quantiles import quantile
+from analysis.quantiles import quantile, upper_quantile
 from analysis.sections.section import cache_words
 from analysis.timeline import ContainerTimeline
 
@@ -46,7 +46,8 @@ def _phase_table(cache: str, values: Mapping[tuple[str, str], list[float]], labe
         if any((name, label) in values for label in present)
     ]
     header = ["phase", *(f"{label} nodes" for label in present)]
-    caption = f"Every pod's phases, all images together, {cache_words(cache)}: median / p95 / longest"
+    marks = "median / p95 / longest (how many; p95 of 20 or more)"
+    caption = f"Every pod's phases, all images together, {cache_words(cache)}: {marks}"
     return table(header, rows, caption=caption)
 
 
@@ -54,9 +55,8 @@ def _quantiles(values: list[float] | None) -> str:
     if not values:
         return wording.UNKNOWN
     ordered = sorted(values)
-    return " / ".join(
-        wording.seconds(value) for value in (quantile(ordered, 0.5), quantile(ordered, 0.95), ordered[-1])
-    )
+    marks = (quantile(ordered, 0.5), upper_quantile(ordered, 0.95), ordered[-1])
+    return f"{' / '.join(map(wording.seconds, marks))} ({len(ordered):,})"
 
 
 def critical_table(facts: Facts) -> Markup:

@@ -104,12 +104,25 @@ def _durations(facts: Facts) -> str | None:
         ends = [label for label in labels if (key, label) in group.pulls]
         if len(ends) >= 2:
             small, large = (_median(group, key, label) for label in (ends[0], ends[-1]))
+            counts = [len(group.pulls[key, label]) for label in (ends[0], ends[-1])]
             cache = "" if group.cache == COLD else f" ({cache_words(group.cache)})"
             return (
                 f"the median pull of {wording.image_name(key.image)} took {wording.seconds(small)} on {ends[0]} nodes "
-                f"and {wording.seconds(large)} on {ends[-1]}{cache}, {_ratio(large / small if small else None)}."
+                f"and {wording.seconds(large)} on {ends[-1]}{cache}, {_ratio(large / small if small else None)} "
+                f"(medians of {counts[0]:,} and {counts[1]:,} pulls{_ratios(group, ends[0], ends[-1])})."
             )
     return None
+
+
+def _ratios(group: PullGroup, small: str, large: str) -> str:
+    """The least and the greatest ratio of these two medians, where several images have both."""
+    both = [key for key in group.images if {(key, small), (key, large)} <= group.pulls.keys()]
+    medians = [(_median(group, key, small), _median(group, key, large)) for key in both]
+    ratios = [after / before for before, after in medians if before > 0]
+    if len(ratios) < 2:
+        return ""
+    layers = f" of {wording.plural(group.layers, 'layer')}" if group.layers else ""
+    return f"; {min(ratios):.3f} to {max(ratios):.3f} times over the {len(ratios)} images{layers}"
 
 
 def _largest(group: PullGroup) -> int:

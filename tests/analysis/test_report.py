@@ -16,7 +16,7 @@ from analysis.figure import Figure, size_colours
 from analysis.html import element, json_script
 from analysis.page import page
 from analysis.report import SECTIONS, provenance, write_report
-from analysis.sections import after_pull, failures, losses, makespans, summary
+from analysis.sections import after_pull, durations, failures, losses, makespans, summary
 from analysis.sections.durations import axis_labels
 from analysis.study import Study, read_study
 from pulls.batch import Batch, Gap, Reject
@@ -205,6 +205,22 @@ def test_the_summary_answers_from_the_numbers(sweep: Facts) -> None:
     assert "the median pull of 4 GB, 9 layers took 40.2 s on 2 nodes and 40.6 s on 4, 1.010 times as long" in words
     (decomposition,) = sweep.decompositions
     assert "no growth to explain" in makespans.answer(decomposition)
+
+
+def test_a_pull_that_took_no_time_leaves_out_the_log_scale_and_its_name(tmp_path: Path) -> None:
+    made = HandMade()
+    for pod, seconds in (("p0", 0.0), ("p1", 2.0)):
+        made.pull("j", pod, image_of(), seconds)
+    made.write(tmp_path)
+    section = durations.build(gather_facts(read_study(tmp_path)))
+    assert [figure.name for figure in section.figures] == ["durations-unknown-9-layers", "ecdf-unknown-9-layers"]
+    assert section.figures[1].spec["encoding"]["x"]["title"] == "pull duration, seconds"
+
+
+def test_pulls_that_rode_on_anothers_are_counted_beside_the_durations(aws: Facts, sweep: Facts) -> None:
+    words = [Reader("".join(map(str, durations.build(facts).blocks))).words() for facts in (aws, sweep)]
+    assert "25 pulls began while another pod's pull of the same image was under way on the same node" in words[0]
+    assert "under way" not in words[1]
 
 
 def test_a_grown_run_is_explained_by_what_grew(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.quantiles import MAXIMUM_OUTLIERS, box, ecdf, median_deviation, quantile
+from analysis.quantiles import MAXIMUM_OUTLIERS, box, ecdf, median_deviation, quantile, upper_quantile
 from analysis.regression import fit, fit_grouped
 from analysis.student import student_cdf, student_quantile, two_sided
 
@@ -40,6 +40,14 @@ def test_an_ecdf_rises_to_one_and_keeps_both_ends(values: list[float]) -> None:
 
 def test_an_ecdf_of_many_values_stays_small() -> None:
     assert len(ecdf([float(value) for value in range(100_000)])) <= 125
+
+
+def test_a_quantile_that_would_be_the_largest_value_is_not_told() -> None:
+    assert upper_quantile([float(value) for value in range(19)], 0.95) is None
+    assert upper_quantile([float(value) for value in range(20)], 0.95) == pytest.approx(18.05)
+    assert upper_quantile([1.0] * 99, 0.99) is None
+    assert upper_quantile([1.0] * 100, 0.99) == 1
+    assert upper_quantile([1.0, 2.0], 0.5) == 1.5
 
 
 def test_the_median_deviation_is_not_moved_by_an_outlier() -> None:
