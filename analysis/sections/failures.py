@@ -19,11 +19,11 @@ def build(facts: Facts) -> Section:
     records = [*facts.study.pulls, *facts.study.other_pulls]
     failed = [record for record in records if record.outcome is Outcome.FAILED]
     backed_off = latest([record for record in records if record.outcome is Outcome.BACKOFF])
-    cached = sum(record.outcome is Outcome.CACHED for record in facts.study.pulls)
+    cached = sum(record.outcome is Outcome.CACHED for record in records)
     words = paragraph(
         f"{wording.plural(sum(record.count for record in latest(failed)), 'failed attempt')}, "
         f"{wording.plural(sum(record.count for record in backed_off), 'back-off')} and "
-        f"{wording.plural(cached, 'image')} found present in the pods of the study's jobs and around them."
+        f"{wording.plural(cached, 'image')} found present, in the pods of the study's jobs and in others around them."
     )
     if not failed:
         return Section("failures", "Failures", (words,))

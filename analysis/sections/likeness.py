@@ -27,7 +27,8 @@ def build(facts: Facts) -> Section:
     blocks: list[Block] = [
         paragraph(
             "Each is the Jaccard index of two images' layers: what both have over what either has. "
-            "docs/similarity.md says how the three differ."
+            "Means and standard deviations (of the population) are over the whole matrix, each image with itself among "
+            "it. docs/similarity.md says how the three differ."
         ),
         _table(layers, found),
     ]

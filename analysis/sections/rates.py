@@ -20,8 +20,9 @@ def build(facts: Facts) -> Section:
     blocks: list[Block] = [
         paragraph(
             "An image's unpacked bytes, as its tag states them, over the pull's duration: what the node wrote. "
-            "The kubelet's own image size over the same duration is what the registry sent, compressed as it is. "
-            "Points are medians, bars reach from p5 to p95."
+            "The kubelet's own image size over the same duration is what the registry sent, where the runtime counts "
+            "compressed bytes as containerd does. Both take the time for unpacking with it. Points are medians, bars "
+            "reach from p5 to p95, of fewer than 20 pulls nearly from the least to the greatest."
         )
     ]
     for group in facts.groups:

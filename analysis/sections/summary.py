@@ -39,7 +39,7 @@ def _headlines(facts: Facts) -> Markup:
         (str(len({record.image for record in pulled})), "images"),
         (_sizes(facts), "nodes"),
         (f"{sum(record.count for record in failures.latest(failed)):,}", "failed attempts"),
-        (wording.seconds(wall) if wall else wording.UNKNOWN, "wall time, all sizes"),
+        (wording.seconds(wall) if wall else wording.UNKNOWN, "wall time of the jobs compared, all sizes"),
     ]
     cost = costs.total_cost(facts)
     if cost is not None:
@@ -90,7 +90,7 @@ def _after_pull(facts: Facts) -> list[tuple[str, str]]:
     return [
         (
             f"What follows the pull ({wording.plural(layers, 'layer')}, {cache_words(cache)})?",
-            after_pull.finding(group, aws=aws),
+            after_pull.finding(group, aws=aws, simulated=facts.study.simulated),
         )
         for (cache, layers), group in after_pull.fitted_groups(facts).items()
     ]

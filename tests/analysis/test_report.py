@@ -283,6 +283,21 @@ def test_the_write_rate_is_told_for_the_real_logs(aws: Facts) -> None:
     assert after_pull.of_aws(aws)
 
 
+def test_what_the_model_was_given_is_not_told_as_a_finding(aws: Facts, sweep: Facts) -> None:
+    (group,) = after_pull.fitted_groups(aws).values()
+    words = after_pull.finding(group, aws=True, simulated=True)
+    assert "95%: 126.5 MB/s to 133.4 MB/s" in words
+    assert words.endswith("shows that the analysis works, and nothing of real nodes.")
+    assert "explains" not in words
+    assert "nothing of real nodes" in Reader("".join(map(str, summary.build(sweep).blocks))).words()
+
+
+def test_images_found_present_are_counted_with_those_of_other_pods(aws: Facts) -> None:
+    present = sum(record.outcome is Outcome.CACHED for record in (*aws.study.pulls, *aws.study.other_pulls))
+    assert present > 0
+    assert f"{present} images found present" in Reader("".join(map(str, failures.build(aws).blocks))).words()
+
+
 def test_gp2_volumes_are_not_thought_of_outside_aws(lossy: Facts) -> None:
     assert not after_pull.of_aws(lossy)
 
