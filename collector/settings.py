@@ -16,7 +16,7 @@ class WatchSettings:
     request_seconds: float = 60.0  # for a whole answer that is no watch; the API server itself gives up after 60
     connect_seconds: float = 10.0  # for the TCP and TLS handshake
     chunk_bytes: int = 1 << 20  # read at a time: some 900 events, decoded, spooled and synchronised together
-    pause_seconds: float = 0.02  # after a read that brought less than small_bytes: events that come one by one share
+    pause_seconds: float = 0.05  # after a read that brought less than small_bytes: events that come one by one share
     small_bytes: int = 16_384  # a synchronisation of the disk, which costs more than to read them
     streaming_list: bool = True  # lists inside watches, where the server has them: no pages that can expire
     list_silence_seconds: float = 30.0  # in one of those, before its end: then the server does not know them
@@ -59,7 +59,7 @@ class DeliverySettings:
     """How records go from the spool to the store."""
 
     batch_records: int = 4_000  # a transaction: one synchronisation of the disk for so many
-    pause_seconds: float = 0.05  # after a write of less than small_records: those that come meanwhile share the next
+    pause_seconds: float = 0.1  # after a write of less than small_records: those that come meanwhile share the next
     small_records: int = 400
     retry: BackoffSettings = field(default_factory=lambda: BackoffSettings(most_seconds=5.0))  # a locked store
 
