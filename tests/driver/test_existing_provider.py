@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from driver.errors import ProviderError
 from driver.provider import ClusterOrder, Handle
 from driver.providers.kubeconfig.nodes import RUN_LABEL
 from driver.providers.kubeconfig.provider import KubeconfigProvider
@@ -15,6 +16,7 @@ from tests.driver.made import READY
 from tests.driver.scripted_api import ScriptedApi, scripted
 
 NODES = "/api/v1/nodes"
+JOBS = "/apis/batch/v1/namespaces/default/jobs"
 DRAWN = "0a1b2c3d"
 
 
@@ -84,3 +86,29 @@ async def test_a_node_whose_labelling_was_done_and_the_answer_lost_is_ours(scrip
     script.say(f"{NODES}/a", {"code": 409, "message": "modified"}, status=409, method="PATCH")
     cluster = await provider(tmp_path).up(order(tmp_path, 1), lambda handle: None)
     assert list(cluster.handle["nodes"]) == ["a"]
+
+
+async def test_labels_go_also_where_jobs_may_not_be_deleted_and_the_commands_that_do_it_are_said(
+    script: ScriptedApi, tmp_path: Path
+) -> None:
+    script.say(NODES, {"items": [node("a", READY)]})
+    script.say(f"{NODES}/a", {}, method="PATCH")
+    said = 'jobs.batch is forbidden: User "eve" cannot deletecollection resource "jobs" in API group "batch"'
+    script.say(JOBS, {"code": 403, "message": f'{said} in the namespace "default"'}, status=403, method="DELETE")
+    existing = provider(tmp_path)
+    cluster = await existing.up(order(tmp_path, 1), lambda handle: None)
+    mine = rf"-l pullstudy\.io/run=kube-test-1-{DRAWN}"
+    ways = rf"kubectl label nodes {mine} pullstudy\.io/run-; kubectl delete jobs,daemonsets -n default {mine}"
+    with pytest.raises(ProviderError, match=rf"user eve needs a Role .*: {ways}"):
+        await existing.down(cluster.name, cluster.handle)
+    assert script.asked[-1] == f"PATCH {NODES}/a"
+
+
+async def test_who_clears_by_a_command_needs_no_right_to_daemon_sets(script: ScriptedApi, tmp_path: Path) -> None:
+    script.say(NODES, {"items": [node("a", READY)]})
+    script.say(f"{NODES}/a", {}, method="PATCH")
+    script.say(JOBS, {}, method="DELETE")
+    existing = provider(tmp_path)
+    cluster = await existing.up(order(tmp_path, 1, clear_command=("true",)), lambda handle: None)
+    await existing.down(cluster.name, cluster.handle)
+    assert [line for line in script.asked if "DELETE" in line] == [f"DELETE {JOBS}"]

@@ -18,7 +18,7 @@ from driver.providers.kubeconfig.commands import fill, run_command
 from driver.providers.kubeconfig.context import hold_context
 from driver.providers.kubeconfig.nodes import RUN_LABEL, choose_nodes, free_nodes
 from driver.providers.kubeconfig.permissions import provider_errors
-from driver.study import Study
+from driver.study import CacheMode, Study
 
 FIRST_PAUSE_SECONDS = 0.5
 SLOWEST_PAUSE_SECONDS = 10.0
@@ -32,6 +32,7 @@ class ExistingHandle(msgspec.Struct, frozen=True, kw_only=True):
     namespace: str
     mark: str
     nodes: tuple[str, ...] = ()
+    cleaners: bool = True  # whether DaemonSets are made, which who clears by a command need not be allowed
 
 
 class KubeconfigProvider:
@@ -62,7 +63,10 @@ class KubeconfigProvider:
         self._studies[order.name] = study
         kubeconfig = self._held(order)
         handle = ExistingHandle(
-            kubeconfig=str(kubeconfig), namespace=study.cluster.namespace, mark=f"{order.name}-{self._draw()}"[-63:]
+            kubeconfig=str(kubeconfig),
+            namespace=study.cluster.namespace,
+            mark=f"{order.name}-{self._draw()}"[-63:],
+            cleaners=study.run.cache is CacheMode.COLD and not plan.clear_command,
         )
         save(msgspec.to_builtins(handle))
         if plan.scale_command:
@@ -113,13 +117,25 @@ class KubeconfigProvider:
         if not handle:
             return
         kept = msgspec.convert(handle, ExistingHandle)
-        async with self._api(kept, {RUN_LABEL: kept.mark}) as api:
-            selector = f"labelSelector={RUN_LABEL}%3D{kept.mark}"
-            if await self._has_namespace(api):
-                for path in (api.jobs_path, daemon_sets(api)):
-                    await api.delete(f"{path}?{selector}&propagationPolicy=Background")
-            for node in await api.nodes():
-                await self._unlabel(api, _name(node))
+        try:
+            async with self._api(kept, {RUN_LABEL: kept.mark}) as api:
+                try:
+                    await self._delete_made(api, kept)
+                finally:
+                    for node in await api.nodes():
+                        await self._unlabel(api, _name(node))
+        except ProviderError as error:
+            mine = f"-l {RUN_LABEL}={kept.mark}"
+            raise ProviderError(
+                f"{error}; labels, jobs and cleaners may be left: kubectl label nodes {mine} {RUN_LABEL}-;"
+                f" kubectl delete jobs,daemonsets -n {kept.namespace} {mine}"
+            ) from error
+
+    async def _delete_made(self, api: ClusterApi, kept: ExistingHandle) -> None:
+        if await self._has_namespace(api):
+            for path in (api.jobs_path, *([daemon_sets(api)] if kept.cleaners else [])):
+                selector = f"labelSelector={RUN_LABEL}%3D{kept.mark}"
+                await api.delete(f"{path}?{selector}&propagationPolicy=Background")
 
     async def close(self) -> None:
         pass
