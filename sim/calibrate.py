@@ -1,8 +1,10 @@
 """``python -m sim.calibrate DATA``: fit the model to the real logs, and show model against real, with errors."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
+from math import log, sqrt
 from pathlib import Path
 from statistics import fmean, median
 
@@ -99,19 +101,56 @@ def rates_of(parameters: ModelParameters) -> list[float]:
     ]
 
 
-def fit(source: Source, data: Path) -> ModelParameters:
+Observed = list[tuple[Shape, float]]  # of each job: its image, and the median of its pulls in seconds
+
+
+def observed(source: Source, data: Path) -> Observed:
+    logs = [read_log(source.path(data, size)) for size in source.sizes]
+    return [(shape, job.median_pull_seconds) for log in logs for shape, job in log.items()]
+
+
+def fit(source: Source, jobs: Observed) -> ModelParameters:
     """The rates with the least squared relative error of the median pull, over all images and sizes."""
-    observed = [
-        (describe(image_of(shape)), job.median_pull_seconds)
-        for size in source.sizes
-        for shape, job in read_log(source.path(data, size)).items()
-    ]
+    described = [(describe(image_of(shape)), seconds) for shape, seconds in jobs]
 
     def error(rates: list[float]) -> float:
         trial = with_rates(source.parameters, rates)
-        return sum((nominal_seconds(trial, image) / seconds - 1) ** 2 for image, seconds in observed)
+        return sum((nominal_seconds(trial, image) / seconds - 1) ** 2 for image, seconds in described)
 
     return with_rates(source.parameters, minimise(error, rates_of(source.parameters)))
+
+
+def held_out(source: Source, jobs: Observed) -> list[float]:
+    """Relative errors of median pulls of images that the fit has not seen: each image is left out of one."""
+    errors = []
+    for left in sorted({shape for shape, _ in jobs}):
+        parameters = fit(source, [job for job in jobs if job[0] != left])
+        predicted = nominal_seconds(parameters, describe(image_of(left)))
+        errors += [predicted / seconds - 1 for shape, seconds in jobs if shape == left]
+    return errors
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Relative standard deviations of pulls of one image: from pull to pull in a job, and from job to job."""
+
+    within: float
+    between: float
+
+
+def spread(jobs: list[Sequence[float]]) -> Spread | None:
+    """By analysis of variance of the logarithms, one level (Searle, Casella, McCulloch 1992); None of one job."""
+    logarithms = [[log(seconds) for seconds in job] for job in jobs if job]
+    counts = [len(job) for job in logarithms]
+    total = sum(counts)
+    if len(counts) < 2 or total == len(counts):
+        return None
+    means, overall = [fmean(job) for job in logarithms], fmean(chain.from_iterable(logarithms))
+    pulls = zip(logarithms, means, strict=True)
+    within = sum((each - mean) ** 2 for job, mean in pulls for each in job) / (total - len(counts))
+    jobs_square = sum(n * (mean - overall) ** 2 for n, mean in zip(counts, means, strict=True)) / (len(counts) - 1)
+    weight = (total - sum(n * n for n in counts) / total) / (len(counts) - 1)
+    return Spread(sqrt(within), sqrt(max(0.0, (jobs_square - within) / weight)))
 
 
 def growth(parameters: ModelParameters = GKE) -> Iterator[tuple[int, float, float]]:
@@ -132,7 +171,9 @@ def report(data: Path) -> Iterator[str]:
     """The lines of docs/sim-model.md's tables."""
     for source in SOURCES:
         yield from _fit_lines(source, data)
-        yield from _comparison_lines(source, data)
+        rows = compare(source, data)
+        yield from _comparison_lines(source, rows)
+        yield from _spread_lines(source, rows)
     yield "\n## A job's growth with the cluster, against 4 nodes (upstream GKE sweep)\n"
     yield "|nodes|real s|model s|"
     yield "|-|-|-|"
@@ -146,13 +187,33 @@ def _fit_lines(source: Source, data: Path) -> Iterator[str]:
     yield f"\n## {source.name}: rates\n"
     yield "|parameter|in use|best fit|"
     yield "|-|-|-|"
-    fitted = rates_of(fit(source, data))
+    jobs = observed(source, data)
+    fitted = rates_of(fit(source, jobs))
     for name, scale, used, best in zip(names, scales, rates_of(source.parameters), fitted, strict=True):
         yield f"|{name}|{used / scale:.4g}|{best / scale:.4g}|"
+    errors = sorted(map(abs, held_out(source, jobs)))
+    yield (
+        f"\nOf images left out of the fit, one at a time: median error of the median pull {median(errors):.1%}, "
+        f"largest {errors[-1]:.1%}, {len(errors)} rows."
+    )
 
 
-def _comparison_lines(source: Source, data: Path) -> Iterator[str]:
-    rows = compare(source, data)
+def _spread_lines(source: Source, rows: list[Row]) -> Iterator[str]:
+    yield f"\n## {source.name}: spread of the pulls of an image, relative standard deviations\n"
+    yield "|layers|MB|within a job real|model|from job to job real|model|"
+    yield "|-|-|-|-|-|-|"
+    for shape in sorted({row.shape for row in rows}):
+        found = [row for row in rows if row.shape == shape]
+        real = spread([row.real.pull_seconds for row in found])
+        model = spread([row.model.pull_seconds for row in found])
+        if real is not None and model is not None:
+            within, between = (
+                f"{getattr(real, name):.1%}|{getattr(model, name):.1%}" for name in ("within", "between")
+            )
+            yield f"|{shape[0]}|{shape[1] / MB:.0f}|{within}|{between}|"
+
+
+def _comparison_lines(source: Source, rows: list[Row]) -> Iterator[str]:
     yield f"\n## {source.name}: model against real, seconds\n"
     yield "|nodes|layers|MB|pull real|pull model|error|start to end real|model|makespan real|model|"
     yield "|-|-|-|-|-|-|-|-|-|-|"

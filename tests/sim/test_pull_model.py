@@ -2,6 +2,7 @@
 
 import random
 from dataclasses import replace
+from math import exp, sqrt
 from pathlib import Path
 from statistics import median
 
@@ -131,6 +132,27 @@ def test_the_model_fits_the_aws_logs(study_data: Path) -> None:
     for row in rows:
         assert row.real.makespan_seconds is not None
         assert row.model.makespan_seconds == pytest.approx(row.real.makespan_seconds, rel=0.16)
+
+
+def test_images_that_the_fit_has_not_seen_are_predicted_from_the_aws_logs(study_data: Path) -> None:
+    source = calibrate.SOURCES[0]
+    errors = [abs(error) for error in calibrate.held_out(source, calibrate.observed(source, study_data))]
+    assert len(errors) == 18
+    assert median(errors) < 0.015
+    assert max(errors) < 0.06
+
+
+def test_spread_is_parted_into_that_within_jobs_and_that_between_them() -> None:
+    """Two jobs of two pulls, logarithms -1 and 1 around 0 and around 10: by hand 2 within, (100 - 2) / 2 between."""
+    found = calibrate.spread([[exp(-1), exp(1)], [exp(9), exp(11)]])
+    assert found is not None
+    assert found.within == pytest.approx(sqrt(2))
+    assert found.between == pytest.approx(sqrt(49))
+    alike = calibrate.spread([[exp(-1), exp(1)], [exp(-1), exp(1)]])
+    assert alike is not None
+    assert alike.between == 0
+    assert calibrate.spread([[1.0, 2.0]]) is None
+    assert calibrate.spread([[1.0], [2.0]]) is None
 
 
 def test_the_model_fits_the_large_images_of_the_gke_logs(study_data: Path) -> None:
