@@ -35,6 +35,7 @@ FIRST_PAUSE_SECONDS = 0.25
 AGAIN = frozenset((0, 408, 429, 500, 502, 503, 504))
 _MERGE = "application/merge-patch+json"
 _AUTH = ["BearerToken"]
+_HANGS = "the kubeconfig's command does not end"
 
 _status = msgspec.json.Decoder(Status).decode
 _job = msgspec.json.Decoder(Job).decode
@@ -315,9 +316,12 @@ def _renewing(loader: Any) -> Callable[[Any], Awaitable[None]]:
     async def renew(configuration: Any) -> None:
         async with one_at_a_time:
             try:
-                await loader.load_from_exec_plugin()  # at once where the token is still good
+                async with asyncio.timeout(REQUEST_SECONDS):
+                    await loader.load_from_exec_plugin()  # at once where the token is still good
             except ConfigException as error:  # credentials that ran out: new ones may yet be laid out
                 raise ApiError("renew the token", 0, str(error)) from error
+            except TimeoutError as error:
+                raise ApiError("renew the token", 0, _HANGS) from error
         configuration.api_key["BearerToken"] = loader.token
 
     return renew
@@ -331,7 +335,8 @@ def _kubeconfig_errors(kubeconfig: Path) -> Iterator[None]:
     try:
         yield
     except (ConfigException, YAMLError, OSError, ValueError, TypeError, AttributeError) as error:
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        unsaid = _HANGS if isinstance(error, TimeoutError) else type(error).__name__
+        reason = str(error).partition("\n")[0] or unsaid
         raise ApiError(f"read kubeconfig {kubeconfig}", 0, reason) from error
 
 
@@ -357,7 +362,8 @@ async def open_cluster(
 
     configuration = client.Configuration()
     with _kubeconfig_errors(kubeconfig):
-        loader = await config.load_kube_config(config_file=str(kubeconfig), client_configuration=configuration)
+        async with asyncio.timeout(REQUEST_SECONDS):
+            loader = await config.load_kube_config(config_file=str(kubeconfig), client_configuration=configuration)
     if hasattr(loader, "exec_plugin_expiry"):
         configuration.refresh_api_key_hook = _renewing(loader)
     with api_errors(f"read the certificates of kubeconfig {kubeconfig}"):

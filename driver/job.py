@@ -46,12 +46,14 @@ def job_manifest(
 
 def _pod_spec(study: Study, name: str, image: str, mine: dict[str, str]) -> dict[str, Any]:
     container = {
+        **study.job.container,
         "name": CONTAINER,
         "image": image,
         "imagePullPolicy": study.job.image_pull_policy,
         "command": list(study.job.command),
     }
     spec: dict[str, Any] = {
+        **study.job.pod,
         "restartPolicy": "Never",
         "affinity": {"podAntiAffinity": _one_a_node(name)},
         "containers": [container],

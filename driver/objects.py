@@ -58,7 +58,7 @@ class Taint(_Object, frozen=True):
     def tolerated(self, tolerations: Sequence[Mapping[str, Any]]) -> bool:
         """Whether one of a pod's tolerations matches it. Source: component-helpers ``ToleratesTaint``."""
         return any(
-            toleration.get("effect", self.effect) == self.effect
+            (toleration.get("effect") or self.effect) == self.effect
             and (toleration.get("key", "") in ("", self.key))
             and (toleration.get("operator") == "Exists" or toleration.get("value", "") == self.value)
             for toleration in tolerations

@@ -19,6 +19,7 @@ from store.destination import Destination
 
 # Source: Kubernetes' RFC 1123 label; 40 leaves room for the provider's prefix and the size.
 Label = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
+Namespace = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -57,7 +58,7 @@ class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The clusters: one a size, one after the other."""
 
     sizes: str | tuple[Count, ...] = "4..256"  # nodes; the syntax of --sizes, or a list
-    namespace: Label = "default"
+    namespace: Namespace = "default"
     node_type: str = "c5a.4xlarge"
     region: str = "us-east-2"
     price: Price = Price()
@@ -105,6 +106,9 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     node_selector: dict[str, str] = {}
     tolerations: tuple[dict[str, Any], ...] = ()
     labels: dict[str, str] = {}
+    # What a cluster asks of pods besides: a priority class, requests, security contexts.
+    pod: dict[str, Any] = {}
+    container: dict[str, Any] = {}
 
 
 class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -177,6 +181,16 @@ class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tru
         return parse_sizes(self.cluster.sizes) if isinstance(self.cluster.sizes, str) else self.cluster.sizes
 
 
+# Of a pod's spec and a container's: they have keys of [job] of their own, or decide what is measured.
+_OWN = {
+    "pod": (
+        *("affinity", "containers", "ephemeralContainers", "hostNetwork", "imagePullSecrets", "initContainers"),
+        *("nodeName", "nodeSelector", "restartPolicy", "terminationGracePeriodSeconds", "tolerations"),
+    ),
+    "container": ("command", "image", "imagePullPolicy", "lifecycle", "name"),
+}
+
+
 class Overrides(msgspec.Struct, frozen=True, kw_only=True):
     """What the command line says over the study's file; None says nothing."""
 
@@ -244,6 +258,10 @@ def _check(study: Study, where: str) -> None:
             raise UsageError(f"{where}: {what} {twice[0]} stands there twice")
     if study.job.image_pull_policy not in ("IfNotPresent", "Always"):
         raise UsageError(f"{where}: job.image_pull_policy must be IfNotPresent or Always")
+    for table, own in _OWN.items():
+        for key in getattr(study.job, table):
+            if key in own:
+                raise UsageError(f"{where}: job.{table} must leave {key} to the driver; docs/study.md lists the keys")
 
 
 def encode_study(study: Study) -> str:

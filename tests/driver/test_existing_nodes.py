@@ -10,6 +10,7 @@ import psutil
 import pytest
 
 from driver.errors import ApiError, ProviderError
+from driver.job import job_manifest
 from driver.job_watch import troubles
 from driver.objects import Node
 from driver.providers.kubeconfig.commands import fill, run_command
@@ -55,6 +56,28 @@ def test_a_taint_keeps_pods_off_whether_it_also_drives_them_away_or_not() -> Non
     assert choose_nodes(nodes, Study(), 1) == ["c"]
     preferred = [labelled("a", {}, {"key": "spot", "effect": "PreferNoSchedule"})]
     assert choose_nodes(preferred, Study(), 1) == ["a"]
+
+
+def test_a_node_that_runs_no_linux_is_left_alone() -> None:
+    status = msgspec.structs.replace(labelled("a", {}).status, node_info={"operatingSystem": "windows"})
+    nodes = [msgspec.structs.replace(labelled("a", {}), status=status), labelled("b", {})]
+    assert choose_nodes(nodes, Study(), 1) == ["b"]
+    with pytest.raises(ProviderError, match="1 of 2 can be had: 1 not Linux;"):
+        choose_nodes(nodes, Study(), 2)
+
+
+def test_a_toleration_of_every_effect_may_say_so_by_an_empty_one() -> None:
+    tolerant = Study(job=JobPlan(tolerations=({"key": "gpu", "operator": "Exists", "effect": ""},)))
+    assert choose_nodes([labelled("a", {}, GPU)], tolerant, 1) == ["a"]
+
+
+def test_what_a_cluster_asks_of_pods_is_in_them_beside_what_is_measured() -> None:
+    plan = JobPlan(pod={"priorityClassName": "low"}, container={"securityContext": {"runAsNonRoot": True}})
+    spec = job_manifest(Study(job=plan), "pull-0", "scratch:1", 4)["spec"]["template"]["spec"]
+    assert spec["priorityClassName"] == "low"
+    assert spec["containers"][0]["securityContext"] == {"runAsNonRoot": True}
+    assert spec["containers"][0]["image"] == "scratch:1"
+    assert spec["affinity"]
 
 
 def test_the_documented_study_of_a_shared_cluster_is_one(tmp_path: Path) -> None:

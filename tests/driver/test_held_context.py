@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from driver.cluster_api import open_cluster
-from driver.errors import ProviderError
+from driver.errors import ApiError, ProviderError
 from driver.provider import ClusterOrder, Handle
 from driver.providers.kubeconfig.provider import KubeconfigProvider
 from driver.study import Study
@@ -18,8 +18,8 @@ NODES, NODE = "/api/v1/nodes", "/api/v1/nodes/a"
 NAMESPACE = "/api/v1/namespaces/default"
 
 
-def two_clusters(here: str, elsewhere: str, current: str) -> dict[str, Any]:
-    first, other = kubeconfig_of(here), kubeconfig_of(elsewhere)
+def two_clusters(urls: list[str], current: str) -> dict[str, Any]:
+    first, other = map(kubeconfig_of, urls)
     for document, name in ((first, "here"), (other, "elsewhere")):
         document["clusters"][0]["name"] = document["contexts"][0]["name"] = name
         document["contexts"][0]["context"]["cluster"] = name
@@ -43,12 +43,12 @@ async def test_a_context_that_is_switched_in_the_middle_leads_no_part_of_a_run_t
     kubeconfig, saved = tmp_path / "config", list[Handle]()
     async with scripted(tmp_path / "1") as (here, _), scripted(tmp_path / "2") as (elsewhere, _):
         urls = [json.loads((tmp_path / n / "kubeconfig").read_text())["clusters"][0]["cluster"]["server"] for n in "12"]
-        kubeconfig.write_text(json.dumps(two_clusters(*urls, "here")))
+        kubeconfig.write_text(json.dumps(two_clusters(urls, "here")))
         one_node(here)
         provider = KubeconfigProvider(kubeconfig)
         order = ClusterOrder(name="kube-test-1", size=1, study=Study(), directory=tmp_path / "out")
         cluster = await provider.up(order, saved.append)
-        kubeconfig.write_text(json.dumps(two_clusters(*urls, "elsewhere")))
+        kubeconfig.write_text(json.dumps(two_clusters(urls, "elsewhere")))
         async with open_cluster(cluster.kubeconfig, "default") as api:
             assert [node.metadata.name for node in await api.nodes()] == ["a"]
         await provider.up(
@@ -67,3 +67,17 @@ async def test_a_kubeconfig_that_is_not_there_or_says_no_context_is_named(tmp_pa
         (tmp_path / "config").write_text(text)
         with pytest.raises(ProviderError, match=r"read kubeconfig .*/config: "):
             await KubeconfigProvider(tmp_path / "config").up(order, lambda handle: None)
+
+
+async def test_a_command_for_a_token_that_does_not_end_is_not_waited_for_without_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("driver.cluster_api.REQUEST_SECONDS", 0.2)
+    document = kubeconfig_of("http://127.0.0.1:1")
+    command = {"command": "sleep", "args": ["5"], "interactiveMode": "Never"}
+    user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1beta1", **command}}
+    document["users"] = [{"name": "test", "user": user}]
+    (tmp_path / "config").write_text(json.dumps(document))
+    with pytest.raises(ApiError, match="the kubeconfig's command does not end"):
+        async with open_cluster(tmp_path / "config", "default"):
+            pass

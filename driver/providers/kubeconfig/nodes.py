@@ -34,6 +34,7 @@ def _against(study: Study) -> dict[str, Callable[[Node], bool]]:
     wanted, named = study.job.node_selector.items(), study.kubeconfig.nodes
     return {
         "not ready": lambda node: not node.ready,
+        "not Linux": lambda node: node.status.node_info.get("operatingSystem", "linux") != "linux",
         "not named in kubeconfig.nodes": lambda node: bool(named) and node.metadata.name not in named,
         "without the labels of job.node_selector": lambda node: not wanted <= node.metadata.labels.items(),
         "cordoned or with a taint that job.tolerations lacks": lambda node: not node.takes(study.job.tolerations),
