@@ -12,10 +12,12 @@ from analysis.cost import Price, cluster_costs
 from analysis.environments import differences, environment_of
 from analysis.facts import UNKNOWN_CACHE, Facts, cache_order, gather_facts, image_key
 from analysis.quantiles import median
+from analysis.sections.failures import latest
 from analysis.source import Source
 from analysis.speed_up import SpeedUp, paired_speed_up, speed_up, verdicts
 from analysis.study import read_study
 from pulls.image import parse_image
+from pulls.record import Outcome
 
 _LISTED_VALUES = 60  # characters of a differing value
 
@@ -204,6 +206,7 @@ def _cautions(sides: Sequence[Facts], values: Sequence[Durations]) -> Iterator[s
     yield from _simulation_caution(sides)
     yield from _environment_cautions(sides)
     yield from _cache_cautions(values)
+    yield from _failure_cautions(sides)
     repositories = [{parse_image(record.image).repository for record in side.pulled if record.image} for side in sides]
     if repositories[0] != repositories[1]:
         named = [wording.listed(sorted(found), at_most=2) for found in repositories]
@@ -250,6 +253,29 @@ def _cache_cautions(values: Sequence[Durations]) -> Iterator[str]:
             yield f"only the {word} has pulls with cache state {wording.listed(alone)}: they are compared with nothing"
     if UNKNOWN_CACHE in states[0] & states[1]:
         yield "the cache state of some pulls was not recorded: cold and warm may be mixed in them"
+
+
+def _failure_cautions(sides: Sequence[Facts]) -> Iterator[str]:
+    """What did not end well has no duration: a side with more of it looks faster than it was."""
+    attempts, jobs, missing = (list(map(count, sides)) for count in (_failed_attempts, _failed_jobs, _missing))
+    if any(attempts):
+        yield f"{attempts[0]:,} failed attempts in the first and {attempts[1]:,} in the second are in no median"
+    if any(jobs):
+        yield f"{jobs[0]:,} failed jobs in the first and {jobs[1]:,} in the second are in no makespan"
+    if any(missing):
+        yield f"{missing[0]:,} pulls of the first and {missing[1]:,} of the second are accounted for by nobody"
+
+
+def _failed_attempts(facts: Facts) -> int:
+    return sum(record.count for record in latest(each for each in facts.study.pulls if each.outcome is Outcome.FAILED))
+
+
+def _failed_jobs(facts: Facts) -> int:
+    return sum(job.failed for job in facts.jobs)
+
+
+def _missing(facts: Facts) -> int:
+    return sum(audit.expected - audit.accounted for audit in facts.study.ledger.audits)
 
 
 _PULL_HEADER = (

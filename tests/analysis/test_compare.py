@@ -10,6 +10,8 @@ from analysis.compare import compare
 from analysis.speed_up import TOO_FEW
 from pulls.cache import CacheState
 from pulls.milestone import Moment
+from pulls.record import Outcome
+from store.ledger import JobState
 from tests.analysis.hand_made import HandMade, image_of
 
 M = Moment
@@ -100,6 +102,21 @@ def test_many_pulls_of_one_job_each_are_no_evidence(tmp_path: Path) -> None:
     assert (row.first_pulls, row.speed_up.low, row.verdict) == (40, None, TOO_FEW)
     assert "an interval (Welch's t) needs two jobs on each side" in str(found)
     assert "Rows with an interval: 0 of 1." in str(found)
+
+
+def test_what_has_no_duration_is_said_where_a_side_would_look_the_faster_for_it(tmp_path: Path) -> None:
+    failing = HandMade(cluster="c-4", size=4, environment={"nodes": 4, "kernels": ["6.1"]})
+    for pod in ("p0", "p1", "p2"):
+        failing.pull("j0", pod, IMAGE, 20.0)
+        failing.cache("j0", "node-0", CacheState.COLD)
+    failing.pull("j0", "p3", IMAGE, None, outcome=Outcome.FAILED, error="429", event_uid="u", count=1)
+    failing.pull("j0", "p3", IMAGE, None, outcome=Outcome.FAILED, error="429", event_uid="u", count=5)
+    failing.job("j0", IMAGE, 0, None, state=JobState.FAILED, error="too many requests")
+    failing.write(tmp_path / "b")
+    found = compare(study(tmp_path / "a", 20), tmp_path / "b")
+    assert "0 failed attempts in the first and 5 in the second are in no median" in found.cautions
+    assert "0 failed jobs in the first and 1 in the second are in no makespan" in found.cautions
+    assert [row.second_pulls for row in found.pulls] == [3]
 
 
 def test_the_json_has_numbers_with_their_units_and_the_verdict(tmp_path: Path) -> None:
