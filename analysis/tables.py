@@ -16,8 +16,8 @@ import msgspec
 
 from store.rows import time_text
 
-# What spreadsheets read as the beginning of a formula. Source: OWASP, "CSV Injection".
-FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r")
+# What spreadsheets read as the beginning of a formula, wide East Asian forms too. Source: OWASP, "CSV Injection".
+FORMULA_BEGINNINGS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 _SPECIAL = re.compile(r'[",\r\n]')
 _GROUP_ROWS = 10_000  # of a Parquet row group, a few MB
 

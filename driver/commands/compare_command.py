@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from driver.commands.options import Json
 from driver.commands.reading import source_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ def compare_command(
         ),
     ] = None,
     format: Annotated[Form, typer.Option("--format", help="Tables for people, or JSON.")] = Form.TEXT,
+    json: Json = False,
 ) -> None:
     """Put two studies side by side: speed-up, confidence, cost, and what differs between their nodes.
 
@@ -36,7 +38,7 @@ def compare_command(
 
       pulldriver compare pulling-study second
 
-      pulldriver compare pulling-study second --format json
+      pulldriver compare pulling-study second --json
 
       pulldriver compare pulling-study run-20261124T061500Z --influx http://influx:8086
     """
@@ -45,7 +47,7 @@ def compare_command(
     from analysis.compare import compare
 
     comparison = compare(*(_source(study, influx) for study in (first, second)))
-    if format is Form.JSON:
+    if json or format is Form.JSON:
         print(msgspec.json.format(msgspec.json.encode(comparison)).decode())
     else:
         print("\n".join(comparison.lines()))

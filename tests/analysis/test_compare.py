@@ -8,6 +8,7 @@ import pytest
 
 from analysis.compare import compare
 from analysis.speed_up import TOO_FEW
+from driver import cli
 from pulls.cache import CacheState
 from pulls.milestone import Moment
 from pulls.record import Outcome
@@ -117,6 +118,17 @@ def test_what_has_no_duration_is_said_where_a_side_would_look_the_faster_for_it(
     assert "0 failed attempts in the first and 5 in the second are in no median" in found.cautions
     assert "0 failed jobs in the first and 1 in the second are in no makespan" in found.cautions
     assert [row.second_pulls for row in found.pulls] == [3]
+
+
+def test_json_is_asked_for_by_the_word_that_other_commands_have(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sides = [str(study(tmp_path / name, 20)) for name in ("a", "b")]
+    assert cli.run(["compare", *sides, "--json"]) == 0
+    told = capsys.readouterr().out
+    assert msgspec.json.decode(told)["pulls"][0]["verdict"] == "no difference beyond chance"
+    assert cli.run(["compare", *sides, "--format", "json"]) == 0
+    assert capsys.readouterr().out == told
 
 
 def test_the_json_has_numbers_with_their_units_and_the_verdict(tmp_path: Path) -> None:

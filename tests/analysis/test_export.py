@@ -127,7 +127,9 @@ def test_times_are_iso_8601_with_a_z_and_numbers_exact(tmp_path: Path) -> None:
     assert row["finished_at"] == datetime(2026, 1, 2, 3, 0, 1, 500000, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("text", ['=HYPERLINK("http://x","y")', "+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1"])
+@pytest.mark.parametrize(
+    "text", ['=HYPERLINK("http://x","y")', "+1", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "\uff1d1"]
+)
 def test_text_that_a_spreadsheet_would_run_gets_a_quote_before_it(tmp_path: Path, text: str) -> None:
     one_pull(tmp_path / "study", outcome=Outcome.FAILED, error=text)
     (row,) = exported(tmp_path / "study", "pulls", tmp_path / "p.csv")
