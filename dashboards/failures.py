@@ -2,7 +2,7 @@
 
 from dashboards.columns import Columns, gap, pull, reject
 from dashboards.flux import CLUSTER, PIVOT, SHOWN_TIMES, Source, all_pulls, chosen, program, pulls
-from dashboards.layout import Json, Row, dashboard, heading, pull_variables
+from dashboards.layout import Json, Row, dashboard, heading, pull_variables, whose
 from dashboards.panels import COUNT, Bars, Figures, FluxTarget, Lines, Rows, in_order, override
 from pulls.record import WITNESS_PREFIX, Outcome
 from store.flux import literal
@@ -25,6 +25,7 @@ def build(source: Source) -> Json:
 
 def _rows(source: Source) -> list[Row]:
     return [
+        whose(),
         (4, [(6, _figure(source, outcome)) for outcome in Outcome]),
         (9, [(24, _over_time(source))]),
         (10, [(12, _by(source, pull.image, "image")), (12, _by(source, pull.node, "node"))]),

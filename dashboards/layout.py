@@ -5,6 +5,7 @@ from typing import Any
 
 from grafanalib import core as grafana
 
+from analysis.study import SIMULATED_PREFIXES
 from dashboards.columns import job_phases, pull, pull_cache
 from dashboards.flux import (
     CACHE,
@@ -34,6 +35,12 @@ Json = dict[str, Any]
 def heading(title: str) -> Row:
     """A row's heading. Not grafanalib's, which writes a panel's keys that a row does not have."""
     return (1, [(WIDTH, {"type": "row", "title": title, "collapsed": False, "panels": []})])
+
+
+def whose() -> Row:
+    """Which clusters a picture is of, and which of their names mean that it shows a model and no real nodes."""
+    names = " and ".join(f"{prefix}..." for prefix in SIMULATED_PREFIXES)
+    return heading(f"Clusters: ${{{CLUSTER}}} ({names} are simulated)")
 
 
 def place(rows: Sequence[Row]) -> list[Json]:

@@ -17,7 +17,7 @@ from dashboards.flux import (
     timed_pulls_of_any_layers,
     with_columns,
 )
-from dashboards.layout import Json, Row, dashboard, pull_caches, pull_variables
+from dashboards.layout import Json, Row, dashboard, pull_caches, pull_variables, whose
 from dashboards.panels import COUNT, SECONDS, Figures, FluxTarget, Lines, Rows, in_order, override, units
 from pulls.milestone import Moment
 from store.flux import literal
@@ -41,6 +41,7 @@ def build(source: Source) -> Json:
 
 def _rows(source: Source) -> list[Row]:
     return [
+        whose(),
         (4, _figures(source)),
         (9, [(12, _finished(source)), (12, _durations(source))]),
         (10, [(14, _jobs(source)), (10, _moments(source))]),

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from dashboards.columns import Columns, job_phases, pod_phases, pull
 from dashboards.flux import NODES, Source, phases, program, timed_pulls_of_any_layers, with_columns
-from dashboards.layout import Json, Row, dashboard, heading, phase_caches, pull_variables
+from dashboards.layout import Json, Row, dashboard, heading, phase_caches, pull_variables, whose
 from dashboards.panels import (
     COUNT,
     SECONDS,
@@ -34,6 +34,7 @@ def build(source: Source) -> Json:
 
 def _rows(source: Source) -> list[Row]:
     return [
+        whose(),
         heading("Where a job's makespan goes"),
         (11, [(14, _critical(source)), (10, _makespans(source))]),
         (10, [(14, _pods(source)), (10, _queue(source))]),

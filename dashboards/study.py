@@ -14,7 +14,7 @@ from dashboards.flux import (
     timed_pulls,
     with_columns,
 )
-from dashboards.layout import Json, Row, dashboard, heading, layer_variable, pull_caches, pull_variables
+from dashboards.layout import Json, Row, dashboard, heading, layer_variable, pull_caches, pull_variables, whose
 from dashboards.panels import (
     COUNT,
     GIGABYTES,
@@ -53,6 +53,7 @@ def build(source: Source) -> Json:
 
 def _rows(source: Source) -> list[Row]:
     return [
+        whose(),
         (4, _figures(source)),
         heading("By image size"),
         (9, [(24, _bands(source, False))]),
@@ -250,7 +251,8 @@ def _table(source: Source) -> Rows:
     bands = quantiles("told", by, pull.pull_seconds, BANDS)
     return Rows(
         title="Percentiles by image and nodes",
-        description="Of pull duration. Percentiles are interpolated linearly, as in the report.",
+        description="Of pull duration. Percentiles are interpolated linearly, as in the report; of fewer than 20 pulls p95 "
+        "is nearly the slowest.",
         unit=SECONDS,
         overrides=[
             *units(COUNT, ["nodes", "pulls"]),
