@@ -1,5 +1,4 @@
 """Grafana dashboards, generated from the schema that the sink writes.
 
-So far the columns of each measurement, by name; the dashboards themselves are to come. Reads what the store's layout
-says, and never talks to InfluxDB or Prometheus itself: Grafana does.
+Reads what the store's layout says. Only ``fill`` and ``push`` talk to a server; what panels show, Grafana asks for itself.
 """

@@ -234,7 +234,7 @@ def page(board: Json) -> str:
     for panel in board["panels"]:
         grid = panel["gridPos"]
         place = f"left:{grid['x'] * _CELL}px;top:{grid['y'] * _HEIGHT}px;width:{grid['w'] * _CELL - 6}px"
-        title = html.escape(panel["title"].replace("$layers layers", "all layers"))
+        title = html.escape(panel["title"].replace("$layers layers", "all layers").replace("${cluster}", "all"))
         if panel["type"] == "row":
             parts.append(f'<div class="row" style="{place}">{title}</div>')
             continue

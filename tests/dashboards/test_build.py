@@ -111,6 +111,12 @@ def test_every_panel_says_what_it_shows_and_in_which_unit(uid: str, panel: dict[
     assert defaults.get("unit") or overrides or panel["type"] == "table"
 
 
+def test_dashboards_of_pulls_say_whose_they_are_and_which_names_are_simulated() -> None:
+    heads = {uid: board["panels"][0]["title"] for uid, board in BOARDS.items() if uid != "pullstudy-collector"}
+    assert len(heads) == 4
+    assert set(heads.values()) == {"Clusters: ${cluster} (sim-... and kwok-... are simulated)"}
+
+
 def test_every_dashboard_links_to_the_others() -> None:
     for board in BOARDS.values():
         assert board["links"][0]["tags"] == board["tags"] == ["pullstudy"]
