@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -41,9 +42,10 @@ class Target:
     @property
     def look_with(self) -> str:
         """The command with which a user can see whether the cluster answers."""
-        return (
-            f"kubectl{f' --kubeconfig {self.access.kubeconfig}' if self.access.kubeconfig else ''} get --raw /version"
-        )
+        paths = self.access.kubeconfig
+        if paths and os.pathsep in paths:  # kubectl takes several from its environment only
+            return f"KUBECONFIG={paths} kubectl get --raw /version"
+        return f"kubectl{f' --kubeconfig {paths}' if paths else ''} get --raw /version"
 
     @property
     def spool_directory(self) -> Path:

@@ -250,7 +250,7 @@ class ClusterApi:
                 if error.status not in AGAIN or max(waited, loop.time() - began) >= patience_seconds:
                     raise
                 # Jitter spreads clients that failed together; it decides nothing else.
-                wait = error.retry_after_seconds or pause * random.uniform(0.8, 1.2)
+                wait = min(error.retry_after_seconds or pause * random.uniform(0.8, 1.2), patience_seconds)
             await self._sleep(wait)
             waited += wait
             pause = min(pause * 2, LAST_PAUSE_SECONDS)

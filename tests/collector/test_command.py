@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import resource
 import signal
 import socket
@@ -185,6 +186,17 @@ async def test_an_unreachable_cluster_is_given_up_after_the_tries_asked_for(tmp_
         f"collector: cluster lab at {url} cannot be reached: connection refused (2 tries); "
         f"look with: kubectl --kubeconfig {kubeconfig} get --raw /version"
     )
+
+
+async def test_of_several_kubeconfigs_the_command_to_look_with_is_one_that_kubectl_takes(
+    tmp_path: Path, closed_port: int
+) -> None:
+    paths = [write_kubeconfig(tmp_path / name, f"http://127.0.0.1:{closed_port}") for name in ("one", "two")]
+    joined = os.pathsep.join(map(str, paths))
+    words = ("--cluster", "lab", "--kubeconfig", joined, "--data-dir", str(tmp_path / "out"), "--connect-tries", "1")
+    code, stderr = await run(*words)
+    assert code == 1
+    assert stderr.splitlines()[-1].endswith(f"look with: KUBECONFIG={joined} kubectl get --raw /version")
 
 
 @pytest.mark.parametrize(

@@ -117,6 +117,17 @@ async def test_at_the_limit_the_node_that_is_waited_for_is_named(script_of: tupl
         await cleaner.clear(["busybox"], 2)
 
 
+async def test_at_the_limit_a_quota_that_lets_too_few_be_made_is_told(script_of: tuple[ScriptedApi, Cleaner]) -> None:
+    answers, cleaner = script_of
+    nodes = [{"metadata": {"name": name}, "status": {"conditions": [READY]}} for name in ("a", "b")]
+    answers.say(NODES, {"items": nodes})
+    answers.say(PODS, {"items": [clearing("a", state=ended(0))]})
+    said = "exceeded quota: compute, requested: pods=1, used: pods=5, limited: pods=5"
+    answers.say(EVENTS, {"items": [{"involvedObject": {"name": NAME}, "message": f"Error creating: {said}"}]})
+    with pytest.raises(ProviderError, match="exceeded quota: compute"):
+        await cleaner.clear(["busybox"], 2)
+
+
 async def test_the_manifest_in_deploy_is_the_one_that_is_made(tmp_path: Path) -> None:
     async with scripted(tmp_path) as (_, api):
         made = cleaner(api).manifest(NAME, ["registry.example/the-study/image:tag"])

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from driver.cluster_api import ClusterApi
+from driver.cluster_api import PATIENCE_SECONDS, ClusterApi
 from driver.errors import ApiError, LimitError
 from driver.job_watch import STUCK_LOOKS, Ending, JobEnd, JobWatch, Tally
 from driver.study import RunPlan, Study
@@ -249,6 +249,19 @@ async def test_an_answer_of_429_is_waited_out_as_long_as_the_server_says(tmp_pat
         script.say("/api/v1/nodes", {"items": []})
         assert await client.nodes() == ()
     assert slept == [3.0] * 20
+
+
+async def test_a_proxy_that_asks_for_an_hour_is_waited_for_no_longer_than_any_other_failure(tmp_path: Path) -> None:
+    slept: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    async with scripted(tmp_path, sleep) as (script, client):
+        script.say("/api/v1/nodes", {"message": "later", "code": 503}, status=503, **{"Retry-After": "3600"})
+        with pytest.raises(ApiError, match="503"):
+            await client.nodes()
+    assert slept == [PATIENCE_SECONDS]
 
 
 async def test_a_cluster_that_says_nothing_is_stuck_and_not_waited_for(api: Api) -> None:

@@ -78,6 +78,8 @@ class Cleaner:
             if not page.objects and waited >= REFUSED_AFTER_SECONDS:
                 await self._raise_if_refused(name)
             if waited >= self._limit_seconds:
+                if len(page.objects) < size:
+                    await self._raise_if_refused(name)
                 raise ProviderError(
                     f"clearing the image caches: {len(done)} of {size} nodes are clear after"
                     f" {self._limit_seconds:.0f} s; {_waits_for(page.objects, done)}"

@@ -38,7 +38,7 @@ def _against(study: Study) -> dict[str, Callable[[Node], bool]]:
         "not named in kubeconfig.nodes": lambda node: bool(named) and node.metadata.name not in named,
         "without the labels of job.node_selector": lambda node: not wanted <= node.metadata.labels.items(),
         "cordoned or with a taint that job.tolerations lacks": lambda node: not node.takes(study.job.tolerations),
-        f"labelled {RUN_LABEL} by another run (kubectl label nodes --all {RUN_LABEL}- frees them)": lambda node: (
+        f"of another run (label {RUN_LABEL}; pulldriver down takes a dead one's off)": lambda node: (
             RUN_LABEL in node.metadata.labels
         ),
     }
