@@ -65,11 +65,17 @@ def _largest_parts(decomposition: Decomposition) -> str:
     whole = decomposition.wall_seconds[large]
     ranked = sorted(decomposition.phases, key=lambda phase: -phase.seconds[large])
     parts = [
-        f"{wording.phase_name(phase.phase)} ({wording.percent(phase.seconds[large] / whole)})"
+        f"{wording.phase_name(phase.phase)} ({wording.percent(phase.seconds[large] / whole)}{_off(phase, whole)})"
         for phase in ranked
         if phase.seconds[large] >= 0.05 * whole
     ]
     return wording.listed(parts)
+
+
+def _off(phase: PhaseBySize, whole: float) -> str:
+    """How far off a phase's seconds may be, where that is a twentieth or more of the whole that it is a share of."""
+    off = phase.resolution_seconds
+    return f", off by at most {wording.seconds(off)}" if off >= 0.05 * whole else ""
 
 
 def _by_growth(decomposition: Decomposition) -> list[PhaseBySize]:
@@ -203,8 +209,10 @@ def _growth_table(decomposition: Decomposition, words: str) -> Markup:
 
 
 def _growth_model(decomposition: Decomposition) -> list[Markup]:
-    """What the slopes and their intervals assume; nothing where one size has no slope."""
-    lines = [phase.per_node for phase in decomposition.phases if phase.per_node is not None]
+    """What the slopes and their intervals assume; nothing where too few jobs give any."""
+    lines = [
+        line for phase in decomposition.phases if (line := phase.per_node) is not None and line.slope_low is not None
+    ]
     if not lines:
         return []
     return [

@@ -103,6 +103,16 @@ def test_growth_that_cut_off_times_can_make_is_no_growth(tmp_path: Path) -> None
     )
 
 
+def test_shares_of_a_short_run_say_how_far_off_coarse_times_make_them(tmp_path: Path) -> None:
+    for size in (4, 8):
+        made = cluster(size)
+        add_job(made, ONE, 0, 1)
+        made.milestones = [msgspec.structs.replace(mark, resolution_seconds=1.0) for mark in made.milestones]
+        made.write(tmp_path)
+    (found,) = decomposed(tmp_path)
+    assert "pulling → pulled (14.3%, off by at most 1.00 s)" in makespans.answer(found)
+
+
 def test_time_between_jobs_is_counted_with_the_job_before_it(tmp_path: Path) -> None:
     made = cluster(4)
     add_job(made, ONE, 0, 10)  # ends at 16
