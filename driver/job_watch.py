@@ -233,7 +233,13 @@ def _say_trouble(pod: Pod) -> str | None:
         return f"waiting with {reason}: {message}"
     if pod.spec.node_name and pod.status.phase == "Pending" and _state(pod) == "waiting":
         return "still without the image"
-    return _say_exit(pod)
+    return _say_exit(pod) or _say_running(pod)
+
+
+def _say_running(pod: Pod) -> str | None:
+    """A command that does not end, or a container that a webhook has put beside it."""
+    running = [status.name for status in pod.status.container_statuses if status.state.running is not None]
+    return f"still running {', '.join(running)}" if running else None
 
 
 def _say_exit(pod: Pod) -> str | None:

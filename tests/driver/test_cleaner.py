@@ -36,7 +36,7 @@ async def script_of(tmp_path: Path) -> AsyncIterator[tuple[ScriptedApi, Cleaner]
         yield answers, cleaner(api)
 
 
-def cleaner(api: ClusterApi) -> Cleaner:
+def cleaner(api: ClusterApi, **more: Any) -> Cleaner:
     plan = KubeconfigPlan()
     return Cleaner(
         api,
@@ -46,6 +46,7 @@ def cleaner(api: ClusterApi) -> Cleaner:
         limit_seconds=600.0,
         sleep=at_once,
         draw=lambda: "0a1b2c3d",
+        **more,
     )
 
 
@@ -142,3 +143,10 @@ async def test_images_are_named_as_the_runtime_names_them(tmp_path: Path) -> Non
         made = cleaner(api).manifest(NAME, ["busybox", "quay.io/a/b:1"])
     command = made["spec"]["template"]["spec"]["initContainers"][0]["command"]
     assert command[3:] == ["clear", "docker.io/library/busybox:latest", "quay.io/a/b:1"]
+
+
+async def test_where_a_quota_asks_for_requests_each_container_has_those_of_the_study(tmp_path: Path) -> None:
+    wanted = {"requests": {"cpu": "10m"}}
+    async with scripted(tmp_path) as (_, api):
+        spec = cleaner(api, resources=wanted).manifest(NAME, ["busybox"])["spec"]["template"]["spec"]
+    assert [container["resources"] for container in (*spec["initContainers"], *spec["containers"])] == [wanted, wanted]

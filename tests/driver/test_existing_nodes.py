@@ -12,12 +12,12 @@ import pytest
 from driver.errors import ApiError, ProviderError
 from driver.job import job_manifest
 from driver.job_watch import troubles
-from driver.objects import Node
+from driver.objects import Node, Pod
 from driver.providers.kubeconfig.commands import fill, run_command
 from driver.providers.kubeconfig.nodes import RUN_LABEL, choose_nodes
 from driver.providers.kubeconfig.permissions import provider_errors
 from driver.study import JobPlan, KubeconfigPlan, Overrides, Study, load_study
-from tests.driver.made import READY, pod, waiting
+from tests.driver.made import READY, pod, pod_json, waiting
 from tests.stack.wait import until
 
 
@@ -148,6 +148,13 @@ def test_pods_of_a_failed_job_say_what_they_wait_for() -> None:
         "1 pod ended as Evicted: The node was low on resource (node node-2)",
         "1 pod still without the image (node node-4)",
     ]
+
+
+def test_a_container_that_does_not_end_is_said_by_name() -> None:
+    beside = pod_json(0)
+    sidecar = {"name": "proxy", "imageID": "x", "state": {"running": {}}}
+    beside["status"] |= {"phase": "Running", "containerStatuses": [*beside["status"]["containerStatuses"], sidecar]}
+    assert troubles([msgspec.convert(beside, Pod)]) == ["1 pod still running proxy (node node-0)"]
 
 
 def test_a_command_that_the_image_lacks_and_a_container_that_cannot_be_made_are_said() -> None:

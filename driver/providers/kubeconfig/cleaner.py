@@ -6,7 +6,7 @@ is over lets its sibling onto its node, and another node is left out. deploy/cac
 """
 
 import secrets
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.resources import files
 from typing import Any
 
@@ -21,7 +21,7 @@ from pulls.pod import Terminated
 
 POLL_SECONDS = 0.25
 SLOWEST_POLL_SECONDS = 5.0
-REFUSED_AFTER_SECONDS = 2.0  # without a pod, the controller's events are asked why there is none
+REFUSED_AFTER_SECONDS = 5.0  # without a pod, the controller's events are asked why; a new namespace refuses a moment
 LOST_AFTER_SECONDS = 15.0  # from then on, nodes are looked at too
 NAME = "pullstudy-clear"
 LABEL = "pullstudy/job"
@@ -41,15 +41,18 @@ class Cleaner:
         socket: str,
         limit_seconds: float,
         pull_secrets: Sequence[str] = (),
+        resources: Mapping[str, Any] | None = None,
         sleep: Sleep,
         draw: Callable[[], str] = lambda: secrets.token_hex(4),
     ) -> None:
+        """``resources`` are what a namespace with a quota asks of each container."""
         self._api = api
         self._node_selector = node_selector
         self._image = image
         self._socket = socket
         self._limit_seconds = limit_seconds
         self._pull_secrets = pull_secrets
+        self._resources = {"resources": dict(resources)} if resources else {}
         self._sleep = sleep
         self._draw = draw
 
@@ -125,7 +128,9 @@ class Cleaner:
             "volumes": [{"name": "host", "hostPath": {"path": "/", "type": "Directory"}}],
             "initContainers": [self._clearing(images)],
             # A DaemonSet's pods have to stay: what ends is started again.
-            "containers": [{"name": "done", "image": self._image, "command": ["sleep", "2147483647"]}],
+            "containers": [
+                {"name": "done", "image": self._image, "command": ["sleep", "2147483647"], **self._resources}
+            ],
         }
         if self._pull_secrets:
             spec["imagePullSecrets"] = [{"name": secret} for secret in self._pull_secrets]
@@ -148,6 +153,7 @@ class Cleaner:
             "env": [*({"name": name, "value": value} for name, value in settings.items()), uid],
             "securityContext": {"runAsUser": 0, "capabilities": {"add": ["SYS_CHROOT"]}},
             "volumeMounts": [{"name": "host", "mountPath": "/host"}],
+            **self._resources,
         }
 
 

@@ -100,6 +100,7 @@ class KubeconfigProvider:
                 socket=study.kubeconfig.runtime_socket,
                 limit_seconds=limit,
                 pull_secrets=study.job.image_pull_secrets,
+                resources=study.job.container.get("resources"),
                 sleep=self._sleep,
             )
             return await cleaner.clear(images, len(ready)) if ready else frozenset()
