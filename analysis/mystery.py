@@ -61,7 +61,7 @@ class Decomposition:
     def share_of_growth(self, phase: PhaseBySize) -> float | None:
         """None where the whole grew by less than a twentieth: a share of nothing says nothing."""
         small, large = self.sizes[0], self.sizes[-1]
-        if self.growth_seconds < 0.05 * self.wall_seconds[small]:
+        if self.growth_seconds <= max(0.0, 0.05 * self.wall_seconds[small]):
             return None
         return phase.growth_seconds(small, large) / self.growth_seconds
 

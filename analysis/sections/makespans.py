@@ -63,6 +63,8 @@ def _largest_parts(decomposition: Decomposition) -> str:
     """The phases that make a twentieth or more of the largest size's wall time."""
     large = decomposition.sizes[-1]
     whole = decomposition.wall_seconds[large]
+    if whole <= 0:
+        return "moments that coincide"
     ranked = sorted(decomposition.phases, key=lambda phase: -phase.seconds[large])
     parts = [
         f"{wording.phase_name(phase.phase)} ({wording.percent(phase.seconds[large] / whole)}{_off(phase, whole)})"

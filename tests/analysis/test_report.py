@@ -217,6 +217,22 @@ def test_a_pull_that_took_no_time_leaves_out_the_log_scale_and_its_name(tmp_path
     assert section.figures[1].spec["encoding"]["x"]["title"] == "pull duration, seconds"
 
 
+@pytest.mark.parametrize("sizes", [(4,), (4, 8)])
+def test_a_study_of_pulled_events_alone_has_a_report(tmp_path: Path, sizes: tuple[int, ...]) -> None:
+    """Scheduled and started are known of no pod: all that is known of a job lies at one moment."""
+    for size in sizes:
+        made = HandMade(cluster=f"c-{size}", size=size)
+        for moment in (Moment.PULLED, Moment.CREATED):
+            made.mark("j", "p", moment, 5.0)
+        made.pull("j", "p", image_of(), 3.2, finished=5.0)
+        made.write(tmp_path)
+    facts = gather_facts(read_study(tmp_path))
+    sections = [build(facts) for build in SECTIONS]
+    words = Reader("".join(str(block) for section in sections for block in section.blocks)).words()
+    assert "Where the time goes" in [section.title for section in sections]
+    assert f"{len(sizes)} pull" in words
+
+
 def test_pulls_that_rode_on_anothers_are_counted_beside_the_durations(aws: Facts, sweep: Facts) -> None:
     words = [Reader("".join(map(str, durations.build(facts).blocks))).words() for facts in (aws, sweep)]
     assert "25 pulls began while another pod's pull of the same image was under way on the same node" in words[0]
