@@ -1,6 +1,12 @@
 """A run stays with the cluster on which it began."""
 
+import asyncio
+import gc
 import json
+import os
+import signal
+from asyncio.base_subprocess import BaseSubprocessTransport
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +19,7 @@ from driver.providers.kubeconfig.provider import KubeconfigProvider
 from driver.study import Study
 from tests.driver.made import READY
 from tests.driver.scripted_api import ScriptedApi, kubeconfig_of, scripted
+from tests.stack.wait import until
 
 NODES, NODE = "/api/v1/nodes", "/api/v1/nodes/a"
 NAMESPACE = "/api/v1/namespaces/default"
@@ -72,12 +79,26 @@ async def test_a_kubeconfig_that_is_not_there_or_says_no_context_is_named(tmp_pa
 async def test_a_command_for_a_token_that_does_not_end_is_not_waited_for_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("driver.cluster_api.REQUEST_SECONDS", 0.2)
+    monkeypatch.setattr("driver.cluster_api.REQUEST_SECONDS", 0.5)
     document = kubeconfig_of("http://127.0.0.1:1")
-    command = {"command": "sleep", "args": ["5"], "interactiveMode": "Never"}
+    pid = tmp_path / "pid"
+    command = {"command": "sh", "args": ["-c", f"echo $$ > {pid}; exec sleep 60"], "interactiveMode": "Never"}
     user = {"exec": {"apiVersion": "client.authentication.k8s.io/v1beta1", **command}}
     document["users"] = [{"name": "test", "user": user}]
     (tmp_path / "config").write_text(json.dumps(document))
     with pytest.raises(ApiError, match="the kubeconfig's command does not end"):
         async with open_cluster(tmp_path / "config", "default"):
             pass
+    # The client library leaves it behind.
+    await until(partial(is_written, pid), 20.0, "the command to begin")
+    os.kill(int(pid.read_text()), signal.SIGKILL)
+    await until(no_process_is_open, 20.0, "the command to be over")
+
+
+async def is_written(file: Path) -> bool:
+    return await asyncio.to_thread(lambda: file.exists() and file.read_text().endswith("\n"))
+
+
+async def no_process_is_open() -> bool:
+    found = [thing for thing in gc.get_objects() if issubclass(type(thing), BaseSubprocessTransport)]
+    return all(transport.is_closing() for transport in found)
