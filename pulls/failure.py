@@ -36,23 +36,29 @@ _HOPELESS = frozenset(
     )
 )
 
+
+def _status(codes: str) -> str:
+    """An HTTP status, and no part of a name or a version: ``app:1.403`` and ``manifests/404`` are none."""
+    return rf"(?<![\w.:/@-]){codes}(?![\w-]|\.\w)"
+
+
 # In order: the first that is found decides, so the specific stand before the general. A registry's
 # "denied" for a missing private repository reads as unauthorized, because that is all it says.
 _PATTERNS: tuple[tuple[FailureClass, re.Pattern[str]], ...] = tuple(
     (kind, re.compile(pattern, re.IGNORECASE))
     for kind, pattern in (
         (FailureClass.QPS, r"pull QPS exceeded"),
-        (FailureClass.RATE_LIMITED, r"\b429\b|too ?many ?requests|rate limit"),
+        (FailureClass.RATE_LIMITED, _status("429") + r"|too ?many ?requests|rate limit"),
         (FailureClass.NO_SPACE, r"no space left on device|disk quota exceeded"),
         (FailureClass.SIGNATURE, r"signature validation failed|SignatureValidationFailed"),
         (FailureClass.NEVER_PULL, r"pull policy of Never|ErrImageNeverPull"),
         (FailureClass.INVALID_NAME, r"InvalidImageName|invalid reference format|couldn't parse image"),
         (
             FailureClass.UNAUTHORIZED,
-            r"\b40[13]\b|unauthorized|forbidden|authentication required|authorization failed|no basic auth"
+            _status("40[13]") + r"|unauthorized|forbidden|authentication required|authorization failed|no basic auth"
             r"|insufficient_scope|access to the resource is denied|\bdenied\b",
         ),
-        (FailureClass.NOT_FOUND, r"\b404\b|not found|manifest unknown|name unknown|does not exist"),
+        (FailureClass.NOT_FOUND, _status("404") + r"|not found|manifest unknown|name unknown|does not exist"),
         (
             FailureClass.CORRUPT,
             r"failed commit on ref|unexpected (?:commit )?digest|digest mismatch|failed size validation"
@@ -62,7 +68,7 @@ _PATTERNS: tuple[tuple[FailureClass, re.Pattern[str]], ...] = tuple(
         (
             FailureClass.UNAVAILABLE,
             r"registry is unavailable|RegistryUnavailable|connection refused|connection reset|no such host"
-            r"|no route to host|unexpected EOF|\bEOF\b|\b50[0234]\b|service unavailable|bad gateway|tls: ",
+            r"|no route to host|unexpected EOF|\bEOF\b|service unavailable|bad gateway|tls: |" + _status("50[0234]"),
         ),
     )
 )

@@ -40,3 +40,9 @@ def test_no_error_text_is_of_class_other() -> None:
 def test_only_what_waiting_cannot_mend_is_hopeless() -> None:
     hopeless = {kind for kind in FailureClass if kind.hopeless}
     assert hopeless == {"unauthorized", "not-found", "invalid-name", "never-pull", "signature"}
+
+
+@pytest.mark.parametrize("tag", ["403", "1.404", "2.401.0", "v1-429"])
+def test_a_number_in_a_name_is_no_answer_of_a_registry(tag: str) -> None:
+    said = f'failed to pull and unpack image "registry:5000/app:{tag}": dial tcp 10.0.0.1:5000: i/o timeout'
+    assert classify(f"ErrImagePull: {said}") is FailureClass.TIMEOUT
