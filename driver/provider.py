@@ -29,7 +29,7 @@ class Cluster(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     size: int
-    kubeconfig: Path
+    kubeconfig: Path  # or several, joined as KUBECONFIG has them
     handle: Handle
     node_selector: dict[str, str] = {}  # labels of its nodes, where others share the API server; none: all nodes
 
