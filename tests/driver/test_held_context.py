@@ -61,6 +61,10 @@ async def test_a_context_that_is_switched_in_the_middle_leads_no_part_of_a_run_t
         await provider.up(
             ClusterOrder(name="kube-test-2", size=1, study=Study(), directory=tmp_path / "out"), saved.append
         )
+        resumed = KubeconfigProvider(kubeconfig)
+        await resumed.up(
+            ClusterOrder(name="kube-test-4", size=1, study=Study(), directory=tmp_path / "out"), saved.append
+        )
         await KubeconfigProvider(tmp_path / "no-such-file").down("kube-test-1", saved[1])
         assert here.asked[-1] == f"PATCH {NODE}", "its label is taken off by another process too"
         assert elsewhere.asked == []

@@ -17,3 +17,16 @@ def hold_context(kubeconfig: Path, context: str, place: Path) -> Path:
     held = {"apiVersion": "v1", "kind": "Config", "clusters": [], "contexts": [], "users": []}
     place.write_text(json.dumps({**held, "current-context": context}), encoding="utf-8")
     return Path(os.pathsep.join(map(str, (place, kubeconfig, place))))
+
+
+def keep_context(study: Path, context: str) -> None:
+    """Tell later processes of the study in this directory on which cluster it has nodes now. Raises OSError."""
+    (study / "clusters" / "context").write_text(context, encoding="utf-8")
+
+
+def kept_context(study: Path) -> str | None:
+    """What was kept: a run that is resumed goes on where it began."""
+    try:
+        return (study / "clusters" / "context").read_text(encoding="utf-8") or None
+    except FileNotFoundError:
+        return None

@@ -15,7 +15,7 @@ from driver.objects import Node
 from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.providers.kubeconfig.cleaner import Cleaner, daemon_sets
 from driver.providers.kubeconfig.commands import fill, run_command
-from driver.providers.kubeconfig.context import hold_context
+from driver.providers.kubeconfig.context import hold_context, keep_context, kept_context
 from driver.providers.kubeconfig.nodes import RUN_LABEL, choose_nodes, free_nodes
 from driver.providers.kubeconfig.permissions import provider_errors
 from driver.study import CacheMode, Study
@@ -75,6 +75,7 @@ class KubeconfigProvider:
         async with self._api(handle) as api:
             await self._see_to_namespace(api, study)
             handle = await self._take(api, order, handle, save)
+        keep_context(order.directory, str(self._context))
         return Cluster(
             name=order.name,
             size=order.size,
@@ -146,7 +147,7 @@ class KubeconfigProvider:
         if not kubeconfig.is_file():
             raise ProviderError(f"no kubeconfig at {kubeconfig}: give --kubeconfig FILE, or set KUBECONFIG")
         with provider_errors():
-            self._context = self._context or current_context(kubeconfig)
+            self._context = self._context or kept_context(order.directory) or current_context(kubeconfig)
         return hold_context(
             kubeconfig, self._context, (order.directory / "clusters" / f"{order.name}.context").resolve()
         )

@@ -17,7 +17,7 @@ from driver.cluster_api import ClusterApi, Sleep, current_context, open_cluster
 from driver.errors import ApiError, ProviderError
 from driver.objects import Node, Page, Taint
 from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
-from driver.providers.kubeconfig.context import hold_context
+from driver.providers.kubeconfig.context import hold_context, keep_context, kept_context
 from driver.providers.kwok.kubelets.nodes import NodesOrder, node_names
 from driver.providers.kwok.servers import (
     PROGRAMS,
@@ -94,6 +94,8 @@ class KwokProvider:
         else:
             kubeconfig = Path(given)
         handle = await self._start_nodes(order, kubeconfig, directory, handle, save)
+        if self._context is not None:
+            keep_context(order.directory, self._context)
         return Cluster(
             name=order.name,
             size=order.size,
@@ -223,7 +225,7 @@ class KwokProvider:
     def _held(self, kubeconfig: Path, directory: Path) -> Path:
         """The nodes of all sizes are made on one cluster. kwok takes no other than the current one."""
         current = current_context(kubeconfig)
-        self._context = self._context or current
+        self._context = self._context or kept_context(directory.parents[1]) or current
         if current != self._context:
             raise ProviderError(
                 f"kubeconfig {kubeconfig} leads to {current} by now: kubectl config use-context {self._context}"

@@ -75,7 +75,7 @@ async def test_a_context_that_is_switched_between_two_sizes_is_named_and_no_node
     kubeconfig = tmp_path / "config"
     provider = KwokProvider(kubeconfig)
     kubeconfig.write_text(json.dumps(kubeconfig_of("http://127.0.0.1:1")))
-    assert provider._held(kubeconfig, tmp_path / "kwok-test-2").name == "kwok-test-2.context"
+    assert provider._held(kubeconfig, tmp_path / "clusters" / "kwok-test-2").name == "kwok-test-2.context"
     kubeconfig.write_text(json.dumps(kubeconfig_of("http://127.0.0.1:1")).replace('"test"', '"other"'))
     with pytest.raises(ProviderError, match="leads to other by now: kubectl config use-context test"):
-        provider._held(kubeconfig, tmp_path / "kwok-test-4")
+        provider._held(kubeconfig, tmp_path / "clusters" / "kwok-test-4")
