@@ -128,7 +128,7 @@ def _record(
     total = text.including_waiting_nanoseconds if text else None
     reference = parse_image(image) if image else None
     whole = total if total is not None else pull
-    started_at = finished_at - timedelta(microseconds=whole / 1000) if finished_at and whole is not None else None
+    started_at = _before(finished_at, whole) if finished_at and whole is not None else None
     assert event.metadata is not None  # decode_event looked
     return PullRecord(
         cluster=origin.cluster,
@@ -154,6 +154,13 @@ def _record(
         count=event.times_seen,
         event_uid=event.metadata.uid,
     )
+
+
+def _before(at: datetime, nanoseconds: int) -> datetime | None:
+    try:
+        return at - timedelta(microseconds=nanoseconds / 1000)
+    except OverflowError:  # before the year 1
+        return None
 
 
 def _milestone(

@@ -12,13 +12,14 @@ _NANOSECONDS = {
     "μs": 1_000,  # U+03BC, what time.ParseDuration also takes
     "ns": 1,
 }
-PATTERN = r"-?(?:\d+(?:\.\d+)?(?:h|ms|m|s|us|µs|μs|ns))+"
+# No more digits than a Duration has: Python refuses to read an integer of some thousands.
+PATTERN = r"-?(?:\d{1,30}(?:\.\d{1,30})?(?:h|ms|m|s|us|µs|μs|ns))+"
 _WHOLE = re.compile(PATTERN)
 _TERM = re.compile(r"(\d+)(?:\.(\d+))?(h|ms|m|s|us|µs|μs|ns)")
 
 
 class DurationError(ValueError):
-    """A text that Go's Duration.String never prints."""
+    """A text that Go's Duration.String never prints, or one of more than its 64 bits: some 292 years."""
 
     def __init__(self, text: str) -> None:
         super().__init__(f"not a Go duration: {text!r} (expected a form like 1h2m3.5s, 359ms or 0s)")
@@ -39,6 +40,8 @@ def parse_nanoseconds(text: str) -> int:
         total += int(whole) * scale
         if fraction:
             total += int(fraction) * scale // 10 ** len(fraction)
+    if total >= 2**63:
+        raise DurationError(text)
     return -total if text.startswith("-") else total
 
 

@@ -6,7 +6,14 @@ Source: kubernetes ``core/v1`` and ``events/v1`` types.go; the exporter's additi
 involvedObject) from its own log.
 """
 
+from typing import Annotated
+
 import msgspec
+
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding bytes that are no such object raises: no JSON or of other types, no UTF-8, nested without end."""
+
+Count = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]  # the API's int32
 
 
 class Metadata(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -50,7 +57,7 @@ class EventSource(msgspec.Struct, frozen=True, gc=False):
 class EventSeries(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """How often, the new way."""
 
-    count: int | None = None
+    count: Count | None = None
     last_observed_time: str | None = None
 
 
@@ -78,8 +85,8 @@ class Event(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     deprecated_last_timestamp: str | None = None
     event_time: str | None = None
     series: EventSeries | None = None
-    count: int | None = None
-    deprecated_count: int | None = None
+    count: Count | None = None
+    deprecated_count: Count | None = None
     reporting_component: str | None = None
     reporting_controller: str | None = None  # events.k8s.io's reportingComponent
     reporting_instance: str | None = None

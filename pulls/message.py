@@ -5,20 +5,20 @@ Every function takes the message alone and returns None where it is not of its f
 """
 
 import re
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import lru_cache
 
 import msgspec
 
 from pulls.duration import PATTERN as DURATION
-from pulls.duration import parse_nanoseconds
+from pulls.duration import DurationError, parse_nanoseconds
 
 COMBINED = "(combined from similar events): "
 
 _QUOTED = r'"([^"\\]*(?:\\.[^"\\]*)*)"'  # unrolled: an image's name has no backslash as a rule
 _PULLED = re.compile(
     rf"Successfully pulled image {_QUOTED}(?: in ({DURATION})(?: \(({DURATION}) including waiting\))?)?"
-    r"(?:\. Image size: (\d+) bytes\.?)?"
+    r"(?:\. Image size: (\d{1,18}) bytes\.?)?"  # 64 bits: no store holds more
 )
 _CACHED = re.compile(rf"Container image {_QUOTED} already present on machine(?: and can be accessed by the pod)?")
 _PULLING = re.compile(rf"[Pp]ulling image {_QUOTED}")
@@ -45,7 +45,7 @@ PULL_ERRORS = frozenset(
     )
 )
 _SANDBOX = re.compile(r".*failed to get sandbox image " + _QUOTED + r": (.*)", re.DOTALL)
-_SCHEDULED = re.compile(r"Successfully assigned (?:\S+/)?(\S+) to (\S+)")
+_SCHEDULED = re.compile(r"Successfully assigned (?:[^\s/]+/)?([^\s/]+) to (\S+)")
 _CREATED_POD = re.compile(r"Created pod: (\S+)")
 _FIELD_PATH = re.compile(r"spec\.(?:init|ephemeral)?[cC]ontainers\{([^}]+)\}")
 _GO_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.)", re.DOTALL)
@@ -73,10 +73,15 @@ def read_pulled(text: str) -> PulledText | None:
     if match is None:
         return None
     image, pull, waiting, size = match.groups()
+    try:
+        pull_nanoseconds = parse_nanoseconds(pull) if pull else None
+        waiting_nanoseconds = parse_nanoseconds(waiting) if waiting else None
+    except DurationError:  # longer than any: whoever may create events can write this
+        return None
     return PulledText(
         unquote(image),
-        parse_nanoseconds(pull) if pull else None,
-        parse_nanoseconds(waiting) if waiting else None,
+        pull_nanoseconds,
+        waiting_nanoseconds,
         # The kubelet asks for the size after the pull and writes 0 where it gets none (#121719).
         (int(size) or None) if size else None,
     )
@@ -140,7 +145,8 @@ def _unescape(match: re.Match[str]) -> str:
     if len(body) == 1:
         return _GO_NAMED.get(body, body)
     code = int(body[1:], 16) if body[0] in "xuU" else int(body, 8)
-    return chr(code) if code <= 0x10FFFF else match[0]
+    # Go prints no surrogates, and text that holds one can be written nowhere.
+    return chr(code) if code <= 0x10FFFF and not 0xD800 <= code <= 0xDFFF else match[0]
 
 
 def _image(match: re.Match[str] | None) -> str | None:
@@ -154,6 +160,6 @@ def read_time(text: str | None) -> datetime | None:
         return None
     try:
         at = datetime.fromisoformat(text)
-    except ValueError:
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (ValueError, OverflowError):  # the last hours of the year 9999 are in UTC no date of Python's
         return None
-    return at if at.tzinfo else None

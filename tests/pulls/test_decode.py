@@ -194,3 +194,42 @@ def test_no_message_breaks_the_decoder(text: str) -> None:
     for reason in ("Pulled", "Failed", "BackOff", "Scheduled", "InspectFailed", "FailedCreatePodSandBox"):
         event = msgspec.convert(core_event(reason, text), Event)
         assert decode_event(event, ORIGIN).kind in {"pull", "lifecycle", "echo", "notice", "other", "unknown"}
+
+
+@pytest.mark.parametrize(
+    ("reason", "text"),
+    [
+        ("Pulled", f'Successfully pulled image "{X}" in 1s. Image size: {2**63} bytes.'),
+        ("Pulled", f'Successfully pulled image "{X}" in 1s. Image size: {"9" * 5_000} bytes.'),
+        ("Pulled", f'Successfully pulled image "{X}" in {"9" * 5_000}h'),
+        ("Pulled", f'Successfully pulled image "{X}" in 2562048h'),
+        ("Pulled", r'Successfully pulled image "\ud800" in 1s'),
+        ("Failed", r'Failed to pull image "\U0000dfff": no'),
+        ("Scheduled", "Successfully assigned " + "/" * 400_000),
+    ],
+    ids=lambda text: text[-24:],
+)
+def test_what_whoever_may_create_events_writes_can_be_spooled_and_is_read_in_one_pass(reason: str, text: str) -> None:
+    found = decode(core_event(reason, text))
+    assert msgspec.msgpack.decode(msgspec.msgpack.encode(found), type=Decoded) == found
+
+
+@pytest.mark.parametrize(
+    ("first", "finished_at"),
+    [
+        ("0002-01-01T00:00:00Z", datetime(2, 1, 1, tzinfo=UTC)),  # the pull would have begun before the year 1
+        ("9999-12-31T23:59:59-23:00", datetime(2024, 11, 11, 0, 32, 11, tzinfo=UTC)),  # no date in UTC: when created
+    ],
+)
+def test_a_time_at_the_ends_of_the_calendar_breaks_no_record(first: str, finished_at: datetime) -> None:
+    text = f'Successfully pulled image "{X}" in 2000000h'
+    record = only_pull(core_event("Pulled", text, firstTimestamp=first, lastTimestamp=first))
+    assert record.finished_at == finished_at
+    assert msgspec.json.decode(msgspec.json.encode(record), type=PullRecord) == record
+
+
+@pytest.mark.parametrize("count", [2**31, 2**63, -(2**31) - 1])
+def test_a_count_beyond_the_apis_32_bits_is_no_event(count: int) -> None:
+    for changes in ({"count": count}, {"series": {"count": count}}, {"deprecatedCount": count}):
+        with pytest.raises(msgspec.ValidationError):
+            decode(core_event("BackOff", f'Back-off pulling image "{X}"', **changes))

@@ -46,3 +46,9 @@ def test_every_duration_that_go_can_hold_survives_the_round_trip(nanoseconds: in
 )
 def test_formatting_writes_what_go_writes(text: str) -> None:
     assert format_nanoseconds(parse_nanoseconds(text)) == text
+
+
+@pytest.mark.parametrize("text", ["2562047h47m16.854775808s", "9223372036854775808ns", "9" * 5_000 + "h"])
+def test_more_than_64_bits_of_nanoseconds_is_no_duration(text: str) -> None:
+    with pytest.raises(DurationError):
+        parse_nanoseconds(text)
