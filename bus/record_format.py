@@ -74,7 +74,7 @@ def decode(value: bytes) -> Envelope:
         if encode(record) == value:
             return Envelope(record)
         return Envelope(record, head.schema, _unknown(value, record))
-    except (msgspec.MsgspecError, UnicodeError) as error:
+    except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
         raise UnreadableError(f"no record: {error}") from error
 
 

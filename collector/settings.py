@@ -32,6 +32,7 @@ class BackoffSettings:
     factor: float = 2.0
     most_seconds: float = 30.0
     jitter: float = 0.5  # up to this share of a wait is taken off at random: collectors must not come back together
+    most_retry_after_seconds: float = 600.0  # of what a server asks for: a slip in it must not end the watch
     reconnect_seconds: float = 0.05  # after a watch that did bring something: at once, but never in a busy loop
 
 

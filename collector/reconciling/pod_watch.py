@@ -18,7 +18,7 @@ from collector.watching.backoff import step_seconds
 from collector.watching.intake import PageError, read_page
 from collector.watching.lines import LineSplitter, LineTooLongError
 from collector.watching.watch_protocol import ListPage, Prove, Refusal, Request, Take, Watch, WatchProtocol
-from pulls.event import Event, Metadata, WatchLine, decode_event_json
+from pulls.event import UNREADABLE, Event, Metadata, WatchLine, decode_event_json
 from pulls.pod import Pod, decode_pod
 
 SHUT_OUT = (401, 403, 404)
@@ -121,7 +121,7 @@ class PodWatch:
         for raw in lines:
             try:
                 line = _decode_line(raw)
-            except msgspec.DecodeError:
+            except UNREADABLE:
                 self._status.pods_unreadable += 1
                 continue
             if line.type == "ERROR":
@@ -134,7 +134,7 @@ class PodWatch:
         """Its version; empty where it cannot be read: then it is counted, and the rest goes on."""
         try:
             pod = decode_pod(raw)
-        except msgspec.DecodeError:
+        except UNREADABLE:
             self._status.pods_unreadable += 1
             return ""
         self._status.pods += 1

@@ -9,8 +9,6 @@ from collections.abc import Iterable
 from datetime import timedelta
 from pathlib import Path
 
-import msgspec
-
 from collector.context import Context
 from collector.reconciling.pod_watch import PodWatch
 from collector.reconciling.reconcile import Reconciler, Suspect, Untold
@@ -20,7 +18,7 @@ from collector.spooling.spool_queue import SpoolQueue
 from collector.watching.api import CutError, PodApi, RefusedError
 from pulls.batch import Batch
 from pulls.decode import Origin, decode_event
-from pulls.event import decode_event_list
+from pulls.event import UNREADABLE, decode_event_list
 from pulls.record import Outcome
 from pulls.witness import pod_milestones, witnessed_pull
 
@@ -90,7 +88,7 @@ class SecondWitness:
             body = await self._api.events_page(reason, limit=self._page_items, continue_token=token)
             try:
                 page = decode_event_list(body)
-            except msgspec.DecodeError as error:
+            except UNREADABLE as error:
                 raise CutError(f"the list of events cannot be read: {error}") from error
             for event in page.items or ():
                 told.add(decode_event(event, self._origin))

@@ -23,4 +23,6 @@ def step_seconds(step: Step, settings: BackoffSettings, random: Random) -> float
     if not step.wait:
         return 0.0
     asked = step.retry_after_seconds
-    return wait_seconds(step.failures, settings, random) if asked is None else asked
+    if not asked:  # "at once", from a proxy, would be a busy loop
+        return wait_seconds(step.failures, settings, random)
+    return min(asked, settings.most_retry_after_seconds)

@@ -14,7 +14,7 @@ from collector.reconciling.told import Told
 from collector.watching.seen import Seen
 from pulls.batch import Batch, Gap, Reject
 from pulls.decode import Origin, decode_event, event_time
-from pulls.event import Event, Metadata, WatchLine, decode_event_json, decode_watch_line
+from pulls.event import UNREADABLE, Event, Metadata, WatchLine, decode_event_json, decode_watch_line
 from pulls.milestone import Milestone
 from pulls.record import PullRecord
 
@@ -45,7 +45,7 @@ def read_page(body: bytes) -> Page:
     """Raises PageError."""
     try:
         return _decode_page(body)
-    except msgspec.DecodeError as error:
+    except UNREADABLE as error:
         raise PageError(f"the list cannot be read: {error}") from error
 
 
@@ -53,7 +53,7 @@ def is_whole_line(line: bytes) -> bool:
     """Whether this, with no newline after it, is a line of a watch all the same."""
     try:
         decode_watch_line(line)
-    except msgspec.DecodeError:
+    except UNREADABLE:
         return False
     return True
 
@@ -97,7 +97,7 @@ class Intake:
         """The line of a watch, or None where it cannot be read and is kept as a Reject, after this version."""
         try:
             return decode_watch_line(line)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             self._unreadable(line, version, error)
             return None
 
@@ -111,7 +111,7 @@ class Intake:
         """An item of a list of this version."""
         try:
             event = decode_event_json(item)
-        except msgspec.DecodeError as error:
+        except UNREADABLE as error:
             self._unreadable(bytes(item), version, error)
             return
         problem = self._take(event)
@@ -150,7 +150,7 @@ class Intake:
         when = event_time(event)
         self._reject(version, problem, msgspec.json.encode(whole).decode(), when.at if when else self._now())
 
-    def _unreadable(self, raw: bytes, version: str, error: msgspec.DecodeError) -> None:
+    def _unreadable(self, raw: bytes, version: str, error: Exception) -> None:
         self._status.unreadable += 1
         self._reject(version, f"not an event: {error}", raw.decode(errors="replace"), self._now())
 

@@ -18,7 +18,7 @@ from enum import Enum
 
 import msgspec
 
-from pulls.event import Event, Metadata, WatchLine
+from pulls.event import UNREADABLE, Event, Metadata, WatchLine
 
 NO_VERSION = ""  # nothing was read yet
 INITIAL_END = "k8s.io/initial-events-end"  # the annotation of the bookmark that ends a list inside a watch
@@ -324,7 +324,7 @@ def read_refusal(code: int, body: bytes, retry_after: str | None) -> Refusal:
     """The refusal in an HTTP answer that is no success: its Status where it has one, and its Retry-After."""
     try:
         status = msgspec.json.decode(body, type=Event)
-    except msgspec.DecodeError:  # a proxy's page, or nothing
+    except UNREADABLE:  # a proxy's page, or nothing
         first_line = body[:200].decode(errors="replace").strip().partition("\n")[0]
         return Refusal(code, first_line, _seconds(retry_after))
     return Refusal(code, status.text, _seconds(retry_after) or _asked_wait(status))

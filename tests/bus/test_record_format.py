@@ -75,7 +75,9 @@ def test_a_column_that_an_older_writer_did_not_have_reads_as_unknown() -> None:
         encode(pull()).replace(b'"pulled"', b'"teleported"'),
         encode(pull()).replace(b'"count":1', b'"count":"one"'),
         encode(pull()).replace(b'"event_uid":"u"', b'"event_uid":"\xff\xfe"'),
+        encode(pull())[:-1] + b',"new":' + b"[" * 100_000 + b"]" * 100_000 + b"}",
     ],
+    ids=lambda value: repr(value[-40:]),
 )
 def test_what_is_no_record_is_unreadable_and_says_why_in_one_line(value: bytes) -> None:
     with pytest.raises(UnreadableError) as raised:

@@ -237,6 +237,8 @@ async def test_case_7_an_api_server_away_for_30_seconds_is_asked_ever_more_slowl
     [
         ("watch", refuse(429, "slow down", {"Retry-After": "7"}), [7.0]),
         ("watch", in_stream(429, "slow down", retry_after=9), [9.0]),
+        ("watch", refuse(503, "a proxy's word", {"Retry-After": "0"}), [0.8]),
+        ("watch", refuse(503, "a proxy's word", {"Retry-After": "9" * 400}), [600.0]),
         ("watch", refuse(500), [0.8]),
         ("watch", refuse(503), [0.8]),
         ("watch", refuse(504, "the API server gave up"), [0.8]),
@@ -470,15 +472,17 @@ async def test_a_line_that_cannot_be_read_is_kept_and_the_lines_around_it_are_ta
         json.dumps({"type": "ADDED", "object": good}).encode(),
         b'{"type":"ADDED","object":{"metadata":{"name":',
         b'{"type":"ADDED","object":{"metadata":{"uid":42}}}',
+        b'{"type":"ADDED","object":{"message":"\xff"}}',
+        b'{"type":"ADDED","object":{"nested":' + b"[" * 5_000 + b"]" * 5_000 + b"}}",
         b"",
         json.dumps({"type": "ADDED", "object": better}).encode(),
     ]
     server.instead["watch"].append(stream(b"\n".join(lines)))  # and the last line lacks its end
     async with collecting(server.url, tmp_path) as running:
-        await running.until_stored(2 * PULL + 2)
+        await running.until_stored(2 * PULL + 4)
     assert set(stored_counts(tmp_path)) == {good["metadata"]["uid"], better["metadata"]["uid"]}
-    assert {reject.raw for reject in stored_rejects(tmp_path)} == {lines[1].decode(), lines[2].decode()}
-    assert running.status.unreadable == 2
+    assert {reject.raw for reject in stored_rejects(tmp_path)} == {line.decode(errors="replace") for line in lines[1:5]}
+    assert running.status.unreadable == 4
     assert {reject.at for reject in stored_rejects(tmp_path)} == {VirtualClock().now()}
 
 
