@@ -19,7 +19,7 @@ from pulls.milestone import Milestone
 from pulls.record import Outcome, PullRecord
 from store import schema
 from store.point_layout import AbandonedJob
-from store.protocol import Identity, StoredRun, StoreError
+from store.protocol import Identity, StoreBusyError, StoredRun, StoreError
 from store.rows import from_rows, row_maker
 from store.selection import ALL, Selection
 
@@ -113,6 +113,8 @@ def store_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:  # the low byte: the rest tells kinds of it apart
+            raise StoreBusyError(f"store {path} is held by another process") from error
         if "full" in str(error):
             raise StoreError(f"disk full at {path}: free space, run again; what was stored is kept") from error
         raise StoreError(f"store {path}: {error}") from error

@@ -11,7 +11,7 @@ import pytest
 from pulls.batch import Batch, Gap, Reject
 from pulls.milestone import Milestone, Moment, Witness
 from pulls.record import Outcome, PullRecord, witness_uid
-from store.protocol import StoreError
+from store.protocol import StoreBusyError, StoreError
 from store.schema import FILE_NAME
 from store.sqlite import EmbeddedStore, NotAStudyError
 from tests.store.records import reject
@@ -177,6 +177,20 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_there(tmp_path: Path) -> Non
         store.write_now(Batch(pulls=many))
     store.close_now()
     assert [each.event_uid for each in read(tmp_path)] == ["kept"]
+
+
+def test_a_file_that_another_process_holds_is_busy_and_takes_the_batch_afterwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("store.sqlite.BUSY_SECONDS", 0.0)
+    store = EmbeddedStore(tmp_path, create=True)
+    with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with pytest.raises(StoreBusyError, match="held by another process"):
+            store.write_now(Batch(pulls=(record(),)))
+        other.execute("ROLLBACK")
+    assert store.write_now(Batch(pulls=(record(),))) == 1
+    store.close_now()
 
 
 def test_the_engines_own_shell_reads_the_file(tmp_path: Path) -> None:
