@@ -2,6 +2,7 @@
 
 import errno
 import re
+import select
 import shlex
 import sys
 import traceback
@@ -82,15 +83,22 @@ def run(arguments: Sequence[str]) -> int:
     except (KeyboardInterrupt, typer.Abort, InterruptedByUserError):
         return _fail("interrupted", INTERRUPTED)
     except _UsageError as error:
-        message = error.format_message().partition("\n")[0].rstrip(".")
+        message = error.format_message().partition("\n")[0].rstrip(".").replace("Value error, ", "")
         return _fail(f"{message}; see pulldriver {_command_of(arguments)}--help", WRONG_USE)
-    except BrokenPipeError:
-        # Whoever read our output has enough of it. Python would complain once more when it flushes at exit.
-        sys.stdout = None
-        return DONE
+    except SystemExit as ended:
+        # Typer's answer to a broken pipe, whichever it is. Where it is our output, its reader has enough of it.
+        broken = ended.__context__
+        return DONE if _nobody_reads() or not isinstance(broken, OSError) else _explain(broken, arguments)
     except Exception as error:  # noqa: BLE001 - the last resort of the process: it ends here, with the error told
         return _explain(error, arguments)
     return code if isinstance(code, int) else DONE
+
+
+def _nobody_reads() -> bool:
+    """Whether standard output is a pipe that its reader has closed."""
+    poll = select.poll()
+    poll.register(1, 0)
+    return any(event & select.POLLERR for _, event in poll.poll(0))
 
 
 def _explain(error: Exception, arguments: Sequence[str]) -> int:

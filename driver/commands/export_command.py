@@ -1,5 +1,6 @@
 """``pulldriver export``."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -7,6 +8,7 @@ import typer
 
 from driver.commands.options import DEFAULT_OUT, Out
 from driver.commands.reading import Clusters, ReadInflux, Runs, influx_of, source_of
+from driver.errors import UsageError
 
 
 def export_command(
@@ -46,10 +48,15 @@ def export_command(
     from analysis.export import LAYER_TABLES, LayerChoice, export
     from analysis.source import Source, whole_bucket
 
+    if what not in LAYER_TABLES and (tags_of or without_shared):
+        given = "--tags-of" if tags_of else "--without-shared"
+        raise UsageError(f"{given}: chooses layers; {what} has none, so leave it out")
     if what in LAYER_TABLES and influx is None:
         source = Source(name=str(out), directory=out)  # no record is read, and no token is asked for
     elif what == "runs" and influx is not None and not run and not cluster:
         source = whole_bucket(influx_of(out, influx))  # which there are is asked before one is chosen
     else:
         source = source_of(out, influx, run, cluster)
-    export(source, what, format, to, LayerChoice(tags_of, without_shared))
+    rows = export(source, what, format, to, LayerChoice(tags_of, without_shared))
+    if not rows and what in LAYER_TABLES:
+        print(f"{out} has no layers: pulldriver import MANIFESTS --out {out}, see docs/similarity.md", file=sys.stderr)

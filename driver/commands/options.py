@@ -6,7 +6,9 @@ from typing import Annotated
 import typer
 
 from driver.eks_plan import Mode
-from driver.providers import PROVIDERS
+from driver.errors import UsageError
+from driver.provider import Provider
+from driver.providers import PROVIDERS, make_provider
 from driver.study import CacheMode, Order
 
 DEFAULT_OUT = Path("pulling-study")
@@ -51,3 +53,10 @@ Influx = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def provider_of(name: str, kubeconfig: Path | None, eks_mode: Mode | None) -> Provider:
+    """The provider that these options ask for. Raises UsageError."""
+    if eks_mode is not None and name != "eks":
+        raise UsageError(f"--eks-mode: not of the provider {name}; leave it out, or give --provider eks")
+    return make_provider(name, kubeconfig)

@@ -16,12 +16,12 @@ from driver.commands.options import (
     Seed,
     Sizes,
     StudyFile,
+    provider_of,
 )
 from driver.plan import Making, Plan, Timed, make_plan
 from driver.price import HourlyPrice, Priced, nodes_price
 from driver.progress import say_image, say_seconds
 from driver.provider import Provider
-from driver.providers import make_provider
 from driver.study import Overrides, Price, Study, load_study
 
 
@@ -46,7 +46,7 @@ def plan_command(
       pulldriver plan --study study.toml --json
     """
     overrides = Overrides(sizes=sizes, repeats=repeats, seed=seed, order=order, cache=cache, eks_mode=eks_mode)
-    plan = plan_of(load_study(study, overrides), make_provider(provider, kubeconfig))
+    plan = plan_of(load_study(study, overrides), provider_of(provider, kubeconfig, eks_mode))
     if json:
         print(msgspec.json.format(msgspec.json.encode(plan)).decode())
     else:

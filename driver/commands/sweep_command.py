@@ -27,6 +27,7 @@ from driver.commands.options import (
     Seed,
     Sizes,
     StudyFile,
+    provider_of,
 )
 from driver.commands.plan_command import hourly_price, plan_of, say_plan, with_price
 from driver.destinations import Asked, check_reachable, check_same_destination, destination_of_new_run
@@ -36,7 +37,6 @@ from driver.lock import directory_lock
 from driver.plan import Plan
 from driver.progress import make_progress
 from driver.provider import Provider
-from driver.providers import make_provider
 from driver.stores import Stores, open_stores
 from driver.study import Overrides, Study, load_study
 from driver.summary import size_lines
@@ -53,7 +53,9 @@ def sweep_command(
     kafka: Kafka = None,
     influx: Influx = None,
     out: Out = DEFAULT_OUT,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the sweep that DIR holds.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on with the sweep that DIR holds; begin one if none.")
+    ] = False,
     budget: Annotated[
         float | None,
         typer.Option("--budget", metavar="AMOUNT", min=0, help="End before it costs more, in the plan's currency."),
@@ -83,7 +85,7 @@ def sweep_command(
     overrides = Overrides(sizes=sizes, repeats=repeats, seed=seed, order=order, cache=cache, eks_mode=eks_mode)
     asked = None if study is None and overrides == Overrides() else load_study(study, overrides)
     where = Asked(kafka=kafka, influx=influx)
-    cluster_provider = make_provider(provider, kubeconfig)
+    cluster_provider = provider_of(provider, kubeconfig, eks_mode)
     if not resume:
         asked = _new_study(asked, where)
     if asked is not None:

@@ -1,6 +1,9 @@
 """What the user meets when something is wrong: one line, and the exit code that is documented."""
 
+import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -35,7 +38,10 @@ def begun(directory: Path) -> None:
         ("sweep --provider abacus", "--provider abacus: there is sim"),
         ("sweep --study absent.toml", "absent.toml: No such file"),
         ("sweep --repeats 0", "--repeats 0"),
-        ("sweep --order best", "'best' is not one of"),
+        ("sweep --order best", "Invalid value for '--order': 'best' is not one of"),
+        ("sweep --eks-mode shared", "--eks-mode: not of the provider sim"),
+        ("plan --eks-mode shared --provider kwok", "--eks-mode: not of the provider kwok"),
+        ("export pulls --tags-of tags.csv", "--tags-of: chooses layers"),
         ("plan --sizes 0", "1 node or more"),
         ("status --out absent", "absent is no study"),
         ("down --out absent", "absent is no study"),
@@ -65,6 +71,22 @@ def test_files_of_which_nothing_is_understood_are_a_failure_that_offers_no_repor
     assert told.err.endswith("nothing in these files was understood; pulldriver import --help says what it takes\n")
     assert "next:" not in told.out
     assert cli.run(["import", str(empty), "--size", "4", "--out", out]) == 0  # a piece of a log may hold nothing
+
+
+def test_whoever_closes_the_pipe_has_had_enough_and_nothing_failed(tmp_path: Path) -> None:
+    begun(tmp_path)
+    ours, theirs = os.pipe()
+    os.close(ours)
+    with os.fdopen(theirs, "wb") as closed:
+        words = [str(Path(sys.executable).with_name("pulldriver")), "export", "runs", "--out", str(tmp_path)]
+        ended = subprocess.run(words, stdout=closed, stderr=subprocess.PIPE, check=False)
+    assert (ended.returncode, ended.stderr) == (0, b"")
+
+
+def test_a_table_of_layers_where_none_are_known_says_how_they_come_in(tmp_path: Path, capsys: Capture) -> None:
+    begun(tmp_path)
+    assert cli.run(["export", "layers", "--out", str(tmp_path), "--to", str(tmp_path / "layers.csv")]) == 0
+    assert f"has no layers: pulldriver import MANIFESTS --out {tmp_path}" in capsys.readouterr().err
 
 
 def test_a_sweep_is_never_begun_over_another(tmp_path: Path, capsys: Capture) -> None:
