@@ -1,9 +1,10 @@
 """How the cluster is reached: a kubeconfig file, or the service account of the pod that this runs in."""
 
 import os
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from collector.errors import KubeconfigError
 
@@ -36,7 +37,10 @@ class Access:
         # Configuration() would copy process-wide defaults that anybody may have set.
         configuration = type.__call__(Configuration)
         await self.log_in(configuration)
-        return ApiClient(configuration)
+        try:
+            return ApiClient(configuration)
+        except OSError as error:  # also ssl.SSLError: a certificate that is being renewed may not fit its key yet
+            raise KubeconfigError(f"{self}: its certificates cannot be used: {error}") from error
 
     async def log_in(self, configuration: "Configuration") -> None:
         """Read the credentials (a kubeconfig's command is run for a new token). Raises KubeconfigError."""
@@ -51,8 +55,16 @@ def _load_service_account(configuration: "Configuration") -> None:
 
     try:
         load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-    except ConfigException as error:
+    except (ConfigException, OSError) as error:
         raise KubeconfigError(f"--in-cluster: {error} This works only in a pod; else give --kubeconfig") from error
+    read_again: Any = configuration.refresh_api_key_hook  # of the token's file, once a minute, before a request
+
+    def refresh(changed: "Configuration") -> None:
+        # As client-go does: the token that was read goes on until the file has another. If it expires, 401 tells.
+        with suppress(ConfigException, OSError):
+            read_again(changed)
+
+    configuration.refresh_api_key_hook = refresh
 
 
 async def _load_kubeconfig(paths: str, configuration: "Configuration") -> None:

@@ -1,0 +1,59 @@
+"""Credentials that are being renewed at the moment of reading are an error of one line, or the ones before."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import certifi
+import pytest
+from kubernetes_asyncio.config import incluster_config
+
+from collector.errors import KubeconfigError
+from collector.watching.kubeconfig import Access
+
+KUBECONFIG = """
+apiVersion: v1
+kind: Config
+current-context: c
+contexts: [{{name: c, context: {{cluster: c, user: u}}}}]
+clusters: [{{name: c, cluster: {{server: "https://127.0.0.1:1"}}}}]
+users: [{{name: u, user: {{client-certificate: {directory}/tls.crt, client-key: {directory}/tls.key}}}}]
+"""
+
+
+async def test_a_certificate_that_does_not_fit_its_key_yet_is_an_error_of_the_kubeconfig(tmp_path: Path) -> None:
+    for name in ("tls.crt", "tls.key"):
+        (tmp_path / name).write_text("half of a certificate")
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(KUBECONFIG.format(directory=tmp_path))
+    with pytest.raises(KubeconfigError, match="its certificates cannot be used"):
+        await Access(kubeconfig=str(kubeconfig)).make_client()
+
+
+@pytest.fixture
+def service_account(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The directory that a pod has them in."""
+    monkeypatch.setenv("KUBERNETES_SERVICE_HOST", "::1")
+    monkeypatch.setenv("KUBERNETES_SERVICE_PORT", "443")
+    monkeypatch.setattr(incluster_config, "SERVICE_TOKEN_FILENAME", str(tmp_path / "token"))
+    monkeypatch.setattr(incluster_config, "SERVICE_CERT_FILENAME", certifi.where())  # nothing is asked of them
+    monkeypatch.setattr(incluster_config, "TOKEN_REFRESH_PERIOD", timedelta(0))
+    (tmp_path / "token").write_text("first")
+    return tmp_path
+
+
+@pytest.mark.parametrize("spoil", [lambda token: token.write_text(""), Path.unlink], ids=["empty", "gone"])
+async def test_a_token_whose_file_cannot_be_read_goes_on_until_the_file_has_another(
+    service_account: Path, spoil: Callable[[Path], Any]
+) -> None:
+    token = service_account / "token"
+    client = await Access(in_cluster=True).make_client()
+    try:
+        assert client.configuration.host == "https://[::1]:443"
+        for renew, bearer in ((spoil, "Bearer first"), (lambda file: file.write_text("second"), "Bearer second")):
+            renew(token)
+            asked: Any = client.configuration.get_api_key_with_prefix
+            assert await asked("BearerToken") == bearer
+    finally:
+        await client.close()
