@@ -145,9 +145,10 @@ class KafkaSettings:
     close_seconds: float = 5.0  # for stopping a client: with a dead broker it would wait for ever (aiokafka #1101)
     remind_seconds: float = 60.0  # between two lines about the same trouble
 
-    session_seconds: float = 30.0  # without a heartbeat: then the member is out, and its share goes to the others
+    # Out by mistake a member loses nothing, and stores a little twice; out too late, its share waits for it.
+    session_seconds: float = 10.0  # without a heartbeat: then the member is out, and its share goes to the others
     heartbeat_seconds: float = 3.0
-    rebalance_seconds: float = 60.0  # for all members to come to a new share
+    rebalance_seconds: float = 20.0  # for all members to come to a new share
     # A store that is away for a day is no reason to leave the group: heartbeats tell that the process lives.
     poll_seconds: float = 7 * 86_400.0
     fetch_bytes: int = 4 << 20  # of one answer, compressed
