@@ -6,6 +6,7 @@ import re
 import sys
 from collections.abc import Callable
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Annotated, Any
@@ -67,6 +68,7 @@ Examples:
   collector --cluster lab --influx http://influx:8086    the spool feeds InfluxDB; with both, through Kafka
   collector sink --kafka broker:9092 --influx http://influx:8086   the consumer alone: collector sink --help
   collector check --cluster lab --kafka broker:9092      try every connection and permission first
+  collector --version                                    which one this is
 \b
 It watches until SIGTERM or Ctrl-C, and goes on where it was when it is started again.
 Each option may be given as PULLSTUDY_COLLECTOR_<NAME> in the environment, or as a key of the file of --config:
@@ -192,8 +194,9 @@ def run_command(arguments: list[str]) -> int:
         return INTERRUPTED
     except _UsageError as error:
         # Some texts span lines; what is wrong stands in the first.
-        message = error.format_message().partition("\n")[0].rstrip(".")
-        return _fail(f"{message}{_place_of(error)}; see collector --help", WRONG_USE)
+        message = error.format_message().partition("\n")[0].rstrip(".").replace("Value error, ", "")
+        command = f"{arguments[0]} " if arguments and arguments[0] in COMMANDS else ""
+        return _fail(f"{message}{_place_of(error)}; see collector {command}--help", WRONG_USE)
     except (BusError, CollectorError, StoreError, ExceptionGroup) as error:
         first = _first(error)
         if not isinstance(first, (BusError, CollectorError, StoreError)):
@@ -228,7 +231,13 @@ COMMANDS: dict[str, Callable[[], typer.Typer]] = {"sink": _sink, "check": _check
 
 
 def _command(arguments: list[str]) -> object:
-    find = COMMANDS.get(arguments[0]) if arguments else None
+    first = arguments[0] if arguments else "--"
+    if first == "--version":
+        typer.echo(f"collector {version('pullstudy')}")
+        return DONE
+    find = COMMANDS.get(first)
+    if find is None and not first.startswith("-"):
+        raise _UsageError(f"No such command '{first}': there is {' and '.join(COMMANDS)}, or options alone")
     if find is None:
         return app(arguments, prog_name="collector", standalone_mode=False, obj=_all_keys)
     return find()(arguments[1:], prog_name=f"collector {arguments[0]}", standalone_mode=False, obj=_all_keys)

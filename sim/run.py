@@ -99,19 +99,27 @@ def _settings(options: Options, speed: float | None) -> ClusterSettings:
     name = options.cluster if options.cluster.startswith(NAME_PREFIX) else NAME_PREFIX + options.cluster
     try:
         version = KubernetesVersion.parse(options.version)
-        start_at = datetime.fromisoformat(options.start_at) if options.start_at else None
     except ValueError as error:
-        raise WrongUseError(str(error)) from error
+        raise WrongUseError(f"--version: {error}") from error
+    start_at = _start_at(options.start_at)
     return ClusterSettings(
         name=name,
         nodes=options.nodes,
         seed=options.seed,
-        start_at=start_at.replace(tzinfo=start_at.tzinfo or UTC) if start_at else None,
+        start_at=start_at,
         version=version,
         parameters=replace(parameters, control=replace(parameters.control, event_seconds=options.event_seconds)),
         keep_revisions=options.keep_revisions,
         keep_seconds=keep_seconds,
     )
+
+
+def _start_at(text: str | None) -> datetime | None:
+    try:
+        at = datetime.fromisoformat(text) if text else None
+    except ValueError as error:
+        raise WrongUseError(f"--start-at {text!r}: write it as 2026-01-31T12:00:00Z") from error
+    return at.replace(tzinfo=at.tzinfo or UTC) if at else None
 
 
 def _parameters(options: Options) -> ModelParameters:

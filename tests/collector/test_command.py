@@ -10,6 +10,7 @@ import sqlite3
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
+from importlib.metadata import version
 from pathlib import Path
 from random import Random
 
@@ -240,6 +241,26 @@ def test_wrong_use_is_one_line_and_code_2(arguments: tuple[str, ...], capsys: py
     stderr = capsys.readouterr().err
     assert stderr.startswith("collector: ")
     assert len(stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ("sinc --kafka k:9092", "collector: No such command 'sinc': there is sink and check, or options alone"),
+        ("sink --nope", "see collector sink --help"),
+        ("--cluster a --log-format yaml", "'--log-format': 'yaml' is not one of"),
+    ],
+)
+def test_wrong_use_names_the_word_that_is_wrong_and_the_help_that_has_it(
+    words: str, told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_command(words.split()) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_it_says_which_version_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["--version"]) == 0
+    assert capsys.readouterr().out == f"collector {version('pullstudy')}\n"
 
 
 def test_what_cannot_be_used_is_one_line_and_code_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,7 +65,7 @@ def test_signals_end_it_without_a_trace(running: subprocess.Popen[bytes], number
         (["--version", "2.0"], "Kubernetes version"),
         (["--faults", "/no/such/file"], "/no/such/file"),
         (["--model", "/no/such/file"], "/no/such/file"),
-        (["--start-at", "yesterday"], "yesterday"),
+        (["--start-at", "yesterday"], "--start-at 'yesterday': write it as 2026-01-31T12:00:00Z"),
     ],
 )
 def test_wrong_use_is_one_line_and_exit_code_2(
