@@ -1,4 +1,5 @@
-"""Where records are kept and asked for: the Store protocol and its embedded form, one SQLite file a study.
+"""Where records are kept and asked for: the Store protocol, its embedded form (one SQLite file a study, with the driver's
+ledger) and InfluxDB.
 
 Knows only the vocabulary. Never changes a record, never decides what a record means.
 """

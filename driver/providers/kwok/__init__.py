@@ -1,4 +1,4 @@
-"""Fake nodes on a real API server: kwok plays their kubelets, by stages that emit a kubelet's events.
+"""Fake nodes on a real API server: kwok keeps them alive, and the simulator's kubelets play their pods.
 
 Nothing is pulled: the delays are the simulator's model's, and clusters' names begin with ``kwok-``.
 """
