@@ -1,5 +1,4 @@
-"""Where records are kept and asked for: the Store protocol, its embedded form (one SQLite file a study, with the driver's
-ledger) and InfluxDB.
+"""Where records are kept and asked for: the Store protocol, its embedded form and InfluxDB; and the driver's ledger.
 
 Knows only the vocabulary. Never changes a record, never decides what a record means.
 """
