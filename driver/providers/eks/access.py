@@ -1,5 +1,6 @@
 """The API of a cluster on EKS: its kubeconfig, the balancers of its services, and what it is to forget."""
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -73,14 +74,22 @@ def leads_to_simulator(kubeconfig: Path) -> bool:
     return any(user.user.get("token") == "simulated" for user in document.users)
 
 
-async def free_balancers(kubeconfig: Path, waiting: Waiting, *, all_services: bool) -> None:
+async def free_balancers(
+    kubeconfig: Path,
+    waiting: Waiting,
+    *,
+    all_services: bool,
+    prove: Callable[[ClusterApi], Awaitable[object]] | None = None,
+) -> None:
     """Delete the services of type LoadBalancer and wait until their balancers are given back.
 
-    Without ``all_services`` only the driver's own: a kubeconfig that we did not write may lead to somebody's cluster.
+    Without ``all_services`` only the driver's own. ``prove`` raises where the kubeconfig leads to another cluster.
     Raises ApiError, and ProviderError where one is not given back in time.
     """
     selector = "" if all_services else ",".join(f"{key}={value}" for key, value in MANAGED_BY.items())
     async with open_cluster(kubeconfig, "default") as api:
+        if prove is not None:
+            await prove(api)
 
         async def none_left() -> bool | None:
             left = await _balanced(api, selector, waiting.patience.api_seconds)

@@ -64,7 +64,7 @@ class Announcer:
     @property
     def _kubeconfig(self) -> Path:
         own = self._order.directory / "clusters" / f"{self._order.name}.kubeconfig"
-        return self._given or own.absolute()
+        return (self._given or own).absolute()
 
     def _known_as(self) -> str:
         known = self._order.name.removeprefix("sim-")  # a simulator may stand for its API, but AWS makes it

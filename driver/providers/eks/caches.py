@@ -3,6 +3,7 @@
 from driver.cluster_api import ClusterApi, Sleep
 from driver.providers.eks.access import is_simulator
 from driver.providers.eks.handle import EksHandle
+from driver.providers.eks.proof import prove
 from driver.providers.kubeconfig.cleaner import Cleaner
 from driver.study import Study
 
@@ -12,13 +13,15 @@ RUNTIME_SOCKET = "/run/containerd/containerd.sock"  # of the EKS AMIs
 async def clear_caches(
     api: ClusterApi, handle: EksHandle, study: Study, images: tuple[str, ...], sleep: Sleep
 ) -> frozenset[str] | None:
-    """The nodes that say they have none of the images; None for a simulator. Raises ProviderError, ApiError."""
+    """Our nodes that say they have none of the images; None for a simulator. Raises ProviderError, ApiError."""
     if not handle.own_kubeconfig and await is_simulator(api):
         await api.post("/sim/cache/clear", {"images": list(images)})
         return None
+    if not handle.own_kubeconfig:
+        await prove(api, handle)
     cleaner = Cleaner(
         api,
-        {},  # all nodes are ours
+        handle.node_labels,
         image=handle.plan.cleaner_image,
         socket=RUNTIME_SOCKET,
         limit_seconds=study.limits.cache_clear_seconds,

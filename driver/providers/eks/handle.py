@@ -37,10 +37,15 @@ class EksHandle(msgspec.Struct, frozen=True, kw_only=True):
     stack: str
     cluster: str  # its name on EKS
     node_group: str
-    kubeconfig: Path
+    kubeconfig: Path  # or several, with the context that was current when it was proven to lead to this cluster
     own_kubeconfig: bool  # written by us, so that it leads to this cluster and no other
     directory: Path
     plan: EksPlan
+
+    @property
+    def node_labels(self) -> dict[str, str]:
+        """What its nodes bear, and nobody else's."""
+        return {"pullstudy/run": self.mark.run}
 
     @property
     def way_out(self) -> str:

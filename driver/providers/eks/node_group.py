@@ -97,7 +97,7 @@ class NodeGroup:
                 "version": self._network.node_template_version,
             },
             "capacityType": "ON_DEMAND",
-            "labels": {"pullstudy/run": handle.mark.run},
+            "labels": handle.node_labels,
             "tags": handle.mark.tags(),
         }
         if plan.ami_release:

@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from driver.cluster_api import open_cluster
+from driver.cluster_api import ClusterApi, open_cluster
 from driver.eks_plan import Mode, Patience
 from driver.errors import ApiError, ProviderError
 from driver.plan import Overhead
@@ -30,6 +30,7 @@ from driver.providers.eks.node_group import NodeGroup
 from driver.providers.eks.offering import check_node_type, choose_zones
 from driver.providers.eks.preflight import check_study
 from driver.providers.eks.prices import load_table, price_of
+from driver.providers.eks.proof import hold_proven, prove
 from driver.providers.eks.teardown import Teardown
 from driver.providers.eks.tunnel import Tunnels
 from driver.providers.eks.waiting import Waiting
@@ -119,8 +120,20 @@ class EksProvider:
             plane = await stand_on_plane(account, handle)
         await NodeGroup(account, waiting, handle, network).make(node_type, order.size)
         handle = announcer.announce(handle, Step.UP)
+        simulated = False
         await self._reach(order, handle, plane)
-        return Cluster(name=order.name, size=order.size, kubeconfig=handle.kubeconfig, handle=encode_handle(handle))
+        if not handle.own_kubeconfig:
+            # Sizes that share a control plane share its context, unless each one's tunnel writes it.
+            read = handle.kubeconfig if base is None or handle.plan.tunnel else base.kubeconfig
+            held, simulated = await hold_proven(order.name, handle, read, waiting)
+            handle = announcer.announce(msgspec.structs.replace(handle, kubeconfig=held), Step.UP)
+        return Cluster(
+            name=order.name,
+            size=order.size,
+            kubeconfig=handle.kubeconfig,
+            handle=encode_handle(handle),
+            node_selector={} if simulated else handle.node_labels,
+        )
 
     def knows(self, name: str, study: Study) -> None:
         """Whose cluster of that name it is."""
@@ -128,7 +141,9 @@ class EksProvider:
 
     async def clear_cache(self, cluster: Cluster, images: tuple[str, ...]) -> frozenset[str] | None:
         study, handle = self._studies[cluster.name], _handle_of(cluster)
-        async with open_cluster(handle.kubeconfig, study.cluster.namespace, sleep=self._sleep) as api:
+        async with open_cluster(
+            handle.kubeconfig, study.cluster.namespace, node_selector=handle.node_labels, sleep=self._sleep
+        ) as api:
             return await clear_caches(api, handle, study, images, self._sleep)
 
     async def environment(self, cluster: Cluster) -> dict[str, Any]:
@@ -162,12 +177,12 @@ class EksProvider:
         if handle is None or handle.plan.mode is not Mode.SHARED:
             return False
         try:
-            await self._teardown(handle).node_groups()
-            # Through somebody's own kubeconfig we might forget the nodes of another cluster.
-            if handle.own_kubeconfig or handle.plan.tunnel:
-                async with open_cluster(handle.kubeconfig, "default", sleep=self._sleep) as api:
-                    if handle.own_kubeconfig or not await is_simulator(api):
-                        await forget_nodes(api)
+            async with open_cluster(handle.kubeconfig, "default", sleep=self._sleep) as api:
+                # Before the nodes go, which are the proof.
+                simulated = not handle.own_kubeconfig and await prove(api, handle)
+                await self._teardown(handle).node_groups()
+                if not simulated:
+                    await forget_nodes(api)
         except ApiError as error:
             raise ProviderError(str(error)) from error
         finally:
@@ -180,11 +195,17 @@ class EksProvider:
             return
         unreached = ""
 
+        async def proven(api: ClusterApi) -> None:
+            await prove(api, handle, patience_seconds=handle.plan.patience.api_seconds)
+
         async def free() -> None:
             nonlocal unreached
             try:
                 await free_balancers(
-                    handle.kubeconfig, self._waiting(handle.plan.patience), all_services=handle.own_kubeconfig
+                    handle.kubeconfig,
+                    self._waiting(handle.plan.patience),
+                    all_services=handle.own_kubeconfig,
+                    prove=None if handle.own_kubeconfig else proven,
                 )
             except (ApiError, ProviderError) as error:  # what is left of them is found in the network
                 unreached = f"; its services were not all deleted: {error}"
@@ -202,7 +223,7 @@ class EksProvider:
         await self._tunnels.end_all()
 
     async def _reach(self, order: ClusterOrder, handle: EksHandle, plane: ControlPlane) -> None:
-        """Have a kubeconfig that leads to the cluster."""
+        """Have a kubeconfig that leads to the cluster, or is said to."""
         if handle.own_kubeconfig:
             write_kubeconfig(handle.kubeconfig, handle.cluster, handle.region, plane)
         elif handle.plan.tunnel:

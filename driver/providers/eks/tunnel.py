@@ -32,13 +32,17 @@ class Tunnels:
             "region": handle.region,
             "size": str(size),
         }
+        before = _written_at(handle.kubeconfig)
         log = handle.directory / "logs" / f"{name}.tunnel.log"
         tunnel = await start_child(
             [word.format_map(filled) for word in handle.plan.tunnel], log, stdin=PIPE, stdout=DEVNULL
         )
         self._running[name] = (tunnel, log)
         waited = 0.0
-        while not handle.kubeconfig.exists():
+        # One that is there already may be the last size's, or stay as it is: the tunnel is given time to write it anew.
+        while (found := _written_at(handle.kubeconfig)) == before:
+            if found is not None and waited >= START_SECONDS:
+                return
             if tunnel.returncode is not None or waited >= START_SECONDS:
                 raise ProviderError(f"the tunnel to {name} did not write {handle.kubeconfig}: {last_line(log)}")
             await self._sleep(POLL_SECONDS)
@@ -63,3 +67,11 @@ class Tunnels:
     async def end_all(self) -> None:
         for name in list(self._running):
             await self.end(name)
+
+
+def _written_at(kubeconfig: Path) -> int | None:
+    """In nanoseconds, as the file system has it; None where it is not there."""
+    try:
+        return kubeconfig.stat().st_mtime_ns
+    except FileNotFoundError:
+        return None

@@ -13,6 +13,7 @@ from driver.providers.eks.provider import EksProvider
 from tests.driver.eks.aws_proxy import AwsProxy
 from tests.driver.eks.moto_process import ENVIRONMENT, forget_all, moto_process
 from tests.driver.eks.studies import CLIENTS, NOTHING, eks_study, everything
+from tests.driver.scripted_api import scripted
 
 
 @pytest.fixture(scope="session")
@@ -52,10 +53,20 @@ def saved() -> list[Handle]:
     return []
 
 
+@pytest_asyncio.fixture
+async def kubeconfig(tmp_path: Path) -> AsyncIterator[Path]:
+    """Of an API that says it is the simulator, and has nothing else: moto has no nodes to prove a cluster by."""
+    place = tmp_path / "simulated"
+    place.mkdir()
+    async with scripted(place) as (script, _):
+        script.say("/api/v1/nodes", {"items": []})
+        script.say("/sim/state", {})
+        yield place / "kubeconfig"
+
+
 @pytest.fixture
-def provider(tmp_path: Path, aws: AwsProxy) -> EksProvider:
-    """Its clusters' API is not there: no test of this directory asks it but for balancers, which it can do without."""
-    return EksProvider(tmp_path / "no-kubeconfig", clients=CLIENTS)
+def provider(aws: AwsProxy, kubeconfig: Path) -> EksProvider:
+    return EksProvider(kubeconfig, clients=CLIENTS)
 
 
 @pytest.fixture(autouse=True)

@@ -2,11 +2,13 @@
 
 import asyncio
 import json
+import os
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, chdir
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -14,15 +16,21 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from driver.cluster_api import open_cluster
-from driver.eks_plan import EksPlan
+from driver.eks_plan import EksPlan, Mode, Patience
 from driver.errors import ApiError, ProviderError
 from driver.provider import Cluster
-from driver.providers.eks.access import forget_nodes
-from driver.providers.eks.handle import EksHandle, Step, encode_handle
+from driver.providers.eks.access import forget_nodes, free_balancers
+from driver.providers.eks.control_plane import ControlPlane
+from driver.providers.eks.handle import EksHandle, Step, decode_handle, encode_handle
+from driver.providers.eks.proof import hold_proven, prove
 from driver.providers.eks.provider import EksProvider
 from driver.providers.eks.tags import Mark
+from driver.providers.eks.tunnel import Tunnels
+from driver.providers.eks.waiting import Waiting
 from driver.study import Study
+from tests.driver.made import READY
 from tests.driver.scripted_api import ScriptedApi, kubeconfig_of, scripted
+from tests.driver.test_held_context import two_clusters
 
 IMAGES = ("docker.io/library/busybox:1.36",)
 NODES = {"items": [{"metadata": {"name": "a"}, "status": {"conditions": [{"type": "Ready", "status": "True"}]}}]}
@@ -40,7 +48,7 @@ async def script(tmp_path: Path) -> AsyncIterator[ScriptedApi]:
         yield answers
 
 
-def cluster(directory: Path, *, own: bool = True) -> Cluster:
+def cluster(directory: Path, *, own: bool = True, mode: Mode = Mode.PER_SIZE) -> Cluster:
     handle = EksHandle(
         step=Step.UP,
         announced_at=AT,
@@ -54,7 +62,7 @@ def cluster(directory: Path, *, own: bool = True) -> Cluster:
         kubeconfig=directory / "kubeconfig",
         own_kubeconfig=own,
         directory=directory,
-        plan=EksPlan(),
+        plan=EksPlan(mode=mode),
     )
     return Cluster(name="eks-test-1", size=1, kubeconfig=handle.kubeconfig, handle=encode_handle(handle))
 
@@ -73,6 +81,85 @@ async def test_caches_are_cleared_by_the_nodes_own_runtimes(tmp_path: Path, scri
     script.say("/api/v1/namespaces/default/pods", {"items": [pod]})
     assert await provider().clear_cache(cluster(tmp_path), IMAGES) == {"a"}
     assert f"POST {SETS}" in script.asked
+
+
+def nodes(**labels: str) -> dict[str, Any]:
+    return {"items": [{"metadata": {"name": "b", "labels": labels}, "status": {"conditions": [READY]}}]}
+
+
+async def test_a_kubeconfig_that_leads_to_another_cluster_clears_no_cache_there_and_forgets_no_node(
+    tmp_path: Path, script: ScriptedApi
+) -> None:
+    script.say("/api/v1/nodes", nodes(**{"pullstudy/run": "another", "eks.amazonaws.com/nodegroup": "nodes-1"}))
+    script.say(SETS, {}, method="POST")
+    other = cluster(tmp_path, own=False, mode=Mode.SHARED)
+    said = r"leads to another cluster than eks-test-1-abcd: none of its 1 nodes bears pullstudy/run=abcd; have its"
+    with pytest.raises(ProviderError, match=said):
+        await provider().clear_cache(other, IMAGES)
+    with pytest.raises(ProviderError, match=said):
+        await provider().empty(other.name, other.handle)
+    assert {asked.partition(" ")[0] for asked in script.asked} == {"GET"}
+
+
+async def test_a_kubeconfig_that_leads_to_another_cluster_has_no_balancer_deleted(
+    tmp_path: Path, script: ScriptedApi
+) -> None:
+    balancer = {"metadata": {"name": "a", "namespace": "b"}, "spec": {"type": "LoadBalancer"}}
+    script.say("/api/v1/nodes", nodes())
+    script.say("/api/v1/services", {"items": [balancer]})
+    handle = decode_handle(cluster(tmp_path, own=False).handle)
+    assert handle is not None
+    waiting = Waiting(Patience(), now=lambda: AT, sleep=at_once)
+    with pytest.raises(ProviderError, match="leads to another cluster"):
+        await free_balancers(tmp_path / "kubeconfig", waiting, all_services=False, prove=lambda api: prove(api, handle))
+    assert script.asked == ["GET /api/v1/nodes", "GET /sim/state"]
+
+
+async def test_a_kubeconfig_that_is_proven_clears_the_nodes_of_its_own_node_group_alone(
+    tmp_path: Path, script: ScriptedApi
+) -> None:
+    done = {"name": "clear", "state": {"terminated": {"exitCode": 0, "message": "gone"}}}
+    pod = {"metadata": {"name": "p"}, "spec": {"nodeName": "b"}, "status": {"initContainerStatuses": [done]}}
+    asked, manifests = list[str](), list[Any]()
+
+    async def list_nodes(request: web.Request) -> web.StreamResponse:
+        asked.append(request.query.get("labelSelector", ""))
+        return web.json_response(nodes(**{"pullstudy/run": "abcd"}))
+
+    async def make(request: web.Request) -> web.StreamResponse:
+        manifests.append(await request.json())
+        return web.json_response({})
+
+    script.answer("/api/v1/nodes", list_nodes)
+    script.answer(SETS, make, method="POST")
+    script.say("/api/v1/namespaces/default/pods", {"items": [pod]})
+    assert await provider().clear_cache(cluster(tmp_path, own=False), IMAGES) == {"b"}
+    assert asked == ["", "pullstudy/run=abcd"]
+    (made,) = manifests
+    assert made["spec"]["template"]["spec"]["nodeSelector"] == {"pullstudy/run": "abcd"}
+
+
+async def test_a_context_that_is_switched_in_the_middle_leads_to_the_cluster_that_was_proven(tmp_path: Path) -> None:
+    (tmp_path / "1").mkdir()
+    (tmp_path / "2").mkdir()
+    async with scripted(tmp_path / "1") as (here, _), scripted(tmp_path / "2") as (elsewhere, _):
+        urls = [json.loads((tmp_path / n / "kubeconfig").read_text())["clusters"][0]["cluster"]["server"] for n in "12"]
+        (tmp_path / "kubeconfig").write_text(json.dumps(two_clusters(urls, "here")))
+        here.say("/api/v1/nodes", nodes())  # ours are not listed yet
+        here.say("/api/v1/nodes", nodes(**{"pullstudy/run": "abcd"}))
+        handle = decode_handle(cluster(tmp_path, own=False).handle)
+        assert handle is not None
+        waiting = Waiting(Patience(), now=lambda: AT, sleep=at_once)
+        held, simulated = await hold_proven("eks-test-1", handle, handle.kubeconfig, waiting)
+        assert not simulated
+        (tmp_path / "kubeconfig").write_text(json.dumps(two_clusters(urls, "elsewhere")))
+        next_size, _ = await hold_proven("eks-test-2", handle, held, waiting)
+        for kubeconfig in (held, next_size):
+            async with open_cluster(kubeconfig, "default") as api:
+                assert [node.metadata.name for node in await api.nodes()] == ["b"]
+        assert elsewhere.asked == []
+        with pytest.raises(ProviderError, match="eks-test-2: list /api/v1/nodes: the API server answered 404"):
+            await hold_proven("eks-test-2", handle, handle.kubeconfig, waiting)
 
 
 async def test_a_simulator_is_told_to_clear_and_told_of(tmp_path: Path, script: ScriptedApi) -> None:
@@ -102,6 +189,27 @@ async def test_a_cluster_forgets_its_last_nodes_and_all_their_events(tmp_path: P
     async with open_cluster(tmp_path / "kubeconfig", "default", sleep=at_once) as api:
         await forget_nodes(api)
     assert [asked for asked in script.asked if asked.startswith("DELETE")] == [f"DELETE {path}" for path in paths]
+
+
+@pytest.mark.parametrize(("writes", "text"), [(True, "new"), (False, "old")])
+async def test_a_kubeconfig_that_was_there_before_the_tunnel_is_taken_when_written_anew_or_left_for_long(
+    tmp_path: Path, writes: bool, text: str
+) -> None:
+    handle = decode_handle(cluster(tmp_path, own=False).handle)
+    assert handle is not None
+    handle.kubeconfig.write_text("old")
+    os.utime(handle.kubeconfig, (0, 0))
+    write = "import os, sys; open('draft', 'w').write('new'); os.replace('draft', sys.argv[1]); sys.stdin.read()"
+    words = [sys.executable, "-c", write if writes else "import sys; sys.stdin.read()", "{kubeconfig}"]
+    handle = msgspec.structs.replace(handle, plan=EksPlan(tunnel=tuple(words)))
+    tunnels = Tunnels(asyncio.sleep if writes else at_once)
+    plane = ControlPlane(endpoint="", certificate_authority="")
+    with chdir(tmp_path):
+        try:
+            await tunnels.open("eks-test-1", 1, handle, plane)
+            assert handle.kubeconfig.read_text() == text
+        finally:
+            await tunnels.end_all()
 
 
 async def test_a_cluster_is_ended_when_its_hours_are_over(tmp_path: Path) -> None:

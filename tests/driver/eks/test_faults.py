@@ -188,8 +188,9 @@ async def test_a_service_that_never_gives_its_balancer_back_does_not_keep_the_cl
 ) -> None:
     stuck = {"metadata": {"name": "a", "namespace": "b", "deletionTimestamp": "2026-01-01T00:00:00Z"}}
     async with scripted(order.directory) as (script, _):
+        script.say("/api/v1/nodes", {"items": [{"metadata": {"name": "a", "labels": {"pullstudy/run": "abcd"}}}]})
         script.say("/api/v1/services", {"items": [{**stuck, "spec": {"type": "LoadBalancer"}}]})
-        provider = EksProvider(order.directory / "kubeconfig", clients=CLIENTS)
+        provider = EksProvider(order.directory / "kubeconfig", clients=CLIENTS, draw=lambda: "abcd")
         await provider.up(order, saved.append)
         asked = account()
         (network,) = [found.name for found in await left() if found.kind == "network"]
@@ -336,3 +337,30 @@ async def test_what_is_down_can_be_taken_down_again(
         await provider.down(order.name, saved[-1])
     await provider.down(order.name, {})
     assert await everything() == NOTHING
+
+
+async def test_a_kubeconfig_that_leads_to_another_cluster_ends_the_size_before_anything_is_done_there(
+    aws: AwsProxy, order: ClusterOrder, saved: Saved
+) -> None:
+    async with scripted(order.directory) as (script, _):
+        script.say("/api/v1/nodes", {"items": [{"metadata": {"name": "a", "labels": {"pullstudy/run": "another"}}}]})
+        provider = EksProvider(order.directory / "kubeconfig", clients=CLIENTS)
+        with pytest.raises(ProviderError, match="leads to another cluster than eks-test-4-"):
+            await provider.up(order, saved.append)
+        await provider.down(order.name, saved[-1])
+        assert {asked.partition(" ")[0] for asked in script.asked} == {"GET"}
+    assert await everything() == NOTHING
+
+
+async def test_nodes_and_jobs_of_a_proven_kubeconfig_are_those_of_its_node_group(
+    aws: AwsProxy, order: ClusterOrder, saved: Saved
+) -> None:
+    async with scripted(order.directory) as (script, _):
+        script.say("/api/v1/nodes", {"items": [{"metadata": {"name": "a", "labels": {"pullstudy/run": "abcd"}}}]})
+        provider = EksProvider(order.directory / "kubeconfig", clients=CLIENTS, draw=lambda: "abcd")
+        cluster = await provider.up(order, saved.append)
+        await provider.down(order.name, saved[-1])
+    assert cluster.node_selector == {"pullstudy/run": "abcd"}
+    assert aws.bodies["CreateNodegroup"][0]["labels"] == {"pullstudy/run": "abcd"}
+    assert saved[-1]["kubeconfig"] == str(cluster.kubeconfig)
+    assert str(order.directory / "clusters" / "eks-test-4.context") in saved[-1]["kubeconfig"]

@@ -4,6 +4,7 @@ import asyncio
 import json
 import signal
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 
@@ -20,10 +21,10 @@ REGION = ("--region", "us-east-2")
 
 
 @pytest.fixture
-def long_ago(aws: AwsProxy, order: ClusterOrder) -> EksProvider:
+def long_ago(aws: AwsProxy, kubeconfig: Path) -> EksProvider:
     """Its clusters were made a day ago, and had twelve hours."""
     before = datetime.now(UTC) - timedelta(days=1)
-    return EksProvider(order.directory / "no-kubeconfig", clients=CLIENTS, now=lambda: before)
+    return EksProvider(kubeconfig, clients=CLIENTS, now=lambda: before)
 
 
 async def in_thread(*words: str) -> int:
