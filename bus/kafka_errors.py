@@ -5,6 +5,8 @@ from enum import StrEnum
 
 from aiokafka import errors
 
+from bus.kafka_settings import KafkaFileError
+
 
 class Meaning(StrEnum):
     """What to do about it."""
@@ -30,6 +32,7 @@ _WRONG_SETTING = (
     errors.UnsupportedVersionError,
     errors.IncompatibleBrokerVersion,
     ssl.SSLError,
+    KafkaFileError,
 )
 
 

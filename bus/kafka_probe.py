@@ -17,7 +17,10 @@ async def cause(error: BaseException, settings: KafkaSettings) -> BaseException:
 
 async def connect_error(settings: KafkaSettings) -> BaseException | None:
     """The last server's error where none of them takes a connection and the credentials; None where one does."""
-    options: dict[str, Any] = {**settings.security.client_options()}
+    try:
+        options: dict[str, Any] = settings.security.client_options()
+    except OSError as error:
+        return error
     last: BaseException | None = None
     for server in settings.bootstrap.split(","):
         host, _, port = server.strip().rpartition(":")

@@ -20,6 +20,10 @@ class KafkaSettingsError(BusError):
     """A setting is missing or makes no sense: wrong use, not a broker that is away."""
 
 
+class KafkaFileError(KafkaSettingsError, OSError):
+    """A password's or certificate's file cannot be used: wrong use at the start, later perhaps one being renewed."""
+
+
 @dataclass(frozen=True)
 class Security:
     """What the brokers ask of clients. Secrets come from the environment or from files, never from a flag."""
@@ -28,6 +32,7 @@ class Security:
     mechanism: str = "PLAIN"
     username: str | None = None
     password: str | None = field(default=None, repr=False)
+    password_file: Path | None = None  # read, as the certificates, for each client that is made
     ca_file: Path | None = None  # None: the machine's own authorities
     certificate_file: Path | None = None  # of the client, with key_file: for mutual TLS
     key_file: Path | None = None
@@ -41,12 +46,14 @@ class Security:
             protocol=(get("KAFKA_SECURITY_PROTOCOL") or cls.protocol).upper(),
             mechanism=(get("KAFKA_SASL_MECHANISM") or cls.mechanism).upper(),
             username=get("KAFKA_SASL_USERNAME") or None,
-            password=get("KAFKA_SASL_PASSWORD") or _read_secret(get("KAFKA_SASL_PASSWORD_FILE")),
+            password=get("KAFKA_SASL_PASSWORD") or None,
+            password_file=_path(get("KAFKA_SASL_PASSWORD_FILE")),
             ca_file=_path(get("KAFKA_SSL_CAFILE")),
             certificate_file=_path(get("KAFKA_SSL_CERTFILE")),
             key_file=_path(get("KAFKA_SSL_KEYFILE")),
         )
         made.check()
+        made.client_options()
         return made
 
     def check(self) -> None:
@@ -55,7 +62,7 @@ class Security:
             raise KafkaSettingsError(f"KAFKA_SECURITY_PROTOCOL is {self.protocol}; it is one of {', '.join(PROTOCOLS)}")
         if self.sasl and self.mechanism not in MECHANISMS:
             raise KafkaSettingsError(f"KAFKA_SASL_MECHANISM is {self.mechanism}; it is one of {', '.join(MECHANISMS)}")
-        if self.sasl and not (self.username and self.password):
+        if self.sasl and not (self.username and (self.password or self.password_file)):
             raise KafkaSettingsError(
                 f"KAFKA_SECURITY_PROTOCOL is {self.protocol}: set KAFKA_SASL_USERNAME, and KAFKA_SASL_PASSWORD or"
                 " KAFKA_SASL_PASSWORD_FILE"
@@ -80,14 +87,14 @@ class Security:
         return self.protocol.startswith("SASL")
 
     def client_options(self) -> dict[str, Any]:
-        """For any client of aiokafka. Raises KafkaSettingsError."""
+        """For any client of aiokafka. Raises KafkaFileError."""
         options: dict[str, Any] = {"security_protocol": self.protocol}
         if self.tls:
             options["ssl_context"] = self._ssl_context()
         if self.sasl:
             options["sasl_mechanism"] = self.mechanism
             options["sasl_plain_username"] = self.username
-            options["sasl_plain_password"] = self.password
+            options["sasl_plain_password"] = self.password or _read_secret(self.password_file)
         return options
 
     def _ssl_context(self) -> ssl.SSLContext:
@@ -97,7 +104,7 @@ class Security:
             context: ssl.SSLContext = create_ssl_context(cafile=cafile, certfile=certfile, keyfile=keyfile)
         except OSError as error:
             named = ", ".join(name for name in files if name)
-            raise KafkaSettingsError(f"Kafka's TLS files {named}: {error}") from error
+            raise KafkaFileError(f"Kafka's TLS files {named}: {error}") from error
         return context
 
 
@@ -105,13 +112,16 @@ def _path(text: str | None) -> Path | None:
     return Path(text) if text else None
 
 
-def _read_secret(file: str | None) -> str | None:
-    if not file:
+def _read_secret(file: Path | None) -> str | None:
+    if file is None:
         return None
     try:
-        return Path(file).read_text().strip()
+        secret = file.read_text().strip()
     except OSError as error:
-        raise KafkaSettingsError(f"KAFKA_SASL_PASSWORD_FILE {file}: {error.strerror or error}") from error
+        raise KafkaFileError(f"KAFKA_SASL_PASSWORD_FILE {file}: {error.strerror or error}") from error
+    if not secret:
+        raise KafkaFileError(f"KAFKA_SASL_PASSWORD_FILE {file} is empty")
+    return secret
 
 
 @dataclass(frozen=True)
@@ -180,7 +190,7 @@ class KafkaSettings:
         )
 
     def client_options(self) -> dict[str, Any]:
-        """For any client of aiokafka. Raises KafkaSettingsError."""
+        """For any client of aiokafka. Raises KafkaFileError."""
         return {
             "bootstrap_servers": self.bootstrap,
             "request_timeout_ms": int(self.request_seconds * 1000),

@@ -1,11 +1,17 @@
 """Settings of Kafka: wrong use is one line that names the variable, and no secret is ever printed."""
 
+import asyncio
 import re
+from collections.abc import Callable
 from pathlib import Path
+from random import Random
 
 import pytest
 
+from bus.kafka_producer import KafkaSender, Outgoing
 from bus.kafka_settings import KafkaSettings, KafkaSettingsError, Security
+from bus.trouble import Trouble
+from tests.notices import KeptNotices
 
 SASL = {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_USERNAME": "u"}
 
@@ -57,6 +63,38 @@ def test_a_certificate_file_that_is_missing_is_named(tmp_path: Path) -> None:
     security = Security(protocol="SSL", ca_file=tmp_path / "none.pem")
     with pytest.raises(KafkaSettingsError, match=r"none\.pem"):
         security.client_options()
+
+
+def test_a_password_that_was_rewritten_is_the_next_clients(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("before")
+    security = Security.from_environment({**SASL, "KAFKA_SASL_PASSWORD_FILE": str(tmp_path / "secret")})
+    (tmp_path / "secret").write_text("after\n")
+    assert security.client_options()["sasl_plain_password"] == "after"
+
+
+@pytest.mark.parametrize("spoil", [lambda file: file.write_text(""), Path.unlink], ids=["empty", "gone"])
+async def test_a_file_that_is_being_renewed_is_an_alarm_and_waited_for_and_never_ends_a_sender(
+    tmp_path: Path, spoil: Callable[[Path], object]
+) -> None:
+    secret = tmp_path / "secret"
+    secret.write_text("before")
+    environment = {**SASL, "KAFKA_SASL_PASSWORD_FILE": str(secret)}
+    settings = KafkaSettings.from_environment(environment, bootstrap="127.0.0.1:1")
+    spoil(secret)
+    alarms: list[bool] = []
+
+    async def enough(seconds: float) -> None:
+        alarms.append(trouble.alarm)
+        if len(alarms) == 3:
+            raise asyncio.CancelledError
+
+    trouble = Trouble("Kafka", KeptNotices(), lambda: 0.0, 60.0)
+    sender = KafkaSender(settings, trouble, Random(1), enough)
+    with pytest.raises(asyncio.CancelledError):
+        await sender.send([Outgoing("pulls", None, b"{}")])
+    assert alarms == [True] * 3
+    assert trouble.reason is not None
+    assert str(secret) in trouble.reason
 
 
 def test_every_variable_is_in_the_document() -> None:
