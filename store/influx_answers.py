@@ -91,7 +91,7 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
     """Of a Retry-After header: seconds, or an HTTP date (RFC 9110, 10.2.3). None where it is neither."""
     if value is None:
         return None
-    if value.strip().isdigit():
+    if value.strip().isdecimal():
         return float(value)
     try:
         at = parsedate_to_datetime(value)

@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol, Self
@@ -236,7 +236,8 @@ async def _refused(answer: aiohttp.ClientResponse) -> RefusedError:
 
 def _date(answer: aiohttp.ClientResponse) -> datetime | None:
     try:
-        return parsedate_to_datetime(answer.headers["Date"])
+        at = parsedate_to_datetime(answer.headers["Date"])
+        return at if at.tzinfo else at.replace(tzinfo=UTC)
     except (KeyError, ValueError):  # a proxy's answer may have none
         return None
 

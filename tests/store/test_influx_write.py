@@ -109,7 +109,8 @@ async def test_a_server_in_trouble_is_asked_again_until_it_is_well(bench: Bench,
 
 
 @pytest.mark.parametrize(
-    ("wish", "waited"), [("7", 7.0), ("Thu, 01 Jan 2026 00:00:09 GMT", 9.0), ("soon", 0.2), ("9999999", 600.0)]
+    ("wish", "waited"),
+    [("7", 7.0), ("Thu, 01 Jan 2026 00:00:09 GMT", 9.0), ("soon", 0.2), ("²", 0.2), ("9999999", 600.0)],
 )
 @pytest.mark.parametrize("status", [429, 503])
 async def test_retry_after_is_honoured(bench: Bench, status: int, wish: str, waited: float) -> None:

@@ -1,0 +1,21 @@
+"""What the edge to a cluster reads of an answer's head."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from collector.settings import WatchSettings
+from collector.watching.api import KubernetesEvents
+from collector.watching.kubeconfig import Access
+from tests.collector.api_server import ApiServer, refuse, serving, write_kubeconfig
+
+
+@pytest.mark.parametrize("zone", ["GMT", "+0000", "-0000", ""])
+async def test_the_servers_time_is_utc_however_a_proxy_writes_it(tmp_path: Path, zone: str) -> None:
+    async with serving(ApiServer()) as server:
+        access = Access(kubeconfig=str(write_kubeconfig(tmp_path / "kubeconfig", server.url)))
+        server.instead["identity"].append(refuse(404, "no", {"Date": f"Tue, 24 Nov 2026 10:00:00 {zone}".strip()}))
+        async with KubernetesEvents(await access.make_client(), access, WatchSettings()) as api:
+            await api.cluster_uid()
+            assert api.server_time == datetime(2026, 11, 24, 10, tzinfo=UTC)
