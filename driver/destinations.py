@@ -94,4 +94,5 @@ async def _check_kafka(destination: Destination, environment: Mapping[str, str])
     except BusError as refused:
         raise UsageError(str(refused)) from refused
     if error is not None:
-        raise UsageError(f"Kafka {destination.kafka} cannot be reached: {error or type(error).__name__}")
+        reason = "connection refused" if isinstance(error, ConnectionRefusedError) else error or type(error).__name__
+        raise UsageError(f"Kafka {destination.kafka} cannot be reached: {reason}; is a broker running there?")

@@ -68,7 +68,7 @@ class InfluxConnection:
         except TimeoutError as error:
             raise NoAnswerError(f"no answer within {settings.request_seconds:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise NoAnswerError(str(error) or type(error).__name__) from error
+            raise NoAnswerError(_told(error)) from error
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
@@ -82,3 +82,10 @@ class InfluxConnection:
         if self._session is not None:
             await self._session.close()
             self._session = None
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
+        # Its own text names the TLS setting, of plain HTTP too, and asyncio's call.
+        return f"Cannot connect to host {error.host}:{error.port}: connection refused"
+    return str(error) or type(error).__name__

@@ -40,8 +40,8 @@ async def _listen(runner: web.AppRunner, address: Address) -> str:
     except OSError as error:
         reason = error.strerror or str(error)
         raise ListenError(f"--listen {address}: {reason.lower()}; is another one running?") from error
-    host, port = runner.addresses[0][:2]
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}"
+    # Without a host there are two: with port 0 of IPv4 and IPv6 each gets a free one of its own.
+    return " and ".join(f"http://{f'[{host}]' if ':' in host else host}:{port}" for host, port, *_ in runner.addresses)
 
 
 def application(vitals: Vitals) -> web.Application:

@@ -1,4 +1,7 @@
-"""Where clusters come from: the table of providers. Each is built when it is asked for, so that none costs the others its imports."""
+"""Where clusters come from: the table of providers.
+
+Each is built when it is asked for, so that none costs the others its imports.
+"""
 
 import os
 from collections.abc import Callable

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import re
 import socket
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -283,6 +284,15 @@ async def test_it_listens_where_an_address_is_given_and_nowhere_else() -> None:
         assert notices.lines == []
     async with listening(Address("127.0.0.1:0"), Vitals(), notices):
         assert (await Endpoint.told(notices.said("info")[0]).get("/healthz"))[0] == 200
+
+
+async def test_without_a_host_every_address_that_it_took_is_said_and_answers() -> None:
+    notices = KeptNotices()
+    async with listening(Address(":0"), Vitals(), notices):
+        urls = re.findall(r"http://[^ ]+:[0-9]+", notices.said("info")[0])
+        assert any(url.startswith("http://0.0.0.0:") for url in urls)
+        for url in urls:
+            assert (await Endpoint(url).get("/healthz"))[0] == 200
 
 
 async def test_two_parts_share_a_metric_without_writing_it_twice() -> None:

@@ -103,7 +103,11 @@ def test_runs_that_share_a_store_have_names_of_their_own() -> None:
         ("--influx http://influx:8086", {"INFLUXDB_V2_TOKEN": TOKEN}, "no organisation; set INFLUXDB_V2_ORG"),
         ("--influx influx", ENVIRONMENT, "'influx' is no address; write it as http://HOST:8086"),
         (f"--influx http://a:{TOKEN}@influx", ENVIRONMENT, "no user or password in the address"),
-        ("--influx http://127.0.0.1:1", ENVIRONMENT, "InfluxDB http://127.0.0.1:1, bucket pulls: Cannot connect to"),
+        (
+            "--influx http://127.0.0.1:1",
+            ENVIRONMENT,
+            "InfluxDB http://127.0.0.1:1, bucket pulls: Cannot connect to host 127.0.0.1:1: connection refused",
+        ),
     ],
 )
 def test_what_is_wrong_is_one_line_before_anything_is_made(
@@ -141,7 +145,9 @@ async def test_a_bucket_that_may_not_be_written_is_found_out() -> None:
 async def test_a_broker_that_is_not_there_is_found_out() -> None:
     async with fake_influx() as fake:
         destination = msgspec.structs.replace(KEPT, influx=fake.url, kafka=f"127.0.0.1:{free_port()}")
-        with pytest.raises(UsageError, match=rf"Kafka {destination.kafka} cannot be reached"):
+        with pytest.raises(
+            UsageError, match=rf"Kafka {destination.kafka} cannot be reached: connection refused; is a broker"
+        ):
             await check_reachable(destination, ENVIRONMENT)
 
 

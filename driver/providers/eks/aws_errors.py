@@ -128,6 +128,8 @@ def read_error(operation: str, error: Exception) -> AwsError:
         exceptions.SSOError,
         exceptions.ProfileNotFound,
     )
+    if isinstance(error, exceptions.NoCredentialsError):
+        why = "there are none: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
     return AwsError(operation, name, why, Kind.CREDENTIALS if isinstance(error, missing) else Kind.REFUSED)
 
 

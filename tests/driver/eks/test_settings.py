@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, NoCredentialsError
 
 from driver import cli
 from driver.commands.plan_command import with_price
@@ -113,6 +113,10 @@ def test_a_bad_signature_is_told_without_the_token_that_came_with_it() -> None:
         {"Error": {"Code": "SignatureDoesNotMatch", "Message": f"{said}\nx-amz-security-token:IQ"}}, "x"
     )
     assert str(read_error("x", error)) == "AWS x: SignatureDoesNotMatch (The request signature does not match.)"
+
+
+def test_missing_credentials_are_told_with_the_variables_that_bring_them() -> None:
+    assert "set AWS_PROFILE, or AWS_ACCESS_KEY_ID" in str(read_error("x", NoCredentialsError()))
 
 
 def test_nodes_are_told_only_what_the_study_says() -> None:
