@@ -5,6 +5,7 @@ WAL with full synchronisation: what write() acknowledged survives a kill -9 and 
 
 import asyncio
 import json
+import os
 import sqlite3
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -39,7 +40,7 @@ class NotAStudyError(StoreError):
 def open_connection(directory: Path, *, create: bool) -> sqlite3.Connection:
     """A connection to the directory's study, made first if create is set and there is none.
 
-    Raises NotAStudyError, StoreError.
+    Where the user may not write, a study can still be read. Raises NotAStudyError, StoreError.
     """
     path = directory / schema.FILE_NAME
     if not create and not path.is_file():
@@ -49,12 +50,31 @@ def open_connection(directory: Path, *, create: bool) -> sqlite3.Connection:
     with store_errors(path):
         if create:
             directory.mkdir(parents=True, exist_ok=True)
+        elif not (os.access(directory, os.W_OK) and os.access(path, os.W_OK)):
+            return _open_to_read(path)
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
         try:
             _prepare(connection, path)
         except BaseException:
             connection.close()
             raise
+    return connection
+
+
+def _open_to_read(path: Path) -> sqlite3.Connection:
+    # Beside a file in WAL mode SQLite makes two of its own, even to read, unless it is told that nobody writes.
+    written = path.with_name(f"{path.name}-wal").exists()
+    where = f"{path.absolute().as_uri()}?{'mode=ro' if written else 'immutable=1'}"
+    connection = sqlite3.connect(where, uri=True, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version != schema.VERSION:
+            raise NotAStudyError(
+                f"{path} is of layout {version}, not {schema.VERSION}, and may not be written: read a copy of it"
+            )
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

@@ -1,7 +1,10 @@
 """The embedded store keeps each record once, and says in one line what is wrong with a directory."""
 
 import asyncio
+import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -191,6 +194,35 @@ def test_a_file_that_another_process_holds_is_busy_and_takes_the_batch_afterward
         other.execute("ROLLBACK")
     assert store.write_now(Batch(pulls=(record(),))) == 1
     store.close_now()
+
+
+_COUNT = """
+import sys
+from pathlib import Path
+from store.sqlite import EmbeddedStore
+print(len(list(EmbeddedStore(Path(sys.argv[1]), create=False).pulls())))
+"""
+
+
+@pytest.mark.parametrize("at_work", [False, True])
+def test_where_nothing_may_be_written_a_study_is_read_also_beside_a_writer_at_work(
+    tmp_path: Path, at_work: bool
+) -> None:
+    write(tmp_path, Batch(pulls=(record(),)))
+    writer = EmbeddedStore(tmp_path, create=True) if at_work else None
+    if writer is not None:
+        writer.write_now(Batch(pulls=(record("v"),)))
+    files = sorted(tmp_path.iterdir())
+    for path in (*files, tmp_path):
+        path.chmod(path.stat().st_mode & ~0o222)
+    # Root is refused nothing, but for this.
+    bound = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
+    command = [*bound, sys.executable, "-c", _COUNT, str(tmp_path)]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    tmp_path.chmod(0o755)
+    if writer is not None:
+        writer.close_now()
+    assert (told.returncode, told.stderr, told.stdout) == (0, "", "2\n" if at_work else "1\n")
 
 
 def test_the_engines_own_shell_reads_the_file(tmp_path: Path) -> None:
