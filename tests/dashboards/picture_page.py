@@ -255,6 +255,8 @@ def page(board: Json) -> str:
 
 
 if __name__ == "__main__":
-    uid, file = sys.argv[1:3]
+    if len(sys.argv) != 3:
+        sys.exit("usage: python -m tests.dashboards.picture_page UID FILE.html; UID as in dashboards/build.py")
+    uid, file = sys.argv[1:]
     bucket = os.environ.get("INFLUXDB_V2_BUCKET", "pulls")
     Path(file).write_text(page(dashboards(Source(bucket))[uid]))
