@@ -18,8 +18,9 @@ from pulls.sizes import SizesError, parse_sizes
 from store.destination import Destination
 
 # Source: Kubernetes' RFC 1123 label; 40 leaves room for the provider's prefix and the size.
-Label = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=40)]
-Namespace = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$", max_length=63)]
+_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+Label = Annotated[str, msgspec.Meta(pattern=_NAME, max_length=40)]
+Namespace = Annotated[str, msgspec.Meta(pattern=_NAME, max_length=63)]
 Seconds = Annotated[float, msgspec.Meta(gt=0)]
 Count = Annotated[int, msgspec.Meta(ge=1)]
 
@@ -132,7 +133,7 @@ class SimPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The simulator's own settings; other providers leave them out."""
 
     seed: int = 1
-    profile: str = "eks"  # whose measured times; docs/sim.md
+    profile: Literal["eks", "gke"] = "eks"  # whose measured times; docs/sim.md
     kubernetes_version: str = "1.34.4"
     speed: str = "max"  # virtual seconds a second, or max
     faults: tuple[dict[str, Any], ...] = ()  # what goes wrong, by the names in docs/sim.md
@@ -228,6 +229,7 @@ def _explain(problem: str) -> str:
     said, _, place = problem.partition(" - at `")
     place = place.rstrip("`").removeprefix("$").removeprefix(".")
     said = said.replace("Object contains unknown field", "unknown key").replace("`", "'")
+    said = said.replace(f"Expected 'str' matching regex '{_NAME}'", "not lower case letters, digits and - alone")
     return f"{said} in [{place}]; docs/study.md lists the keys" if place else f"{said}; docs/study.md lists the keys"
 
 
