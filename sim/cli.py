@@ -17,28 +17,44 @@ next, and stands still while nothing does."""
 
 @app.command(epilog=_EPILOG)
 def sim(
-    nodes: Annotated[int, typer.Option(min=1, max=5000, help="How many nodes the cluster has.")] = 4,
-    port: Annotated[int, typer.Option(min=0, max=65535, help="TCP port on 127.0.0.1; 0 takes a free one.")] = 0,
-    kubeconfig: Annotated[Path | None, typer.Option(help="Write a kubeconfig for clients to this file.")] = None,
-    speed: Annotated[str, typer.Option(help="Virtual seconds a real second, or max.")] = "max",
+    nodes: Annotated[int, typer.Option(metavar="N", min=1, max=5000, help="How many nodes the cluster has.")] = 4,
+    port: Annotated[
+        int, typer.Option(metavar="PORT", min=0, max=65535, help="TCP port on 127.0.0.1; 0 takes a free one.")
+    ] = 0,
+    kubeconfig: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a kubeconfig for clients to this file.")
+    ] = None,
+    speed: Annotated[str, typer.Option(metavar="X", help="Virtual seconds a real second, or max.")] = "max",
     cluster: Annotated[
-        str, typer.Option(help="The cluster's name; sim- is put before it if it does not begin so.")
+        str, typer.Option(metavar="NAME", help="The cluster's name; sim- is put before it if it does not begin so.")
     ] = "sim-cluster",
-    seed: Annotated[int, typer.Option(help="Of all that is random: placement, spread, stragglers.")] = 0,
-    profile: Annotated[str, typer.Option(help="Whose measured times: eks or gke.")] = "eks",
+    seed: Annotated[int, typer.Option(metavar="N", help="Of all that is random: placement, spread, stragglers.")] = 0,
+    profile: Annotated[str, typer.Option(metavar="NAME", help="Whose measured times: eks or gke.")] = "eks",
     model: Annotated[
-        Path | None, typer.Option(help="A JSON file of model parameters to change; see docs/sim-model.md.")
+        Path | None,
+        typer.Option(metavar="FILE", help="A JSON file of model parameters to change; see docs/sim-model.md."),
     ] = None,
-    version: Annotated[str, typer.Option(help="The Kubernetes version whose messages are spoken.")] = "1.34.4",
-    faults: Annotated[Path | None, typer.Option(help="A JSON list of faults to begin with; see docs/sim.md.")] = None,
+    version: Annotated[
+        str, typer.Option(metavar="VERSION", help="The Kubernetes version whose messages are spoken.")
+    ] = "1.34.4",
+    faults: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="A JSON list of faults to begin with; see docs/sim.md.")
+    ] = None,
     start_at: Annotated[
-        str | None, typer.Option(help="Virtual time at the start, RFC 3339; the real now if not given.")
+        str | None, typer.Option(metavar="TIME", help="Virtual time at the start, RFC 3339; the real now if not given.")
     ] = None,
-    event_seconds: Annotated[float, typer.Option(help="How long events live (virtual), as --event-ttl.")] = 3600.0,
-    keep_revisions: Annotated[int, typer.Option(min=1, help="How many revisions a watch can resume over.")] = 12_000,
+    event_seconds: Annotated[
+        float, typer.Option(metavar="S", help="How long events live (virtual), as --event-ttl.")
+    ] = 3600.0,
+    keep_revisions: Annotated[
+        int, typer.Option(metavar="N", min=1, help="How many revisions a watch can resume over.")
+    ] = 12_000,
     keep_seconds: Annotated[
         float | None,
-        typer.Option(help="Compaction by age (virtual); 300 on a real server. With a fixed speed this is the default."),
+        typer.Option(
+            metavar="S",
+            help="Compaction by age (virtual); 300 on a real server. With a fixed speed this is the default.",
+        ),
     ] = None,
     exit_with_stdin: Annotated[bool, typer.Option("--exit-with-stdin", help="End when standard input does.")] = False,
 ) -> None:

@@ -20,17 +20,23 @@ _SHOWN_REJECTS = 10  # of each file; all of them are in the rejects file
 def import_command(
     files: Annotated[
         list[Path],
-        typer.Argument(help="Event logs, node lists or image manifests, plain or gzip; - reads standard input."),
+        typer.Argument(
+            metavar="FILE", help="Event logs, node lists or image manifests, plain or gzip; - reads standard input."
+        ),
     ],
     size: Annotated[
         int | None,
-        typer.Option("--size", min=1, help="Nodes that the cluster of these files had. Image manifests need none."),
+        typer.Option(
+            "--size", metavar="N", min=1, help="Nodes that the cluster of these files had. Image manifests need none."
+        ),
     ] = None,
-    run: Annotated[str, typer.Option("--run", help="Name of the run they belong to.")] = "imported",
+    run: Annotated[str, typer.Option("--run", metavar="RUN", help="Name of the run they belong to.")] = "imported",
     cluster: Annotated[
-        str | None, typer.Option("--cluster", help="Name of the cluster.", show_default="RUN-SIZE")
+        str | None, typer.Option("--cluster", metavar="NAME", help="Name of the cluster.", show_default="RUN-SIZE")
     ] = None,
-    out: Annotated[Path, typer.Option("--out", help="Directory of the study; made if absent.")] = Path("pulling-study"),
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Directory of the study; made if absent.")] = Path(
+        "pulling-study"
+    ),
     influx: Annotated[
         str | None,
         typer.Option("--influx", metavar="URL", help="Records go into this InfluxDB 2. Token: INFLUXDB_V2_..."),
