@@ -338,6 +338,12 @@ def override(column: str, **properties: Any) -> dict[str, Any]:
     }
 
 
+def coloured(series: str, colour: str) -> dict[str, Any]:
+    """A colour of its own for what has these words in its name or in its label."""
+    fixed = {"id": "color", "value": {"mode": "fixed", "fixedColor": colour}}
+    return {"matcher": {"id": "byRegexp", "options": rf"/(^|\W){series}\W*$/"}, "properties": [fixed]}
+
+
 def units(unit: str, columns: Iterable[str]) -> list[dict[str, Any]]:
     return [override(column, unit=unit) for column in columns]
 

@@ -1,7 +1,10 @@
 """Phases: where a job's makespan goes, and which pods, nodes and images are slow."""
 
 from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
 
+from analysis.figure import PHASE_COLOURS
 from dashboards.columns import Columns, job_phases, pod_phases, pull
 from dashboards.flux import NODES, Source, phases, program, timed_pulls_of_any_layers, with_columns
 from dashboards.layout import Json, Row, dashboard, heading, phase_caches, pull_variables, whose
@@ -13,6 +16,7 @@ from dashboards.panels import (
     FluxTarget,
     Rows,
     Trend,
+    coloured,
     in_order,
     override,
     units,
@@ -56,6 +60,16 @@ def _until(columns: Columns, moment: Moment) -> str:
     return str(getattr(columns, f"until_{moment}_seconds"))
 
 
+def _words(moment: Moment) -> str:
+    return f"until {moment.replace('_', ' ')}"
+
+
+def _as_in_the_report() -> list[dict[str, Any]]:
+    """Each part in the report's colour, so that it has one on both panels."""
+    colours = {after: PHASE_COLOURS[f"{before}_to_{after}"] for before, after in pairwise(Moment)}
+    return [coloured(_words(after), colour) for after, colour in colours.items()]
+
+
 def _parts(columns: Columns, moments: Iterable[Moment], function: str) -> str:
     """A row a cluster size, a column a moment: the seconds until it from the known moment before, by a function."""
     parts = []
@@ -63,7 +77,7 @@ def _parts(columns: Columns, moments: Iterable[Moment], function: str) -> str:
         seconds = _until(columns, moment)
         known = f'over |> filter(fn: (r) => exists r.{seconds}) |> group(columns: ["{columns.size}"])'
         reduced = f"{known} |> {function.format(column=seconds)} |> group()"
-        words = {"until": f'"until {moment.replace("_", " ")}"', "place": str(place), **_LABELLED}
+        words = {"until": f'"{_words(moment)}"', "place": str(place), **_LABELLED}
         parts.append(with_columns(reduced, **words) + f' |> rename(columns: {{{seconds}: "seconds"}})')
     lines = ",\n  ".join(parts)
     return (
@@ -84,6 +98,7 @@ def _critical(source: Source) -> Bars:
         xField="cluster_size",
         axisLabel="seconds of the mean job",
         stacked=True,
+        overrides=_as_in_the_report(),
         targets=[
             FluxTarget(
                 program(
@@ -105,6 +120,7 @@ def _pods(source: Source) -> Bars:
         unit=SECONDS,
         xField="cluster_size",
         axisLabel="median seconds",
+        overrides=_as_in_the_report(),
         targets=[
             FluxTarget(
                 program(

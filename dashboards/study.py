@@ -2,6 +2,7 @@
 
 from grafanalib import core as grafana
 
+from analysis.figure import size_colours
 from dashboards.columns import pull
 from dashboards.flux import (
     GB_STATED,
@@ -26,6 +27,7 @@ from dashboards.panels import (
     FluxTarget,
     Rows,
     Trend,
+    coloured,
     in_order,
     override,
     units,
@@ -139,6 +141,11 @@ def _spread(rows: str, row: str, column: str, words: str, order: str, label: str
 
 _GB_WORDS = 'string(v: math.round(x: r.gb * 100.0) / 100.0) + " GB"'
 _NODES_WORDS = f'string(v: {NODES}) + " nodes"'
+# In the report's order, from dark to light. Sizes between these have colours of Grafana's own.
+_DOUBLED_SIZES = (4, 8, 16, 32, 64, 128, 256)
+_SIZES_COLOURED = [
+    coloured(f"{size} nodes", colour) for size, colour in zip(_DOUBLED_SIZES, size_colours(_DOUBLED_SIZES), strict=True)
+]
 
 
 def _medians(source: Source) -> Trend:
@@ -149,7 +156,7 @@ def _medians(source: Source) -> Trend:
         xField="gb",
         axisLabel="median pull duration",
         repeat=_EACH_LAYER_COUNT,
-        overrides=[_IN_GIGABYTES],
+        overrides=[_IN_GIGABYTES, *_SIZES_COLOURED],
         targets=_query(source, _spread(_SHAPED, "gb", pull.size, _NODES_WORDS, NODES)),
     )
 
@@ -203,6 +210,7 @@ def _histogram(source: Source) -> Distribution:
         description="Pulls by duration, one colour a cluster size. Each hump is an image: choose one above.",
         unit=SECONDS,
         displayName="${__field.labels.series}",
+        overrides=_SIZES_COLOURED,
         targets=_query(
             source,
             with_columns("told", series=_NODES_WORDS),
@@ -222,6 +230,7 @@ def _log_histogram(source: Source) -> Bars:
         xField="from",
         axisLabel="pulls",
         stacked=True,
+        overrides=_SIZES_COLOURED,
         targets=_query(
             source,
             f"told |> filter(fn: (r) => r.{seconds} > 0.0)",

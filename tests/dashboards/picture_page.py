@@ -31,13 +31,14 @@ from tests.dashboards.variables import substituted
 
 Json = dict[str, Any]
 _CELL, _HEIGHT, _ROW = 52, 34, 20  # pixels of a grid column and row, and of a table's row
+_LETTER, _LABEL = 6, 240  # pixels of a legend's letter, and of its longest label
 _LONGEST = 42  # of a cell; of a longer name the end tells more than the beginning
 _STYLE = (
     "body{margin:8px;width:1256px;background:#f4f5f7;font:13px system-ui,'Liberation Sans',sans-serif;color:#1c2128}"
     "#page{position:relative}.panel{position:absolute;box-sizing:border-box;background:#fff;border:1px solid #d4d8de;"
     "padding:6px 8px;overflow:hidden}h2{font-size:13px;margin:0 0 4px;font-weight:600}table{border-collapse:collapse;"
     "font-size:10px;width:100%}td,th{padding:2px 3px;border-bottom:1px solid #e5e8ec;text-align:left;max-width:260px;"
-    "overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.big{font-size:26px}.row{position:absolute;font-weight:600}"
+    "overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.long{width:60%;max-width:0}.big{font-size:26px}.row{position:absolute;font-weight:600}"
 )
 UNITS = {"s": "s", "decbytes": "bytes"}  # Grafana's words for units, where an axis has to name one
 _SCRAPED_SECONDS = 150
@@ -102,9 +103,20 @@ def long(rows: list[Json], x: str) -> tuple[list[Json], list[str]]:
     return cells, names
 
 
-def colour(names: list[str]) -> Json:
-    legend = {"orient": "bottom", "columns": 5, "title": None, "labelLimit": 220}
-    return {"field": "series", "type": "nominal", "sort": names, "legend": legend}
+def colour(panel: Json, names: list[str]) -> Json:
+    """The panel's own colours where it names them; as many columns of the legend as have room."""
+    room = panel["gridPos"]["w"] * _CELL - 100
+    longest = min(max(len(name) for name in names) * _LETTER, _LABEL) + 30
+    legend = {"orient": "bottom", "columns": max(1, room // longest), "title": None, "labelLimit": _LABEL}
+    own = {
+        name: item["value"]["fixedColor"]
+        for name in names
+        for override in panel["fieldConfig"]["overrides"]
+        for item in override["properties"]
+        if item["id"] == "color" and re.search(override["matcher"]["options"].strip("/"), name)
+    }
+    scale = {"domain": names, "range": [own[name] for name in names]} if len(own) == len(names) else {}
+    return {"field": "series", "type": "nominal", "sort": names, "legend": legend, "scale": scale}
 
 
 def trend(panel: Json, rows: list[Json]) -> Json:
@@ -128,7 +140,7 @@ def trend(panel: Json, rows: list[Json]) -> Json:
         }
         for low, high in bands
     ]
-    line = {"x": across, "y": {**axis(panel), "field": "value"}, "color": colour(names)}
+    line = {"x": across, "y": {**axis(panel), "field": "value"}, "color": colour(panel, names)}
     return {"layer": [*layers, {"data": {"values": cells}, "mark": {"type": "line", "point": True}, "encoding": line}]}
 
 
@@ -145,9 +157,12 @@ def bars(panel: Json, rows: list[Json]) -> Json:
     else:
         cells = [{**cell, "order": names.index(cell["series"])} for cell in cells]
         place["order"] = {"field": "order"}
-    if not any(cell["value"] for cell in cells):  # an axis without a length has no numbers
-        place["x" if flat else "y"]["scale"] = {"domain": [0, 1]}
-    return {"data": {"values": cells}, "mark": "bar", "encoding": {**place, "color": colour(names)}}
+    drawn: Json = {"mark": "bar", "encoding": {"color": colour(panel, names)}}
+    if any(cell["value"] for cell in cells):
+        return {"data": {"values": cells}, **drawn, "encoding": place | drawn["encoding"]}
+    place["x" if flat else "y"]["scale"] = {"domain": [0, 1]}  # an axis without a length has no numbers
+    zero = {"mark": {"type": "text", "dy": -8}, "encoding": {"text": {"value": "0"}}}
+    return {"data": {"values": cells}, "encoding": place, "layer": [drawn, zero]}
 
 
 def histogram(panel: Json, rows: list[Json]) -> Json:
@@ -155,7 +170,9 @@ def histogram(panel: Json, rows: list[Json]) -> Json:
     names.sort(key=lambda name: int(name.split()[0]))
     across = {"field": "pull_seconds", "bin": {"maxbins": panel["options"]["bucketCount"]}, "title": "pull duration, s"}
     up = {"aggregate": "count", "title": "pulls"}
-    return {"data": {"values": rows}, "mark": "bar", "encoding": {"x": across, "y": up, "color": colour(names)}}
+    cells = [{**row, "order": names.index(row["series"])} for row in rows]
+    place = {"x": across, "y": up, "order": {"field": "order"}}
+    return {"data": {"values": cells}, "mark": "bar", "encoding": {**place, "color": colour(panel, names)}}
 
 
 def heat_map(panel: Json, rows: list[Json]) -> Json:
@@ -169,9 +186,14 @@ def lines(panel: Json, rows: list[Json]) -> Json:
     label = panel["fieldConfig"]["defaults"].get("displayName", "series").rpartition(".")[2].rstrip("}")
     number = next(name for name, cell in rows[0].items() if isinstance(cell, float))
     mark = "bar" if panel["fieldConfig"]["defaults"]["custom"]["drawStyle"] == "bars" else "line"
-    across = {"field": "_time", "type": "temporal", "title": None}
+    across = {
+        "field": "_time",
+        "type": "temporal",
+        "title": None,
+        "axis": {"tickCount": panel["gridPos"]["w"] // 2 + 2},
+    }
     cells = [{**row, "series": row[label]} for row in rows]
-    ink = colour(sorted({row["series"] for row in cells}))
+    ink = colour(panel, sorted({row["series"] for row in cells}))
     return {
         "data": {"values": cells},
         "mark": mark,
@@ -193,10 +215,17 @@ def table(panel: Json, rows: list[Json]) -> str:
     names = sorted(rows[0], key=lambda name: order.get(name, 99)) if rows else []
     head = "".join(f"<th>{html.escape(name)}</th>" for name in names)
     body = "".join(
-        "<tr>" + "".join(f"<td>{words(row[name])}</td>" for name in names) + "</tr>"
+        "<tr>" + "".join(cell(row[name]) for name in names) + "</tr>"
         for row in rows[: (panel["gridPos"]["h"] * _HEIGHT - 60) // _ROW]
     )
     return f"<table><tr>{head}</tr>{body}</table>"
+
+
+def cell(value: Any) -> str:
+    """A sentence gives way to the other columns."""
+    text = str(value or "")
+    kind = ' class="long"' if len(text) > _LONGEST and " " in text else ""
+    return f"<td{kind}>{words(value)}</td>"
 
 
 def words(cell: Any) -> str:
@@ -204,7 +233,7 @@ def words(cell: Any) -> str:
         return f"{cell:,.0f}" if abs(cell) >= 1000 else f"{cell:.4g}"
     text = str(cell or "")
     if re.match(r"\d{4}-\d\d-\d\dT", text):
-        return text[:19].replace("T", " ")
+        return text[5:19].replace("T", " ")
     if len(text) > _LONGEST and " " in text:
         return html.escape(text[: 2 * _LONGEST] + "…")
     return html.escape(text if len(text) <= _LONGEST else "…" + text[-_LONGEST:])

@@ -7,6 +7,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analysis.figure import PHASE_COLOURS, size_colours
 from dashboards.alerts import build as build_alerts
 from dashboards.build import GRAFANA_RULES, build, dashboards, files
 from dashboards.columns import Columns, SchemaError, pull
@@ -115,6 +117,47 @@ def test_dashboards_of_pulls_say_whose_they_are_and_which_names_are_simulated() 
     heads = {uid: board["panels"][0]["title"] for uid, board in BOARDS.items() if uid != "pullstudy-collector"}
     assert len(heads) == 4
     assert set(heads.values()) == {"Clusters: ${cluster} (sim-... and kwok-... are simulated)"}
+
+
+@pytest.mark.parametrize(
+    "called", ["{}", "pull_seconds {}", 'pull_seconds {{series="{}"}}'], ids=["name", "value", "labels"]
+)
+@pytest.mark.parametrize(
+    ("titles", "colours"),
+    [
+        (
+            ("Median by image size and nodes", "Histogram of pull duration, linear", "Histogram of pull duration, log"),
+            dict(zip(("4 nodes", "64 nodes", "256 nodes"), itemgetter(0, 4, 6)(size_colours(range(7))), strict=True)),
+        ),
+        (
+            ("Where a job's makespan goes", "The median pod's phases"),
+            {
+                "until pulling": PHASE_COLOURS["scheduled_to_pulling"],
+                "until pulled": PHASE_COLOURS["pulling_to_pulled"],
+                "until created": PHASE_COLOURS["pulled_to_created"],
+            },
+        ),
+    ],
+    ids=["sizes", "phases"],
+)
+def test_sizes_and_phases_have_the_colours_of_the_report(
+    titles: tuple[str, ...], colours: dict[str, str], called: str
+) -> None:
+    panels = [panel for _, panel in PANELS if panel["title"].startswith(titles)]
+    assert len(panels) == len(titles)
+    for panel in panels:
+        found = {name: colours_of(panel, called.format(name)) for name in colours}
+        assert found == {name: [colour] for name, colour in colours.items()}
+
+
+def colours_of(panel: dict[str, Any], series: str) -> list[str]:
+    """By all overrides of the panel: Grafana takes an expression between slashes, and looks for it anywhere."""
+    return [
+        item["value"]["fixedColor"]
+        for each in panel["fieldConfig"]["overrides"]
+        for item in each["properties"]
+        if item["id"] == "color" and re.search(each["matcher"]["options"].strip("/"), series)
+    ]
 
 
 def test_every_dashboard_links_to_the_others() -> None:
