@@ -32,10 +32,11 @@ def study(tmp_path: Path) -> Path:
 
 
 async def start(*words: str) -> Process:
-    command = str(Path(sys.executable).with_name("pulldriver"))
+    # A shell lets what it starts in the background ignore Ctrl-C, and these tests with it.
+    command = ("env", "--default-signal=INT", str(Path(sys.executable).with_name("pulldriver")))
     environment = {**os.environ, "NO_COLOR": "1"}
     return await asyncio.create_subprocess_exec(
-        command, *words, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment
+        *command, *words, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment
     )
 
 
