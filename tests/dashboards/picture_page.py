@@ -31,7 +31,7 @@ from tests.dashboards.variables import substituted
 
 Json = dict[str, Any]
 _CELL, _HEIGHT, _ROW = 52, 34, 20  # pixels of a grid column and row, and of a table's row
-_LETTER, _LABEL = 6, 240  # pixels of a legend's letter, and of its longest label
+_LETTER, _LABEL = 5.5, 240  # pixels of a legend's letter, and of its longest label
 _LONGEST = 42  # of a cell; of a longer name the end tells more than the beginning
 _STYLE = (
     "body{margin:8px;width:1256px;background:#f4f5f7;font:13px system-ui,'Liberation Sans',sans-serif;color:#1c2128}"
@@ -40,7 +40,8 @@ _STYLE = (
     "font-size:10px;width:100%}td,th{padding:2px 3px;border-bottom:1px solid #e5e8ec;text-align:left;max-width:260px;"
     "overflow:hidden;text-overflow:ellipsis;white-space:nowrap}.long{width:60%;max-width:0}.big{font-size:26px}.row{position:absolute;font-weight:600}"
 )
-UNITS = {"s": "s", "decbytes": "bytes"}  # Grafana's words for units, where an axis has to name one
+# Grafana's words for units, where an axis has to name one.
+UNITS = {"s": "s", "decbytes": "bytes", "ops": "a second", "Bps": "bytes a second"}
 _SCRAPED_SECONDS = 150
 CHOSEN = {"cache": ["cold"]}
 _KEYS = ("", "result", "table")
@@ -105,9 +106,9 @@ def long(rows: list[Json], x: str) -> tuple[list[Json], list[str]]:
 
 def colour(panel: Json, names: list[str]) -> Json:
     """The panel's own colours where it names them; as many columns of the legend as have room."""
-    room = panel["gridPos"]["w"] * _CELL - 100
+    room = panel["gridPos"]["w"] * _CELL - 70
     longest = min(max(len(name) for name in names) * _LETTER, _LABEL) + 30
-    legend = {"orient": "bottom", "columns": max(1, room // longest), "title": None, "labelLimit": _LABEL}
+    legend = {"orient": "bottom", "columns": max(1, int(room // longest)), "title": None, "labelLimit": _LABEL}
     own = {
         name: item["value"]["fixedColor"]
         for name in names
@@ -115,7 +116,8 @@ def colour(panel: Json, names: list[str]) -> Json:
         for item in override["properties"]
         if item["id"] == "color" and re.search(override["matcher"]["options"].strip("/"), name)
     }
-    scale = {"domain": names, "range": [own[name] for name in names]} if len(own) == len(names) else {}
+    scheme: Json = {"scheme": "tableau20" if len(names) > 10 else "tableau10"}
+    scale = {"domain": names, "range": [own[name] for name in names]} if len(own) == len(names) else scheme
     return {"field": "series", "type": "nominal", "sort": names, "legend": legend, "scale": scale}
 
 
@@ -176,7 +178,7 @@ def histogram(panel: Json, rows: list[Json]) -> Json:
 
 
 def heat_map(panel: Json, rows: list[Json]) -> Json:
-    across = {"field": "_time", "type": "temporal", "bin": {"maxbins": 60}, "title": None}
+    across = {"field": "_time", "type": "temporal", "bin": {"maxbins": 60}, "title": None, "axis": {"format": "%H:%M"}}
     up = {"field": "pull_seconds", "bin": {"maxbins": 24}, "title": "pull duration, s"}
     ink = {"aggregate": "count", "scale": {"scheme": "blues", "type": "sqrt"}, "title": "pulls"}
     return {"data": {"values": rows}, "mark": "rect", "encoding": {"x": across, "y": up, "color": ink}}
@@ -254,7 +256,8 @@ def draw(panel: Json) -> tuple[str, Json | None]:
     if panel["type"] == "stat":
         unit = panel["fieldConfig"]["defaults"].get("unit")
         cell = (rows[-1]["value"] if "value" in rows[-1] else next(iter(rows[0].values()))) if rows else 0.0
-        return f'<div class="big">{words(cell)}{" s" if unit == "s" else ""}</div>', None
+        text = f"{cell:.2%}" if unit == "percentunit" else words(cell) + (" s" if unit == "s" else "")
+        return f'<div class="big">{text}</div>', None
     return table(panel, rows), None
 
 
