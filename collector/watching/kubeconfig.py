@@ -1,5 +1,6 @@
 """How the cluster is reached: a kubeconfig file, or the service account of the pod that this runs in."""
 
+import asyncio
 import os
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ class Access:
 
     kubeconfig: str | None = None
     in_cluster: bool = False
+    login_seconds: float = 60.0  # for a kubeconfig's command: one that waits for somebody would stop the watch for good
 
     def __str__(self) -> str:
         return (
@@ -47,7 +49,7 @@ class Access:
         if self.in_cluster:
             _load_service_account(configuration)
         else:
-            await _load_kubeconfig(self.kubeconfig or default_kubeconfig(), configuration)
+            await _load_kubeconfig(self.kubeconfig or default_kubeconfig(), configuration, self.login_seconds)
 
 
 def _load_service_account(configuration: "Configuration") -> None:
@@ -67,12 +69,15 @@ def _load_service_account(configuration: "Configuration") -> None:
     configuration.refresh_api_key_hook = refresh
 
 
-async def _load_kubeconfig(paths: str, configuration: "Configuration") -> None:
+async def _load_kubeconfig(paths: str, configuration: "Configuration", limit_seconds: float) -> None:
     from kubernetes_asyncio.config import load_kube_config
 
     _look_at(paths)
     try:
-        await load_kube_config(config_file=paths, client_configuration=configuration, persist_config=False)
+        async with asyncio.timeout(limit_seconds):
+            await load_kube_config(config_file=paths, client_configuration=configuration, persist_config=False)
+    except TimeoutError as error:
+        raise KubeconfigError(f"kubeconfig {paths}: its command did not end within {limit_seconds:g} s") from error
     except Exception as error:  # yaml, ssl, key and type errors alike: the file is not understood
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise KubeconfigError(f"kubeconfig {paths} cannot be understood: {reason}") from error

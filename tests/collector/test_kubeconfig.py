@@ -1,5 +1,8 @@
 """Credentials that are being renewed at the moment of reading are an error of one line, or the ones before."""
 
+import json
+import os
+import signal
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,6 +14,7 @@ from kubernetes_asyncio.config import incluster_config
 
 from collector.errors import KubeconfigError
 from collector.watching.kubeconfig import Access
+from tests.collector.polling import until
 
 KUBECONFIG = """
 apiVersion: v1
@@ -20,6 +24,7 @@ contexts: [{{name: c, context: {{cluster: c, user: u}}}}]
 clusters: [{{name: c, cluster: {{server: "https://127.0.0.1:1"}}}}]
 users: [{{name: u, user: {{client-certificate: {directory}/tls.crt, client-key: {directory}/tls.key}}}}]
 """
+CALLING = "users: [{{name: u, user: {{exec: {plugin}}}}}]"
 
 
 async def test_a_certificate_that_does_not_fit_its_key_yet_is_an_error_of_the_kubeconfig(tmp_path: Path) -> None:
@@ -29,6 +34,19 @@ async def test_a_certificate_that_does_not_fit_its_key_yet_is_an_error_of_the_ku
     kubeconfig.write_text(KUBECONFIG.format(directory=tmp_path))
     with pytest.raises(KubeconfigError, match="its certificates cannot be used"):
         await Access(kubeconfig=str(kubeconfig)).make_client()
+
+
+async def test_a_kubeconfigs_command_that_does_not_end_is_an_error_and_not_waited_for(tmp_path: Path) -> None:
+    kubeconfig, pid = tmp_path / "kubeconfig", tmp_path / "pid"
+    command = ["-c", f"echo $$ > {pid}; exec sleep 600"]
+    plugin = f"{{apiVersion: client.authentication.k8s.io/v1, command: sh, args: {json.dumps(command)}}}"
+    kubeconfig.write_text(KUBECONFIG.format(directory=tmp_path).partition("users:")[0] + CALLING.format(plugin=plugin))
+    with pytest.raises(KubeconfigError, match=r"its command did not end within 0\.5 s"):
+        await Access(kubeconfig=str(kubeconfig), login_seconds=0.5).make_client()
+    await until(lambda: pid.exists() and bool(pid.read_text()))
+    process = int(pid.read_text())
+    os.kill(process, signal.SIGKILL)
+    await until(lambda: not Path(f"/proc/{process}").exists())
 
 
 @pytest.fixture
