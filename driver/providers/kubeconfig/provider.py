@@ -119,6 +119,8 @@ class KubeconfigProvider:
         if not handle:
             return
         kept = msgspec.convert(handle, ExistingHandle)
+        if not kept.nodes:  # it ended before the first was labelled, and so before anything was made
+            return
         try:
             async with self._api(kept, {RUN_LABEL: kept.mark}) as api:
                 try:
