@@ -120,7 +120,9 @@ class InfluxReader:
         is_witness = f"strings.hasPrefix(v: r.event_uid, prefix: {literal(WITNESS_PREFIX)})"
         return self._query(
             f'import "strings" {points(self._settings.bucket, [is_of(pull), *selected(pull, selection), fields])}'
-            f" {PIVOT} |> filter(fn: (r) => {is_witness if witness else f'not {is_witness}'}) |> group()"
+            # Of a point that is being written now, some fields may not be there yet.
+            f" {PIVOT} |> filter(fn: (r) => exists r.event_uid and exists r.count)"
+            f" |> filter(fn: (r) => {is_witness if witness else f'not {is_witness}'}) |> group()"
         )
 
     # -- all records of a measurement --------------------------------------------------------------------------------

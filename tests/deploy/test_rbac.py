@@ -209,7 +209,7 @@ async def drive(kubeconfig: Path, job: str) -> None:
     """Each verb of the driver's edge to a cluster, once. A whole sweep with this role is in tests/real."""
     study = Study()
     node = "/api/v1/nodes/of-nobody"
-    handle = {"kubeconfig": str(kubeconfig), "namespace": STUDY_NAMESPACE, "mark": job, "nodes": []}
+    handle = {"kubeconfig": str(kubeconfig), "namespace": STUDY_NAMESPACE, "mark": job, "nodes": ["of-nobody"]}
     async with open_cluster(kubeconfig, STUDY_NAMESPACE) as api:
         manifest = job_manifest(study, job, "example.invalid/image:1", 1)
         manifest["metadata"]["namespace"] = STUDY_NAMESPACE

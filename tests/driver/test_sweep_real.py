@@ -28,6 +28,7 @@ from tests.stack.wait import until
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 END_SECONDS = 200
+MET = "20"  # a speed at which a job lasts long enough to be met under way, on a busy machine too
 
 
 class Driver:
@@ -135,7 +136,7 @@ async def test_the_same_sweep_through_kafka_into_influxdb_and_into_its_own_file_
 async def test_a_sweep_killed_in_a_job_goes_on_without_being_told_where_its_records_are(
     driver: Driver, influx: Influx, tmp_path: Path
 ) -> None:
-    study = write_study(tmp_path, LARGE, SMALL)
+    study = write_study(tmp_path, LARGE, SMALL, speed=MET)
     words = ("--sizes", "3", "--study", str(study), "--influx", influx.url)
     async with driver.running("sweep", *words, **driver.names) as process:
         await driver.until_in_ledger("SELECT 1 FROM jobs WHERE position = 1 AND state = 'created'", process)
@@ -160,7 +161,7 @@ async def test_an_influxdb_that_is_away_for_a_while_is_waited_for_and_said(
     own_influx: Influx, topic: str, kafka: Kafka, tmp_path: Path
 ) -> None:
     driver = Driver(own_influx, own_influx.bucket, topic, tmp_path / "out")
-    study = write_study(tmp_path, SMALL, LARGE)
+    study = write_study(tmp_path, SMALL, LARGE, speed=MET)
     words = ("--sizes", "4", "--study", str(study), "--kafka", kafka.bootstrap, "--influx", own_influx.url)
     async with driver.running("sweep", *words, **driver.names) as process:
         await driver.until_in_ledger("SELECT 1 FROM jobs WHERE position = 0 AND state = 'created'", process)
@@ -180,7 +181,7 @@ async def test_an_influxdb_that_stays_away_ends_the_sweep_with_its_cluster_taken
     own_influx: Influx, topic: str, tmp_path: Path
 ) -> None:
     driver = Driver(own_influx, own_influx.bucket, topic, tmp_path / "out")
-    study = write_study(tmp_path, SMALL, LARGE)
+    study = write_study(tmp_path, SMALL, LARGE, speed=MET)
     study.write_text(study.read_text() + "store_seconds = 3.0\n")
     words = ("--sizes", "2", "--study", str(study), "--influx", own_influx.url)
     async with driver.running("sweep", *words) as process:

@@ -133,29 +133,38 @@ async def test_the_reader_says_what_is_wrong_in_one_line(influx: Influx) -> None
         assert "\n" not in str(raised.value)
 
 
-async def test_a_point_that_is_only_half_there_yet_is_none_and_then_one(influx: Influx, bucket: str) -> None:
-    record = pull("late", run="r", job="j", node="n", finished_at=AT)
-    name, tags, *cells = encode_point(record).replace(",", " ", 1).split(" ")
-    fields, at = cells[0].split(","), cells[1]
-    half = ",".join(cell for cell in fields if not cell.startswith("count="))
+class TwoHalves:
+    """A point whose one field comes after the others."""
 
-    async def put(values: str) -> None:
-        url = f"{influx.url}/api/v2/write?org={influx.organisation}&bucket={bucket}"
-        async with (
-            aiohttp.ClientSession(headers={"Authorization": f"Token {influx.token}"}) as session,
-            session.post(url, data=f"{name},{tags} {values} {at}") as response,
-        ):
+    def __init__(self, influx: Influx, bucket: str, record: PullRecord, late: str) -> None:
+        self._influx = influx
+        self._url = f"{influx.url}/api/v2/write?org={influx.organisation}&bucket={bucket}"
+        name, tags, *cells = encode_point(record).replace(",", " ", 1).split(" ")
+        self._series, self._at = f"{name},{tags}", cells[1]
+        self._halves = [
+            ",".join(cell for cell in cells[0].split(",") if cell.startswith(f"{late}=") is second)
+            for second in (False, True)
+        ]
+
+    async def put_next(self) -> None:
+        line = f"{self._series} {self._halves.pop(0)} {self._at}"
+        headers = {"Authorization": f"Token {self._influx.token}"}
+        async with aiohttp.ClientSession(headers=headers) as session, session.post(self._url, data=line) as response:
             assert response.status == 204
 
+
+async def test_a_point_that_is_only_half_there_yet_is_none_and_then_one(influx: Influx, bucket: str) -> None:
+    record = pull("late", run="r", job="j", node="n", finished_at=AT)
+    point = TwoHalves(influx, bucket, record, "count")
     slept: list[float] = []
 
     def sleep(seconds: float) -> None:
         slept.append(seconds)
         if len(slept) == 2:
-            asyncio.run_coroutine_threadsafe(put("count=1i"), loop).result()
+            asyncio.run_coroutine_threadsafe(point.put_next(), loop).result()
 
     loop = asyncio.get_running_loop()
-    await put(half)
+    await point.put_next()
     async with opened(settings_for(influx, bucket)) as store:
         assert await store.job_pulls("c", "r", "j") == []
         assert await store.identities("c", "r") == set()
@@ -164,3 +173,12 @@ async def test_a_point_that_is_only_half_there_yet_is_none_and_then_one(influx: 
         assert len(slept) == 2
         assert await store.job_pulls("c", "r", "j") == [record]
         assert await store.identities("c", "r") == {("late", 1)}
+
+
+async def test_a_point_whose_identity_is_not_there_yet_spoils_no_reading(influx: Influx, bucket: str) -> None:
+    record = pull("late", run="r", job="j", node="n", finished_at=AT)
+    point = TwoHalves(influx, bucket, record, "event_uid")
+    reader = InfluxReader(settings_for(influx, bucket))
+    for expected in ([], [record]):
+        await point.put_next()
+        assert await asyncio.to_thread(lambda: list(reader.pulls())) == expected
