@@ -159,8 +159,8 @@ async def test_influxdb_away_moves_no_offset_and_everything_comes_after(
     async with route.sink() as (sink, store):
         await until(lambda: sink.counters.committed >= 2)
         own_influx.kill()
+        await route.publish(2_000, start=1_000)  # all before may be stored by now
         await until(lambda: store.counters.trouble is not None)
-        await route.publish(2_000, start=1_000)
         committed = await _committed(route)
         await until(lambda: store.counters.repeats > 5)
         assert await _committed(route) == committed
