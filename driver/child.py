@@ -7,6 +7,7 @@ import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 PR_SET_PDEATHSIG = 1  # source: Linux prctl(2)
@@ -47,17 +48,21 @@ def die_with_parent(parent: int) -> Callable[[], None] | None:
     return ask
 
 
-async def end_child(process: asyncio.subprocess.Process, *, grace_seconds: float) -> int:
-    """SIGTERM, then after the grace SIGKILL; the exit code."""
+async def end_child(process: asyncio.subprocess.Process, *, grace_seconds: float, whole_session: bool = False) -> int:
+    """SIGTERM, then after the grace SIGKILL; the exit code. ``whole_session``: to all that it started, too.
+
+    For that it has to have been started in a session of its own.
+    """
+    send = partial(os.killpg, process.pid) if whole_session else process.send_signal
     if process.returncode is None:
         with suppress(ProcessLookupError):
-            process.terminate()
+            send(signal.SIGTERM)
         try:
             async with asyncio.timeout(grace_seconds):
                 return await process.wait()
         except TimeoutError:
             with suppress(ProcessLookupError):
-                process.kill()
+                send(signal.SIGKILL)
     return await process.wait()
 
 

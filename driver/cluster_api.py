@@ -182,6 +182,11 @@ class ClusterApi:
             if not token:
                 return
 
+    async def pod_refusals(self, owner: str) -> list[str]:
+        """Why a Job's or DaemonSet's pods could not be made (a quota, a policy, a webhook): only events tell."""
+        events = (await self.events("FailedCreate")).items or ()
+        return [event.message or "" for event in events if event.object is not None and event.object.name == owner]
+
     async def list_objects(
         self,
         path: str,

@@ -148,12 +148,10 @@ class JobWatch:
         return [pod for uid, pod in self._pods.items() if uid not in self._deleted]
 
     async def _refusals(self) -> list[str]:
-        """Why there are too few pods: that a quota, a policy or a webhook allows none is told by an event alone."""
+        """Why there are too few pods."""
         if len(self._living()) >= self._size:
             return []
-        name = self._job.metadata.name
-        events = (await self._api.events("FailedCreate")).items or ()
-        said = [event.message for event in events if event.object is not None and event.object.name == name]
+        said = await self._api.pod_refusals(self._job.metadata.name)
         return [f"pods cannot be made: {said[-1]}"] if said else []
 
     def _judge(self, before: Pod | None, pod: Pod) -> None:

@@ -10,18 +10,13 @@ import msgspec
 
 from driver.cluster_api import PATIENCE_SECONDS, ClusterApi, current_context, open_cluster
 from driver.errors import ApiError, ProviderError
-from driver.objects import Metadata, Page
+from driver.objects import Node, Page
 from driver.providers.eks.access import is_simulator
 from driver.providers.eks.handle import EksHandle
 from driver.providers.eks.waiting import Waiting
 from driver.providers.kubeconfig.context import hold_context
 
-
-class _Node(msgspec.Struct, frozen=True):
-    metadata: Metadata = Metadata()
-
-
-_nodes = msgspec.json.Decoder(Page[_Node]).decode
+_nodes = msgspec.json.Decoder(Page[Node]).decode
 
 
 async def prove(api: ClusterApi, handle: EksHandle, *, patience_seconds: float = PATIENCE_SECONDS) -> bool:

@@ -96,13 +96,11 @@ class Cleaner:
         return {node.metadata.name for node in await self._api.nodes() if node.ready}
 
     async def _raise_if_refused(self, name: str) -> None:
-        """Where no such pod may be made, by a policy or a quota, that is told by an event alone."""
-        for event in (await self._api.events("FailedCreate")).items or ():
-            if event.object is not None and event.object.name == name:
-                raise ProviderError(
-                    f"clearing the image caches: {event.message}; allow it in namespace {self._api.namespace},"
-                    " or set kubeconfig.clear_command in study.toml"
-                )
+        for said in await self._api.pod_refusals(name):
+            raise ProviderError(
+                f"clearing the image caches: {said}; allow it in namespace {self._api.namespace},"
+                " or set kubeconfig.clear_command in study.toml"
+            )
 
     def manifest(self, name: str, images: Sequence[str]) -> dict[str, Any]:
         """The DaemonSet: a pod on each node of the run, tainted or not."""

@@ -1,13 +1,11 @@
 """The user's own commands: one that scales the cluster, one that removes images from a node."""
 
 import asyncio
-import os
-import signal
-from asyncio.subprocess import DEVNULL, STDOUT, Process
+from asyncio.subprocess import DEVNULL, STDOUT
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
 from tempfile import TemporaryFile
 
+from driver.child import end_child
 from driver.errors import ProviderError
 
 GRACE_SECONDS = 5.0
@@ -43,20 +41,8 @@ async def run_command(what: str, words: Sequence[str], limit_seconds: float) -> 
         except TimeoutError:
             raise ProviderError(f"{what}: {words[0]} did not end within {limit_seconds:.0f} s") from None
         finally:
-            await _end(process)
+            await end_child(process, grace_seconds=GRACE_SECONDS, whole_session=True)
         if process.returncode:
             said.seek(0)
             last = said.read().decode(errors="replace").strip().rpartition("\n")[2] or "it said nothing"
             raise ProviderError(f"{what}: {words[0]} ended with code {process.returncode}: {last}")
-
-
-async def _end(process: Process) -> None:
-    """Where it has not ended by itself: it, and what it started."""
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        if process.returncode is not None:
-            return
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, number)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(GRACE_SECONDS):
-                await process.wait()
