@@ -18,9 +18,9 @@ import cramjam
 import msgspec
 
 from bench.pull_records import make_pulls
-from bus import record_format
-from pulls.record import PullRecord
-from store.point_layout import PULL, from_nanoseconds, nanoseconds
+from pullstudy.bus import record_format
+from pullstudy.pulls.record import PullRecord
+from pullstudy.store.influx.point_layout import PULL, from_nanoseconds, nanoseconds
 
 TOGETHER = 500
 

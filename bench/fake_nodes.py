@@ -148,7 +148,7 @@ def held_against(pods: set[str], pulls: list[str]) -> dict[str, int]:
 
 
 def write_study(path: Path, options: argparse.Namespace) -> None:
-    from driver.study import Images
+    from driver.planning.study import Images
 
     tags = json.dumps(Images().tags[: options.images])
     path.write_text(

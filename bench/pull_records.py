@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from random import Random
 from uuid import UUID
 
-from pulls.record import Outcome, PullRecord
+from pullstudy.pulls.record import Outcome, PullRecord
 
 REPOSITORY = "ghcr.io/converged-computing/container-chonks-run1"
 LAYERS = (9, 125)

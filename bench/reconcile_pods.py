@@ -23,11 +23,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from collector.clock import SystemClock
 from collector.context import Context
 from collector.log import Log
-from collector.reconciling.pod_watch import PodWatch
 from collector.reconciling.reconcile import Reconciler
 from collector.reconciling.told import Told
 from collector.settings import Settings
-from pulls.decode import Origin
+from collector.sources.pod_watch import PodWatch
+from pullstudy.pulls.decode import Origin
 
 STATES = 5  # of a pod with a node: made, ContainerCreating, running, ended, deleted
 PADDING_BYTES = 5_200  # of managedFields, volumes, tolerations and conditions that nobody reads

@@ -26,18 +26,18 @@ from random import Random
 from typing import Any
 
 from bench.pull_records import make_pulls
-from bus.kafka import KafkaBus
-from bus.kafka_settings import KafkaSettings
-from bus.record_format import decode
 from collector.clock import SystemClock
 from collector.delivering.sink import Sink, SinkSettings
 from collector.log import Log
-from pulls.batch import Batch
-from pulls.record import PullRecord
-from store.influx import InfluxStore
-from store.influx_settings import InfluxSettings
-from store.line_protocol import encode_point
-from store.point_layout import PULL
+from pullstudy.bus.kafka.bus import KafkaBus
+from pullstudy.bus.kafka.settings import KafkaSettings
+from pullstudy.bus.record_format import decode
+from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.record import PullRecord
+from pullstudy.store.influx.line_protocol import encode_point
+from pullstudy.store.influx.point_layout import PULL
+from pullstudy.store.influx.settings import InfluxSettings
+from pullstudy.store.influx.store import InfluxStore
 from tests.stack.home import StackHome
 from tests.stack.influx import Influx
 from tests.stack.kafka import Kafka

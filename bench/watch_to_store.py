@@ -83,12 +83,12 @@ async def decoded(url: str, count: int) -> None:
     from collector.daemon import spare_the_garbage_collector
     from collector.monitoring.status import Status
     from collector.settings import Settings
-    from collector.watching.api import KubernetesEvents
-    from collector.watching.intake import Intake
-    from collector.watching.kubeconfig import Access
-    from collector.watching.lines import LineSplitter
-    from collector.watching.seen import Seen
-    from pulls.decode import Origin
+    from collector.sources.api import KubernetesEvents
+    from collector.sources.intake import Intake
+    from collector.sources.kubeconfig import Access
+    from collector.sources.lines import LineSplitter
+    from collector.sources.seen import Seen
+    from pullstudy.pulls.decode import Origin
 
     spare_the_garbage_collector()
     settings, status, splitter = Settings(), Status(), LineSplitter()
@@ -112,12 +112,12 @@ async def stored(url: str, count: int) -> None:
     from collector.delivering.targets import EmbeddedTarget
     from collector.log import Log
     from collector.settings import Settings
+    from collector.sources.api import KubernetesEvents
+    from collector.sources.kubeconfig import Access
     from collector.spooling.spool import Spool
     from collector.stop_signal import StopSignal
-    from collector.watching.api import KubernetesEvents
-    from collector.watching.kubeconfig import Access
-    from pulls.decode import Origin
-    from store.sqlite import EmbeddedStore
+    from pullstudy.pulls.decode import Origin
+    from pullstudy.store.embedded.store import EmbeddedStore
 
     settings, clock, stop = Settings(), SystemClock(), StopSignal()
     context = Context(settings, clock, Random(1), Log(clock, write=lambda line: None))

@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from bus.protocol import BusError
 from collector.clock import SystemClock
 from collector.configuration.connections import influx_settings, kafka_settings
 from collector.configuration.options import (
@@ -42,10 +41,11 @@ from collector.configuration.settings_shown import settings_text, shown_settings
 from collector.errors import CollectorError
 from collector.log import Format, Log, say_failures_nobody_awaits
 from collector.settings import Settings
+from collector.sources.scope import Scope, is_namespace
 from collector.stop_signal import DONE, INTERRUPTED, StopSignal, end_within
-from collector.watching.scope import Scope, is_namespace
-from pulls.decode import Origin
-from store.protocol import StoreError
+from pullstudy.bus.protocol import BusError
+from pullstudy.pulls.decode import Origin
+from pullstudy.store.protocol import StoreError
 
 if TYPE_CHECKING:
     from collector.daemon import Target
@@ -169,7 +169,7 @@ def target_of(
     )
     from collector.daemon import Target
     from collector.delivering.outputs import Outputs
-    from collector.watching.kubeconfig import Access
+    from collector.sources.kubeconfig import Access
 
     return Target(
         origin=Origin(cluster=cluster, run=run, size=size),

@@ -14,18 +14,18 @@ from collector.monitoring.conditions import has_room, keeps_up, watches
 from collector.monitoring.metrics import watch_source
 from collector.reconciling.second_witness import SecondWitness
 from collector.reconciling.told import Told
+from collector.sources.api import EventApi, KubernetesEvents, KubernetesPods, PodApi
+from collector.sources.intake import Intake
+from collector.sources.kubeconfig import Access
+from collector.sources.scope import Scope
+from collector.sources.seen import Seen
+from collector.sources.watch import EventWatch, WatchTarget
+from collector.sources.watch_protocol import NO_VERSION, WatchProtocol
 from collector.spooling.spool import Spool
 from collector.spooling.spool_queue import SpoolQueue
 from collector.stop_signal import StopSignal
-from collector.watching.api import EventApi, KubernetesEvents, KubernetesPods, PodApi
-from collector.watching.intake import Intake
-from collector.watching.kubeconfig import Access
-from collector.watching.scope import Scope
-from collector.watching.seen import Seen
-from collector.watching.watch import EventWatch, WatchTarget
-from collector.watching.watch_protocol import NO_VERSION, WatchProtocol
-from pulls.decode import Origin
-from store.schema import FILE_NAME
+from pullstudy.pulls.decode import Origin
+from pullstudy.store.embedded.schema import FILE_NAME
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from pulls.metric_names import LAG_LIMIT_SECONDS
+from pullstudy.pulls.metric_names import LAG_LIMIT_SECONDS
 
 
 @dataclass(frozen=True)

@@ -51,10 +51,10 @@ def fill(
     bucket: Annotated[str | None, typer.Option(metavar="NAME", help="The bucket; it has to exist.")] = None,
 ) -> None:
     """Put a study that lies in a file into an InfluxDB, with the phases of its jobs; the token is in INFLUXDB_V2_TOKEN."""
-    from analysis.errors import AnalysisError
     from dashboards.fill import fill as fill_with
-    from store.influx_settings import InfluxSettings, InfluxSettingsError
-    from store.protocol import StoreError
+    from pullstudy.analysis.errors import AnalysisError
+    from pullstudy.store.influx.settings import InfluxSettings, InfluxSettingsError
+    from pullstudy.store.protocol import StoreError
 
     try:
         settings = InfluxSettings.from_environment(os.environ, url=influx, bucket=bucket)

@@ -7,9 +7,9 @@ from dashboards.columns import pull
 from dashboards.flux import Source
 from dashboards.layout import Json
 from dashboards.panels import INFLUXDB, INFLUXDB_UID, PROMETHEUS, PROMETHEUS_UID
-from pulls import metric_names as metrics
-from pulls.metric_names import Metric
-from pulls.record import Outcome
+from pullstudy.pulls import metric_names as metrics
+from pullstudy.pulls.metric_names import Metric
+from pullstudy.pulls.record import Outcome
 
 FOLDER_UID, GROUP = "pullstudy", "pullstudy"
 _EVERY_SECONDS = 60

@@ -2,8 +2,8 @@
 
 from dashboards.layout import Json, Row, dashboard, heading
 from dashboards.panels import BYTES, COUNT, SECONDS, Figures, Lines, PromTarget
-from pulls import metric_names as metrics
-from pulls.metric_names import Metric
+from pullstudy.pulls import metric_names as metrics
+from pullstudy.pulls.metric_names import Metric
 
 UID = "pullstudy-collector"
 _RED_OVER_0: list[Json] = [{"color": "green", "value": None}, {"color": "red", "value": 1}]

@@ -1,7 +1,7 @@
 """The columns of a measurement by name, as the sink writes them: a name that it does not write fails the build."""
 
-from store.flux import literal
-from store.point_layout import (
+from pullstudy.store.influx.flux import literal
+from pullstudy.store.influx.point_layout import (
     ABANDONED,
     GAP,
     JOB_PHASES,

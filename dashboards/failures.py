@@ -4,8 +4,8 @@ from dashboards.columns import Columns, gap, pull, reject
 from dashboards.flux import CLUSTER, PIVOT, SHOWN_TIMES, Source, all_pulls, chosen, program, pulls
 from dashboards.layout import Json, Row, dashboard, heading, pull_variables, whose
 from dashboards.panels import COUNT, Bars, Figures, FluxTarget, Lines, Rows, in_order, override
-from pulls.record import WITNESS_PREFIX, Outcome
-from store.flux import literal
+from pullstudy.pulls.record import WITNESS_PREFIX, Outcome
+from pullstudy.store.influx.flux import literal
 
 UID = "pullstudy-failures"
 _MESSAGES = 500  # shown at most

@@ -8,12 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from analysis.phase_points import phase_points
-from analysis.study import read_study
-from pulls.batch import Batch
-from store.influx import InfluxStore
-from store.influx_settings import InfluxSettings
-from store.sqlite import EmbeddedStore
+from pullstudy.analysis.reading.study import read_study
+from pullstudy.analysis.timelines.phase_points import phase_points
+from pullstudy.pulls.batch import Batch
+from pullstudy.store.embedded.store import EmbeddedStore
+from pullstudy.store.influx.settings import InfluxSettings
+from pullstudy.store.influx.store import InfluxStore
 
 
 class Said:

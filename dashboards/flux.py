@@ -7,9 +7,9 @@ A variable's values come from events, so they are only ever put into a regular e
 from dataclasses import dataclass
 
 from dashboards.columns import Columns, abandoned, pull, pull_cache
-from pulls.image import STUDY_TAG
-from pulls.record import WITNESS_PREFIX, Outcome
-from store.flux import EVER, literal
+from pullstudy.pulls.image import STUDY_TAG
+from pullstudy.pulls.record import WITNESS_PREFIX, Outcome
+from pullstudy.store.influx.flux import EVER, literal
 
 SHOWN_TIMES = "start: v.timeRangeStart, stop: v.timeRangeStop"  # Grafana puts the dashboard's time range in
 _PACKAGES = ("array", "math", "regexp", "strings")

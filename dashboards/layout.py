@@ -5,7 +5,6 @@ from typing import Any
 
 from grafanalib import core as grafana
 
-from analysis.study import SIMULATED_PREFIXES
 from dashboards.columns import job_phases, pull, pull_cache
 from dashboards.flux import (
     CACHE,
@@ -23,6 +22,7 @@ from dashboards.flux import (
     with_columns,
 )
 from dashboards.panels import INFLUXDB, WIDTH, modern, without_old_keys
+from pullstudy.analysis.reading.study import SIMULATED_PREFIXES
 
 TAG = "pullstudy"
 SCHEMA_VERSION = 41  # of Grafana 11.6

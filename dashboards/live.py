@@ -19,8 +19,8 @@ from dashboards.flux import (
 )
 from dashboards.layout import Json, Row, dashboard, pull_caches, pull_variables, whose
 from dashboards.panels import COUNT, SECONDS, Figures, FluxTarget, Lines, Rows, in_order, override, units
-from pulls.milestone import Moment
-from store.flux import literal
+from pullstudy.pulls.milestone import Moment
+from pullstudy.store.influx.flux import literal
 
 UID = "pullstudy-live"
 _LATEST = 50

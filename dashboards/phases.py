@@ -4,24 +4,12 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import Any
 
-from analysis.figure import PHASE_COLOURS
 from dashboards.columns import Columns, job_phases, pod_phases, pull
 from dashboards.flux import NODES, Source, phases, program, timed_pulls_of_any_layers, with_columns
 from dashboards.layout import Json, Row, dashboard, heading, phase_caches, pull_variables, whose
-from dashboards.panels import (
-    COUNT,
-    SECONDS,
-    SHARE,
-    Bars,
-    FluxTarget,
-    Rows,
-    Trend,
-    coloured,
-    in_order,
-    override,
-    units,
-)
-from pulls.milestone import Moment
+from dashboards.panels import COUNT, SECONDS, SHARE, Bars, FluxTarget, Rows, Trend, coloured, in_order, override, units
+from pullstudy.analysis.report.figure import PHASE_COLOURS
+from pullstudy.pulls.milestone import Moment
 
 UID = "pullstudy-phases"
 

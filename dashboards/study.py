@@ -2,7 +2,6 @@
 
 from grafanalib import core as grafana
 
-from analysis.figure import size_colours
 from dashboards.columns import pull
 from dashboards.flux import (
     GB_STATED,
@@ -32,7 +31,8 @@ from dashboards.panels import (
     override,
     units,
 )
-from store.flux import literal
+from pullstudy.analysis.report.figure import size_colours
+from pullstudy.store.influx.flux import literal
 
 UID = "pullstudy-study"
 BANDS = {"fastest": 0.0, "p5": 0.05, "p25": 0.25, "median": 0.5, "p75": 0.75, "p95": 0.95, "slowest": 1.0}

@@ -25,9 +25,9 @@ from driver.commands.status_command import status_command
 from driver.commands.sweep_command import sweep_command
 from driver.errors import DriverError, UnaskedError
 from driver.interrupt import InterruptedByUserError
-from sim.cli import app as sim_app
-from store.protocol import StoreError
-from store.sqlite import NotAStudyError
+from pullstudy.sim.cli import app as sim_app
+from pullstudy.store.embedded.store import NotAStudyError
+from pullstudy.store.protocol import StoreError
 
 DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 BUG_LOG = "bug.log"
@@ -50,7 +50,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
-app.registered_commands.extend(sim_app.registered_commands)  # ``pulldriver sim`` is ``python -m sim``, options and all
+app.registered_commands.extend(sim_app.registered_commands)  # as ``python -m pullstudy.sim``, options and all
 
 
 def _show_version(wanted: bool) -> None:

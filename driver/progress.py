@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from driver.job_watch import Tally
-from driver.plan import image_slug
-from pulls.image import parse_image, study_shape
-from store.ledger import JobRow, JobState
+from driver.jobs.job_watch import Tally
+from driver.planning.plan import image_slug
+from pullstudy.pulls.image import parse_image, study_shape
+from pullstudy.store.embedded.ledger import JobRow, JobState
 
 if TYPE_CHECKING:
     from rich.console import Console

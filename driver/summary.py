@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Iterator
 from statistics import median
 
-from pulls.record import Outcome
-from store.ledger import JobRow, JobState, Ledger
-from store.protocol import Store
-from store.selection import Selection
+from pullstudy.pulls.record import Outcome
+from pullstudy.store.embedded.ledger import JobRow, JobState, Ledger
+from pullstudy.store.protocol import Store
+from pullstudy.store.selection import Selection
 
 
 def size_lines(ledger: Ledger, store: Store, run: str) -> Iterator[str]:

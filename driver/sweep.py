@@ -9,22 +9,22 @@ from pathlib import Path
 
 import msgspec
 
-from driver.audit import say
-from driver.budget import Budget, within
-from driver.cluster_api import Sleep
-from driver.cluster_run import ClusterKeeper
-from driver.drain import Drain
+from driver.clusters.budget import Budget, within
+from driver.clusters.cluster_api import Sleep
+from driver.clusters.cluster_run import ClusterKeeper
+from driver.clusters.provider import Provider
 from driver.errors import UsageError
-from driver.job_run import Bench, JobRunner
-from driver.plan import cluster_name, planned_jobs
+from driver.jobs.audit import say
+from driver.jobs.drain import Drain
+from driver.jobs.job_run import Bench, JobRunner
+from driver.planning.plan import cluster_name, planned_jobs
+from driver.planning.resume import Remaining, check_same_study, remaining_jobs
+from driver.planning.study import OnFailure, Study, decode_study, encode_study
 from driver.progress import Progress
-from driver.provider import Provider
-from driver.resume import Remaining, check_same_study, remaining_jobs
-from driver.study import OnFailure, Study, decode_study, encode_study
-from pulls.decode import Origin
-from store.ledger import ClusterRow, JobRow, JobState, Ledger, Run
-from store.point_layout import AbandonedJob
-from store.protocol import RecordStore, StoreError
+from pullstudy.pulls.decode import Origin
+from pullstudy.store.embedded.ledger import ClusterRow, JobRow, JobState, Ledger, Run
+from pullstudy.store.influx.point_layout import AbandonedJob
+from pullstudy.store.protocol import RecordStore, StoreError
 
 RUN = "run1"  # a directory holds one sweep; imports beside it have names of their own
 

@@ -10,10 +10,10 @@ from collector.checks.finding import Finding, Findings, Place
 from collector.checks.grants import grant_commands
 from collector.errors import KubeconfigError
 from collector.settings import WatchSettings
-from collector.watching.api import CutError, KubernetesEvents, RefusedError
-from collector.watching.intake import PageError, read_page
-from collector.watching.kubeconfig import Access
-from collector.watching.scope import Right, Scope
+from collector.sources.api import CutError, KubernetesEvents, RefusedError
+from collector.sources.intake import PageError, read_page
+from collector.sources.kubeconfig import Access
+from collector.sources.scope import Right, Scope
 
 VERSION_PATH = "/version"
 WHO_PATH = "/apis/authentication.k8s.io/v1/selfsubjectreviews"

@@ -10,7 +10,7 @@ from pathlib import Path
 from collector.checks.finding import Finding, Findings, Place
 from collector.configuration.quantity import ByteSize
 from collector.spooling.spool import LOCK, locked_by
-from store.schema import FILE_NAME, VERSION
+from pullstudy.store.embedded.schema import FILE_NAME, VERSION
 
 place = Place("data")
 

@@ -3,7 +3,7 @@
 import re
 import shlex
 
-from collector.watching.scope import Right, Scope
+from collector.sources.scope import Right, Scope
 
 _SERVICE_ACCOUNT = re.compile(r"system:serviceaccount:([^:]+):([^:]+)")
 _NO_NAME = re.compile(r"[^a-z0-9-]+")

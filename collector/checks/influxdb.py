@@ -16,10 +16,10 @@ from datetime import datetime
 import aiohttp
 
 from collector.checks.finding import Finding, Findings, Place
-from store.flux import literal
-from store.influx_answers import Action, judge
-from store.influx_connection import Answer, InfluxConnection, NoAnswerError
-from store.influx_settings import InfluxSettings
+from pullstudy.store.influx.answers import Action, judge
+from pullstudy.store.influx.connection import Answer, InfluxConnection, NoAnswerError
+from pullstudy.store.influx.flux import literal
+from pullstudy.store.influx.settings import InfluxSettings
 
 place = Place("influxdb")
 

@@ -6,11 +6,11 @@ from dataclasses import replace
 
 from aiokafka.errors import KafkaConnectionError, KafkaError, TopicAuthorizationFailedError
 
-from bus.kafka_errors import text
-from bus.kafka_probe import connect_error
-from bus.kafka_rights import KafkaRights, kafka_rights
-from bus.kafka_settings import KafkaSettings
 from collector.checks.finding import Finding, Findings, Place
+from pullstudy.bus.kafka.errors import text
+from pullstudy.bus.kafka.probe import connect_error
+from pullstudy.bus.kafka.rights import KafkaRights, kafka_rights
+from pullstudy.bus.kafka.settings import KafkaSettings
 
 PATIENCE_SECONDS = 10.0  # for each question
 

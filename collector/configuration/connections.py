@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
-    from bus.kafka_settings import KafkaSettings
-    from store.influx_settings import InfluxSettings
+    from pullstudy.bus.kafka.settings import KafkaSettings
+    from pullstudy.store.influx.settings import InfluxSettings
 
 
 def kafka_settings(bootstrap: str) -> "KafkaSettings":
     """Raises typer.BadParameter."""
-    from bus.kafka_settings import KafkaSettings, KafkaSettingsError
+    from pullstudy.bus.kafka.settings import KafkaSettings, KafkaSettingsError
 
     # The client logs every try of its own; the bus says once a minute what is wrong.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
@@ -27,7 +27,7 @@ def kafka_settings(bootstrap: str) -> "KafkaSettings":
 
 def influx_settings(url: str) -> "InfluxSettings":
     """Raises typer.BadParameter."""
-    from store.influx_settings import InfluxSettings, InfluxSettingsError
+    from pullstudy.store.influx.settings import InfluxSettings, InfluxSettingsError
 
     try:
         settings = InfluxSettings.from_environment(os.environ, url=url)

@@ -4,7 +4,7 @@ import re
 
 import typer
 
-from pulls.duration import DurationError, format_seconds, parse_seconds
+from pullstudy.pulls.duration import DurationError, format_seconds, parse_seconds
 
 _UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?(B|[KMGT]i?B?|)")

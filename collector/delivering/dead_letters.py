@@ -13,9 +13,9 @@ from typing import cast
 
 import msgspec
 
-from bus.record_format import Record, encode
 from collector.errors import DataDirectoryError
-from store.influx_write import Refused
+from pullstudy.bus.record_format import Record, encode
+from pullstudy.store.influx.write import Refused
 
 FILE_NAME = "dead-letters.jsonl"
 MOST_BYTES = 256 << 20  # some 250,000 of them: then something is wrong that nobody looks at

@@ -4,11 +4,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from collector.context import Context
+from collector.sources.backoff import wait_seconds
 from collector.spooling.frame import Entry
 from collector.spooling.spool_queue import SpoolQueue
-from collector.watching.backoff import wait_seconds
-from pulls.batch import Batch
-from store.protocol import StoreBusyError
+from pullstudy.pulls.batch import Batch
+from pullstudy.store.protocol import StoreBusyError
 
 
 @dataclass(frozen=True)

@@ -22,11 +22,11 @@ from collector.delivering.delivery import Sink
 from collector.monitoring.conditions import is_not_refused
 from collector.monitoring.metrics import delivery_source
 from collector.monitoring.vitals import Source, Trouble
-from store.sqlite import EmbeddedStore
+from pullstudy.store.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
-    from bus.kafka_settings import KafkaSettings
-    from store.influx_settings import InfluxSettings
+    from pullstudy.bus.kafka.settings import KafkaSettings
+    from pullstudy.store.influx.settings import InfluxSettings
 
 PART = "collector"
 
@@ -94,9 +94,9 @@ async def _embedded(data_directory: Path, context: Context) -> AsyncIterator[Out
 
 @asynccontextmanager
 async def _bus(settings: "KafkaSettings", context: Context) -> AsyncIterator[Output]:
-    from bus.kafka import KafkaBus, Timing
     from collector.delivering.targets import BusTarget
     from collector.monitoring.edge_metrics import bus_trouble, sending_source
+    from pullstudy.bus.kafka.bus import KafkaBus, Timing
 
     clock = context.clock
     bus = KafkaBus(settings, context.log, context.random, Timing(clock.sleep, clock.monotonic_seconds))
@@ -111,8 +111,8 @@ async def _influx(settings: "InfluxSettings", spool_directory: Path, context: Co
     from collector.delivering.dead_letters import DeadLetterFile
     from collector.delivering.targets import StoreTarget
     from collector.monitoring.edge_metrics import store_source, store_trouble
-    from store.influx import InfluxStore
-    from store.influx_write import Timing
+    from pullstudy.store.influx.store import InfluxStore
+    from pullstudy.store.influx.write import Timing
 
     clock = context.clock
     timing = Timing(clock.sleep, clock.monotonic_seconds, clock.now)

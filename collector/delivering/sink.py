@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Protocol
 
-from bus.protocol import Bus, Consumer, DeadLetter, Lost, Message, Parcel
-from bus.record_format import Record, UnreadableError, decode, to_batch
 from collector.monitoring.histogram import Histogram
-from pulls.batch import Batch, Gap
-from pulls.notices import Notices
-from store.influx_write import Delivered
+from pullstudy.bus.protocol import Bus, Consumer, DeadLetter, Lost, Message, Parcel
+from pullstudy.bus.record_format import Record, UnreadableError, decode, to_batch
+from pullstudy.pulls.batch import Batch, Gap
+from pullstudy.pulls.notices import Notices
+from pullstudy.store.influx.write import Delivered
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class SinkCounters:
 
 
 class Keeper(Protocol):
-    """Where records end: ``store.influx.InfluxStore`` is one."""
+    """Where records end: ``pullstudy.store.influx.store.InfluxStore`` is one."""
 
     async def deliver(self, batch: Batch) -> Delivered:
         """Keep the batch, durably on return, for as long as that takes; what can never be kept comes back."""

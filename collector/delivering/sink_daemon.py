@@ -5,20 +5,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from random import Random
 
-from bus.kafka import KafkaBus
-from bus.kafka_consumer import KafkaGroupMember
-from bus.kafka_settings import KafkaSettings
 from collector.clock import Clock, SystemClock
 from collector.delivering.sink import Sink, SinkSettings
 from collector.monitoring.conditions import is_not_refused, keeps_up
 from collector.monitoring.edge_metrics import bus_trouble, sending_source, store_source, store_trouble, taking_source
 from collector.monitoring.metrics import info
 from collector.monitoring.vitals import Reading, Trouble, Vitals
-from pulls import metric_names as names
-from pulls.metric_names import LAG_LIMIT_SECONDS
-from pulls.notices import Notices
-from store.influx import InfluxStore
-from store.influx_settings import InfluxSettings
+from pullstudy.bus.kafka.bus import KafkaBus
+from pullstudy.bus.kafka.consumer import KafkaGroupMember
+from pullstudy.bus.kafka.settings import KafkaSettings
+from pullstudy.pulls import metric_names as names
+from pullstudy.pulls.metric_names import LAG_LIMIT_SECONDS
+from pullstudy.pulls.notices import Notices
+from pullstudy.store.influx.settings import InfluxSettings
+from pullstudy.store.influx.store import InfluxStore
 
 DEFAULT_GROUP = "pullstudy-sink"
 PART = "sink"

@@ -3,13 +3,13 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from bus.protocol import Bus
 from collector.delivering.dead_letters import DeadLetterFile
 from collector.delivering.delivery import Written
 from collector.delivering.sink import Keeper
-from pulls.batch import Batch
-from pulls.notices import Notices
-from store.sqlite import EmbeddedStore
+from pullstudy.bus.protocol import Bus
+from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.notices import Notices
+from pullstudy.store.embedded.store import EmbeddedStore
 
 
 class EmbeddedTarget:

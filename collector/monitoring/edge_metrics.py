@@ -2,12 +2,12 @@
 
 from collections.abc import Iterator
 
-from bus.kafka import KafkaBus
-from bus.kafka_consumer import KafkaGroupMember
-from bus.trouble import Trouble as BusTrouble
 from collector.monitoring.vitals import Reading, Source, Trouble
-from pulls import metric_names as names
-from store.influx import InfluxStore
+from pullstudy.bus.kafka.bus import KafkaBus
+from pullstudy.bus.kafka.consumer import KafkaGroupMember
+from pullstudy.bus.trouble import Trouble as BusTrouble
+from pullstudy.pulls import metric_names as names
+from pullstudy.store.influx.store import InfluxStore
 
 
 def sending_source(part: str, bus: KafkaBus) -> Source:

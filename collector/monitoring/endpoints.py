@@ -13,7 +13,7 @@ from collector.configuration.quantity import Address
 from collector.errors import CollectorError
 from collector.monitoring.exposition import Exposition
 from collector.monitoring.vitals import Vitals
-from pulls.notices import Notices
+from pullstudy.pulls.notices import Notices
 
 CLOSE_SECONDS = 0.5  # for an answer that is under way at the end; aiohttp gives it a minute
 

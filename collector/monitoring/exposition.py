@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 from collector.monitoring.histogram import Histogram
 from collector.monitoring.vitals import Reading
-from pulls.metric_names import Kind
+from pullstudy.pulls.metric_names import Kind
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 

@@ -5,7 +5,7 @@ from contextlib import asynccontextmanager
 
 from collector.configuration.quantity import Address
 from collector.monitoring.vitals import Vitals
-from pulls.notices import Notices
+from pullstudy.pulls.notices import Notices
 
 
 @asynccontextmanager

@@ -2,14 +2,14 @@
 
 from collections.abc import Callable, Iterator
 
-from bus.record_format import SCHEMA
 from collector.monitoring.status import Status
 from collector.monitoring.vitals import Reading, Source, Trouble
 from collector.spooling.frame import LAYOUT
 from collector.spooling.spool_queue import SpoolQueue
-from pulls import metric_names as names
-from pulls.record import Outcome
-from store.schema import VERSION
+from pullstudy.bus.record_format import SCHEMA
+from pullstudy.pulls import metric_names as names
+from pullstudy.pulls.record import Outcome
+from pullstudy.store.embedded.schema import VERSION
 
 WITNESSED = (Outcome.PULLED, Outcome.CACHED, Outcome.FAILED)  # pod status knows no back-off but as a failure
 

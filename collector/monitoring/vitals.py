@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from collector.monitoring.histogram import Histogram
-from pulls.metric_names import Metric
+from pullstudy.pulls.metric_names import Metric
 
 Condition = Callable[[], str | None]
 """Why it does not hold, in one line; None where it holds."""

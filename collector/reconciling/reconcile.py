@@ -16,10 +16,10 @@ import msgspec
 
 from collector.recent import Recent
 from collector.reconciling.told import Tale, Told
-from pulls.decode import Origin, job_of_pod
-from pulls.pod import ContainerStatus, Pod
-from pulls.record import Outcome
-from pulls.witness import PodWitness, container_witness, had_its_image, waits_for_its_image
+from pullstudy.pulls.decode import Origin, job_of_pod
+from pullstudy.pulls.pod import ContainerStatus, Pod
+from pullstudy.pulls.record import Outcome
+from pullstudy.pulls.witness import PodWitness, container_witness, had_its_image, waits_for_its_image
 
 MIRROR_KEYS = ("kubernetes.io/config.mirror", "kubernetes.io/config.hash")
 JOB_LABEL = "batch.kubernetes.io/job-name"

@@ -1,7 +1,7 @@
 """The second witness at work: pods are watched, and each pull that no event told of is recorded from their status.
 
-A record says what status knows and nothing more (see ``pulls.witness``). Its identity is made of the pod and the
-container, so that it is one record whoever makes it and however often, and gives way to an event that comes late.
+A record says what status knows and nothing more (see ``pullstudy.pulls.witness``). Its identity is made of the pod and
+the container, so that it is one record whoever makes it and however often, and gives way to an event that comes late.
 """
 
 import asyncio
@@ -10,17 +10,17 @@ from datetime import timedelta
 from pathlib import Path
 
 from collector.context import Context
-from collector.reconciling.pod_watch import PodWatch
 from collector.reconciling.reconcile import Reconciler, Suspect, Untold
 from collector.reconciling.since import FILE_NAME, read_since, save_since
 from collector.reconciling.told import Told
+from collector.sources.api import CutError, PodApi, RefusedError
+from collector.sources.pod_watch import PodWatch
 from collector.spooling.spool_queue import SpoolQueue
-from collector.watching.api import CutError, PodApi, RefusedError
-from pulls.batch import Batch
-from pulls.decode import Origin, decode_event
-from pulls.event import UNREADABLE, decode_event_list
-from pulls.record import Outcome
-from pulls.witness import pod_milestones, witnessed_pull
+from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.decode import Origin, decode_event
+from pullstudy.pulls.event import UNREADABLE, decode_event_list
+from pullstudy.pulls.record import Outcome
+from pullstudy.pulls.witness import pod_milestones, witnessed_pull
 
 SHORTEST_PERIOD_SECONDS = 0.5
 PRESENCE_REASONS = ("Pulled",)

@@ -6,10 +6,10 @@ Bounded in memory. What is forgotten is asked of the API server again before any
 from enum import IntFlag
 
 from collector.recent import Recent
-from pulls.decode import Decoded
-from pulls.milestone import Moment
-from pulls.record import Outcome, PullRecord
-from pulls.witness import PodWitness
+from pullstudy.pulls.decode import Decoded
+from pullstudy.pulls.milestone import Moment
+from pullstudy.pulls.record import Outcome, PullRecord
+from pullstudy.pulls.witness import PodWitness
 
 
 class Tale(IntFlag):

@@ -10,7 +10,7 @@ from zlib import crc32
 
 import msgspec
 
-from pulls.batch import Batch
+from pullstudy.pulls.batch import Batch
 
 LAYOUT = 1
 _HEAD = struct.Struct("<II")

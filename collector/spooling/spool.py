@@ -21,7 +21,7 @@ from zlib import crc32
 from collector.errors import DataDirectoryError, SpoolError, SpoolFullError, SpoolLayoutError
 from collector.settings import SpoolSettings
 from collector.spooling.frame import LAYOUT, Checkpoint, Entry, LayoutError, encode_frame, read_frames
-from pulls.batch import Batch
+from pullstudy.pulls.batch import Batch
 
 SUFFIX = ".spool"
 ACKNOWLEDGED = "acknowledged"

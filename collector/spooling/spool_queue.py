@@ -12,8 +12,8 @@ from collector.clock import Clock
 from collector.spooling.frame import Checkpoint, Entry
 from collector.spooling.spool import Spool
 from collector.spooling.waiting import Waiting
-from pulls.batch import Batch
-from pulls.notices import Notices
+from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.notices import Notices
 
 T = TypeVar("T")
 

@@ -10,7 +10,7 @@ from driver.commands.options import Json
 from driver.commands.reading import source_of
 
 if TYPE_CHECKING:
-    from analysis.source import Source
+    from pullstudy.analysis.reading.source import Source
 
 
 class Form(StrEnum):
@@ -44,7 +44,7 @@ def compare_command(
     """
     import msgspec
 
-    from analysis.compare import compare
+    from pullstudy.analysis.compare import compare
 
     comparison = compare(*(_source(study, influx) for study in (first, second)))
     if json or format is Form.JSON:
@@ -55,7 +55,7 @@ def compare_command(
 
 def _source(study: str, influx: str | None) -> "Source":
     """A directory with a study in it, or else a run in the InfluxDB."""
-    from store.schema import FILE_NAME
+    from pullstudy.store.embedded.schema import FILE_NAME
 
     directory = Path(study)
     if influx is None or (directory / FILE_NAME).is_file():

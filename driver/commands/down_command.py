@@ -17,7 +17,7 @@ def down_command(out: Out = DEFAULT_OUT) -> None:
     """
     from driver.interrupt import interruptible
     from driver.lock import directory_lock
-    from store.sqlite import open_connection
+    from pullstudy.store.embedded.store import open_connection
 
     open_connection(out, create=False).close()  # before the lock's file is put into a directory that is no study
     with directory_lock(out):
@@ -25,12 +25,12 @@ def down_command(out: Out = DEFAULT_OUT) -> None:
 
 
 async def _down(out: Path) -> None:
-    from driver.cluster_run import ClusterKeeper
+    from driver.clusters.cluster_run import ClusterKeeper
+    from driver.planning.study import decode_study
     from driver.progress import PlainProgress
     from driver.providers import make_provider
-    from driver.study import decode_study
     from driver.sweep import wall_clock
-    from store.ledger import Ledger
+    from pullstudy.store.embedded.ledger import Ledger
 
     with closing(Ledger(out, create=False)) as ledger:
         run = ledger.swept_run()

@@ -45,8 +45,8 @@ def export_command(
 
       pulldriver export pulls --influx http://influx:8086 --run run-20261124T061500Z
     """
-    from analysis.export import LAYER_TABLES, LayerChoice, export
-    from analysis.source import Source, whole_bucket
+    from pullstudy.analysis.export import LAYER_TABLES, LayerChoice, export
+    from pullstudy.analysis.reading.source import Source, whole_bucket
 
     if what not in LAYER_TABLES and (tags_of or without_shared):
         given = "--tags-of" if tags_of else "--without-shared"

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from driver.import_logs import FileTally
+    from driver.importing.import_logs import FileTally
 
 _SHOWN_REJECTS = 10  # of each file; all of them are in the rejects file
 
@@ -56,9 +56,9 @@ def import_command(
 
       pulldriver import manifests.json --out study
     """
-    from driver.import_logs import check_readable, import_logs
-    from driver.import_stores import destination_of_import, import_store
-    from pulls.decode import Origin
+    from driver.importing.import_logs import check_readable, import_logs
+    from driver.importing.import_stores import destination_of_import, import_store
+    from pullstudy.pulls.decode import Origin
 
     check_readable(files)
     origin = Origin(cluster=cluster or (run if size is None else f"{run}-{size}"), run=run, size=size)

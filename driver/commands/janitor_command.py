@@ -41,7 +41,7 @@ def janitor_command(
 
 def _clean(region: str, *, delete: bool, yes: bool, json: bool) -> bool:
     """Whether anything past its expiry is left."""
-    from driver.eks_plan import Patience
+    from driver.planning.eks_plan import Patience
     from driver.providers.eks.account import Account, Clients, load_boto3
     from driver.providers.eks.janitor import find_forgotten
 
@@ -68,7 +68,7 @@ def _clean(region: str, *, delete: bool, yes: bool, json: bool) -> bool:
 
 async def _delete(account: "Account", left: "list[Forgotten]") -> None:
     """Takes from the list what is deleted."""
-    from driver.eks_plan import Patience
+    from driver.planning.eks_plan import Patience
     from driver.providers.eks.janitor import delete_forgotten
     from driver.providers.eks.waiting import Waiting
 

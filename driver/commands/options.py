@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from driver.eks_plan import Mode
+from driver.clusters.provider import Provider
 from driver.errors import UsageError
-from driver.provider import Provider
+from driver.planning.eks_plan import Mode
+from driver.planning.study import CacheMode, Order
 from driver.providers import PROVIDERS, make_provider
-from driver.study import CacheMode, Order
 
 DEFAULT_OUT = Path("pulling-study")
 

@@ -5,6 +5,7 @@ from functools import partial
 
 import msgspec
 
+from driver.clusters.provider import Provider
 from driver.commands.options import (
     Cache,
     EksMode,
@@ -18,11 +19,10 @@ from driver.commands.options import (
     StudyFile,
     provider_of,
 )
-from driver.plan import Making, Plan, Timed, make_plan
-from driver.price import HourlyPrice, Priced, nodes_price
+from driver.planning.plan import Making, Plan, Timed, make_plan
+from driver.planning.price import HourlyPrice, Priced, nodes_price
+from driver.planning.study import Overrides, Price, Study, load_study
 from driver.progress import say_image, say_seconds
-from driver.provider import Provider
-from driver.study import Overrides, Price, Study, load_study
 
 
 def plan_command(

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from analysis.source import Source
-    from store.influx_settings import InfluxSettings
+    from pullstudy.analysis.reading.source import Source
+    from pullstudy.store.influx.settings import InfluxSettings
 
 ReadInflux = Annotated[
     str | None,
@@ -29,8 +29,8 @@ Clusters = Annotated[
 
 def source_of(out: Path, influx: str | None, runs: list[str] | None, clusters: list[str] | None) -> "Source":
     """The directory's study, or what is in InfluxDB. Raises AnalysisError, NotAStudyError, StoreError."""
-    from analysis.joined_records import check_chosen
-    from analysis.source import of_directory, of_influx
+    from pullstudy.analysis.reading.joined_records import check_chosen
+    from pullstudy.analysis.reading.source import of_directory, of_influx
 
     wanted = tuple(run or None for run in runs or ())
     if influx is None:
@@ -46,9 +46,9 @@ def influx_of(out: Path, url: str) -> "InfluxSettings":
 
     Raises InfluxSettingsError, StoreError.
     """
-    from analysis.source import destination_of, runs_of
-    from store.influx_settings import InfluxSettings
-    from store.schema import FILE_NAME
+    from pullstudy.analysis.reading.source import destination_of, runs_of
+    from pullstudy.store.embedded.schema import FILE_NAME
+    from pullstudy.store.influx.settings import InfluxSettings
 
     if (out / FILE_NAME).is_file():
         for run in reversed(runs_of(out)):

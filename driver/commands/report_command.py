@@ -15,7 +15,7 @@ def report_command(
 
       pulldriver report --influx http://influx:8086 --run run-20261124T061500Z --out reported
     """
-    from analysis.report import write_report
+    from pullstudy.analysis.report.report import write_report
 
     for path in write_report(source_of(out, influx, run, cluster), out):
         print(path)

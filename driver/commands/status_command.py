@@ -9,10 +9,10 @@ import msgspec
 from driver.commands.options import DEFAULT_OUT, Json, Out
 from driver.errors import UsageError
 from driver.lock import holder
+from driver.planning.study import decode_study
 from driver.progress import say_image
-from driver.study import decode_study
-from store.destination import Destination
-from store.ledger import ClusterState, JobRow, JobState, Ledger, Run
+from pullstudy.store.destination import Destination
+from pullstudy.store.embedded.ledger import ClusterState, JobRow, JobState, Ledger, Run
 
 
 class SizeStatus(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,8 @@ from typing import Annotated
 import msgspec
 import typer
 
-from driver.budget import Budget, rest_of, spent
+from driver.clusters.budget import Budget, rest_of, spent
+from driver.clusters.provider import Provider
 from driver.commands.options import (
     DEFAULT_OUT,
     Cache,
@@ -30,19 +31,18 @@ from driver.commands.options import (
     provider_of,
 )
 from driver.commands.plan_command import hourly_price, plan_of, say_plan, with_price
-from driver.destinations import Asked, check_reachable, check_same_destination, destination_of_new_run
 from driver.errors import SweepError, UnaskedError, UsageError
 from driver.interrupt import InterruptedByUserError, interruptible
 from driver.lock import directory_lock
-from driver.plan import Plan
+from driver.planning.plan import Plan
+from driver.planning.study import Overrides, Study, load_study
 from driver.progress import make_progress
-from driver.provider import Provider
-from driver.stores import Stores, open_stores
-from driver.study import Overrides, Study, load_study
+from driver.recording.destinations import Asked, check_reachable, check_same_destination, destination_of_new_run
+from driver.recording.stores import Stores, open_stores
 from driver.summary import size_lines
 from driver.sweep import Outcome, Sweep, begun_run, study_of, wall_clock
-from store.ledger import Ledger
-from store.protocol import StoreError
+from pullstudy.store.embedded.ledger import Ledger
+from pullstudy.store.protocol import StoreError
 
 
 def sweep_command(

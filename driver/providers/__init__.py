@@ -7,8 +7,8 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
+from driver.clusters.provider import Provider
 from driver.errors import UsageError
-from driver.provider import Provider
 
 
 def _sim(kubeconfig: Path | None) -> Provider:

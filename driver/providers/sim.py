@@ -8,15 +8,16 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from driver.child import end_child, end_stranger, last_line, start_child
+from driver.clusters.child import end_child, end_stranger, last_line, start_child
+from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.errors import ProviderError
-from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
-from driver.study import SimPlan
+from driver.planning.study import SimPlan
 
 if TYPE_CHECKING:
     import aiohttp
 
 START_SECONDS = 30.0
+SIMULATOR = "pullstudy.sim"
 STOP_SECONDS = 5.0
 ADMIN_SECONDS = 60.0
 STALL_SECONDS = 60.0  # at full speed a simulator that says nothing for so long is stuck
@@ -28,7 +29,7 @@ class _Ready(msgspec.Struct, frozen=True):
 
 
 class SimProvider:
-    """Each cluster is a ``python -m sim`` that dies with the driver: its stdin is held open."""
+    """Each cluster is a ``python -m pullstudy.sim`` that dies with the driver: its stdin is held open."""
 
     name = "sim"
     prefix = "sim-"
@@ -75,7 +76,7 @@ class SimProvider:
         if process is not None:
             await end_child(process, grace_seconds=STOP_SECONDS)
         elif "pid" in handle:
-            await end_stranger(int(handle["pid"]), ("sim", name), grace_seconds=STOP_SECONDS)
+            await end_stranger(int(handle["pid"]), (SIMULATOR, name), grace_seconds=STOP_SECONDS)
 
     async def close(self) -> None:
         if self._session is not None:
@@ -99,12 +100,12 @@ def sim_command(order: ClusterOrder, kubeconfig: Path, incarnation: int) -> list
     """A cluster that is made again gets another seed: its uids must not be those of its forerunner's events."""
     plan = order.study.sim
     seed = plan.seed + 1_000_003 * (incarnation - 1)
-    # -P: a user's own sim.py in the working directory is not the simulator.
+    # -P: a folder pullstudy in the user's working directory is not this package.
     argv = [
         sys.executable,
         "-P",
         "-m",
-        "sim",
+        SIMULATOR,
         "--nodes",
         str(order.size),
         "--port",

@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from analysis.facts import Facts, gather_facts
-from analysis.manifests import import_manifests
-from analysis.study import read_study
-from pulls.batch import Batch
-from pulls.decode import Origin, decode_event
-from pulls.eventlog import LoggedEvent, read_log
-from store.sqlite import EmbeddedStore
+from pullstudy.analysis.reading.manifests import import_manifests
+from pullstudy.analysis.reading.study import read_study
+from pullstudy.analysis.report.facts import Facts, gather_facts
+from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.decode import Origin, decode_event
+from pullstudy.pulls.eventlog import LoggedEvent, read_log
+from pullstudy.store.embedded.store import EmbeddedStore
 from tests.analysis.hand_made import synthetic_sweep
 
 

@@ -5,13 +5,23 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from pulls.batch import Batch
-from pulls.cache import CacheState
-from pulls.image import parse_image
-from pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
-from pulls.record import Outcome, PullRecord
-from store.ledger import Audit, ClusterRow, ClusterState, JobRow, JobState, Ledger, NodeCache, PodWitness, Run
-from store.sqlite import EmbeddedStore
+from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.cache import CacheState
+from pullstudy.pulls.image import parse_image
+from pullstudy.pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
+from pullstudy.pulls.record import Outcome, PullRecord
+from pullstudy.store.embedded.ledger import (
+    Audit,
+    ClusterRow,
+    ClusterState,
+    JobRow,
+    JobState,
+    Ledger,
+    NodeCache,
+    PodWitness,
+    Run,
+)
+from pullstudy.store.embedded.store import EmbeddedStore
 
 ZERO = datetime(2026, 1, 2, 3, 0, 0, tzinfo=UTC)
 REPOSITORY = "ghcr.io/converged-computing/container-chonks-run1"

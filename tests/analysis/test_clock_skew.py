@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from analysis.clock_skew import NodeClock, node_clocks
-from analysis.study import read_study
-from analysis.witnesses import build_timelines
-from pulls.milestone import Moment
+from pullstudy.analysis.reading.study import read_study
+from pullstudy.analysis.timelines.clock_skew import NodeClock, node_clocks
+from pullstudy.analysis.timelines.witnesses import build_timelines
+from pullstudy.pulls.milestone import Moment
 from tests.analysis.hand_made import HandMade, image_of
 
 M = Moment

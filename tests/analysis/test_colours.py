@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from analysis.figure import DARK, LIGHT, PHASE_COLOURS, size_colours
+from pullstudy.analysis.report.figure import DARK, LIGHT, PHASE_COLOURS, size_colours
 
 Numbers = NDArray[np.float64]
 

@@ -6,13 +6,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from analysis.compare import compare
-from analysis.speed_up import TOO_FEW
 from driver import cli
-from pulls.cache import CacheState
-from pulls.milestone import Moment
-from pulls.record import Outcome
-from store.ledger import JobState
+from pullstudy.analysis.compare import compare
+from pullstudy.analysis.statistics.speed_up import TOO_FEW
+from pullstudy.pulls.cache import CacheState
+from pullstudy.pulls.milestone import Moment
+from pullstudy.pulls.record import Outcome
+from pullstudy.store.embedded.ledger import JobState
 from tests.analysis.hand_made import HandMade, image_of
 
 M = Moment

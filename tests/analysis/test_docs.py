@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis.export import LAYER_COLUMNS, TABLES
-from analysis.phases import PHASE_COLUMNS
-from analysis.similarity import PAIR_COLUMNS
-from analysis.tables import WRITERS
-from pulls.record import PULL_COLUMNS
+from pullstudy.analysis.export import LAYER_COLUMNS, TABLES
+from pullstudy.analysis.statistics.similarity import PAIR_COLUMNS
+from pullstudy.analysis.tables import WRITERS
+from pullstudy.analysis.timelines.phases import PHASE_COLUMNS
+from pullstudy.pulls.record import PULL_COLUMNS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 FLAGS = ("missing:", "unresolved:", "negative:", "shares-node", "rides-along", "image-inferred", "no-pod-seen")

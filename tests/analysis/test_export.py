@@ -15,15 +15,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.atomic_file import atomic_file
-from analysis.errors import ChoiceError, OutputError
-from analysis.export import LAYER_COLUMNS, TABLES, LayerChoice, export
-from analysis.phases import PHASE_COLUMNS, PHASES
-from analysis.similarity import PAIR_COLUMNS
-from analysis.tables import FORMULA_BEGINNINGS, WRITERS, Column, Table, write_csv, write_jsonl
-from pulls.record import PULL_COLUMNS, Outcome
-from store.selection import Selection
-from store.sqlite import EmbeddedStore, NotAStudyError
+from pullstudy.analysis.atomic_file import atomic_file
+from pullstudy.analysis.errors import ChoiceError, OutputError
+from pullstudy.analysis.export import LAYER_COLUMNS, TABLES, LayerChoice, export
+from pullstudy.analysis.statistics.similarity import PAIR_COLUMNS
+from pullstudy.analysis.tables import FORMULA_BEGINNINGS, WRITERS, Column, Table, write_csv, write_jsonl
+from pullstudy.analysis.timelines.phases import PHASE_COLUMNS, PHASES
+from pullstudy.pulls.record import PULL_COLUMNS, Outcome
+from pullstudy.store.embedded.store import EmbeddedStore, NotAStudyError
+from pullstudy.store.selection import Selection
 from tests.analysis.hand_made import HandMade, image_of
 
 HEADERS = {

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from analysis.errors import ChoiceError
-from analysis.export import TABLES
-from analysis.frames import frame
+from pullstudy.analysis.errors import ChoiceError
+from pullstudy.analysis.export import TABLES
+from pullstudy.analysis.frames import frame
 from tests.analysis.test_export import HEADERS, exported
 
 

@@ -9,9 +9,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from analysis.facts import Facts
-from analysis.figure import Figure
-from analysis.report import SECTIONS
+from pullstudy.analysis.report.facts import Facts
+from pullstudy.analysis.report.figure import Figure
+from pullstudy.analysis.report.report import SECTIONS
 from tests.analysis.page_reader import Reader
 
 GOLDEN = Path(__file__).with_name("golden_report.json")

@@ -10,23 +10,23 @@ from typing import Any
 import msgspec
 import pytest
 
-from analysis.compare import compare
-from analysis.errors import NoSuchRunError, SeveralRunsError
-from analysis.export import TABLES, export
-from analysis.frames import frame
-from analysis.report import write_report
-from analysis.source import Source, of_directory, of_influx, whole_bucket
-from analysis.tables import WRITERS
 from driver import cli
-from pulls.batch import Batch, Gap, Reject
-from pulls.record import PullRecord
-from store.destination import Destination
-from store.influx import InfluxStore
-from store.influx_settings import InfluxSettings
-from store.ledger import Ledger
-from store.point_layout import AbandonedJob
-from store.schema import FILE_NAME
-from store.sqlite import EmbeddedStore
+from pullstudy.analysis.compare import compare
+from pullstudy.analysis.errors import NoSuchRunError, SeveralRunsError
+from pullstudy.analysis.export import TABLES, export
+from pullstudy.analysis.frames import frame
+from pullstudy.analysis.reading.source import Source, of_directory, of_influx, whole_bucket
+from pullstudy.analysis.report.report import write_report
+from pullstudy.analysis.tables import WRITERS
+from pullstudy.pulls.batch import Batch, Gap, Reject
+from pullstudy.pulls.record import PullRecord
+from pullstudy.store.destination import Destination
+from pullstudy.store.embedded.ledger import Ledger
+from pullstudy.store.embedded.schema import FILE_NAME
+from pullstudy.store.embedded.store import EmbeddedStore
+from pullstudy.store.influx.point_layout import AbandonedJob
+from pullstudy.store.influx.settings import InfluxSettings
+from pullstudy.store.influx.store import InfluxStore
 from tests.analysis.hand_made import RUN, ZERO, synthetic_sweep
 from tests.notices import KeptNotices
 from tests.stack.influx import Influx

@@ -5,10 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from analysis.errors import ManifestsError, TagsError
-from analysis.layers import Layer, read_layers, read_tags, shared_by_all, write_layers
-from analysis.manifests import STUDY_REPOSITORY, import_manifests, looks_like_manifests, read_manifests
-from store.sqlite import NotAStudyError
+from pullstudy.analysis.errors import ManifestsError, TagsError
+from pullstudy.analysis.reading.layers import Layer, read_layers, read_tags, shared_by_all, write_layers
+from pullstudy.analysis.reading.manifests import (
+    STUDY_REPOSITORY,
+    import_manifests,
+    looks_like_manifests,
+    read_manifests,
+)
+from pullstudy.store.embedded.store import NotAStudyError
 
 
 def manifests_file(path: Path, tags: dict[str, list[tuple[str, int]]], **more: object) -> Path:

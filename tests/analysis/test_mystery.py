@@ -6,14 +6,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from analysis.facts import Facts, gather_facts
-from analysis.mystery import BETWEEN_JOBS, UNTIL_DELETED, UNTIL_NEXT, Decomposition, decompositions
-from analysis.sections import makespans
-from analysis.study import read_study
-from analysis.witnesses import build_timelines
-from pulls.cache import CacheState
-from pulls.milestone import Moment
-from store.ledger import JobState
+from pullstudy.analysis.reading.study import read_study
+from pullstudy.analysis.report.facts import Facts, gather_facts
+from pullstudy.analysis.report.sections import makespans
+from pullstudy.analysis.statistics.mystery import BETWEEN_JOBS, UNTIL_DELETED, UNTIL_NEXT, Decomposition, decompositions
+from pullstudy.analysis.timelines.witnesses import build_timelines
+from pullstudy.pulls.cache import CacheState
+from pullstudy.pulls.milestone import Moment
+from pullstudy.store.embedded.ledger import JobState
 from tests.analysis.hand_made import HandMade, at, image_of
 from tests.analysis.page_reader import Reader
 

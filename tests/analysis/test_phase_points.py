@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
-from analysis.ledger import LedgerTables
-from analysis.phase_points import phase_points
-from analysis.study import Study
-from pulls.cache import CacheState
-from pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
-from pulls.record import Outcome, PullRecord
-from store.ledger import NodeCache
-from store.line_protocol import encode_point, parse_line
-from store.point_layout import JobPhases, PodPhases, PullCache, Stretches
+from pullstudy.analysis.reading.ledger import LedgerTables
+from pullstudy.analysis.reading.study import Study
+from pullstudy.analysis.timelines.phase_points import phase_points
+from pullstudy.pulls.cache import CacheState
+from pullstudy.pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
+from pullstudy.pulls.record import Outcome, PullRecord
+from pullstudy.store.embedded.ledger import NodeCache
+from pullstudy.store.influx.line_protocol import encode_point, parse_line
+from pullstudy.store.influx.point_layout import JobPhases, PodPhases, PullCache, Stretches
 
 BEGAN = datetime(2026, 1, 2, 3, tzinfo=UTC)
 SECONDS = {

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from analysis.critical_path import critical_container, critical_path
-from analysis.phases import BRIDGES, PHASES, count_flags, phase_rows
-from analysis.study import read_study
-from analysis.timeline import JobTimeline
-from analysis.witnesses import build_timelines
-from pulls.milestone import Moment, Witness
-from store.ledger import PodWitness
+from pullstudy.analysis.reading.study import read_study
+from pullstudy.analysis.timelines.critical_path import critical_container, critical_path
+from pullstudy.analysis.timelines.phases import BRIDGES, PHASES, count_flags, phase_rows
+from pullstudy.analysis.timelines.timeline import JobTimeline
+from pullstudy.analysis.timelines.witnesses import build_timelines
+from pullstudy.pulls.milestone import Moment, Witness
+from pullstudy.store.embedded.ledger import PodWitness
 from tests.analysis.hand_made import HandMade, at, image_of
 
 IMAGE = image_of()

@@ -10,20 +10,20 @@ from typing import Any
 import altair
 import pytest
 
-from analysis.environments import differences
-from analysis.facts import Facts, gather_facts
-from analysis.figure import Figure, size_colours
-from analysis.html import element, json_script
-from analysis.page import page
-from analysis.report import SECTIONS, provenance, write_report
-from analysis.sections import after_pull, durations, failures, losses, makespans, summary
-from analysis.sections.durations import axis_labels
-from analysis.study import Study, read_study
-from pulls.batch import Batch, Gap, Reject
-from pulls.milestone import Moment
-from pulls.record import Outcome
-from store.ledger import Audit
-from store.sqlite import EmbeddedStore
+from pullstudy.analysis.reading.environments import differences
+from pullstudy.analysis.reading.study import Study, read_study
+from pullstudy.analysis.report.facts import Facts, gather_facts
+from pullstudy.analysis.report.figure import Figure, size_colours
+from pullstudy.analysis.report.html import element, json_script
+from pullstudy.analysis.report.page import page
+from pullstudy.analysis.report.report import SECTIONS, provenance, write_report
+from pullstudy.analysis.report.sections import after_pull, durations, failures, losses, makespans, summary
+from pullstudy.analysis.report.sections.durations import axis_labels
+from pullstudy.pulls.batch import Batch, Gap, Reject
+from pullstudy.pulls.milestone import Moment
+from pullstudy.pulls.record import Outcome
+from pullstudy.store.embedded.ledger import Audit
+from pullstudy.store.embedded.store import EmbeddedStore
 from tests.analysis.hand_made import HandMade, image_of
 from tests.analysis.page_reader import Reader
 
@@ -182,7 +182,7 @@ def test_pictures_of_an_earlier_report_are_taken_away(tmp_path: Path) -> None:
 
 
 def test_cache_states_stand_in_figures_of_their_own(tmp_path: Path) -> None:
-    from pulls.cache import CacheState
+    from pullstudy.pulls.cache import CacheState
 
     made = HandMade()
     for index, state in enumerate((CacheState.COLD, CacheState.PARTIAL, CacheState.WARM)):

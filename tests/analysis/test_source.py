@@ -8,19 +8,19 @@ from pathlib import Path
 
 import pytest
 
-from analysis.errors import NoSuchRunError, SeveralRunsError
-from analysis.export import export
-from analysis.frames import frame
-from analysis.joined_records import JoinedRecords
-from analysis.source import Source, of_directory
-from analysis.study import read_study
 from driver import cli
-from pulls.batch import Batch
-from store.destination import Destination
-from store.ledger import Ledger, Run
-from store.protocol import StoredRun
-from store.selection import ALL, Selection
-from store.sqlite import EmbeddedStore
+from pullstudy.analysis.errors import NoSuchRunError, SeveralRunsError
+from pullstudy.analysis.export import export
+from pullstudy.analysis.frames import frame
+from pullstudy.analysis.reading.joined_records import JoinedRecords
+from pullstudy.analysis.reading.source import Source, of_directory
+from pullstudy.analysis.reading.study import read_study
+from pullstudy.pulls.batch import Batch
+from pullstudy.store.destination import Destination
+from pullstudy.store.embedded.ledger import Ledger, Run
+from pullstudy.store.embedded.store import EmbeddedStore
+from pullstudy.store.protocol import StoredRun
+from pullstudy.store.selection import ALL, Selection
 from tests.analysis.hand_made import RUN, ZERO, HandMade, image_of, synthetic_sweep
 from tests.store.records import gap, milestone, pull, reject
 
@@ -163,7 +163,7 @@ def test_runs_to_choose_from_are_named_latest_first_in_a_line_that_does_not_grow
 
 
 def test_a_sweep_of_one_size_is_compared_with_another_source(tmp_path: Path) -> None:
-    from analysis.compare import compare
+    from pullstudy.analysis.compare import compare
 
     synthetic_sweep(tmp_path, image_bytes=(1_000_000_000,))
     compared = compare(tmp_path, of_directory(tmp_path, clusters=("sim-hand-4",)))

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from analysis.speed_up import NO_DIFFERENCE, TOO_FEW, SpeedUp, paired_speed_up, speed_up, verdicts
+from pullstudy.analysis.statistics.speed_up import NO_DIFFERENCE, TOO_FEW, SpeedUp, paired_speed_up, speed_up, verdicts
 
 
 def known(found: SpeedUp | None) -> SpeedUp:

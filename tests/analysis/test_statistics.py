@@ -7,9 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.quantiles import MAXIMUM_OUTLIERS, box, ecdf, median_deviation, quantile, upper_quantile
-from analysis.regression import fit, fit_grouped
-from analysis.student import student_quantile, two_sided
+from pullstudy.analysis.statistics.quantiles import (
+    MAXIMUM_OUTLIERS,
+    box,
+    ecdf,
+    median_deviation,
+    quantile,
+    upper_quantile,
+)
+from pullstudy.analysis.statistics.regression import fit, fit_grouped
+from pullstudy.analysis.statistics.student import student_quantile, two_sided
 
 NUMBERS = st.lists(st.floats(-1e6, 1e6, allow_nan=False), min_size=1, max_size=60)
 

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from analysis.stragglers import LEAST_PODS, job_spreads, slowest_nodes
-from analysis.study import read_study
-from analysis.timeline import JobTimeline
-from analysis.witnesses import build_timelines
-from pulls.milestone import Moment
+from pullstudy.analysis.reading.study import read_study
+from pullstudy.analysis.timelines.stragglers import LEAST_PODS, job_spreads, slowest_nodes
+from pullstudy.analysis.timelines.timeline import JobTimeline
+from pullstudy.analysis.timelines.witnesses import build_timelines
+from pullstudy.pulls.milestone import Moment
 from tests.analysis.hand_made import HandMade, image_of
 
 

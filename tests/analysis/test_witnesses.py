@@ -4,13 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from analysis.study import read_study
-from analysis.timeline import JobTimeline
-from analysis.witnesses import build_timelines
-from pulls.cache import CacheState
-from pulls.milestone import Moment, Witness
-from pulls.record import Outcome
-from store.ledger import JobState, PodWitness
+from pullstudy.analysis.reading.study import read_study
+from pullstudy.analysis.timelines.timeline import JobTimeline
+from pullstudy.analysis.timelines.witnesses import build_timelines
+from pullstudy.pulls.cache import CacheState
+from pullstudy.pulls.milestone import Moment, Witness
+from pullstudy.pulls.record import Outcome
+from pullstudy.store.embedded.ledger import JobState, PodWitness
 from tests.analysis.hand_made import HandMade, at, image_of
 
 ONE, TWO = image_of(9, 1_000_000_000), image_of(9, 2_000_000_000)

@@ -10,13 +10,13 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
 
-from bus.embedded import EmbeddedBus
-from bus.kafka import KafkaBus
-from bus.kafka_settings import KafkaSettings, TopicSettings
-from bus.kafka_topics import ensure_topics
-from bus.protocol import Bus, Consumer, DeadLetter, Parcel
-from bus.record_format import decode, encode
-from pulls.batch import Batch
+from pullstudy.bus.embedded import EmbeddedBus
+from pullstudy.bus.kafka.bus import KafkaBus
+from pullstudy.bus.kafka.settings import KafkaSettings, TopicSettings
+from pullstudy.bus.kafka.topics import ensure_topics
+from pullstudy.bus.protocol import Bus, Consumer, DeadLetter, Parcel
+from pullstudy.bus.record_format import decode, encode
+from pullstudy.pulls.batch import Batch
 from tests.notices import KeptNotices
 from tests.stack.kafka import Kafka
 from tests.store.records import gap, milestone, pull, reject

@@ -14,13 +14,13 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from bus.kafka import KafkaBus
-from bus.kafka_consumer import KafkaGroupMember
-from bus.kafka_settings import KafkaSettings, Security, TopicSettings
-from bus.kafka_topics import ensure_topics
-from bus.record_format import decode
-from pulls.backoff import Backoff
-from pulls.batch import Batch
+from pullstudy.bus.kafka.bus import KafkaBus
+from pullstudy.bus.kafka.consumer import KafkaGroupMember
+from pullstudy.bus.kafka.settings import KafkaSettings, Security, TopicSettings
+from pullstudy.bus.kafka.topics import ensure_topics
+from pullstudy.bus.record_format import decode
+from pullstudy.pulls.backoff import Backoff
+from pullstudy.pulls.batch import Batch
 from tests.notices import KeptNotices
 from tests.stack.home import StackHome
 from tests.stack.kafka import Kafka

@@ -8,9 +8,9 @@ import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import GroupAuthorizationFailedError, KafkaError, TopicAuthorizationFailedError
 
-from bus.kafka_rights import kafka_rights
-from bus.kafka_settings import KafkaSettings, Security
-from bus.kafka_topics import ensure_topics
+from pullstudy.bus.kafka.rights import kafka_rights
+from pullstudy.bus.kafka.settings import KafkaSettings, Security
+from pullstudy.bus.kafka.topics import ensure_topics
 from tests.stack.home import StackHome
 from tests.stack.kafka import Kafka
 from tests.stack.kafka import Security as Asked

@@ -8,9 +8,9 @@ from random import Random
 
 import pytest
 
-from bus.kafka_producer import KafkaSender, Outgoing
-from bus.kafka_settings import KafkaSettings, KafkaSettingsError, Security
-from bus.trouble import Trouble
+from pullstudy.bus.kafka.producer import KafkaSender, Outgoing
+from pullstudy.bus.kafka.settings import KafkaSettings, KafkaSettingsError, Security
+from pullstudy.bus.trouble import Trouble
 from tests.notices import KeptNotices
 
 SASL = {"KAFKA_SECURITY_PROTOCOL": "SASL_SSL", "KAFKA_SASL_USERNAME": "u"}
@@ -98,7 +98,7 @@ async def test_a_file_that_is_being_renewed_is_an_alarm_and_waited_for_and_never
 
 
 def test_every_variable_is_in_the_document() -> None:
-    source = (Path(__file__).parents[2] / "bus" / "kafka_settings.py").read_text()
+    source = (Path(__file__).parents[2] / "pullstudy" / "bus" / "kafka" / "settings.py").read_text()
     document = (Path(__file__).parents[2] / "docs" / "bus.md").read_text()
     names = set(re.findall(r"KAFKA_[A-Z_]*[A-Z]\b", source))
     assert len(names) > 5

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus.record_format import SCHEMA, Record, UnreadableError, decode, encode, encode_envelope, key, to_batch
-from pulls.batch import Reject
-from pulls.record import PullRecord
+from pullstudy.bus.record_format import SCHEMA, Record, UnreadableError, decode, encode, encode_envelope, key, to_batch
+from pullstudy.pulls.batch import Reject
+from pullstudy.pulls.record import PullRecord
 from tests.store.records import any_record, gap, milestone, pull, reject
 
 

@@ -14,15 +14,15 @@ from collector.delivering.delivery import Sink
 from collector.delivering.targets import EmbeddedTarget
 from collector.log import Format, Log
 from collector.settings import BackoffSettings, DeliverySettings, Settings, WatchSettings
+from collector.sources.api import KubernetesEvents, KubernetesPods
+from collector.sources.kubeconfig import Access
+from collector.sources.scope import Scope
 from collector.spooling.spool import Spool
 from collector.stop_signal import StopSignal
-from collector.watching.api import KubernetesEvents, KubernetesPods
-from collector.watching.kubeconfig import Access
-from collector.watching.scope import Scope
-from pulls.batch import Gap, Reject
-from pulls.decode import Origin
-from store.schema import FILE_NAME
-from store.sqlite import EmbeddedStore
+from pullstudy.pulls.batch import Gap, Reject
+from pullstudy.pulls.decode import Origin
+from pullstudy.store.embedded.schema import FILE_NAME
+from pullstudy.store.embedded.store import EmbeddedStore
 from tests.collector.api_server import ApiServer, write_kubeconfig
 from tests.collector.kube_events import event
 from tests.collector.polling import until

@@ -106,7 +106,7 @@ async def simulator(directory: Path, nodes: int, *more: str) -> AsyncIterator[Si
     """It ends with its standard input, so that it cannot outlive the test."""
     kubeconfig = directory / "sim.kubeconfig"
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "sim", "--nodes", str(nodes), "--kubeconfig", str(kubeconfig)),
+        *(sys.executable, "-m", "pullstudy.sim", "--nodes", str(nodes), "--kubeconfig", str(kubeconfig)),
         *("--exit-with-stdin", "--seed", "1", *more),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

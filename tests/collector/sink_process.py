@@ -6,13 +6,13 @@ import signal
 import sys
 from random import Random
 
-from bus.kafka_settings import KafkaSettings
 from collector.clock import SystemClock
 from collector.delivering.sink import SinkSettings
 from collector.delivering.sink_daemon import SinkTarget, run_sink
 from collector.log import Log
-from pulls.backoff import Backoff
-from store.influx_settings import InfluxSettings
+from pullstudy.bus.kafka.settings import KafkaSettings
+from pullstudy.pulls.backoff import Backoff
+from pullstudy.store.influx.settings import InfluxSettings
 
 
 async def main() -> None:

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from collector.settings import WatchSettings
-from collector.watching.api import KubernetesEvents
-from collector.watching.kubeconfig import Access
+from collector.sources.api import KubernetesEvents
+from collector.sources.kubeconfig import Access
 from tests.collector.api_server import ApiServer, refuse, serving, write_kubeconfig
 
 

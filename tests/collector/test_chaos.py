@@ -9,8 +9,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from pulls.record import PullRecord
-from store.sqlite import EmbeddedStore
+from pullstudy.pulls.record import PullRecord
+from pullstudy.store.embedded.store import EmbeddedStore
 from tests.collector.polling import until
 from tests.collector.simulator import Simulator, simulator
 

@@ -17,7 +17,7 @@ from collector.checks.finding import Finding, Level
 from collector.checks.grants import grant_commands
 from collector.checks.report import finding_line, findings_json, summary_line
 from collector.cli import collect, run_command
-from collector.watching.scope import Right, Scope
+from collector.sources.scope import Right, Scope
 from tests.collector.api_server import ApiServer, serving, write_kubeconfig
 from tests.collector.simulator import simulator
 from tests.collector.test_command import run

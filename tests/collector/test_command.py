@@ -17,7 +17,7 @@ from random import Random
 import pytest
 
 from collector.cli import run_command
-from store.sqlite import EmbeddedStore
+from pullstudy.store.embedded.store import EmbeddedStore
 from tests.collector.api_server import ApiServer, refuse, serving, write_kubeconfig
 from tests.collector.harness import stored_counts
 from tests.collector.kube_events import event

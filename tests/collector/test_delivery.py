@@ -15,8 +15,8 @@ from collector.settings import DeliverySettings, SpoolSettings
 from collector.spooling.frame import Checkpoint
 from collector.spooling.spool import Spool
 from collector.spooling.spool_queue import SpoolQueue
-from pulls.batch import Batch, Reject
-from store.protocol import StoreBusyError, StoreError
+from pullstudy.pulls.batch import Batch, Reject
+from pullstudy.store.protocol import StoreBusyError, StoreError
 from tests.collector.api_server import ApiServer, serving
 from tests.collector.harness import SETTINGS, VirtualClock, collecting, stored_counts
 from tests.collector.kube_events import event

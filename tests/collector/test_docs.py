@@ -13,7 +13,7 @@ from collector.configuration.options import DEFAULT_MAX_LAG, DEFAULT_SPOOL_LIMIT
 from collector.monitoring.status import Status
 from collector.settings import Settings
 from collector.sink_command import app as sink_app
-from pulls.metric_names import METRICS
+from pullstudy.pulls.metric_names import METRICS
 
 DOCS = (Path(__file__).parents[2] / "docs" / "collector.md").read_text()
 

@@ -11,9 +11,6 @@ from random import Random
 import pytest
 from aiohttp import web
 
-from bus.kafka import KafkaBus
-from bus.kafka_settings import KafkaSettings
-from bus.trouble import Trouble as BusTrouble
 from collector.clock import SystemClock
 from collector.configuration.quantity import Address
 from collector.delivering.delivery import Sink as SpoolSink
@@ -31,10 +28,13 @@ from collector.settings import SpoolSettings
 from collector.spooling.frame import Checkpoint
 from collector.spooling.spool import Spool
 from collector.spooling.spool_queue import SpoolQueue
-from pulls.batch import Batch
-from pulls.metric_names import METRICS, Kind
-from store.influx import InfluxStore
-from store.influx_settings import InfluxSettings
+from pullstudy.bus.kafka.bus import KafkaBus
+from pullstudy.bus.kafka.settings import KafkaSettings
+from pullstudy.bus.trouble import Trouble as BusTrouble
+from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.metric_names import METRICS, Kind
+from pullstudy.store.influx.settings import InfluxSettings
+from pullstudy.store.influx.store import InfluxStore
 from tests.collector.api_server import ApiServer, serving
 from tests.collector.harness import SETTINGS, VirtualClock, collecting
 from tests.collector.kube_events import event

@@ -13,7 +13,7 @@ import pytest
 from kubernetes_asyncio.config import incluster_config
 
 from collector.errors import KubeconfigError
-from collector.watching.kubeconfig import Access
+from collector.sources.kubeconfig import Access
 from tests.collector.polling import until
 
 KUBECONFIG = """

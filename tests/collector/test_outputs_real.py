@@ -12,10 +12,10 @@ from random import Random
 
 import pytest
 
-from pulls.batch import Reject
-from pulls.record import PullRecord
-from store.influx import InfluxStore
-from store.influx_settings import InfluxSettings
+from pullstudy.pulls.batch import Reject
+from pullstudy.pulls.record import PullRecord
+from pullstudy.store.influx.settings import InfluxSettings
+from pullstudy.store.influx.store import InfluxStore
 from tests.collector.api_server import ApiServer, serving, stream, write_kubeconfig
 from tests.collector.kube_events import event
 from tests.collector.scraping import Endpoint

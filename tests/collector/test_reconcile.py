@@ -7,10 +7,10 @@ import pytest
 
 from collector.reconciling.reconcile import Reconciler, Untold
 from collector.reconciling.told import Told
-from pulls.decode import Origin, decode_event
-from pulls.event import Event
-from pulls.pod import Pod
-from pulls.record import Outcome
+from pullstudy.pulls.decode import Origin, decode_event
+from pullstudy.pulls.event import Event
+from pullstudy.pulls.pod import Pod
+from pullstudy.pulls.record import Outcome
 from tests.collector.kube_pods import IMAGE, START, pod, pulled, runs, told, waits
 
 ORIGIN = Origin(cluster="c")

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from collector.reconciling.since import FILE_NAME, read_since
-from pulls.record import Outcome, PullRecord, witness_uid
-from store.sqlite import EmbeddedStore
+from pullstudy.pulls.record import Outcome, PullRecord, witness_uid
+from pullstudy.store.embedded.store import EmbeddedStore
 from tests.collector.api_server import ApiServer, cut, in_stream, refuse, serving
 from tests.collector.harness import SETTINGS, Collecting, collecting
 from tests.collector.kube_events import event

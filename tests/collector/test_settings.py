@@ -11,12 +11,12 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bus.kafka_settings import KafkaSettings
 from collector.cli import COMMANDS, app, run_command
 from collector.configuration.options import key_of, settable, variable_of
 from collector.configuration.quantity import ByteSize, Seconds, address, byte_size, seconds
 from collector.configuration.settings_shown import MASK, VARIABLES
-from store.influx_settings import InfluxSettings
+from pullstudy.bus.kafka.settings import KafkaSettings
+from pullstudy.store.influx.settings import InfluxSettings
 
 # Three values that an option takes, as they are shown: from flag, environment, file. By what stands for them in help.
 VALUES = {

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from bus.embedded import EmbeddedBus
-from bus.protocol import Consumer, Parcel
-from bus.record_format import encode
 from collector.delivering.sink import Sink, SinkSettings
-from pulls.batch import Batch
-from pulls.record import PullRecord
-from store.influx_write import Delivered, Refused
-from store.sqlite import EmbeddedStore
+from pullstudy.bus.embedded import EmbeddedBus
+from pullstudy.bus.protocol import Consumer, Parcel
+from pullstudy.bus.record_format import encode
+from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.record import PullRecord
+from pullstudy.store.embedded.store import EmbeddedStore
+from pullstudy.store.influx.write import Delivered, Refused
 from tests.notices import KeptNotices
 from tests.store.records import gap, milestone, pull, reject
 

@@ -12,14 +12,14 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer, TopicPartition
 
-from bus.kafka import KafkaBus
-from bus.kafka_settings import KafkaSettings, TopicSettings
 from collector.delivering.sink import Sink, SinkSettings
-from pulls.backoff import Backoff
-from pulls.batch import Batch
-from pulls.record import PullRecord
-from store.influx import InfluxStore
-from store.influx_settings import InfluxSettings
+from pullstudy.bus.kafka.bus import KafkaBus
+from pullstudy.bus.kafka.settings import KafkaSettings, TopicSettings
+from pullstudy.pulls.backoff import Backoff
+from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.record import PullRecord
+from pullstudy.store.influx.settings import InfluxSettings
+from pullstudy.store.influx.store import InfluxStore
 from tests.notices import KeptNotices
 from tests.stack.influx import Influx
 from tests.stack.kafka import Kafka

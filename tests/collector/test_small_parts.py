@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from collector.log import Format, Log, say_failures_nobody_awaits
 from collector.monitoring.status import OTHER_REASONS, REASONS_KEPT, Status
 from collector.settings import BackoffSettings
-from collector.watching import lines
-from collector.watching.backoff import wait_seconds
-from collector.watching.lines import LineSplitter, LineTooLongError
-from collector.watching.seen import Seen
+from collector.sources import lines
+from collector.sources.backoff import wait_seconds
+from collector.sources.lines import LineSplitter, LineTooLongError
+from collector.sources.seen import Seen
 from tests.collector.harness import VirtualClock
 
 

@@ -12,7 +12,7 @@ from collector.errors import DataDirectoryError, SpoolLayoutError
 from collector.settings import SpoolSettings
 from collector.spooling.frame import Checkpoint, Entry, encode_frame, read_frames
 from collector.spooling.spool import ACKNOWLEDGED, Spool
-from pulls.batch import Batch, Reject
+from pullstudy.pulls.batch import Batch, Reject
 
 SMALL = SpoolSettings(segment_bytes=600, most_bytes=4_000)
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from bus.embedded import EmbeddedBus
-from bus.record_format import decode
 from collector.delivering.dead_letters import FILE_NAME, DeadLetterFile
 from collector.delivering.delivery import Written
 from collector.delivering.targets import BusTarget, EmbeddedTarget, StoreTarget
 from collector.errors import DataDirectoryError
-from pulls.batch import Batch
-from store.influx_write import Delivered, Refused
-from store.sqlite import EmbeddedStore
+from pullstudy.bus.embedded import EmbeddedBus
+from pullstudy.bus.record_format import decode
+from pullstudy.pulls.batch import Batch
+from pullstudy.store.embedded.store import EmbeddedStore
+from pullstudy.store.influx.write import Delivered, Refused
 from tests.notices import KeptNotices
 from tests.store.records import milestone, pull
 

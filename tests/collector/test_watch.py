@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from collector.spooling.frame import read_frames
-from store.sqlite import EmbeddedStore
+from pullstudy.store.embedded.store import EmbeddedStore
 from tests.collector.api_server import (
     Answer,
     ApiServer,

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from collector.watching.watch_protocol import Refusal, StreamList, Take, Watch, WatchProtocol
-from pulls.event import Event, Metadata, WatchLine
+from collector.sources.watch_protocol import Refusal, StreamList, Take, Watch, WatchProtocol
+from pullstudy.pulls.event import Event, Metadata, WatchLine
 from tests.collector.api_server import Answer, ApiServer, hang, in_stream, initial_end, refuse, serving, stream
 from tests.collector.harness import SETTINGS, collecting, put_pulls, stored_counts, stored_gaps
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.watching.watch_protocol import (
+from collector.sources.watch_protocol import (
     Identify,
     ListPage,
     Policy,
@@ -19,7 +19,7 @@ from collector.watching.watch_protocol import (
     judge,
     read_refusal,
 )
-from pulls.event import Metadata, WatchLine, decode_watch_line
+from pullstudy.pulls.event import Metadata, WatchLine, decode_watch_line
 from tests.collector.api_server import status
 
 UID = "uid-of-kube-system"

@@ -8,17 +8,17 @@ from math import floor, log10
 from statistics import fmean
 from typing import Any
 
-from analysis.critical_path import critical_path
-from analysis.facts import image_key
-from analysis.quantiles import median, quantile
-from analysis.stragglers import job_spreads, slowest_nodes
-from analysis.study import Study
-from analysis.timeline import JOB_MOMENTS, MOMENTS, JobTimeline
-from analysis.witnesses import build_timelines
 from dashboards.study import BANDS
-from pulls.milestone import Milestone, Moment
-from pulls.record import WITNESS_PREFIX, Outcome, PullRecord
-from store.point_layout import nanoseconds
+from pullstudy.analysis.reading.study import Study
+from pullstudy.analysis.report.facts import image_key
+from pullstudy.analysis.statistics.quantiles import median, quantile
+from pullstudy.analysis.timelines.critical_path import critical_path
+from pullstudy.analysis.timelines.stragglers import job_spreads, slowest_nodes
+from pullstudy.analysis.timelines.timeline import JOB_MOMENTS, MOMENTS, JobTimeline
+from pullstudy.analysis.timelines.witnesses import build_timelines
+from pullstudy.pulls.milestone import Milestone, Moment
+from pullstudy.pulls.record import WITNESS_PREFIX, Outcome, PullRecord
+from pullstudy.store.influx.point_layout import nanoseconds
 
 Row = dict[str, Any]
 WINDOW_SECONDS = 10
@@ -312,7 +312,7 @@ def by_size(parts: dict[tuple[int, str], list[float]], figure: Callable[[list[fl
 
 
 def point_time(record: PullRecord | Milestone) -> int:
-    from store.line_protocol import encode_point
+    from pullstudy.store.influx.line_protocol import encode_point
 
     return int(encode_point(record).rpartition(" ")[2])
 

@@ -19,13 +19,13 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analysis.figure import PHASE_COLOURS, size_colours
 from dashboards.alerts import build as build_alerts
 from dashboards.build import GRAFANA_RULES, build, dashboards, files
 from dashboards.columns import Columns, SchemaError, pull
 from dashboards.flux import Source
-from pulls.metric_names import METRICS
-from store.point_layout import MEASUREMENTS, MILESTONE, PULL
+from pullstudy.analysis.report.figure import PHASE_COLOURS, size_colours
+from pullstudy.pulls.metric_names import METRICS
+from pullstudy.store.influx.point_layout import MEASUREMENTS, MILESTONE, PULL
 from tests.dashboards.variables import substituted
 
 GOLDEN = Path(__file__).with_name("golden")

@@ -14,7 +14,7 @@ import yaml
 from dashboards.build import build, files
 from dashboards.flux import Source
 from dashboards.panels import INFLUXDB_UID, PROMETHEUS_UID
-from store.influx_settings import DEFAULT_BUCKET
+from pullstudy.store.influx.settings import DEFAULT_BUCKET
 from tests.stack.home import StackHome
 
 ROOT = Path(__file__).resolve().parents[2]

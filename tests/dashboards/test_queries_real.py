@@ -21,19 +21,19 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from analysis.phase_points import phase_points
-from analysis.study import Study, read_study
 from dashboards.alerts import failing_pulls
 from dashboards.build import dashboards
 from dashboards.flux import Source
-from pulls.batch import Batch, Gap, Reject
-from pulls.cache import CacheState
-from pulls.milestone import Milestone, Moment
-from pulls.record import WITNESS_PREFIX, Outcome, PullRecord
-from store.influx import InfluxStore
-from store.influx_settings import InfluxSettings
-from store.ledger import NodeCache
-from store.point_layout import AbandonedJob, JobPhases, PodPhases
+from pullstudy.analysis.reading.study import Study, read_study
+from pullstudy.analysis.timelines.phase_points import phase_points
+from pullstudy.pulls.batch import Batch, Gap, Reject
+from pullstudy.pulls.cache import CacheState
+from pullstudy.pulls.milestone import Milestone, Moment
+from pullstudy.pulls.record import WITNESS_PREFIX, Outcome, PullRecord
+from pullstudy.store.embedded.ledger import NodeCache
+from pullstudy.store.influx.point_layout import AbandonedJob, JobPhases, PodPhases
+from pullstudy.store.influx.settings import InfluxSettings
+from pullstudy.store.influx.store import InfluxStore
 from tests.dashboards.figures import PANELS, Figures
 from tests.dashboards.variables import substituted
 from tests.notices import KeptNotices

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from driver.cluster_api import open_cluster
+from driver.clusters.cluster_api import open_cluster
 from driver.errors import ApiError, ProviderError
-from driver.job import job_manifest
+from driver.jobs.job import job_manifest
+from driver.planning.study import Study
 from driver.providers.kubeconfig.cleaner import Cleaner
 from driver.providers.kubeconfig.nodes import RUN_LABEL
 from driver.providers.kubeconfig.provider import KubeconfigProvider
-from driver.study import Study
 from tests.deploy.access_review import Reviewer, Right, every_right
 from tests.deploy.conftest import Applied
 from tests.real.collecting import Collector

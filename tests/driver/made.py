@@ -4,10 +4,10 @@ from typing import Any
 
 import msgspec
 
-from driver.objects import Job, Node, Pod
-from pulls.decode import Origin
-from pulls.record import Outcome, PullRecord
-from store.ledger import JobRow
+from driver.clusters.objects import Job, Node, Pod
+from pullstudy.pulls.decode import Origin
+from pullstudy.pulls.record import Outcome, PullRecord
+from pullstudy.store.embedded.ledger import JobRow
 
 ORIGIN = Origin(cluster="sim-test-2", run="run1", size=2)
 IMAGE = "ghcr.io/study/images:9-layers-size-1176249324-bytes"

@@ -11,7 +11,7 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from driver.cluster_api import ClusterApi, Sleep, open_cluster
+from driver.clusters.cluster_api import ClusterApi, Sleep, open_cluster
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -2,7 +2,7 @@
 
 from typing import Any, NoReturn
 
-from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
+from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 
 
 class Standing:

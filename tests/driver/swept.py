@@ -15,14 +15,14 @@ from typing import Any
 import msgspec
 import psutil
 
-from driver.job_watch import Tally
+from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
+from driver.jobs.job_watch import Tally
+from driver.planning.study import ClusterPlan, Images, JobPlan, Limits, RunPlan, SimPlan, Study
 from driver.progress import JobSummary
-from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.providers.sim import SimProvider
-from driver.study import ClusterPlan, Images, JobPlan, Limits, RunPlan, SimPlan, Study
 from driver.sweep import Outcome, Sweep, wall_clock
-from store.ledger import JobRow, Ledger
-from store.sqlite import EmbeddedStore
+from pullstudy.store.embedded.ledger import JobRow, Ledger
+from pullstudy.store.embedded.store import EmbeddedStore
 
 REPOSITORY = "ghcr.io/converged-computing/container-chonks-run1"
 SMALL, LARGE = "9-layers-size-1176249324-bytes", "125-layers-size-2770722493-bytes"

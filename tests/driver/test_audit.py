@@ -1,9 +1,9 @@
 """The loss audit's sums."""
 
-from driver.audit import make_audit, places, say
-from driver.witness import pod_witnesses
-from pulls.record import Outcome, witness_uid
-from store.ledger import Audit
+from driver.jobs.audit import make_audit, places, say
+from driver.jobs.witness import pod_witnesses
+from pullstudy.pulls.record import Outcome, witness_uid
+from pullstudy.store.embedded.ledger import Audit
 from tests.driver.made import ORIGIN, ROW, pod, pulled, waiting
 
 ROWS = pod_witnesses([pod(0), pod(1)], ORIGIN, "pull-0")

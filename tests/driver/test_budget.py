@@ -9,13 +9,13 @@ import msgspec
 import pytest
 
 from driver import cli
-from driver.budget import Budget, rest_of, spent, within
-from driver.cluster_run import Leftovers
+from driver.clusters.budget import Budget, rest_of, spent, within
+from driver.clusters.cluster_run import Leftovers
 from driver.errors import LimitError, UsageError
-from driver.plan import Overhead, PlannedJob, estimated_job_seconds, make_plan, planned_jobs
-from driver.price import nodes_price
-from driver.study import Overrides, encode_study, load_study
-from store.ledger import ClusterRow, JobRow, JobState, Ledger, Run
+from driver.planning.plan import Overhead, PlannedJob, estimated_job_seconds, make_plan, planned_jobs
+from driver.planning.price import nodes_price
+from driver.planning.study import Overrides, encode_study, load_study
+from pullstudy.store.embedded.ledger import ClusterRow, JobRow, JobState, Ledger, Run
 
 STUDY = load_study(None, Overrides(sizes="2,4"))
 

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driver.cache import cache_state, cached_names, canonical, holding
-from driver.objects import Node
-from pulls.cache import CacheState
-from pulls.image import ImageReference
+from driver.clusters.cache import cache_state, cached_names, canonical, holding
+from driver.clusters.objects import Node
+from pullstudy.pulls.cache import CacheState
+from pullstudy.pulls.image import ImageReference
 from tests.driver.made import DIGEST, node
 
 MINE = "ghcr.io/study/images:a"

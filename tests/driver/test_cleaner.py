@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 import yaml
 
-from driver.cluster_api import ClusterApi
+from driver.clusters.cluster_api import ClusterApi
 from driver.errors import ProviderError
+from driver.planning.study import KubeconfigPlan
 from driver.providers.kubeconfig.cleaner import Cleaner, script
-from driver.study import KubeconfigPlan
 from tests.driver.made import READY
 from tests.driver.scripted_api import ScriptedApi, scripted
 

@@ -14,11 +14,11 @@ from driver import cli
 from driver.commands.plan_command import say_plan
 from driver.errors import ApiError, CollectorError, LimitError, ProviderError, UsageError
 from driver.lock import directory_lock
-from driver.plan import Plan
+from driver.planning.plan import Plan
+from driver.planning.study import Overrides, encode_study, load_study
 from driver.providers import PROVIDERS
-from driver.study import Overrides, encode_study, load_study
 from driver.sweep import wall_clock
-from store.ledger import ClusterRow, Ledger, Run
+from pullstudy.store.embedded.ledger import ClusterRow, Ledger, Run
 
 Capture = pytest.CaptureFixture[str]
 

@@ -9,13 +9,13 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from driver.budget import Budget, within
-from driver.cluster_run import ClusterKeeper, Leftovers
+from driver.clusters.budget import Budget, within
+from driver.clusters.cluster_run import ClusterKeeper, Leftovers
+from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.errors import LimitError, ProviderError
-from driver.plan import make_plan
-from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
-from driver.study import Overrides, Study, load_study
-from store.ledger import ClusterRow, ClusterState, Ledger, Run
+from driver.planning.plan import make_plan
+from driver.planning.study import Overrides, Study, load_study
+from pullstudy.store.embedded.ledger import ClusterRow, ClusterState, Ledger, Run
 from tests.driver.standing import Standing
 from tests.driver.swept import Heard
 

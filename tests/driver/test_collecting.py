@@ -9,9 +9,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from driver.collecting import LOCKED, Collector, collector_command
+from driver.clusters.collecting import LOCKED, Collector, collector_command
+from driver.clusters.provider import Cluster
 from driver.errors import CollectorError
-from driver.provider import Cluster
 from tests.driver.scripted_api import kubeconfig_of
 
 WATCHES = "import sys, time; print('watching', file=sys.stderr, flush=True); time.sleep(60)"

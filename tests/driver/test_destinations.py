@@ -9,8 +9,10 @@ import msgspec
 import pytest
 
 from driver import cli
-from driver.collecting import collector_environment
-from driver.destinations import (
+from driver.clusters.collecting import collector_environment
+from driver.errors import UsageError
+from driver.planning.study import Study, encode_study
+from driver.recording.destinations import (
     INFLUX_VARIABLE,
     KAFKA_VARIABLE,
     Asked,
@@ -18,11 +20,9 @@ from driver.destinations import (
     check_same_destination,
     destination_of_new_run,
 )
-from driver.errors import UsageError
-from driver.study import Study, encode_study
 from driver.sweep import run_name
-from store.destination import Destination
-from store.ledger import ClusterRow, Ledger, Run
+from pullstudy.store.destination import Destination
+from pullstudy.store.embedded.ledger import ClusterRow, Ledger, Run
 from tests.stack.port import free_port
 from tests.store.influx_server import Trouble, fake_influx
 

@@ -6,14 +6,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from driver.cluster_api import ClusterApi
-from driver.drain import Drain
-from driver.study import Limits
-from pulls.batch import Batch
-from pulls.decode import decode_event
-from pulls.event import Event
-from store.ledger import JobRow, Ledger
-from store.sqlite import EmbeddedStore
+from driver.clusters.cluster_api import ClusterApi
+from driver.jobs.drain import Drain
+from driver.planning.study import Limits
+from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.decode import decode_event
+from pullstudy.pulls.event import Event
+from pullstudy.store.embedded.ledger import JobRow, Ledger
+from pullstudy.store.embedded.store import EmbeddedStore
 from tests.driver.kube_events import event_list, pod_event, pulled_event
 from tests.driver.made import ORIGIN
 from tests.driver.scripted_api import ScriptedApi, scripted

@@ -9,14 +9,14 @@ import msgspec
 import psutil
 import pytest
 
+from driver.clusters.objects import Node, Pod
 from driver.errors import ApiError, ProviderError
-from driver.job import job_manifest
-from driver.job_watch import troubles
-from driver.objects import Node, Pod
+from driver.jobs.job import job_manifest
+from driver.jobs.job_watch import troubles
+from driver.planning.study import JobPlan, KubeconfigPlan, Overrides, Study, load_study
 from driver.providers.kubeconfig.commands import fill, run_command
 from driver.providers.kubeconfig.nodes import RUN_LABEL, choose_nodes
 from driver.providers.kubeconfig.permissions import provider_errors
-from driver.study import JobPlan, KubeconfigPlan, Overrides, Study, load_study
 from tests.driver.made import READY, pod, pod_json, waiting
 from tests.stack.wait import until
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from driver.clusters.provider import ClusterOrder, Handle
 from driver.errors import ProviderError
-from driver.provider import ClusterOrder, Handle
+from driver.planning.study import KubeconfigPlan, Study
 from driver.providers.kubeconfig.nodes import RUN_LABEL
 from driver.providers.kubeconfig.provider import KubeconfigProvider
-from driver.study import KubeconfigPlan, Study
 from tests.driver.made import READY
 from tests.driver.scripted_api import ScriptedApi, scripted
 

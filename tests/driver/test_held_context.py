@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from driver.cluster_api import open_cluster
+from driver.clusters.cluster_api import open_cluster
+from driver.clusters.provider import ClusterOrder, Handle
 from driver.errors import ApiError, ProviderError
-from driver.provider import ClusterOrder, Handle
+from driver.planning.study import Study
 from driver.providers.kubeconfig.provider import KubeconfigProvider
-from driver.study import Study
 from tests.driver.made import READY
 from tests.driver.scripted_api import ScriptedApi, kubeconfig_of, scripted
 from tests.stack.wait import until
@@ -83,7 +83,7 @@ async def test_a_kubeconfig_that_is_not_there_or_says_no_context_is_named(tmp_pa
 async def test_a_command_for_a_token_that_does_not_end_is_not_waited_for_without_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("driver.cluster_api.REQUEST_SECONDS", 0.5)
+    monkeypatch.setattr("driver.clusters.cluster_api.REQUEST_SECONDS", 0.5)
     document = kubeconfig_of("http://127.0.0.1:1")
     pid = tmp_path / "pid"
     command = {"command": "sh", "args": ["-c", f"echo $$ > {pid}; exec sleep 60"], "interactiveMode": "Never"}

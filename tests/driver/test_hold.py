@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
-from driver.hold import hold_seconds
-from driver.job import job_manifest
-from driver.study import JobPlan, Study
-from store.ledger import PodLives
+from driver.jobs.hold import hold_seconds
+from driver.jobs.job import job_manifest
+from driver.planning.study import JobPlan, Study
+from pullstudy.store.embedded.ledger import PodLives
 from tests.driver.swept import SMALL, rows, small_study, swept
 
 

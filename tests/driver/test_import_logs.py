@@ -9,13 +9,13 @@ from pathlib import Path
 import pytest
 
 from driver.errors import UsageError
-from driver.import_logs import REJECTS_FILE, FileTally, check_readable, import_logs
-from driver.import_stores import destination_of_import, import_store
-from pulls.decode import Origin
-from pulls.record import Outcome, PullRecord
-from store.destination import Destination
-from store.ledger import Ledger
-from store.sqlite import EmbeddedStore
+from driver.importing.import_logs import REJECTS_FILE, FileTally, check_readable, import_logs
+from driver.importing.import_stores import destination_of_import, import_store
+from pullstudy.pulls.decode import Origin
+from pullstudy.pulls.record import Outcome, PullRecord
+from pullstudy.store.destination import Destination
+from pullstudy.store.embedded.ledger import Ledger
+from pullstudy.store.embedded.store import EmbeddedStore
 
 STUDY_REPOSITORY = "ghcr.io/converged-computing/container-chonks-run1"
 ORIGIN = Origin(cluster="aws-4", run="aws", size=4)

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from driver.cluster_api import ClusterApi
+from driver.clusters.cluster_api import ClusterApi
+from driver.clusters.provider import Cluster
 from driver.errors import LimitError
-from driver.job_run import Bench, JobRunner
-from driver.provider import Cluster
-from driver.study import CacheMode, Limits, RunPlan, Study
-from pulls.batch import Batch
-from pulls.record import Outcome
-from store.ledger import JobRow, JobState, Ledger
-from store.sqlite import EmbeddedStore
+from driver.jobs.job_run import Bench, JobRunner
+from driver.planning.study import CacheMode, Limits, RunPlan, Study
+from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.record import Outcome
+from pullstudy.store.embedded.ledger import JobRow, JobState, Ledger
+from pullstudy.store.embedded.store import EmbeddedStore
 from tests.driver.made import COMPLETE, IMAGE, ORIGIN, READY, ROW, job_json, pod_json, pulled, waiting
 from tests.driver.scripted_api import ScriptedApi, scripted
 from tests.driver.standing import Standing

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from driver.cluster_api import PATIENCE_SECONDS, ClusterApi
+from driver.clusters.cluster_api import PATIENCE_SECONDS, ClusterApi
 from driver.errors import ApiError, LimitError
-from driver.job_watch import STUCK_LOOKS, Ending, JobEnd, JobWatch, Tally
-from driver.study import RunPlan, Study
+from driver.jobs.job_watch import STUCK_LOOKS, Ending, JobEnd, JobWatch, Tally
+from driver.planning.study import RunPlan, Study
 from tests.driver.made import COMPLETE, DEADLINE, job, job_json, pod_json, waiting
 from tests.driver.scripted_api import ScriptedApi, scripted
 

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from aiohttp import web
 
-from driver.cluster_api import ClusterApi
-from driver.node_caches import NodeCaches
-from driver.provider import Cluster
-from driver.study import CacheMode, Images, RunPlan, Study
-from pulls.cache import CacheState
-from store.ledger import Ledger
+from driver.clusters.cluster_api import ClusterApi
+from driver.clusters.provider import Cluster
+from driver.jobs.node_caches import NodeCaches
+from driver.planning.study import CacheMode, Images, RunPlan, Study
+from pullstudy.pulls.cache import CacheState
+from pullstudy.store.embedded.ledger import Ledger
 from tests.driver.made import IMAGE, READY, ROW
 from tests.driver.scripted_api import ScriptedApi, scripted
 from tests.driver.standing import Standing

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 import pytest
 
 from driver.errors import LimitError
-from driver.patient_store import PatientStore
-from pulls.batch import Batch
-from pulls.record import PullRecord
-from store.point_layout import AbandonedJob
-from store.protocol import Identity, StoreError
+from driver.recording.patient_store import PatientStore
+from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.record import PullRecord
+from pullstudy.store.influx.point_layout import AbandonedJob
+from pullstudy.store.protocol import Identity, StoreError
 from tests.driver.made import pulled
 
 

@@ -6,9 +6,9 @@ from io import StringIO
 import msgspec
 import pytest
 
-from driver.job_watch import Tally
+from driver.jobs.job_watch import Tally
 from driver.progress import JobSummary, LiveProgress, PlainProgress, Progress, say_image, say_seconds
-from store.ledger import JobRow, JobState
+from pullstudy.store.embedded.ledger import JobRow, JobState
 
 DONE = JobRow(
     job="pull-3-9l-1176mb-r2-a2",

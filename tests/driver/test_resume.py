@@ -4,10 +4,10 @@ import msgspec
 import pytest
 
 from driver.errors import UsageError
-from driver.plan import planned_jobs
-from driver.resume import check_same_study, remaining_jobs
-from driver.study import Overrides, Study, load_study
-from store.ledger import JobRow, JobState
+from driver.planning.plan import planned_jobs
+from driver.planning.resume import check_same_study, remaining_jobs
+from driver.planning.study import Overrides, Study, load_study
+from pullstudy.store.embedded.ledger import JobRow, JobState
 
 STUDY = load_study(None, Overrides(sizes="2"))
 PLANNED = planned_jobs(STUDY)

@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from driver.errors import UsageError
-from driver.study import CacheMode, Order, Overrides, Study, decode_study, encode_study, load_study
+from driver.planning.study import CacheMode, Order, Overrides, Study, decode_study, encode_study, load_study
 
 DOCS = Path(__file__).parents[2] / "docs" / "study.md"
 NO_OVERRIDES = Overrides()

@@ -5,10 +5,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.errors import ProviderError
-from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
+from driver.planning.study import ClusterPlan, Study
 from driver.providers.sim import SimProvider
-from driver.study import ClusterPlan, Study
 from tests.driver.swept import SMALL, rows, small_study, swept
 
 

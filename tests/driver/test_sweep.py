@@ -6,8 +6,8 @@ from pathlib import Path
 
 import msgspec
 
-from pulls.record import WITNESS_PREFIX
-from store.ledger import JobRow
+from pullstudy.pulls.record import WITNESS_PREFIX
+from pullstudy.store.embedded.ledger import JobRow
 from tests.driver.swept import (
     LARGE,
     REPOSITORY,

@@ -13,13 +13,13 @@ from typing import Any
 
 import pytest
 
-from pulls.milestone import Milestone
-from pulls.record import PullRecord
-from store.influx import InfluxStore
-from store.influx_settings import InfluxSettings
-from store.protocol import Store
-from store.selection import Selection
-from store.sqlite import EmbeddedStore
+from pullstudy.pulls.milestone import Milestone
+from pullstudy.pulls.record import PullRecord
+from pullstudy.store.embedded.store import EmbeddedStore
+from pullstudy.store.influx.settings import InfluxSettings
+from pullstudy.store.influx.store import InfluxStore
+from pullstudy.store.protocol import Store
+from pullstudy.store.selection import Selection
 from tests.driver.swept import LARGE, SMALL, has_ledger, left_running, rows, write_study
 from tests.notices import KeptNotices
 from tests.stack.influx import Influx

@@ -2,10 +2,10 @@
 
 from datetime import UTC, datetime
 
-from driver.witness import nodes_shared, pod_witnesses, recovered_pulls, status_milestones
-from pulls.cache import CacheState
-from pulls.milestone import Moment, Witness
-from pulls.record import Outcome, witness_uid
+from driver.jobs.witness import nodes_shared, pod_witnesses, recovered_pulls, status_milestones
+from pullstudy.pulls.cache import CacheState
+from pullstudy.pulls.milestone import Moment, Witness
+from pullstudy.pulls.record import Outcome, witness_uid
 from tests.driver.made import COMPLETE, DEADLINE, DIGEST, IMAGE, ORIGIN, job, pod, waiting
 
 COLD = {"node-0": CacheState.COLD, "node-1": CacheState.COLD}

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulls.decode import Decoded, Origin, decode_event, job_of_pod
-from pulls.event import Event, decode_event_json
-from pulls.milestone import Witness
-from pulls.record import PullRecord
+from pullstudy.pulls.decode import Decoded, Origin, decode_event, job_of_pod
+from pullstudy.pulls.event import Event, decode_event_json
+from pullstudy.pulls.milestone import Witness
+from pullstudy.pulls.record import PullRecord
 from tests.pulls.corpus import ECHOES, LIFECYCLE, NOTICES, OTHERS, PULLS, UNKNOWN, Row, X
 from tests.pulls.events import as_json, core_event, new_event
 

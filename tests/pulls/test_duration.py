@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulls.duration import DurationError, format_nanoseconds, parse_nanoseconds, parse_seconds
+from pullstudy.pulls.duration import DurationError, format_nanoseconds, parse_nanoseconds, parse_seconds
 
 
 @pytest.mark.parametrize(

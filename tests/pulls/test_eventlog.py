@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulls.eventlog import ExporterLine, LoggedEvent, OtherDocument, UnreadableLine, read_log
+from pullstudy.pulls.eventlog import ExporterLine, LoggedEvent, OtherDocument, UnreadableLine, read_log
 from tests.pulls.events import as_json, core_event, new_event
 
 EVENT = core_event("Pulled", 'Successfully pulled image "x" in 1s')

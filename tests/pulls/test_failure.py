@@ -2,7 +2,7 @@
 
 import pytest
 
-from pulls.failure import FailureClass, classify
+from pullstudy.pulls.failure import FailureClass, classify
 
 
 @pytest.mark.parametrize(

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from pulls.decode import Origin, decode_event
-from pulls.duration import parse_seconds
-from pulls.eventlog import ExporterLine, LoggedEvent, UnreadableLine, read_log
-from pulls.milestone import Witness
-from pulls.record import Outcome, PullRecord
+from pullstudy.pulls.decode import Origin, decode_event
+from pullstudy.pulls.duration import parse_seconds
+from pullstudy.pulls.eventlog import ExporterLine, LoggedEvent, UnreadableLine, read_log
+from pullstudy.pulls.milestone import Witness
+from pullstudy.pulls.record import Outcome, PullRecord
 
 STUDY_REPOSITORY = "ghcr.io/converged-computing/container-chonks-run1"
 

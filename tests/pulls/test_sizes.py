@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulls.sizes import SizesError, parse_sizes
+from pullstudy.pulls.sizes import SizesError, parse_sizes
 
 
 @pytest.mark.parametrize(

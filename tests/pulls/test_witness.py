@@ -6,11 +6,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from pulls.decode import Origin
-from pulls.milestone import Moment
-from pulls.pod import ContainerStatus, Pod, decode_pod
-from pulls.record import Outcome, witness_uid
-from pulls.witness import (
+from pullstudy.pulls.decode import Origin
+from pullstudy.pulls.milestone import Moment
+from pullstudy.pulls.pod import ContainerStatus, Pod, decode_pod
+from pullstudy.pulls.record import Outcome, witness_uid
+from pullstudy.pulls.witness import (
     PodWitness,
     container_witness,
     had_its_image,

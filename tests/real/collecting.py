@@ -8,9 +8,9 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-from pulls.batch import Gap, Reject
-from pulls.record import PullRecord
-from store.sqlite import EmbeddedStore
+from pullstudy.pulls.batch import Gap, Reject
+from pullstudy.pulls.record import PullRecord
+from pullstudy.store.embedded.store import EmbeddedStore
 from tests.real.load import Identity
 from tests.stack.error import StackError
 from tests.stack.process import Process

@@ -11,13 +11,13 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from driver.audit import places
-from driver.objects import Page, Pod
-from driver.witness import pod_witnesses
-from pulls.decode import Origin
-from pulls.failure import FailureClass, classify
-from pulls.record import WITNESS_PREFIX, Outcome, PullRecord
-from pulls.witness import PodWitness, had_its_image
+from driver.clusters.objects import Page, Pod
+from driver.jobs.audit import places
+from driver.jobs.witness import pod_witnesses
+from pullstudy.pulls.decode import Origin
+from pullstudy.pulls.failure import FailureClass, classify
+from pullstudy.pulls.record import WITNESS_PREFIX, Outcome, PullRecord
+from pullstudy.pulls.witness import PodWitness, had_its_image
 from tests.real.collecting import Collector
 from tests.real.containerd_log import PullLine, attempts
 from tests.stack.control_plane import ControlPlane

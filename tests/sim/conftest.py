@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from sim.cluster import ClusterSettings
-from sim.http.server import SimServer, serving
+from pullstudy.sim.cluster import ClusterSettings
+from pullstudy.sim.http.server import SimServer, serving
 
 Json = dict[str, Any]
 START_AT = datetime(2026, 1, 1, tzinfo=UTC)

@@ -7,10 +7,10 @@ from typing import get_args
 import pytest
 import typer.main
 
-from sim.cli import app
-from sim.faults.kinds import AnyFault, parse_faults
-from sim.model.parameters import ModelParameters
-from sim.node.pull_failures import KINDS
+from pullstudy.sim.cli import app
+from pullstudy.sim.faults.kinds import AnyFault, parse_faults
+from pullstudy.sim.model.parameters import ModelParameters
+from pullstudy.sim.node.pull_failures import KINDS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from pulls.duration import format_seconds
-from sim.model.parameters import EKS
-from sim.node.messages import KubernetesVersion
+from pullstudy.pulls.duration import format_seconds
+from pullstudy.sim.model.parameters import EKS
+from pullstudy.sim.node.messages import KubernetesVersion
 from tests.sim.conftest import EVENTS, IMAGE, JOBS, PODS, Api, Start, job
 
 

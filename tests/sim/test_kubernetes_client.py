@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from kubernetes_asyncio import client, config, watch
 
-from sim.kubeconfig import write_kubeconfig
+from pullstudy.sim.kubeconfig import write_kubeconfig
 from tests.sim.conftest import Api, job
 
 

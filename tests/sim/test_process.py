@@ -19,7 +19,7 @@ def running(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     command = [
         sys.executable,
         "-m",
-        "sim",
+        "pullstudy.sim",
         "--nodes",
         "3",
         "--kubeconfig",
@@ -73,7 +73,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(
 ) -> None:
     import typer.testing
 
-    from sim.cli import app
+    from pullstudy.sim.cli import app
 
     result = typer.testing.CliRunner().invoke(app, options)
     assert result.exit_code == 2
@@ -84,7 +84,7 @@ def test_wrong_use_is_one_line_and_exit_code_2(
 def test_a_file_of_faults_that_is_none_is_told(tmp_path: Path) -> None:
     import typer.testing
 
-    from sim.cli import app
+    from pullstudy.sim.cli import app
 
     faults = tmp_path / "faults.json"
     faults.write_text('[{"fault": "nothing-of-the-kind"}]')
@@ -98,7 +98,7 @@ def test_a_taken_port_is_told() -> None:
 
     import typer.testing
 
-    from sim.cli import app
+    from pullstudy.sim.cli import app
 
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sim import calibrate
-from sim.model.disk import Disk, unpack
-from sim.model.egress import Egress
-from sim.model.images import describe
-from sim.model.parameters import EKS, GB, MB, ParametersError, Volume, override
-from sim.model.pull_model import Missing, PullModel, nominal_seconds
-from sim.time.clock import VirtualClock
+from pullstudy.sim import calibrate
+from pullstudy.sim.model.disk import Disk, unpack
+from pullstudy.sim.model.egress import Egress
+from pullstudy.sim.model.images import describe
+from pullstudy.sim.model.parameters import EKS, GB, MB, ParametersError, Volume, override
+from pullstudy.sim.model.pull_model import Missing, PullModel, nominal_seconds
+from pullstudy.sim.time.clock import VirtualClock
 from tests.sim.conftest import START_AT
 
 RATES = st.floats(1 * MB, 5000 * MB)

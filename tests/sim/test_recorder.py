@@ -4,12 +4,12 @@ import json
 import random
 from typing import Any
 
-from sim.api.apiserver import Identities
-from sim.api.history import History
-from sim.api.resources import EVENTS
-from sim.events.recorder import Recorder
-from sim.events.registry import EventRegistry
-from sim.time.clock import VirtualClock
+from pullstudy.sim.api.apiserver import Identities
+from pullstudy.sim.api.history import History
+from pullstudy.sim.api.resources import EVENTS
+from pullstudy.sim.events.recorder import Recorder
+from pullstudy.sim.events.registry import EventRegistry
+from pullstudy.sim.time.clock import VirtualClock
 from tests.sim.conftest import START_AT
 
 POD = {"kind": "Pod", "namespace": "default", "name": "one-0-abcde", "uid": "u1", "apiVersion": "v1"}

@@ -5,13 +5,13 @@ import random
 from types import SimpleNamespace
 from typing import Any, cast
 
-from sim.api.apiserver import ApiServer, Identities
-from sim.api.history import History
-from sim.api.resources import NAMESPACES
-from sim.api.watching import Watch
-from sim.faults.http import HttpFaults
-from sim.http.streams import LAG_LIMIT, Stream, Streams
-from sim.time.clock import VirtualClock
+from pullstudy.sim.api.apiserver import ApiServer, Identities
+from pullstudy.sim.api.history import History
+from pullstudy.sim.api.resources import NAMESPACES
+from pullstudy.sim.api.watching import Watch
+from pullstudy.sim.faults.http import HttpFaults
+from pullstudy.sim.http.streams import LAG_LIMIT, Stream, Streams
+from pullstudy.sim.time.clock import VirtualClock
 from tests.sim.conftest import START_AT
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from store.influx_settings import InfluxSettings
+from pullstudy.store.influx.settings import InfluxSettings
 from tests.stack.influx import Influx
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from aiohttp import web
 
-from store.line_protocol import Line, parse_line
+from pullstudy.store.influx.line_protocol import Line, parse_line
 
 Key = tuple[str, tuple[tuple[str, str], ...], int]
 

@@ -5,9 +5,9 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pulls.batch import Gap, Reject
-from pulls.milestone import Milestone, Moment, Witness
-from pulls.record import Outcome, PullRecord
+from pullstudy.pulls.batch import Gap, Reject
+from pullstudy.pulls.milestone import Milestone, Moment, Witness
+from pullstudy.pulls.record import Outcome, PullRecord
 
 AT = datetime(2024, 11, 11, 0, 32, 10, 941901, tzinfo=UTC)
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from pulls.batch import Batch, Gap, Reject
-from pulls.milestone import Milestone, Moment, Witness
-from pulls.record import Outcome, PullRecord, witness_uid
-from store.protocol import StoreBusyError, StoreError
-from store.schema import FILE_NAME
-from store.sqlite import EmbeddedStore, NotAStudyError
+from pullstudy.pulls.batch import Batch, Gap, Reject
+from pullstudy.pulls.milestone import Milestone, Moment, Witness
+from pullstudy.pulls.record import Outcome, PullRecord, witness_uid
+from pullstudy.store.embedded.schema import FILE_NAME
+from pullstudy.store.embedded.store import EmbeddedStore, NotAStudyError
+from pullstudy.store.protocol import StoreBusyError, StoreError
 from tests.store.records import reject
 
 AT = datetime(2024, 11, 11, 0, 32, 10, 941901, tzinfo=UTC)
@@ -185,7 +185,7 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_there(tmp_path: Path) -> Non
 def test_a_file_that_another_process_holds_is_busy_and_takes_the_batch_afterwards(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("store.sqlite.BUSY_SECONDS", 0.0)
+    monkeypatch.setattr("pullstudy.store.embedded.store.BUSY_SECONDS", 0.0)
     store = EmbeddedStore(tmp_path, create=True)
     with closing(sqlite3.connect(tmp_path / FILE_NAME, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -199,7 +199,7 @@ def test_a_file_that_another_process_holds_is_busy_and_takes_the_batch_afterward
 _COUNT = """
 import sys
 from pathlib import Path
-from store.sqlite import EmbeddedStore
+from pullstudy.store.embedded.store import EmbeddedStore
 print(len(list(EmbeddedStore(Path(sys.argv[1]), create=False).pulls())))
 """
 
@@ -236,7 +236,7 @@ def test_the_engines_own_shell_reads_the_file(tmp_path: Path) -> None:
 def test_the_documented_layout_is_the_layout() -> None:
     document = (Path(__file__).parents[2] / "docs" / "store.md").read_text()
     connection = sqlite3.connect(":memory:")
-    from store.schema import create_script
+    from pullstudy.store.embedded.schema import create_script
 
     connection.executescript(create_script())
     names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")]

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store.flux import literal, read_rows
-from store.protocol import StoreError
+from pullstudy.store.influx.flux import literal, read_rows
+from pullstudy.store.protocol import StoreError
 
 
 @pytest.mark.parametrize(

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from store.influx_pieces import WINDOWS, Piece, finer_than, first_day_first, is_first_day, merged
-from store.line_protocol import DAY
+from pullstudy.store.influx.line_protocol import DAY
+from pullstudy.store.influx.pieces import WINDOWS, Piece, finer_than, first_day_first, is_first_day, merged
 
 HOUR = WINDOWS["1h"]
 

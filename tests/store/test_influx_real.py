@@ -11,13 +11,13 @@ from typing import Any
 import aiohttp
 import pytest
 
-from pulls.backoff import Backoff
-from pulls.batch import Batch
-from pulls.record import PullRecord
-from store.influx import InfluxStore
-from store.influx_read import InfluxReader
-from store.influx_settings import InfluxSettings
-from store.line_protocol import encode_point
+from pullstudy.pulls.backoff import Backoff
+from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.record import PullRecord
+from pullstudy.store.influx.line_protocol import encode_point
+from pullstudy.store.influx.read import InfluxReader
+from pullstudy.store.influx.settings import InfluxSettings
+from pullstudy.store.influx.store import InfluxStore
 from tests.notices import KeptNotices
 from tests.stack.influx import Influx
 from tests.stack.wait import until as wait_until

@@ -9,9 +9,19 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pulls.cache import CacheState
-from store.ledger import Audit, ClusterRow, ClusterState, JobRow, JobState, Ledger, NodeCache, PodWitness, Run
-from store.sqlite import NotAStudyError
+from pullstudy.pulls.cache import CacheState
+from pullstudy.store.embedded.ledger import (
+    Audit,
+    ClusterRow,
+    ClusterState,
+    JobRow,
+    JobState,
+    Ledger,
+    NodeCache,
+    PodWitness,
+    Run,
+)
+from pullstudy.store.embedded.store import NotAStudyError
 
 AT = datetime(2026, 1, 1, 12, 30, 0, 125000, tzinfo=UTC)
 RUN = Run(run="run1", provider="sim", study="{}", seed=1, started_at=AT)

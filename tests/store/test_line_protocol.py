@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulls.batch import Reject
-from pulls.milestone import Moment
-from pulls.record import Outcome, PullRecord
-from store.line_protocol import SECOND, PointError, decode_point, encode_point, parse_line
-from store.point_layout import MEASUREMENTS, PULL
-from store.point_text import FIELD_CHARACTERS, TAG_CHARACTERS
+from pullstudy.pulls.batch import Reject
+from pullstudy.pulls.milestone import Moment
+from pullstudy.pulls.record import Outcome, PullRecord
+from pullstudy.store.influx.line_protocol import SECOND, PointError, decode_point, encode_point, parse_line
+from pullstudy.store.influx.point_layout import MEASUREMENTS, PULL
+from pullstudy.store.influx.point_text import FIELD_CHARACTERS, TAG_CHARACTERS
 from tests.store.records import AT, any_pull, any_record, gap, milestone, pull, reject
 
 

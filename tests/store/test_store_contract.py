@@ -14,16 +14,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pulls.batch import Batch
-from pulls.milestone import Milestone, Moment
-from pulls.record import Outcome, PullRecord, witness_uid
-from store.influx import InfluxStore
-from store.influx_settings import InfluxSettings
-from store.point_layout import AbandonedJob
-from store.protocol import Store, StoredRun
-from store.schema import FILE_NAME
-from store.selection import Selection
-from store.sqlite import EmbeddedStore
+from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.milestone import Milestone, Moment
+from pullstudy.pulls.record import Outcome, PullRecord, witness_uid
+from pullstudy.store.embedded.schema import FILE_NAME
+from pullstudy.store.embedded.store import EmbeddedStore
+from pullstudy.store.influx.point_layout import AbandonedJob
+from pullstudy.store.influx.settings import InfluxSettings
+from pullstudy.store.influx.store import InfluxStore
+from pullstudy.store.protocol import Store, StoredRun
+from pullstudy.store.selection import Selection
 from tests.notices import KeptNotices
 from tests.store.records import AT, any_milestone, any_pull, gap, milestone, pull, reject
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
-from driver.cluster_api import ClusterApi, open_cluster
+from driver.clusters.cluster_api import ClusterApi, open_cluster
+from driver.clusters.objects import Metadata, Page
 from driver.errors import ApiError
-from driver.job import MANAGED_BY
-from driver.objects import Metadata, Page
+from driver.jobs.job import MANAGED_BY
 from driver.providers.eks.control_plane import ControlPlane
 from driver.providers.eks.token import exec_section
 from driver.providers.eks.waiting import Waiting

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import msgspec
 
-from driver.eks_plan import Mode
-from driver.provider import ClusterOrder, SaveHandle
+from driver.clusters.provider import ClusterOrder, SaveHandle
+from driver.planning.eks_plan import Mode
 from driver.providers.eks.account import endpoint
 from driver.providers.eks.handle import LONGEST_NAME, EksHandle, Step, encode_handle
 from driver.providers.eks.tags import Mark, tag_value

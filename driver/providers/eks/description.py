@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from driver.eks_plan import EksPlan, Mode, Registry, Snapshotter
-from driver.study import Study
+from driver.planning.eks_plan import EksPlan, Mode, Registry, Snapshotter
+from driver.planning.study import Study
 
 
 def say_what_is_made(study: Study) -> Iterator[str]:

@@ -3,9 +3,9 @@
 Seen by users of EKS: a stack takes 1 to 2 min, a control plane 8 to 12, nodes 2 to 4; back 3 to 6, 2 to 4 and 1.
 """
 
-from driver.eks_plan import Mode
-from driver.plan import Overhead, estimated_job_seconds
-from driver.study import Study
+from driver.planning.eks_plan import Mode
+from driver.planning.plan import Overhead, estimated_job_seconds
+from driver.planning.study import Study
 
 STACK_SECONDS, PLANE_SECONDS, NODES_SECONDS = 100.0, 660.0, 210.0
 NODES_BACK_SECONDS, PLANE_BACK_SECONDS, STACK_BACK_SECONDS = 300.0, 180.0, 50.0

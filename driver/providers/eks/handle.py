@@ -8,9 +8,9 @@ from typing import Any
 
 import msgspec
 
-from driver.eks_plan import EksPlan
+from driver.clusters.provider import Handle
 from driver.errors import ProviderError
-from driver.provider import Handle
+from driver.planning.eks_plan import EksPlan
 from driver.providers.eks.tags import Mark
 
 LONGEST_NAME = 100  # of an EKS cluster; a stack's may have 128 letters, a node group's 63

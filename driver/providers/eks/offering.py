@@ -1,7 +1,7 @@
 """What EC2 offers in a region: asked before anything is made, since EKS itself says no after a quarter of an hour."""
 
-from driver.eks_plan import EksPlan, Snapshotter
 from driver.errors import ProviderError
+from driver.planning.eks_plan import EksPlan, Snapshotter
 from driver.providers.eks.account import Account, Answer
 from driver.providers.eks.aws_errors import AwsError
 

@@ -2,11 +2,11 @@
 
 import re
 
-from driver.eks_plan import EksPlan, Mode, Registry, Snapshotter, Volume
 from driver.errors import UsageError
+from driver.planning.eks_plan import EksPlan, Mode, Registry, Snapshotter, Volume
+from driver.planning.study import CacheMode, Study
 from driver.providers.eks.duration import longest_seconds
-from driver.study import CacheMode, Study
-from pulls.image import parse_image
+from pullstudy.pulls.image import parse_image
 
 _MOST_ZONES = 3
 _FAMILIES = ("AL2023_", "AL2_", "BOTTLEROCKET_")  # of AMIs whose nodes run the study's images

@@ -7,8 +7,8 @@ from pathlib import Path
 import msgspec
 
 from driver.errors import UsageError
-from driver.price import HourlyPrice
-from driver.study import Price, Study
+from driver.planning.price import HourlyPrice
+from driver.planning.study import Price, Study
 
 HOURS_A_MONTH = 730.0  # AWS' own, for what it prices by the month
 TABLE = Path(__file__).with_name("prices.toml")

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import msgspec
 
-from driver.cluster_api import PATIENCE_SECONDS, ClusterApi, current_context, open_cluster
+from driver.clusters.cluster_api import PATIENCE_SECONDS, ClusterApi, current_context, open_cluster
+from driver.clusters.objects import Node, Page
 from driver.errors import ApiError, ProviderError
-from driver.objects import Node, Page
 from driver.providers.eks.access import is_simulator
 from driver.providers.eks.handle import EksHandle
 from driver.providers.eks.waiting import Waiting

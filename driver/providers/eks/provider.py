@@ -10,12 +10,13 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from driver.cluster_api import ClusterApi, open_cluster
-from driver.eks_plan import Mode, Patience
+from driver.clusters.cluster_api import ClusterApi, open_cluster
+from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.errors import ApiError, ProviderError
-from driver.plan import Overhead
-from driver.price import HourlyPrice
-from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
+from driver.planning.eks_plan import Mode, Patience
+from driver.planning.plan import Overhead
+from driver.planning.price import HourlyPrice
+from driver.planning.study import Study
 from driver.providers.eks.access import forget_nodes, free_balancers, is_simulator, leads_to_simulator, write_kubeconfig
 from driver.providers.eks.account import Account, Clients, Sleep, endpoint, load_boto3
 from driver.providers.eks.announcement import Announcer
@@ -34,7 +35,6 @@ from driver.providers.eks.proof import hold_proven, prove
 from driver.providers.eks.teardown import Teardown
 from driver.providers.eks.tunnel import Tunnels
 from driver.providers.eks.waiting import Waiting
-from driver.study import Study
 
 PREFIX = "eks-"  # of what is made, also where its API is a simulator's
 LOOK_SECONDS = 60.0  # between two looks whether the cluster is still there

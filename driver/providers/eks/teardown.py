@@ -12,8 +12,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 
-from driver.eks_plan import Patience
 from driver.errors import ProviderError
+from driver.planning.eks_plan import Patience
 from driver.providers.eks.account import Account, Answer
 from driver.providers.eks.aws_errors import AwsError
 from driver.providers.eks.balancers import delete_balancers

@@ -5,7 +5,7 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from contextlib import suppress
 from pathlib import Path
 
-from driver.child import end_child, last_line, start_child
+from driver.clusters.child import end_child, last_line, start_child
 from driver.errors import ProviderError
 from driver.providers.eks.account import Sleep
 from driver.providers.eks.control_plane import ControlPlane

@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from driver.eks_plan import EksPlan, Snapshotter
+from driver.planning.eks_plan import EksPlan, Snapshotter
 
 _BOUNDARY = "pullstudy"
 

@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime
 from typing import TypeVar
 
-from driver.eks_plan import Patience
 from driver.errors import ProviderError
+from driver.planning.eks_plan import Patience
 from driver.providers.eks.account import Sleep
 
 T = TypeVar("T")

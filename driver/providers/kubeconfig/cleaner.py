@@ -12,12 +12,12 @@ from typing import Any
 
 import msgspec
 
-from driver.cache import canonical
-from driver.cluster_api import ClusterApi, Sleep
+from driver.clusters.cache import canonical
+from driver.clusters.cluster_api import ClusterApi, Sleep
+from driver.clusters.objects import Page, Pod
 from driver.errors import ProviderError
-from driver.job import CONTAINER, MANAGED_BY
-from driver.objects import Page, Pod
-from pulls.pod import Terminated
+from driver.jobs.job import CONTAINER, MANAGED_BY
+from pullstudy.pulls.pod import Terminated
 
 POLL_SECONDS = 0.25
 SLOWEST_POLL_SECONDS = 5.0

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable
 
+from driver.clusters.objects import Node
 from driver.errors import ProviderError
-from driver.objects import Node
-from driver.study import Study
+from driver.planning.study import Study
 
 RUN_LABEL = "pullstudy.io/run"
 

@@ -9,16 +9,16 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from driver.cluster_api import CONFLICT, NOT_FOUND, ClusterApi, Sleep, current_context, open_cluster
+from driver.clusters.cluster_api import CONFLICT, NOT_FOUND, ClusterApi, Sleep, current_context, open_cluster
+from driver.clusters.objects import Node
+from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.errors import ApiError, ProviderError
-from driver.objects import Node
-from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
+from driver.planning.study import CacheMode, Study
 from driver.providers.kubeconfig.cleaner import Cleaner, daemon_sets
 from driver.providers.kubeconfig.commands import fill, run_command
 from driver.providers.kubeconfig.context import hold_context, keep_context, kept_context
 from driver.providers.kubeconfig.nodes import RUN_LABEL, choose_nodes, free_nodes
 from driver.providers.kubeconfig.permissions import provider_errors
-from driver.study import CacheMode, Study
 
 FIRST_PAUSE_SECONDS = 0.5
 SLOWEST_PAUSE_SECONDS = 10.0

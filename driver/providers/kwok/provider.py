@@ -12,11 +12,11 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from driver.child import end_child, end_stranger, last_line, start_child
-from driver.cluster_api import ClusterApi, Sleep, current_context, open_cluster
+from driver.clusters.child import end_child, end_stranger, last_line, start_child
+from driver.clusters.cluster_api import ClusterApi, Sleep, current_context, open_cluster
+from driver.clusters.objects import Node, Page, Taint
+from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.errors import ApiError, ProviderError
-from driver.objects import Node, Page, Taint
-from driver.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.providers.kubeconfig.context import hold_context, keep_context, kept_context
 from driver.providers.kwok.kubelets.nodes import NodesOrder, node_names
 from driver.providers.kwok.servers import (

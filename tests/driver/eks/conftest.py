@@ -8,7 +8,7 @@ import pytest
 import pytest_asyncio
 from aiohttp.test_utils import unused_port
 
-from driver.provider import ClusterOrder, Handle
+from driver.clusters.provider import ClusterOrder, Handle
 from driver.providers.eks.provider import EksProvider
 from tests.driver.eks.aws_proxy import AwsProxy
 from tests.driver.eks.moto_process import ENVIRONMENT, forget_all, moto_process

@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from driver.eks_plan import EksPlan, Patience
+from driver.planning.eks_plan import EksPlan, Patience
+from driver.planning.study import ClusterPlan, Study
 from driver.providers.eks.account import Account, Clients
 from driver.providers.eks.inventory import Found, take_inventory
 from driver.providers.eks.tags import Mark
-from driver.study import ClusterPlan, Study
 
 REGION = "us-east-2"
 CLIENTS = {REGION: Clients(REGION)}  # all tests' account is at one address

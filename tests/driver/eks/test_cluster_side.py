@@ -15,10 +15,11 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from driver.cluster_api import open_cluster
-from driver.eks_plan import EksPlan, Mode, Patience
+from driver.clusters.cluster_api import open_cluster
+from driver.clusters.provider import Cluster
 from driver.errors import ApiError, ProviderError
-from driver.provider import Cluster
+from driver.planning.eks_plan import EksPlan, Mode, Patience
+from driver.planning.study import Study
 from driver.providers.eks.access import forget_nodes, free_balancers
 from driver.providers.eks.control_plane import ControlPlane
 from driver.providers.eks.handle import EksHandle, Step, decode_handle, encode_handle
@@ -27,7 +28,6 @@ from driver.providers.eks.provider import EksProvider
 from driver.providers.eks.tags import Mark
 from driver.providers.eks.tunnel import Tunnels
 from driver.providers.eks.waiting import Waiting
-from driver.study import Study
 from tests.driver.made import READY
 from tests.driver.scripted_api import ScriptedApi, kubeconfig_of, scripted
 from tests.driver.test_held_context import two_clusters

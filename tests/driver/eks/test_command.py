@@ -22,7 +22,7 @@ pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
 @pytest.fixture
 def study(tmp_path: Path) -> Path:
     path = tmp_path / "study.toml"
-    tunnel = [sys.executable, "-P", "-m", "sim", "--nodes", "{size}", "--port", str(unused_port())]
+    tunnel = [sys.executable, "-P", "-m", "pullstudy.sim", "--nodes", "{size}", "--port", str(unused_port())]
     tunnel += ["--kubeconfig", "{kubeconfig}", "--cluster", "{cluster}", "--exit-with-stdin"]
     path.write_text(
         f'name = "test"\n[images]\ntags = ["{SMALL}"]\n[limits]\nquiet_seconds = 0.3\n[eks]\ntunnel = {tunnel}\n'

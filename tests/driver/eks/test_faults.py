@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from driver.clusters.provider import ClusterOrder, Handle
 from driver.errors import ProviderError
-from driver.provider import ClusterOrder, Handle
 from driver.providers.eks.provider import EksProvider
 from tests.driver.eks.aws_proxy import AwsProxy
 from tests.driver.eks.studies import CLIENTS, NOTHING, account, everything, left

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from driver.provider import ClusterOrder, Handle
+from driver.clusters.provider import ClusterOrder, Handle
 from driver.providers.eks.inventory import Found
 from driver.providers.eks.janitor import _group, delete_forgotten, find_forgotten
 from driver.providers.eks.provider import EksProvider

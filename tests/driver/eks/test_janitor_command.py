@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from driver import cli
-from driver.provider import ClusterOrder, Handle
+from driver.clusters.provider import ClusterOrder, Handle
 from driver.providers.eks.provider import EksProvider
 from tests.driver.eks.aws_proxy import AwsProxy
 from tests.driver.eks.studies import CLIENTS, NOTHING, account, everything

@@ -7,11 +7,11 @@ from typing import Any
 import msgspec
 import pytest
 
-from driver.eks_plan import EksPrices, Snapshotter, Volume
+from driver.clusters.provider import ClusterOrder, Handle
 from driver.errors import ProviderError
-from driver.provider import ClusterOrder, Handle
+from driver.planning.eks_plan import EksPrices, Snapshotter, Volume
+from driver.planning.study import CacheMode, ClusterPlan, RunPlan
 from driver.providers.eks.provider import EksProvider
-from driver.study import CacheMode, ClusterPlan, RunPlan
 from tests.driver.eks.aws_proxy import AwsProxy
 from tests.driver.eks.studies import NOTHING, account, eks_study, everything
 from tests.driver.eks.test_faults import status

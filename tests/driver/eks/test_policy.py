@@ -13,12 +13,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from driver.clusters.provider import ClusterOrder, Handle
 from driver.errors import ProviderError
-from driver.provider import ClusterOrder, Handle
+from driver.planning.study import ClusterPlan
 from driver.providers.eks.network import template_text
 from driver.providers.eks.provider import EksProvider
 from driver.providers.eks.tags import RUN
-from driver.study import ClusterPlan
 from tests.driver.eks.aws_proxy import AwsProxy
 from tests.driver.eks.studies import NOTHING, account, eks_study, everything, left, mark
 

@@ -11,10 +11,11 @@ import pytest
 from botocore.exceptions import ClientError, NoCredentialsError
 
 from driver import cli
+from driver.clusters.provider import ClusterOrder, Handle
 from driver.commands.plan_command import with_price
-from driver.eks_plan import EksPlan, EksPrices, Mode, Registry, Snapshotter, Volume
 from driver.errors import UsageError
-from driver.provider import ClusterOrder, Handle
+from driver.planning.eks_plan import EksPlan, EksPrices, Mode, Registry, Snapshotter, Volume
+from driver.planning.study import CacheMode, ClusterPlan, RunPlan, Study
 from driver.providers.eks.announcement import Announcer
 from driver.providers.eks.aws_errors import read_error
 from driver.providers.eks.duration import NODES, WHOLE, longest_seconds, overhead_of
@@ -24,7 +25,6 @@ from driver.providers.eks.prices import load_table, price_of
 from driver.providers.eks.provider import EksProvider
 from driver.providers.eks.token import credential, make_token
 from driver.providers.eks.user_data import user_data
-from driver.study import CacheMode, ClusterPlan, RunPlan, Study
 
 DEPLOY = Path(__file__).parents[3] / "deploy"
 WARM = RunPlan(cache=CacheMode.WARM)

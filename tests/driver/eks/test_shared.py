@@ -3,9 +3,9 @@
 import msgspec
 import pytest
 
-from driver.eks_plan import Mode
+from driver.clusters.provider import ClusterOrder, Handle
 from driver.errors import ProviderError
-from driver.provider import ClusterOrder, Handle
+from driver.planning.eks_plan import Mode
 from driver.providers.eks.provider import EksProvider
 from tests.driver.eks.aws_proxy import AwsProxy
 from tests.driver.eks.studies import NOTHING, account, eks_study, everything

@@ -9,11 +9,11 @@ import msgspec
 from driver.providers.kwok.kubelets.machines import BoundPod, Machines
 from driver.providers.kwok.kubelets.nodes import NodesOrder, node_names
 from driver.providers.kwok.kubelets.outbox import Write
-from pulls.decode import Origin, decode_event
-from pulls.event import Event
-from pulls.milestone import Milestone
-from pulls.record import PullRecord
-from sim.node.messages import KubernetesVersion
+from pullstudy.pulls.decode import Origin, decode_event
+from pullstudy.pulls.event import Event
+from pullstudy.pulls.milestone import Milestone
+from pullstudy.pulls.record import PullRecord
+from pullstudy.sim.node.messages import KubernetesVersion
 
 Json = dict[str, Any]
 SMALL = "ghcr.io/converged-computing/container-chonks-run1:9-layers-size-1176249324-bytes"

@@ -3,11 +3,11 @@
 import pytest
 
 from driver.providers.kwok.kubelets.nodes import node_names
-from pulls.record import Outcome
-from sim.model.haste import hastened
-from sim.model.images import describe
-from sim.model.parameters import EKS, GKE, ModelParameters
-from sim.model.pull_model import nominal_seconds
+from pullstudy.pulls.record import Outcome
+from pullstudy.sim.model.haste import hastened
+from pullstudy.sim.model.images import describe
+from pullstudy.sim.model.parameters import EKS, GKE, ModelParameters
+from pullstudy.sim.model.pull_model import nominal_seconds
 from tests.driver.kwok.fake_nodes import LARGE, SMALL, FakeNodes, order
 
 

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from driver.clusters.provider import ClusterOrder, Handle
 from driver.errors import ProviderError
-from driver.provider import ClusterOrder, Handle
+from driver.planning.study import JobPlan, KwokPlan, Study
 from driver.providers.kwok.provider import KwokHandle, KwokProvider, nodes_order
 from driver.providers.kwok.servers import find_programs
-from driver.study import JobPlan, KwokPlan, Study
 from tests.driver.scripted_api import kubeconfig_of, scripted
 
 NODES = "/api/v1/nodes"

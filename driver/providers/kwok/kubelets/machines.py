@@ -7,22 +7,22 @@ from typing import Any
 
 import msgspec
 
-from driver.objects import Metadata
+from driver.clusters.objects import Metadata
 from driver.providers.kwok.kubelets.nodes import NodesOrder, make_nodes
 from driver.providers.kwok.kubelets.outbox import Write
 from driver.providers.kwok.kubelets.posts import Posts
-from sim.api.apiserver import ApiServer, Identities
-from sim.api.history import History
-from sim.api.resources import NODES, PODS
-from sim.events.recorder import Recorder
-from sim.faults.cluster import ClusterFaults
-from sim.model.pull_model import PullModel
-from sim.node.image_puller import ImagePuller
-from sim.node.kubelet import Kubelet, Kubelets
-from sim.node.messages import KubernetesVersion, Messages
-from sim.node.nodes import Fleet, SimNode
-from sim.time.clock import VirtualClock
-from sim.truth import Truth
+from pullstudy.sim.api.apiserver import ApiServer, Identities
+from pullstudy.sim.api.history import History
+from pullstudy.sim.api.resources import NODES, PODS
+from pullstudy.sim.events.recorder import Recorder
+from pullstudy.sim.faults.cluster import ClusterFaults
+from pullstudy.sim.model.pull_model import PullModel
+from pullstudy.sim.node.image_puller import ImagePuller
+from pullstudy.sim.node.kubelet import Kubelet, Kubelets
+from pullstudy.sim.node.messages import KubernetesVersion, Messages
+from pullstudy.sim.node.nodes import Fleet, SimNode
+from pullstudy.sim.time.clock import VirtualClock
+from pullstudy.sim.truth import Truth
 
 Json = dict[str, Any]
 

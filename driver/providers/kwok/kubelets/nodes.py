@@ -4,10 +4,10 @@ from typing import Any
 
 import msgspec
 
-from sim.model.haste import hastened
-from sim.model.parameters import PROFILES, ModelParameters
-from sim.node.messages import KubernetesVersion
-from sim.node.nodes import SimNode, make_node
+from pullstudy.sim.model.haste import hastened
+from pullstudy.sim.model.parameters import PROFILES, ModelParameters
+from pullstudy.sim.node.messages import KubernetesVersion
+from pullstudy.sim.node.nodes import SimNode, make_node
 
 Json = dict[str, Any]
 CLOSED_PORT = 1  # tcpmux, which no system serves

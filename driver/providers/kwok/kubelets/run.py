@@ -10,14 +10,14 @@ from pathlib import Path
 
 import msgspec
 
-from driver.cluster_api import ClusterApi, open_cluster
+from driver.clusters.cluster_api import ClusterApi, open_cluster
+from driver.clusters.watch import ObjectWatch
 from driver.errors import ApiError, first_error
 from driver.providers.kwok.kubelets.machines import BoundPod, Machines
 from driver.providers.kwok.kubelets.nodes import NodesOrder
 from driver.providers.kwok.kubelets.outbox import Outbox
-from driver.watch import ObjectWatch
-from sim.node.messages import KubernetesVersion
-from sim.time.pacing import Pacer
+from pullstudy.sim.node.messages import KubernetesVersion
+from pullstudy.sim.time.pacing import Pacer
 
 SILENCE_SECONDS = 900.0  # the API server sends a bookmark a minute
 USUAL_VERSION = "1.34.4"  # spoken where the API server's version cannot be read

@@ -1,0 +1,167 @@
+"""From bytes to records: lines of a watch and pages of a list in, one Batch out. Without I/O.
+
+Only what speaks of pulls goes on; of all other events the reason is counted. What cannot be read becomes a Reject,
+and never stops the rest.
+"""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+import msgspec
+
+from collector.monitoring.status import Status
+from collector.reconciling.told import Told
+from collector.sources.seen import Seen
+from pullstudy.pulls.batch import Batch, Gap, Reject
+from pullstudy.pulls.decode import Origin, decode_event, event_time
+from pullstudy.pulls.event import UNREADABLE, Event, Metadata, WatchLine, decode_event_json, decode_watch_line
+from pullstudy.pulls.milestone import Milestone
+from pullstudy.pulls.record import PullRecord
+
+SOURCE = "watch"  # of a Reject, also of a list's: both show the same objects
+RAW_MOST_CHARACTERS = 65_536  # kept of what cannot be read: more is no event
+
+
+class PageError(Exception):
+    """An answer that is no list: cut off, or a proxy's page."""
+
+
+class Page(msgspec.Struct):
+    """A page of a list, its items still bytes: one that cannot be read must not cost the others."""
+
+    metadata: Metadata
+    items: list[msgspec.Raw] | None = None
+
+
+class _WholeLine(msgspec.Struct):
+    object: msgspec.Raw
+
+
+_decode_page = msgspec.json.Decoder(Page).decode
+_decode_whole_line = msgspec.json.Decoder(_WholeLine).decode
+
+
+def read_page(body: bytes) -> Page:
+    """Raises PageError."""
+    try:
+        return _decode_page(body)
+    except UNREADABLE as error:
+        raise PageError(f"the list cannot be read: {error}") from error
+
+
+def is_whole_line(line: bytes) -> bool:
+    """Whether this, with no newline after it, is a line of a watch all the same."""
+    try:
+        decode_watch_line(line)
+    except UNREADABLE:
+        return False
+    return True
+
+
+class Intake:
+    """Gathers what the input tells, until take_batch()."""
+
+    def __init__(
+        self,
+        origin: Origin,
+        seen: Seen,
+        status: Status,
+        told: Told | None = None,
+        *,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        """``told`` is filled with which containers the events told of, where somebody asks."""
+        self._now = now
+        self._told = told
+        self._origin = origin
+        self._seen = seen
+        self._status = status
+        self._pulls: list[PullRecord] = []
+        self._milestones: list[Milestone] = []
+        self._rejects: list[Reject] = []
+        self._gaps: list[Gap] = []
+
+    def take_batch(self) -> Batch:
+        """What was gathered since the last call."""
+        batch = Batch(
+            pulls=tuple(self._pulls),
+            milestones=tuple(self._milestones),
+            rejects=tuple(self._rejects),
+            gaps=tuple(self._gaps),
+        )
+        for gathered in (self._pulls, self._milestones, self._rejects, self._gaps):
+            gathered.clear()
+        return batch
+
+    def read_line(self, line: bytes, version: str) -> WatchLine | None:
+        """The line of a watch, or None where it cannot be read and is kept as a Reject, after this version."""
+        try:
+            return decode_watch_line(line)
+        except UNREADABLE as error:
+            self._unreadable(line, version, error)
+            return None
+
+    def event(self, event: Event, line: bytes) -> None:
+        """An event of a watch, and the line that brought it."""
+        problem = self._take(event)
+        if problem is not None:
+            self._unknown(event, problem, _decode_whole_line(line).object)
+
+    def item(self, item: msgspec.Raw, version: str) -> None:
+        """An item of a list of this version."""
+        try:
+            event = decode_event_json(item)
+        except UNREADABLE as error:
+            self._unreadable(bytes(item), version, error)
+            return
+        problem = self._take(event)
+        if problem is not None:
+            self._unknown(event, problem, item)
+
+    def gap(self, gap: Gap) -> None:
+        """A stretch that nobody watched."""
+        self._gaps.append(gap)
+        self._status.gaps += 1
+
+    def _take(self, event: Event) -> str | None:
+        # Returns the problem where the event has to be kept as unknown too.
+        self._status.count_reason(event.reason or "(none)")
+        decoded = decode_event(event, self._origin)
+        if not (decoded.pulls or decoded.milestones or decoded.unknown):
+            return None
+        if self._told is not None:
+            self._told.add(decoded)
+        if event.metadata is not None and not self._seen.add(event.metadata.uid, event.times_seen):
+            self._status.repeated += 1
+            return None
+        for record in decoded.pulls:
+            self._status.outcomes[record.outcome] += 1
+        self._status.milestones += len(decoded.milestones)
+        self._pulls.extend(decoded.pulls)
+        self._milestones.extend(decoded.milestones)
+        return decoded.unknown
+
+    def _unknown(self, event: Event, problem: str, raw: msgspec.Raw) -> None:
+        self._status.unknown += 1
+        whole = msgspec.json.decode(raw)
+        for name in ("kind", "apiVersion"):
+            whole.pop(name, None)  # a watch gives them and a list does not: the same event must be the same Reject
+        version = event.metadata.resource_version if event.metadata else ""
+        when = event_time(event)
+        self._reject(version, problem, msgspec.json.encode(whole).decode(), when.at if when else self._now())
+
+    def _unreadable(self, raw: bytes, version: str, error: Exception) -> None:
+        self._status.unreadable += 1
+        self._reject(version, f"not an event: {error}", raw.decode(errors="replace"), self._now())
+
+    def _reject(self, version: str, problem: str, raw: str, at: datetime) -> None:
+        self._rejects.append(
+            Reject(
+                cluster=self._origin.cluster,
+                source=SOURCE,
+                position=version,
+                problem=problem,
+                raw=raw[:RAW_MOST_CHARACTERS],
+                at=at,
+            )
+        )

@@ -1,0 +1,1 @@
+"""One cluster of a sweep, from nothing to nothing: brought up by a provider, watched, described, taken down."""

@@ -1,0 +1,1 @@
+"""Logs of an earlier run, brought into a study."""

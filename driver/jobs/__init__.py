@@ -1,0 +1,1 @@
+"""One job of a sweep: made, watched, accounted for, deleted."""

@@ -1,0 +1,279 @@
+"""``study.toml``: the images, sizes and conditions of a study. docs/study.md explains every key.
+
+Unknown keys are errors, since a misspelt key would silently run another study.
+"""
+
+import tomllib
+from collections import Counter
+from datetime import date
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from driver.errors import UsageError
+from driver.planning.eks_plan import EksPlan, Mode
+from pullstudy.pulls.sizes import SizesError, parse_sizes
+from pullstudy.store.destination import Destination
+
+# Source: Kubernetes' RFC 1123 label; 40 leaves room for the provider's prefix and the size.
+_NAME = r"^[a-z0-9]([-a-z0-9]*[a-z0-9])?$"
+Label = Annotated[str, msgspec.Meta(pattern=_NAME, max_length=40)]
+Namespace = Annotated[str, msgspec.Meta(pattern=_NAME, max_length=63)]
+Seconds = Annotated[float, msgspec.Meta(gt=0)]
+Count = Annotated[int, msgspec.Meta(ge=1)]
+
+
+class Order(StrEnum):
+    """The order of the jobs at one size."""
+
+    SEQUENTIAL = "sequential"  # all repeats of an image, then the next image
+    INTERLEAVED = "interleaved"  # every image once, then all of them again
+    RANDOM = "random"  # shuffled by the seed, anew for each size
+
+
+class CacheMode(StrEnum):
+    """What happens to the nodes' image caches between jobs."""
+
+    COLD = "cold"  # cleared and confirmed before each job
+    WARM = "warm"  # left as they are; each job's records say what its nodes held
+
+
+class OnFailure(StrEnum):
+    """What a failed job means for the rest of the sweep."""
+
+    CONTINUE = "continue"
+    STOP = "stop"
+
+
+class Price(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What one node costs."""
+
+    per_node_hour: Annotated[float, msgspec.Meta(ge=0)] = 0.616  # c5a.4xlarge, on demand, us-east-2
+    currency: str = "USD"
+    as_of: date = date(2024, 11, 11)
+
+
+class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The clusters: one a size, one after the other."""
+
+    sizes: str | tuple[Count, ...] = "4..256"  # nodes; the syntax of --sizes, or a list
+    namespace: Namespace = "default"
+    node_type: str = "c5a.4xlarge"
+    region: str = "us-east-2"
+    price: Price = Price()
+
+
+_REPOSITORY = "ghcr.io/converged-computing/container-chonks-run1"
+_LAYERS = (9, 125)
+_BYTES = (1176249324, 2770722493, 6836726027, 10902729561, 14968733095, 19034736629)
+
+
+class Images(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The images, in the order of the study: the repository's tags, then the references of ``more``."""
+
+    repository: str = _REPOSITORY
+    tags: tuple[str, ...] = tuple(f"{layers}-layers-size-{size}-bytes" for layers in _LAYERS for size in _BYTES)
+    more: tuple[str, ...] = ()
+
+    @property
+    def references(self) -> tuple[str, ...]:
+        return (*(f"{self.repository}:{tag}" for tag in self.tags), *self.more)
+
+
+class RunPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How the jobs follow each other."""
+
+    repeats: Count = 1
+    order: Order = Order.SEQUENTIAL
+    seed: int = 1  # of the random order; recorded with the run
+    cache: CacheMode = CacheMode.COLD
+    on_failure: OnFailure = OnFailure.CONTINUE
+    # How many failed attempts that cannot end otherwise (not found, refused, ...) a job is let make.
+    hopeless_attempts: Count = 1
+
+
+class JobPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The Job that pulls an image: it does nothing, once on every node."""
+
+    command: tuple[str, ...] = ("true",)
+    # After its start, so that no node gets a second pod of the job; "auto" is what driver/hold.py finds to be needed.
+    hold_seconds: Annotated[float, msgspec.Meta(ge=0)] | Literal["auto"] = "auto"
+    image_pull_policy: str = "IfNotPresent"
+    image_pull_secrets: tuple[str, ...] = ()
+    host_network: bool = False  # without a network of its own a pod needs no address, and no network plugin
+    backoff_limit: Annotated[int, msgspec.Meta(ge=0)] = 6  # Kubernetes' own default
+    node_selector: dict[str, str] = {}
+    tolerations: tuple[dict[str, Any], ...] = ()
+    labels: dict[str, str] = {}
+    # What a cluster asks of pods besides: a priority class, requests, security contexts.
+    pod: dict[str, Any] = {}
+    container: dict[str, Any] = {}
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How long each step may take. The job's is kept by the cluster's clock, the others by the driver's."""
+
+    job_seconds: Seconds = 3600.0  # the longest upstream job took 153 s at up to 16 nodes
+    silence_seconds: Seconds = 900.0  # no word about a running job beyond this means the API server is gone
+    nodes_ready_seconds: Seconds = 900.0
+    drain_seconds: Seconds = 60.0  # for the events of a finished job to reach the store
+    quiet_seconds: Seconds = 3.0  # no new event for so long: what is missing was never sent
+    pods_gone_seconds: Seconds = 120.0
+    store_seconds: Seconds = 600.0  # an InfluxDB that does not answer is waited for so long
+    # No pod of a job changes for so long, and one has no node or a lost one: the job is ended. As long as a cluster's
+    # own pods stay on a lost node (tolerationSeconds of the admission plugin DefaultTolerationSeconds).
+    stuck_seconds: Seconds = 300.0
+    # Kubelets report their images every 10 s to 5 min (nodeStatusUpdateFrequency, nodeStatusReportFrequency).
+    cache_clear_seconds: Seconds = 600.0
+
+
+class SimPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The simulator's own settings; other providers leave them out."""
+
+    seed: int = 1
+    profile: Literal["eks", "gke"] = "eks"  # whose measured times; docs/sim.md
+    kubernetes_version: str = "1.34.4"
+    speed: str = "max"  # virtual seconds a second, or max
+    faults: tuple[dict[str, Any], ...] = ()  # what goes wrong, by the names in docs/sim.md
+
+
+class KubeconfigPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """An existing cluster: its nodes, and how images are removed from them. docs/providers.md."""
+
+    create_namespace: bool = False  # cluster.namespace, if it is not there; it stays
+    nodes: tuple[str, ...] = ()  # the names of those that may be taken; none: any
+    scale_command: tuple[str, ...] = ()  # run before each size, with {size} in its words; none: the nodes there are
+    scale_seconds: Seconds = 1800.0
+    clear_command: tuple[str, ...] = ()  # run here for each node, with {node} and {images}, in place of the DaemonSet
+    cleaner_image: str = "docker.io/library/busybox:1.36"  # needs sh, chroot, awk, date, grep, sleep, tee
+    runtime_socket: str = "/run/containerd/containerd.sock"  # on the nodes
+
+
+class KwokPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Fake nodes on a real API server. docs/kwok.md."""
+
+    profile: Literal["eks", "gke"] = "eks"  # whose measured times
+    seed: int = 1  # of the durations
+    speed: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # model seconds a second; events tell the seconds that passed
+    controller_qps: Annotated[float, msgspec.Meta(gt=0)] = 20.0  # kube-controller-manager's own default
+    lease_seconds: Annotated[int, msgspec.Meta(ge=4)] = 40  # of the nodes; renewed four times in this time
+
+
+class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole study. The defaults are the study of converged-computing's pulling-aws, halved to 12 images."""
+
+    name: Label = "pulling-study"
+    cluster: ClusterPlan = ClusterPlan()
+    images: Images = Images()
+    run: RunPlan = RunPlan()
+    job: JobPlan = JobPlan()
+    limits: Limits = Limits()
+    collect: Destination = Destination()
+    sim: SimPlan = SimPlan()
+    eks: EksPlan = EksPlan()
+    kubeconfig: KubeconfigPlan = KubeconfigPlan()
+    kwok: KwokPlan = KwokPlan()
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Raises SizesError, ValueError."""
+        return parse_sizes(self.cluster.sizes) if isinstance(self.cluster.sizes, str) else self.cluster.sizes
+
+
+# Of a pod's spec and a container's: they have keys of [job] of their own, or decide what is measured.
+_OWN = {
+    "pod": (
+        *("affinity", "containers", "ephemeralContainers", "hostNetwork", "imagePullSecrets", "initContainers"),
+        *("nodeName", "nodeSelector", "restartPolicy", "terminationGracePeriodSeconds", "tolerations"),
+    ),
+    "container": ("command", "image", "imagePullPolicy", "lifecycle", "name"),
+}
+
+
+class Overrides(msgspec.Struct, frozen=True, kw_only=True):
+    """What the command line says over the study's file; None says nothing."""
+
+    sizes: str | None = None
+    repeats: int | None = None
+    seed: int | None = None
+    order: Order | None = None
+    cache: CacheMode | None = None
+    eks_mode: Mode | None = None
+
+
+def load_study(path: Path | None, overrides: Overrides) -> Study:
+    """The study of a file (or the default one), the command line's say over it, checked. Raises UsageError."""
+    where = str(path) if path else "the default study"
+    study = _override(_read(path) if path else Study(), overrides)
+    _check(study, where)
+    return msgspec.structs.replace(study, cluster=msgspec.structs.replace(study.cluster, sizes=study.sizes))
+
+
+def _read(path: Path) -> Study:
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"study {path}: {error.strerror}; give a file, or leave --study out") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"study {path}: not TOML: {error}") from error
+    try:
+        return msgspec.convert(content, Study)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"study {path}: {_explain(str(error))}") from error
+
+
+def _explain(problem: str) -> str:
+    # msgspec writes "Object contains unknown field `x` - at `$.job`".
+    said, _, place = problem.partition(" - at `")
+    place = place.rstrip("`").removeprefix("$").removeprefix(".")
+    said = said.replace("Object contains unknown field", "unknown key").replace("`", "'")
+    said = said.replace(f"Expected 'str' matching regex '{_NAME}'", "not lower case letters, digits and - alone")
+    return f"{said} in [{place}]; docs/study.md lists the keys" if place else f"{said}; docs/study.md lists the keys"
+
+
+def _override(study: Study, overrides: Overrides) -> Study:
+    given = {name: value for name, value in msgspec.structs.asdict(overrides).items() if value is not None}
+    sizes = given.pop("sizes", study.cluster.sizes)
+    mode = given.pop("eks_mode", study.eks.mode)
+    if given.get("repeats", 1) < 1:
+        raise UsageError(f"--repeats {given['repeats']}: 1 or more")
+    return msgspec.structs.replace(
+        study,
+        cluster=msgspec.structs.replace(study.cluster, sizes=sizes),
+        run=msgspec.structs.replace(study.run, **given),
+        eks=msgspec.structs.replace(study.eks, mode=mode),
+    )
+
+
+def _check(study: Study, where: str) -> None:
+    try:
+        sizes = study.sizes
+    except SizesError as error:
+        raise UsageError(str(error)) from error
+    for what, found in (("size", sizes), ("image", study.images.references)):
+        if not found:
+            raise UsageError(f"{where}: no {what} is given")
+        twice = [str(value) for value, times in Counter(found).items() if times > 1]
+        if twice:
+            raise UsageError(f"{where}: {what} {twice[0]} stands there twice")
+    if study.job.image_pull_policy not in ("IfNotPresent", "Always"):
+        raise UsageError(f"{where}: job.image_pull_policy must be IfNotPresent or Always")
+    for table, own in _OWN.items():
+        for key in getattr(study.job, table):
+            if key in own:
+                raise UsageError(f"{where}: job.{table} must leave {key} to the driver; docs/study.md lists the keys")
+
+
+def encode_study(study: Study) -> str:
+    """The study as it is run, JSON, as the ledger keeps it."""
+    return msgspec.json.encode(study).decode()
+
+
+def decode_study(text: str) -> Study:
+    """The study that the ledger kept. Raises UsageError."""
+    try:
+        return msgspec.json.decode(text, type=Study)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"the study in the ledger cannot be read: {error}; use the pullstudy that made it") from error

@@ -1,0 +1,1 @@
+"""Where the records of a sweep go, and what the driver adds to them."""

@@ -1,0 +1,122 @@
+"""``pulldriver export``: a study's pulls, phases, runs, layers or similarities as a table."""
+
+import sys
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import astuple, dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pullstudy.analysis.atomic_file import atomic_file
+from pullstudy.analysis.errors import ChoiceError, NoLayersError
+from pullstudy.analysis.reading.joined_records import opened
+from pullstudy.analysis.reading.layers import Layer, choose_tags, read_layers, read_tags, shared_by_all, without
+from pullstudy.analysis.reading.source import Source, as_source
+from pullstudy.analysis.reading.study import read_study
+from pullstudy.analysis.statistics.similarity import Pair, pairs
+from pullstudy.analysis.tables import WRITERS, Column, Table, columns_of
+from pullstudy.analysis.timelines.phases import PhaseRow, phase_rows
+from pullstudy.analysis.timelines.witnesses import build_timelines
+from pullstudy.pulls.record import PullRecord
+from pullstudy.store.protocol import StoredRun
+
+
+@dataclass(frozen=True)
+class LayerChoice:
+    """Which images' layers are meant: all that are known, or those with the tags that a CSV file names."""
+
+    tags_of: Path | None = None
+    without_shared: bool = False  # leave out the layers that all of the chosen images have
+
+    def of(self, layers: list[Layer]) -> list[Layer]:
+        chosen = choose_tags(layers, read_tags(self.tags_of)) if self.tags_of else layers
+        return without(chosen, shared_by_all(chosen)) if self.without_shared else chosen
+
+
+ALL_LAYERS = LayerChoice()
+
+
+def export(where: Path | Source, what: str, format: str, to: Path | None, choice: LayerChoice = ALL_LAYERS) -> int:
+    """Write the table of a directory or another source to the file, or to standard output; return how many rows it has.
+
+    Raises ChoiceError, TagsError, NoLayersError, OutputError, NotAStudyError, StoreError.
+    """
+    if what not in TABLES:
+        raise ChoiceError("table", what, tuple(TABLES))
+    if format not in WRITERS:
+        raise ChoiceError("format", format, tuple(WRITERS))
+    source = as_source(where)  # no study, no file
+    with TABLES[what](source, choice) as table:
+        if to is None:
+            return WRITERS[format](table, sys.stdout.buffer)
+        with atomic_file(to) as file:
+            return WRITERS[format](table, file)
+
+
+@contextmanager
+def pulls_table(source: Source, choice: LayerChoice) -> Iterator[Table]:
+    """Every record, the study's own and those around it, in the columns of PullRecord."""
+    with opened(source) as store:
+        yield Table(columns_of(PullRecord), map(msgspec.structs.astuple, store.pulls()))
+
+
+@contextmanager
+def runs_table(source: Source, choice: LayerChoice) -> Iterator[Table]:
+    """A row a run and cluster, with the number of its pulls."""
+    with opened(source) as store:
+        yield Table(columns_of(StoredRun), map(msgspec.structs.astuple, store.runs()))
+
+
+@contextmanager
+def phases_table(source: Source, choice: LayerChoice) -> Iterator[Table]:
+    """A row a job, followed by one a container of it."""
+    jobs = build_timelines(read_study(source))
+    yield Table(columns_of(PhaseRow), map(msgspec.structs.astuple, phase_rows(jobs)))
+
+
+LAYER_COLUMNS: dict[str, tuple[type, Callable[[Layer], Any]]] = {
+    "uri": (str, lambda layer: layer.repository),
+    "full_uri": (str, lambda layer: layer.image),
+    "layer_size": (int, lambda layer: layer.layer_bytes),
+    "platform": (str, lambda layer: layer.platform),
+    "arch": (str, lambda layer: layer.arch),
+    "digest": (str, lambda layer: layer.digest),
+    "os": (str, lambda layer: layer.os),
+    "schema_version": (int, lambda layer: layer.schema_version),
+}
+
+
+@contextmanager
+def layers_table(source: Source, choice: LayerChoice) -> Iterator[Table]:
+    """A row a layer of an image, in the columns of the study's own container-layers.csv."""
+    columns = tuple(Column(name, kind) for name, (kind, _) in LAYER_COLUMNS.items())
+    yield Table(columns, _layer_rows(choice.of(_layers(source))))
+
+
+def _layers(source: Source) -> list[Layer]:
+    if source.directory is None:
+        raise NoLayersError(source.name)
+    return read_layers(source.directory)
+
+
+def _layer_rows(layers: Iterable[Layer]) -> Iterator[tuple[Any, ...]]:
+    for layer in layers:
+        yield tuple(read(layer) for _, read in LAYER_COLUMNS.values())
+
+
+@contextmanager
+def similarity_table(source: Source, choice: LayerChoice) -> Iterator[Table]:
+    """A row a pair of images, each with itself too."""
+    yield Table(columns_of(Pair), map(astuple, pairs(choice.of(_layers(source)))))
+
+
+TABLES: dict[str, Callable[[Source, LayerChoice], Any]] = {
+    "pulls": pulls_table,
+    "phases": phases_table,
+    "runs": runs_table,
+    "layers": layers_table,
+    "similarity": similarity_table,
+}
+LAYER_TABLES = ("layers", "similarity")  # of the directory, whatever records there are

@@ -1,0 +1,1 @@
+"""A study read whole, from its directory or its buckets."""

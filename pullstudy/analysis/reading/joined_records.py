@@ -1,0 +1,95 @@
+"""The records of a source, from its file and its buckets, in order, as those of one store."""
+
+import heapq
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pullstudy.analysis.errors import NoSuchRunError
+from pullstudy.analysis.reading.source import Source
+from pullstudy.pulls.batch import Gap, Reject
+from pullstudy.pulls.milestone import Milestone
+from pullstudy.pulls.record import PullRecord
+from pullstudy.store.embedded.store import EmbeddedStore
+from pullstudy.store.protocol import Records, StoredRun
+from pullstudy.store.selection import Selection
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class JoinedRecords:
+    """The records of a source, in the order of a store."""
+
+    parts: tuple[tuple[Records, Selection], ...]
+
+    def runs(self) -> list[StoredRun]:
+        return [
+            each
+            for records, selection in self.parts
+            for each in records.runs()
+            if (not selection.runs or each.run in selection.runs)
+            and (not selection.clusters or each.cluster in selection.clusters)
+        ]
+
+    def pulls(self) -> Iterator[PullRecord]:
+        return self._joined(lambda records, selection: records.pulls(selection), _pull_order)
+
+    def milestones(self) -> Iterator[Milestone]:
+        return self._joined(lambda records, selection: records.milestones(selection), _milestone_order)
+
+    def rejects(self) -> Iterator[Reject]:
+        return self._joined(lambda records, selection: records.rejects(selection), _reject_order)
+
+    def gaps(self) -> Iterator[Gap]:
+        return self._joined(lambda records, selection: records.gaps(selection), _gap_order)
+
+    def _joined(self, read: Callable[[Records, Selection], Iterator[T]], order: Callable[[T], Any]) -> Iterator[T]:
+        return heapq.merge(*(read(*part) for part in self.parts), key=order)
+
+
+@contextmanager
+def opened(source: Source) -> Iterator[JoinedRecords]:
+    """Its records, for as long as the block lasts. Raises NotAStudyError, StoreError."""
+    parts: list[tuple[Records, Selection]] = []
+    file: EmbeddedStore | None = None
+    if source.file is not None and source.directory is not None:
+        file = EmbeddedStore(source.directory, create=False)
+        parts.append((file, source.file))
+    try:
+        for settings, selection in source.buckets:
+            from pullstudy.store.influx.read import InfluxReader
+
+            parts.append((InfluxReader(settings), selection))
+        yield JoinedRecords(tuple(parts))
+    finally:
+        if file is not None:
+            file.close_now()
+
+
+def check_chosen(source: Source, runs: Sequence[str | None], clusters: Sequence[str]) -> None:
+    """Raises NoSuchRunError where no record is of a run or cluster asked for: an empty answer would mislead."""
+    with opened(source) as records:
+        found = records.runs()
+        if {each.run for each in found}.issuperset(runs) and {each.cluster for each in found}.issuperset(clusters):
+            return
+        there = [each for part, _ in records.parts for each in part.runs()]
+    raise NoSuchRunError(str(source), runs, clusters, there)
+
+
+def _pull_order(pull: PullRecord) -> tuple[Any, ...]:
+    at = pull.finished_at
+    return (pull.cluster, at is not None, at, pull.event_uid, pull.count)
+
+
+def _milestone_order(milestone: Milestone) -> tuple[Any, ...]:
+    return (milestone.cluster, milestone.at, milestone.event_uid, milestone.count, milestone.moment)
+
+
+def _reject_order(reject: Reject) -> tuple[str, ...]:
+    return (reject.cluster, reject.source, reject.position)
+
+
+def _gap_order(gap: Gap) -> tuple[Any, ...]:
+    return (gap.cluster, gap.found_at)

@@ -1,0 +1,67 @@
+"""The driver's tables of a study, read whole: abandoned attempts of jobs are left out."""
+
+import sqlite3
+from typing import TypeVar
+
+import msgspec
+
+from pullstudy.store.embedded.ledger import Audit, ClusterRow, JobRow, NodeCache, PodWitness, Run
+from pullstudy.store.embedded.rows import from_rows
+from pullstudy.store.selection import ALL, Selection
+
+S = TypeVar("S", bound=msgspec.Struct)
+
+
+class LedgerTables(msgspec.Struct, frozen=True):
+    """Runs and clusters in the order of their sizes, jobs in the order of the run."""
+
+    runs: tuple[Run, ...] = ()
+    clusters: tuple[ClusterRow, ...] = ()
+    jobs: tuple[JobRow, ...] = ()
+    node_caches: tuple[NodeCache, ...] = ()
+    pods: tuple[PodWitness, ...] = ()
+    audits: tuple[Audit, ...] = ()
+
+
+_OF_LIVE_JOBS = (
+    "WHERE EXISTS (SELECT 1 FROM jobs j WHERE j.cluster = t.cluster AND j.job = t.job AND j.state <> 'abandoned')"
+)
+
+
+def read_ledger(connection: sqlite3.Connection) -> LedgerTables:
+    """Of an open study."""
+    return LedgerTables(
+        runs=_rows(connection, Run, "runs", "ORDER BY started_at, run"),
+        clusters=_rows(connection, ClusterRow, "clusters", "ORDER BY run, size, cluster"),
+        jobs=_rows(connection, JobRow, "jobs", "WHERE state <> 'abandoned' ORDER BY cluster, position"),
+        node_caches=_rows(connection, NodeCache, "job_nodes", _OF_LIVE_JOBS),
+        pods=_rows(connection, PodWitness, "job_pods", _OF_LIVE_JOBS),
+        audits=_rows(connection, Audit, "audits", _OF_LIVE_JOBS),
+    )
+
+
+def _rows(connection: sqlite3.Connection, struct: type[S], table: str, rest: str) -> tuple[S, ...]:
+    names = ", ".join(struct.__struct_fields__)
+    return tuple(from_rows(struct, connection.execute(f"SELECT {names} FROM {table} t {rest}")))
+
+
+def of_selection(ledger: LedgerTables, selection: Selection) -> LedgerTables:
+    """The rows of the selected runs and clusters."""
+    if selection == ALL:
+        return ledger
+    runs = tuple(row for row in ledger.runs if not selection.runs or row.run in selection.runs)
+    names = {row.run for row in runs}
+    clusters = tuple(
+        row
+        for row in ledger.clusters
+        if row.run in names and (not selection.clusters or row.cluster in selection.clusters)
+    )
+    kept = {row.cluster for row in clusters}
+    return LedgerTables(
+        runs=runs,
+        clusters=clusters,
+        jobs=tuple(row for row in ledger.jobs if row.cluster in kept),
+        node_caches=tuple(row for row in ledger.node_caches if row.cluster in kept),
+        pods=tuple(row for row in ledger.pods if row.cluster in kept),
+        audits=tuple(row for row in ledger.audits if row.cluster in kept),
+    )

@@ -1,0 +1,91 @@
+"""Image manifests and configs, gathered in one JSON file, read into layers.
+
+The file's keys: ``manifests`` and ``configs``, each from tag to the registry's own document
+(Docker manifest v2 schema 2 or OCI image manifest), and perhaps ``uri``, the repository of all of them.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from pullstudy.analysis.errors import ManifestsError
+from pullstudy.analysis.reading.layers import Layer, write_layers
+
+# The study's own file names tags only; all of its images are of this repository.
+STUDY_REPOSITORY = "ghcr.io/converged-computing/container-chonks-run1"
+
+
+class _Layer(msgspec.Struct):
+    digest: str
+    size: int
+    media_type: str | None = msgspec.field(default=None, name="mediaType")
+
+
+class _Manifest(msgspec.Struct):
+    layers: list[_Layer]
+    schema_version: int | None = msgspec.field(default=None, name="schemaVersion")
+
+
+class _Config(msgspec.Struct):
+    architecture: str | None = None
+    os: str | None = None
+    variant: str | None = None
+
+    @property
+    def platform(self) -> str | None:
+        parts = [part for part in (self.os, self.architecture, self.variant) if part]
+        return "/".join(parts) or None
+
+
+class _File(msgspec.Struct):
+    manifests: dict[str, _Manifest]
+    configs: dict[str, _Config] = {}
+    uri: str | None = None
+
+
+def looks_like_manifests(document: Any) -> bool:
+    """Whether decoded JSON is such a file, and not a list of events."""
+    return isinstance(document, dict) and isinstance(document.get("manifests"), dict)
+
+
+def read_manifests(path: Path, repository: str | None = None) -> list[Layer]:
+    """All layers of all images of the file, in its order.
+
+    ``repository`` is theirs where the file does not say it (default: the study's). Raises ManifestsError.
+    """
+    try:
+        file = msgspec.json.decode(path.read_bytes(), type=_File)
+    except OSError as error:
+        raise ManifestsError(path, error.strerror or str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ManifestsError(path, f"no image manifests ({error})") from error
+    owner = file.uri or repository or STUDY_REPOSITORY
+    return [
+        layer
+        for tag, manifest in file.manifests.items()
+        for layer in _layers(owner, tag, manifest, file.configs.get(tag, _Config()))
+    ]
+
+
+def _layers(repository: str, tag: str, manifest: _Manifest, config: _Config) -> list[Layer]:
+    return [
+        Layer(
+            repository=repository,
+            tag=tag,
+            position=position,
+            digest=layer.digest,
+            layer_bytes=layer.size,
+            media_type=layer.media_type,
+            platform=config.platform,
+            os=config.os,
+            arch=config.architecture,
+            schema_version=manifest.schema_version,
+        )
+        for position, layer in enumerate(manifest.layers)
+    ]
+
+
+def import_manifests(path: Path, directory: Path, repository: str | None = None) -> int:
+    """Keep the file's layers in the directory's study; return how many. Raises ManifestsError, StoreError."""
+    return write_layers(directory, read_manifests(path, repository))

@@ -1,0 +1,81 @@
+"""The report's page: one HTML file with its styles, scripts and data, that fetches nothing."""
+
+from collections.abc import Iterable
+from importlib.resources import files
+from itertools import groupby
+
+from pullstudy.analysis.report.figure import DARK, LIGHT, Figure, config
+from pullstudy.analysis.report.html import Markup, element, html, json_script
+from pullstudy.analysis.report.sections.section import Block, Section
+
+_NO_SCRIPT = "The charts are drawn by a script, which does not run here; the tables below are complete without it."
+# No address is allowed to be fetched, whatever text may have come in with the data.
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; img-src data:"
+
+
+def page(title: str, provenance: str, simulated: bool, sections: Iterable[Section]) -> str:
+    """The whole document."""
+    sections = list(sections)
+    badge = [element("span", "simulated", class_="badge")] if simulated else []
+    header = element(
+        "header",
+        element("h1", title, " ", *badge),
+        element("p", provenance, class_="soft"),
+        element("nav", *(element("a", section.title, href=f"#{section.identity}") for section in sections)),
+    )
+    configs = json_script("chart-configs", {"light": config(LIGHT), "dark": config(DARK)})
+    mark = "simulated" if simulated else ""
+    return (
+        "<!doctype html>\n"
+        f'<html lang="en"><head><meta charset="utf-8">'
+        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f"{element('title', title)}<style>{_resource('page.css')}</style></head>\n"
+        f"<body>{header}<noscript>{element('p', _NO_SCRIPT, class_='warning')}</noscript>"
+        f"{''.join(_section(section, mark) for section in sections)}"
+        f"{configs}<script>{_libraries()}</script><script>{_script('page.js')}</script></body></html>\n"
+    )
+
+
+def _section(section: Section, mark: str) -> Markup:
+    heading = element("h2", section.title, id=section.identity)
+    return element("section", heading, *_blocks(section.blocks, mark))
+
+
+def _blocks(blocks: Iterable[Block], mark: str) -> Iterable[Markup]:
+    """Figures that follow each other share a row where the page is wide."""
+    for are_figures, group in groupby(blocks, key=lambda block: isinstance(block, Figure)):
+        drawn = [_figure(block, mark) if isinstance(block, Figure) else html(block) for block in group]
+        if are_figures:
+            yield element("div", *drawn, class_="figures")
+        else:
+            yield from drawn
+
+
+def _figure(figure: Figure, mark: str) -> Markup:
+    badge = [element("span", mark, class_="badge"), " "] if mark else []
+    caption = element("figcaption", element("b", *badge, figure.title), element("span", figure.caption))
+    identity = f"spec-{figure.name}"
+    chart = element("div", class_="chart", data_spec=identity, role="img", aria_label=figure.title)
+    return element("figure", caption, chart, json_script(identity, figure.for_page()))
+
+
+def _resource(name: str) -> str:
+    return files(__package__).joinpath(name).read_text(encoding="utf-8")
+
+
+def _script(name: str) -> str:
+    return _inline(_resource(name))
+
+
+def _libraries() -> str:
+    """Vega, Vega-Lite and vega-embed, as one script that needs no network."""
+    import vl_convert
+
+    # Its stub forgets that the snippet has a default; an empty one would leave vegaEmbed without a name.
+    return _inline(vl_convert.javascript_bundle())  # type: ignore[call-arg]
+
+
+def _inline(script: str) -> str:
+    # Within a script element only its own end tag and an HTML comment's beginning are markup.
+    return script.replace("</script", "<\\/script").replace("<!--", "<\\!--")

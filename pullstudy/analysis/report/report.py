@@ -1,0 +1,124 @@
+"""``pulldriver report``: one page that works offline, and a PNG of each of its figures."""
+
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from pullstudy.analysis.atomic_file import atomic_file
+from pullstudy.analysis.errors import OutputError
+from pullstudy.analysis.reading.environments import environment_of
+from pullstudy.analysis.reading.source import Source, as_source
+from pullstudy.analysis.reading.study import read_study
+from pullstudy.analysis.report import wording
+from pullstudy.analysis.report.facts import Facts, gather_facts
+from pullstudy.analysis.report.figure import Figure
+from pullstudy.analysis.report.page import page
+from pullstudy.analysis.report.sections import (
+    after_pull,
+    clocks,
+    costs,
+    durations,
+    failures,
+    likeness,
+    losses,
+    makespans,
+    rates,
+    slow_nodes,
+    summary,
+    surroundings,
+)
+from pullstudy.analysis.report.sections.section import Section
+from pullstudy.store.embedded.schema import FILE_NAME
+
+REPORT_FILE = "report.html"
+FIGURES_DIRECTORY = "figures"
+
+# In the order of the page.
+SECTIONS: tuple[Callable[[Facts], Section], ...] = (
+    summary.build,
+    makespans.build,
+    after_pull.build,
+    durations.build,
+    rates.build,
+    slow_nodes.build,
+    failures.build,
+    losses.build,
+    clocks.build,
+    costs.build,
+    likeness.build,
+    surroundings.build,
+)
+
+
+def write_report(where: Path | Source, to: Path | None = None) -> list[Path]:
+    """Write report.html and figures/*.png of a directory or another source; return what was written, the page first.
+
+    They go into the directory ``to``, made if absent; without it into the study's own.
+    Raises NotAStudyError, StoreError, OutputError.
+    """
+    source = as_source(where)
+    directory = _directory(source, to)
+    facts = gather_facts(read_study(source))
+    sections = [build(facts) for build in SECTIONS]
+    whence = provenance(facts)
+    report = directory / REPORT_FILE
+    with atomic_file(report) as file:
+        text = page(f"Image pulls: {facts.study.name}", whence, facts.study.simulated, sections)
+        file.write(text.encode())
+    figures = [figure for section in sections for figure in section.figures]
+    return [report, *_write_figures(directory / FIGURES_DIRECTORY, figures, whence)]
+
+
+def _directory(source: Source, to: Path | None) -> Path:
+    """Where the report goes: never into a study that it is not of."""
+    directory = to or source.directory or Path(source.name)
+    if directory != source.directory and (directory / FILE_NAME).is_file():
+        raise OutputError(directory / REPORT_FILE, f"{directory} holds another study than {source.name}")
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(directory, error.strerror or str(error)) from error
+    return directory
+
+
+def provenance(facts: Facts) -> str:
+    """Where the figures come from: said on every picture."""
+    parts = ["SIMULATED"] if facts.study.simulated else []
+    if facts.providers:
+        parts.append(f"provider {wording.listed(facts.providers)}")
+    dates = facts.dates
+    if dates:
+        first, last = (wording.moment_of(date) for date in dates)
+        parts.append(f"{first} to {last}")
+    parts.append(f"clusters {wording.listed(facts.study.clusters, at_most=3)}")
+    return " · ".join([*parts, *_machines(facts)])
+
+
+def _machines(facts: Facts) -> list[str]:
+    """Instance type, kubelet and runtime, where they were saved."""
+    environments = [environment_of(row) for row in facts.study.ledger.clusters]
+    found = []
+    for name in ("instance_types", "kubelets", "runtimes"):
+        values = dict.fromkeys(environment[name] for environment in environments if environment.get(name))
+        if values:
+            found.append(wording.listed(list(values), at_most=2))
+    return found
+
+
+def _write_figures(directory: Path, figures: Sequence[Figure], whence: str) -> Iterable[Path]:
+    try:
+        directory.mkdir(exist_ok=True)
+        _remove_others(directory, {f"{figure.name}.png" for figure in figures})
+    except OSError as error:
+        raise OutputError(directory, error.strerror or str(error)) from error
+    for figure in figures:
+        path = directory / f"{figure.name}.png"
+        with atomic_file(path) as file:
+            file.write(figure.png(whence))
+        yield path
+
+
+def _remove_others(directory: Path, wanted: set[str]) -> None:
+    """Pictures of an earlier report that this one does not have would seem to belong to it."""
+    for path in directory.glob("*.png"):
+        if path.name not in wanted:
+            path.unlink()

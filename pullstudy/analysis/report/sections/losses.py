@@ -1,0 +1,85 @@
+"""The loss audit: expected pulls against what each witness saw; gaps of the watch; input not understood."""
+
+from collections import Counter, defaultdict
+
+from pullstudy.analysis.report import wording
+from pullstudy.analysis.report.facts import Facts
+from pullstudy.analysis.report.html import Markup, paragraph, table, warning
+from pullstudy.analysis.report.sections.section import Block, Section
+from pullstudy.store.embedded.ledger import Audit
+
+_SHOWN = 20
+
+
+def build(facts: Facts) -> Section:
+    blocks: list[Block] = [*_audit(facts), *_gaps(facts), *_rejects(facts)]
+    return Section("losses", "Loss audit", tuple(blocks))
+
+
+def _audit(facts: Facts) -> list[Markup]:
+    audits = facts.study.ledger.audits
+    if not audits:
+        return [paragraph("No audit was made: imported logs say nothing of what their cluster was asked for.")]
+    by_cluster: dict[str, list[Audit]] = defaultdict(list)
+    for audit in audits:
+        by_cluster[audit.cluster].append(audit)
+    ordered = [cluster for cluster in facts.series.label_of if cluster in by_cluster]
+    ordered += sorted(set(by_cluster) - set(ordered))
+    rows = [_audit_row(facts, cluster, by_cluster[cluster]) for cluster in ordered]
+    header = ["nodes", "accounted for", "expected", "events", "pod status", "spool", "store", "recovered", "missing"]
+    missing = sum(audit.expected - audit.accounted for audit in audits)
+    recovered = sum(audit.recovered for audit in audits)
+    expected = sum(audit.expected for audit in audits)
+    accounted = f"{expected - missing:,}/{expected:,} accounted for"
+    words = f"{accounted}, {recovered:,} recovered from pod status, {missing:,} missing."
+    return [
+        warning(words) if missing else paragraph(words),
+        table(header, rows, caption="Pulls by witness; a pull is one container of one pod"),
+    ]
+
+
+def _audit_row(facts: Facts, cluster: str, audits: list[Audit]) -> list[object]:
+    def total(name: str) -> int:
+        return sum(getattr(audit, name) or 0 for audit in audits)
+
+    accounted, expected = total("accounted"), total("expected")
+    spooled = total("spooled") if any(audit.spooled is not None for audit in audits) else wording.UNKNOWN
+    witnesses = [total("events"), total("pod_status"), spooled, total("stored"), total("recovered")]
+    return [
+        facts.series.label(cluster),
+        f"{accounted:,}/{expected:,}",
+        expected,
+        *witnesses,
+        expected - accounted,
+    ]
+
+
+def _gaps(facts: Facts) -> list[Markup]:
+    gaps = facts.study.gaps
+    if not gaps:
+        return [paragraph("The watch had no gap that is known.")]
+    rows = [
+        [gap.cluster, gap.why, gap.from_version or "the beginning", gap.to_version, wording.moment_of(gap.found_at)]
+        for gap in gaps[:_SHOWN]
+    ]
+    words = f"{wording.plural(len(gaps), 'gap')} in the watch: what came and went within one is known to nobody."
+    header = ["cluster", "why", "from version", "to version", "found"]
+    return [warning(words), table(header, rows, caption="Gaps of the watch", text_columns=5)]
+
+
+def _rejects(facts: Facts) -> list[Markup]:
+    rejects = facts.study.rejects
+    if not rejects:
+        return [paragraph("All input was understood.")]
+    problems = Counter((reject.source, reject.problem) for reject in rejects)
+    examples = {(reject.source, reject.problem): reject.position for reject in reversed(rejects)}
+    rows = [
+        [source, problem, examples[source, problem], count] for (source, problem), count in problems.most_common(_SHOWN)
+    ]
+    words = (
+        f"{wording.plural(len(rejects), 'piece')} of input could not be understood; they are kept whole in the store."
+    )
+    return [
+        warning(words),
+        table(["source", "problem", "first at", "times"], rows, caption="Rejects", text_columns=3),
+    ]

@@ -1,0 +1,137 @@
+"""The answers first: headline numbers, and what the rest of the page shows, in words."""
+
+from pullstudy.analysis.report import wording
+from pullstudy.analysis.report.facts import COLD, Facts, ImageKey, PullGroup, cache_order
+from pullstudy.analysis.report.html import Markup, element, warning
+from pullstudy.analysis.report.sections import after_pull, costs, failures, makespans
+from pullstudy.analysis.report.sections.section import Block, Section, cache_words
+from pullstudy.analysis.statistics.quantiles import quantile
+from pullstudy.analysis.timelines.stragglers import job_spreads
+from pullstudy.pulls.record import Outcome
+
+
+def build(facts: Facts) -> Section:
+    blocks: list[Block] = [*_cautions(facts), _headlines(facts), element("ul", *_answers(facts))]
+    return Section("summary", "Summary", tuple(blocks))
+
+
+def _cautions(facts: Facts) -> list[Block]:
+    found: list[Block] = []
+    if facts.study.simulated:
+        found.append(warning("simulated clusters: every figure here comes from a model, none from real nodes."))
+    missing = sum(audit.expected - audit.accounted for audit in facts.study.ledger.audits)
+    if missing:
+        found.append(
+            warning(f"{wording.plural(missing, 'pull')} that should have been made are accounted for by nobody.")
+        )
+    unfinished = [job for job in facts.study.ledger.jobs if job.state in ("planned", "created", "complete")]
+    if unfinished:
+        found.append(warning(f"{wording.plural(len(unfinished), 'job')} of the study are not done: the study goes on."))
+    return found
+
+
+def _headlines(facts: Facts) -> Markup:
+    pulled = facts.pulled
+    failed = [record for record in facts.study.pulls if record.outcome is Outcome.FAILED]
+    wall = sum(item.wall_seconds[size] for item in facts.decompositions for size in item.sizes)
+    tiles = [
+        (f"{len(pulled):,}", "pulls"),
+        (str(len({record.image for record in pulled})), "images"),
+        (_sizes(facts), "nodes"),
+        (f"{sum(record.count for record in failures.latest(failed)):,}", "failed attempts"),
+        (wording.seconds(wall) if wall else wording.UNKNOWN, "wall time of the jobs compared, all sizes"),
+    ]
+    cost = costs.total_cost(facts)
+    if cost is not None:
+        tiles.append((cost, "at the study's price"))
+    items = [element("div", element("b", value), element("span", name)) for value, name in tiles]
+    return element("div", *items, class_="tiles")
+
+
+def _sizes(facts: Facts) -> str:
+    sizes = sorted({record.size for record in facts.study.pulls if record.size})
+    if not sizes:
+        return wording.UNKNOWN
+    return ", ".join(map(str, sizes)) if len(sizes) <= 4 else f"{sizes[0]}–{sizes[-1]}"
+
+
+def _answers(facts: Facts) -> list[Markup]:
+    items = [
+        element("li", element("b", title if title.endswith("?") else f"{title}:"), " ", words)
+        for title, words in _findings(facts)
+    ]
+    return items or [element("li", "Nothing to tell: no pull of a job is in this study.")]
+
+
+def _findings(facts: Facts) -> list[tuple[str, str]]:
+    found = []
+    durations = _durations(facts)
+    if durations:
+        found.append(("Do pulls get slower on larger clusters?", durations))
+    found += [(_mystery_title(facts, item.run, item.cache), makespans.answer(item)) for item in facts.decompositions]
+    found += _after_pull(facts)
+    spreads = job_spreads(facts.jobs)
+    if spreads:
+        late = sum(len(spread.stragglers) for spread in spreads)
+        cost = sum(spread.cost_seconds for spread in spreads)
+        words = f"{wording.plural(late, 'straggler')}; waiting for the last pod cost {wording.seconds(cost)} in all."
+        found.append(("Stragglers", words))
+    return found
+
+
+def _mystery_title(facts: Facts, run: str | None, cache: str) -> str:
+    title = "Where does a longer run's time go?"
+    several = len(facts.decompositions) > 1
+    return f"{title} ({run}, {cache_words(cache)})" if several else title
+
+
+def _after_pull(facts: Facts) -> list[tuple[str, str]]:
+    aws = after_pull.of_aws(facts)
+    return [
+        (
+            f"What follows the pull ({wording.plural(layers, 'layer')}, {cache_words(cache)})?",
+            after_pull.finding(group, aws=aws, simulated=facts.study.simulated),
+        )
+        for (cache, layers), group in after_pull.fitted_groups(facts).items()
+    ]
+
+
+def _durations(facts: Facts) -> str | None:
+    """The largest image's median pull at the smallest and the largest size, coldest caches first."""
+    for group in sorted(facts.groups, key=lambda group: (cache_order(group.cache), -_largest(group))):
+        labels = [label for label in facts.series.labels if any(series == label for _, series in group.pulls)]
+        key = group.images[-1]
+        ends = [label for label in labels if (key, label) in group.pulls]
+        if len(ends) >= 2:
+            small, large = (_median(group, key, label) for label in (ends[0], ends[-1]))
+            counts = [len(group.pulls[key, label]) for label in (ends[0], ends[-1])]
+            cache = "" if group.cache == COLD else f" ({cache_words(group.cache)})"
+            return (
+                f"the median pull of {wording.image_name(key.image)} took {wording.seconds(small)} on {ends[0]} nodes "
+                f"and {wording.seconds(large)} on {ends[-1]}{cache}, {_ratio(large / small if small else None)} "
+                f"(medians of {counts[0]:,} and {counts[1]:,} pulls{_ratios(group, ends[0], ends[-1])})."
+            )
+    return None
+
+
+def _ratios(group: PullGroup, small: str, large: str) -> str:
+    """The least and the greatest ratio of these two medians, where several images have both."""
+    both = [key for key in group.images if {(key, small), (key, large)} <= group.pulls.keys()]
+    medians = [(_median(group, key, small), _median(group, key, large)) for key in both]
+    ratios = [after / before for before, after in medians if before > 0]
+    if len(ratios) < 2:
+        return ""
+    layers = f" of {wording.plural(group.layers, 'layer')}" if group.layers else ""
+    return f"; {min(ratios):.3f} to {max(ratios):.3f} times over the {len(ratios)} images{layers}"
+
+
+def _largest(group: PullGroup) -> int:
+    return max((key.unpacked_bytes or 0 for key in group.images), default=0)
+
+
+def _median(group: PullGroup, key: ImageKey, label: str) -> float:
+    return quantile(sorted(record.pull_seconds or 0.0 for record in group.pulls[key, label]), 0.5)
+
+
+def _ratio(ratio: float | None) -> str:
+    return "a ratio that is unknown" if ratio is None else f"{ratio:.3f} times as long"

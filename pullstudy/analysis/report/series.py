@@ -1,0 +1,52 @@
+"""What one colour in a chart stands for: a cluster, called by its nodes.
+
+Where two clusters have as many nodes, of two runs say, they are two series and called by name too.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pullstudy.analysis.reading.study import Study
+from pullstudy.analysis.report.figure import size_colours
+
+_NO_SERIES = "#8b95a3"  # of a cluster in which no job pulled anything
+
+
+@dataclass(frozen=True)
+class Series:
+    """Labels of clusters, in the order of their sizes."""
+
+    label_of: dict[str, str]  # by cluster
+
+    @property
+    def labels(self) -> list[str]:
+        return list(self.label_of.values())
+
+    def colours(self, labels: Iterable[str]) -> dict[str, str]:
+        """Of these labels, in their order: a label's colour is the same in every figure, whoever stands beside it."""
+        known = dict(zip(self.labels, size_colours(self.labels), strict=True))
+        return {label: known.get(label, _NO_SERIES) for label in labels}
+
+    def label(self, cluster: str) -> str:
+        return self.label_of.get(cluster, cluster)
+
+
+def series_of(study: Study) -> Series:
+    sizes = _sizes(study)
+    ordered = sorted(sizes, key=lambda cluster: (sizes[cluster], cluster))
+    return Series(dict(zip(ordered, _labels(ordered, sizes), strict=True)))
+
+
+def _sizes(study: Study) -> dict[str, int]:
+    sizes = {record.cluster: record.size or 0 for record in study.pulls}
+    # A cluster that was planned and never pulled anything has no place in a chart.
+    sizes.update({row.cluster: row.size for row in study.ledger.clusters if row.cluster in sizes})
+    return sizes
+
+
+def _labels(clusters: Iterable[str], sizes: dict[str, int]) -> Iterable[str]:
+    shared = Counter(sizes.values())
+    for cluster in clusters:
+        size = sizes[cluster]
+        yield str(size) if shared[size] == 1 and size else f"{size or '?'} ({cluster})"

@@ -1,0 +1,1 @@
+"""Figures of many values: quantiles, lines, intervals, comparisons. Nothing here reads or draws."""

@@ -1,0 +1,90 @@
+"""How alike images are: three Jaccard indices over their layers.
+
+Each is |A ∩ B| / |A ∪ B| of two images' layers. They differ in what is counted:
+
+- ``digest``: layer digests, without those that all the images share (a common base says nothing about two of them);
+- ``content``: layer digests, with the shared ones: what the study calls content similarity, though no byte is weighed;
+- ``bytes``: compressed bytes of the layers, with the shared ones: what a node that has the one is spared of both.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from itertools import product
+
+from pullstudy.analysis.reading.layers import Layer, shared_by_all, without
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two images and how alike they are."""
+
+    image: str
+    other_image: str
+    digest_similarity: float
+    content_similarity: float
+    bytes_similarity: float
+    shared_layers: int
+    union_layers: int
+    shared_bytes: int
+    union_bytes: int
+
+
+PAIR_COLUMNS: tuple[str, ...] = tuple(Pair.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Mean and population standard deviation over the whole matrix, the ones of its diagonal among them."""
+
+    mean: float
+    std: float
+
+
+def pairs(layers: Iterable[Layer]) -> list[Pair]:
+    """The whole matrix, image by image in the order in which the images come."""
+    layers = list(layers)
+    whole = _layers_by_image(layers)
+    own = _layers_by_image(without(layers, shared_by_all(layers)))
+    return [
+        _pair(left, right, whole, own.get(left, {}).keys(), own.get(right, {}).keys())
+        for left, right in product(whole, repeat=2)
+    ]
+
+
+def spread(values: Iterable[float]) -> Spread:
+    import numpy as np  # its pairwise summation is what the study's figures were rounded by
+
+    matrix = np.fromiter(values, dtype=float)
+    return Spread(float(matrix.mean()), float(matrix.std()))
+
+
+def _layers_by_image(layers: Iterable[Layer]) -> dict[str, dict[str, int]]:
+    images: dict[str, dict[str, int]] = {}
+    for layer in layers:
+        images.setdefault(layer.image, {})[layer.digest] = layer.layer_bytes
+    return images
+
+
+def _pair(
+    left: str, right: str, whole: dict[str, dict[str, int]], own_left: Iterable[str], own_right: Iterable[str]
+) -> Pair:
+    shared = whole[left].keys() & whole[right].keys()
+    union = whole[left] | whole[right]
+    shared_bytes = sum(union[digest] for digest in shared)
+    union_bytes = sum(union.values())
+    return Pair(
+        image=left,
+        other_image=right,
+        digest_similarity=_jaccard(set(own_left), set(own_right)),
+        content_similarity=len(shared) / len(union),
+        bytes_similarity=shared_bytes / union_bytes if union_bytes else 1.0,
+        shared_layers=len(shared),
+        union_layers=len(union),
+        shared_bytes=shared_bytes,
+        union_bytes=union_bytes,
+    )
+
+
+def _jaccard(left: set[str], right: set[str]) -> float:
+    # Two images of nothing but the shared base are the same image.
+    return len(left & right) / len(left | right) if left or right else 1.0

@@ -1,0 +1,1 @@
+"""The moments of jobs, pods and pulls in order, and what lies between them."""

@@ -1,0 +1,86 @@
+"""What only the whole of a job tells, as points for dashboards: phases, stragglers, and what nodes held before a pull.
+
+A dashboard's query can join tens of thousands of moments only in many seconds; here they are joined once. The figures
+are those of the report, by the same code.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from typing import Any
+
+from pullstudy.analysis.reading.study import Study
+from pullstudy.analysis.timelines.critical_path import critical_container, critical_path
+from pullstudy.analysis.timelines.stragglers import job_spread, pod_starts
+from pullstudy.analysis.timelines.timeline import JOB_MOMENTS, MOMENTS, ContainerTimeline, JobTimeline
+from pullstudy.analysis.timelines.witnesses import build_timelines
+from pullstudy.pulls.milestone import Moment
+from pullstudy.store.influx.point_layout import JobPhases, PodPhases, PullCache
+
+
+def phase_points(study: Study) -> Iterator[JobPhases | PodPhases | PullCache]:
+    """Of each job that is over, and of each pull of a node whose cache was looked at."""
+    yield from _caches(study)
+    for job in build_timelines(study):
+        if job.start is not None and Moment.JOB_COMPLETED in job.marks:
+            yield _job(job)
+            yield from _pods(job)
+
+
+def _caches(study: Study) -> Iterator[PullCache]:
+    known = {(row.cluster, row.job, row.node): str(row.cache) for row in study.ledger.node_caches}
+    for pull in study.pulls:
+        cache = known.get((pull.cluster, pull.job or "", pull.node or ""))
+        if cache is not None:
+            shared = {name: getattr(pull, name) for name in PullCache.__struct_fields__ if name != "cache"}
+            yield PullCache(cache=cache, **shared)
+
+
+def _of(job: JobTimeline) -> dict[str, Any]:
+    assert job.start is not None
+    place = {"cluster": job.cluster, "run": job.run, "size": job.size, "job": job.job, "image": job.image}
+    return {**place, "at": job.start[1].at}
+
+
+def _until(stretches: Iterable[tuple[Moment, float]]) -> dict[str, Any]:
+    return {f"until_{end}_seconds": seconds for end, seconds in stretches}
+
+
+def _job(job: JobTimeline) -> JobPhases:
+    critical = critical_container(job)
+    return JobPhases(
+        **_of(job),
+        cache=job.cache,
+        pod=critical.pod if critical else None,
+        node=critical.node if critical else None,
+        makespan_seconds=job.makespan_seconds,
+        **_until((stretch.end, stretch.seconds) for stretch in critical_path(job)),
+    )
+
+
+def _pods(job: JobTimeline) -> Iterator[PodPhases]:
+    spread = job_spread(job)
+    starts = pod_starts(job)
+    late = {straggler.pod for straggler in spread.stragglers} if spread else set()
+    for container in job.containers:
+        last, seconds = starts.get(container.pod, (None, None))
+        counts = spread is not None and last is container
+        yield PodPhases(
+            **_of(job),
+            node=container.node,
+            cache=container.cache,
+            pod=container.pod,
+            container=container.container,
+            started_seconds=seconds if last is container else None,
+            median_seconds=spread.median_seconds if spread and counts else None,
+            excess_seconds=seconds - spread.median_seconds if spread and counts and seconds is not None else None,
+            straggled=int(container.pod in late) if counts else None,
+            **_until(_stretches(container)),
+        )
+
+
+def _stretches(container: ContainerTimeline) -> Iterator[tuple[Moment, float]]:
+    """Between the pod's own moments that are known."""
+    known = [(moment, container.marks[moment]) for moment in MOMENTS if moment in container.marks]
+    own = [(moment, mark) for moment, mark in known if moment not in JOB_MOMENTS]
+    for (_, earlier), (moment, later) in pairwise(own):
+        yield moment, later.seconds_since(earlier)

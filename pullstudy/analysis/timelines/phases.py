@@ -1,0 +1,200 @@
+"""Phases: the makespan of each job, pod and container split at its moments.
+
+A phase that is negative stays negative and is flagged: within the resolution of its two times it is
+``unresolved:<phase>``, beyond it ``negative:<phase>``, which says that two clocks disagree or a time is wrong.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import msgspec
+
+from pullstudy.analysis.timelines.company import Company, company_of
+from pullstudy.analysis.timelines.timeline import MOMENTS, ContainerTimeline, JobTimeline, Mark, Marks
+from pullstudy.pulls.milestone import Moment
+
+
+@dataclass(frozen=True)
+class Phase:
+    """The stretch between two moments."""
+
+    begin: Moment
+    end: Moment
+
+    @property
+    def name(self) -> str:
+        return f"{self.begin}_to_{self.end}"
+
+    def seconds(self, marks: Marks) -> float | None:
+        """None where one of the two moments is unknown."""
+        if self.begin not in marks or self.end not in marks:
+            return None
+        return marks[self.end].seconds_since(marks[self.begin])
+
+    def resolution_seconds(self, marks: Marks) -> float:
+        return max(marks[self.begin].resolution_seconds, marks[self.end].resolution_seconds)
+
+
+PHASES: tuple[Phase, ...] = tuple(Phase(begin, end) for begin, end in pairwise(MOMENTS))
+# Sums of phases for what often has no witness between: a cached image is never "Pulling", and events never tell of
+# a container's end. They overlap PHASES: add the ones or the others.
+BRIDGES: tuple[Phase, ...] = (
+    Phase(Moment.SCHEDULED, Moment.PULLED),
+    Phase(Moment.STARTED, Moment.JOB_COMPLETED),
+)
+_POD_MOMENTS = tuple(moment for moment in MOMENTS if moment not in (Moment.JOB_CREATED, Moment.JOB_COMPLETED))
+
+PhaseRow = msgspec.defstruct(
+    "PhaseRow",
+    [
+        ("level", str),  # job, or pod: one row a container of it
+        ("cluster", str),
+        ("run", str | None),
+        ("size", int | None),
+        ("job", str),
+        ("image", str | None),
+        ("repeat", int | None),
+        ("pod", str | None),  # of a job: its critical pod, whose phases these are
+        ("container", str | None),
+        ("node", str | None),
+        ("cache", str),
+        ("outcome", str | None),
+        *((f"{phase.name}_seconds", float | None) for phase in PHASES),
+        *((f"{phase.name}_seconds", float | None) for phase in BRIDGES),
+        ("makespan_seconds", float | None),
+        ("makespan_from", str | None),
+        ("makespan_to", str | None),
+        ("pull_seconds", float | None),
+        ("waiting_seconds", float | None),
+        ("resolution_seconds", float | None),  # of the coarsest time in the row
+        ("pods_in_job", int),
+        ("pods_on_node", int | None),  # of this job: more than one share the node's disk and one pull
+        ("start_rank", int | None),  # 1 for the first container of the job to start
+        ("critical", bool),
+        ("flags", str),  # space between
+    ],
+    frozen=True,
+    kw_only=True,
+    module=__name__,
+)
+PHASE_COLUMNS: tuple[str, ...] = PhaseRow.__struct_fields__
+
+
+def phase_rows(jobs: Iterable[JobTimeline]) -> Iterator[msgspec.Struct]:
+    """A row a job, followed by one a container of it."""
+    for job in jobs:
+        company = company_of(job)
+        yield _job_row(job, company)
+        for container in job.containers:
+            yield _container_row(job, container, company)
+
+
+def _job_row(job: JobTimeline, company: Company) -> msgspec.Struct:
+    critical = company.critical
+    marks = critical.marks if critical else job.marks
+    start, end = job.start, job.end
+    flags = _flags(marks)
+    if not critical:
+        flags.append("no-pod-seen")
+    return _row(
+        job,
+        marks,
+        level="job",
+        container=critical,
+        start=start,
+        end=end,
+        cache=job.cache,
+        pods_in_job=company.pods,
+        pods_on_node=None,
+        start_rank=None,
+        critical=False,
+        flags=flags,
+    )
+
+
+def _container_row(job: JobTimeline, container: ContainerTimeline, company: Company) -> msgspec.Struct:
+    known = [(moment, container.marks[moment]) for moment in _POD_MOMENTS if moment in container.marks]
+    flags = _flags(container.marks)
+    on_node = company.on_node[container.node] if container.node is not None else None
+    if on_node is not None and on_node > 1:
+        flags.append("shares-node")
+    if company.rides_along(container):
+        flags.append("rides-along")
+    if container.image_inferred:
+        flags.append("image-inferred")
+    return _row(
+        job,
+        container.marks,
+        level="pod",
+        container=container,
+        start=known[0] if known else None,
+        end=known[-1] if known else None,
+        cache=container.cache,
+        pods_in_job=company.pods,
+        pods_on_node=on_node,
+        start_rank=company.start_rank(container),
+        critical=container is company.critical,
+        flags=flags,
+    )
+
+
+def _row(
+    job: JobTimeline,
+    marks: Marks,
+    *,
+    level: str,
+    container: ContainerTimeline | None,
+    start: tuple[Moment, Mark] | None,
+    end: tuple[Moment, Mark] | None,
+    cache: str,
+    pods_in_job: int,
+    pods_on_node: int | None,
+    start_rank: int | None,
+    critical: bool,
+    flags: list[str],
+) -> msgspec.Struct:
+    pull = container.pull if container else None
+    resolutions = [mark.resolution_seconds for mark in marks.values()]
+    return PhaseRow(
+        level=level,
+        cluster=job.cluster,
+        run=job.run,
+        size=job.size,
+        job=job.job,
+        image=job.image,
+        repeat=job.repeat,
+        pod=container.pod if container else None,
+        container=container.container if container else None,
+        node=container.node if container else None,
+        cache=cache,
+        outcome=container.outcome if container else None,
+        makespan_seconds=end[1].seconds_since(start[1]) if start and end else None,
+        makespan_from=start[0] if start else None,
+        makespan_to=end[0] if end else None,
+        pull_seconds=pull.pull_seconds if pull else None,
+        waiting_seconds=pull.waiting_seconds if pull else None,
+        resolution_seconds=max(resolutions, default=None),
+        pods_in_job=pods_in_job,
+        pods_on_node=pods_on_node,
+        start_rank=start_rank,
+        critical=critical,
+        flags=" ".join(flags),
+        **{f"{phase.name}_seconds": phase.seconds(marks) for phase in (*PHASES, *BRIDGES)},
+    )
+
+
+def _flags(marks: Marks) -> list[str]:
+    flags = [f"missing:{moment}" for moment in MOMENTS if moment not in marks]
+    for phase in (*PHASES, *BRIDGES):
+        seconds = phase.seconds(marks)
+        if seconds is not None and seconds < 0:
+            within = -seconds < phase.resolution_seconds(marks)
+            flags.append(f"{'unresolved' if within else 'negative'}:{phase.name}")
+    return flags
+
+
+def count_flags(rows: Iterable[msgspec.Struct]) -> Counter[str]:
+    """How often each flag stands in the rows."""
+    return Counter(flag for row in rows for flag in row.flags.split())  # type: ignore[attr-defined]

@@ -1,0 +1,99 @@
+"""The moments of a job and of its containers, in order."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from pullstudy.pulls.milestone import Moment, Witness
+from pullstudy.pulls.record import Outcome, PullRecord
+
+MOMENTS: tuple[Moment, ...] = tuple(Moment)
+JOB_MOMENTS = (Moment.JOB_CREATED, Moment.JOB_COMPLETED)
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """When something happened, by whose word and whose clock, and how fine the time is."""
+
+    at: datetime
+    resolution_seconds: float
+    witness: Witness
+    clock: str
+
+    def seconds_since(self, earlier: "Mark") -> float:
+        return (self.at - earlier.at).total_seconds()
+
+
+Marks = dict[Moment, Mark]
+
+
+@dataclass(frozen=True)
+class ContainerTimeline:
+    """One container of one pod; ``marks`` has the pod's moments too, and the job's."""
+
+    pod: str
+    container: str | None
+    node: str | None
+    outcome: Outcome | None
+    pull: PullRecord | None  # the one that made the image present
+    cache: str
+    marks: Marks
+    image_inferred: bool = False  # no witness named it: the job that ran at that time had it
+
+
+@dataclass(frozen=True)
+class JobTimeline:
+    """One job of one image at one size, with its containers. ``marks`` has the job's own moments."""
+
+    cluster: str
+    run: str | None
+    size: int | None
+    job: str
+    image: str | None
+    repeat: int | None
+    marks: Marks
+    containers: tuple[ContainerTimeline, ...] = ()
+    deleted: Mark | None = None  # by the ledger: the job and its pods were gone
+    failed: bool = False  # by the ledger: it ended without having pulled everywhere
+
+    @property
+    def start(self) -> tuple[Moment, Mark] | None:
+        """The job's first known moment: its creation, or the first thing that befell one of its pods."""
+        if Moment.JOB_CREATED in self.marks:
+            return Moment.JOB_CREATED, self.marks[Moment.JOB_CREATED]
+        firsts = [first for first in map(_first, self.containers) if first]
+        return min(firsts, key=lambda pair: pair[1].at, default=None)
+
+    @property
+    def end(self) -> tuple[Moment, Mark] | None:
+        """The job's completion, or where that has no witness the last thing that befell one of its pods."""
+        if Moment.JOB_COMPLETED in self.marks:
+            return Moment.JOB_COMPLETED, self.marks[Moment.JOB_COMPLETED]
+        lasts = [last for last in map(_last, self.containers) if last]
+        return max(lasts, key=lambda pair: pair[1].at, default=None)
+
+    @property
+    def makespan_seconds(self) -> float | None:
+        start, end = self.start, self.end
+        return end[1].seconds_since(start[1]) if start and end else None
+
+    @property
+    def cache(self) -> str:
+        """cold, partial or warm where that holds of every node; else mixed, or unknown."""
+        states = {container.cache for container in self.containers}
+        return states.pop() if len(states) == 1 else ("mixed" if states else "unknown")
+
+
+def _own(container: ContainerTimeline) -> list[tuple[Moment, Mark]]:
+    return [
+        (moment, container.marks[moment])
+        for moment in MOMENTS
+        if moment in container.marks and moment not in JOB_MOMENTS
+    ]
+
+
+def _first(container: ContainerTimeline) -> tuple[Moment, Mark] | None:
+    return next(iter(_own(container)), None)
+
+
+def _last(container: ContainerTimeline) -> tuple[Moment, Mark] | None:
+    return next(reversed(_own(container)), None)

@@ -1,0 +1,338 @@
+"""Event to record: a pure function of one event, so that the same event gives the same record everywhere."""
+
+import re
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import lru_cache
+
+import msgspec
+
+from pullstudy.pulls import message
+from pullstudy.pulls.event import Event, ObjectReference
+from pullstudy.pulls.image import parse_image
+from pullstudy.pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
+from pullstudy.pulls.record import Outcome, PullRecord
+
+
+class Origin(msgspec.Struct, frozen=True, kw_only=True):
+    """Whose events they are: an event does not say it."""
+
+    cluster: str
+    run: str | None = None
+    size: int | None = None  # nodes
+
+
+class Decoded(msgspec.Struct, frozen=True, gc=False):
+    """What one event tells. ``kind``: pull, lifecycle, echo (repeats a pull's failure), notice, other or unknown.
+
+    ``unknown`` is one line that says what could not be read; there can be a record beside it.
+    """
+
+    kind: str
+    pulls: tuple[PullRecord, ...] = ()
+    milestones: tuple[Milestone, ...] = ()
+    unknown: str | None = None
+
+
+OTHER = Decoded("other")
+ECHO = Decoded("echo")
+NOTICE = Decoded("notice")
+
+# Source: apimachinery ``util/rand``: the alphabet of generated names leaves out vowels, 0, 1 and 3.
+_INDEXED_POD = re.compile(r"(.+)-(?:0|[1-9]\d*)-[bcdfghjklmnpqrstvwxz2456789]{5}")
+_JOB_LABELS = ("batch.kubernetes.io/job-name", "job-name")
+_NAME_CLOCK = re.compile(r"[0-9a-f]{14,16}")
+_MICROSECOND = 1e-6
+
+
+def decode_event(event: Event, origin: Origin) -> Decoded:
+    """Everything the event tells about pulls and their phases."""
+    reader = _READERS.get(event.reason or "")
+    subject = event.object
+    if reader is None or subject is None or event.metadata is None or not event.metadata.uid:
+        return OTHER
+    return reader(event, subject, origin)
+
+
+class _When(msgspec.Struct, frozen=True, gc=False):
+    at: datetime
+    resolution_seconds: float
+    witness: Witness
+
+
+def event_time(event: Event) -> _When | None:
+    """When the event was last seen, as finely as it tells.
+
+    client-go's recorder names an event ``<object>.<hex of UnixNano>`` of the moment it stamps as firstTimestamp,
+    which itself is cut to the second. The name is believed only where the two agree and nothing came later.
+    """
+    first = message.read_time(event.first_timestamp or event.deprecated_first_timestamp)
+    if event.series is None:
+        last_text = event.last_timestamp or event.deprecated_last_timestamp
+        if first is not None and (last_text is None or event.times_seen == 1):
+            named = _named_time(event, first)
+            if named is not None:
+                return named
+        last = message.read_time(last_text) or first
+        if last is not None:
+            return _When(last, 1.0, Witness.EVENT)
+    observed = message.read_time(event.series.last_observed_time if event.series else None)
+    precise = observed or message.read_time(event.event_time)
+    if precise is not None:
+        return _When(precise, _MICROSECOND, Witness.EVENT)
+    created = message.read_time(event.metadata.creation_timestamp if event.metadata else None)
+    return _When(created, 1.0, Witness.EVENT) if created else None
+
+
+def _named_time(event: Event, first: datetime) -> _When | None:
+    suffix = event.metadata.name.rpartition(".")[2] if event.metadata else ""
+    if not _NAME_CLOCK.fullmatch(suffix):
+        return None
+    seconds, nanoseconds = divmod(int(suffix, 16), 1_000_000_000)
+    if seconds != int(first.timestamp()):
+        return None
+    # The same second, so the hot path need not make another aware time of it.
+    return _When(first.replace(microsecond=nanoseconds // 1000), _MICROSECOND, Witness.EVENT_NAME)
+
+
+@lru_cache(maxsize=4096)  # the pods of a moment: more would only hold memory
+def job_of_pod(pod: str) -> str | None:
+    """The Indexed Job that a pod's name ``<job>-<index>-<5 chars>`` tells."""
+    match = _INDEXED_POD.fullmatch(pod)
+    return match[1] if match else None
+
+
+def _job(subject: ObjectReference) -> str | None:
+    for label in _JOB_LABELS if subject.labels else ():
+        if label in (subject.labels or ()):
+            return (subject.labels or {})[label]
+    for owner in subject.owner_references or ():
+        if owner.kind == "Job":
+            return owner.name
+    return job_of_pod(subject.name)
+
+
+def _record(
+    event: Event,
+    subject: ObjectReference,
+    origin: Origin,
+    outcome: Outcome,
+    image: str | None,
+    *,
+    error: str | None = None,
+    text: message.PulledText | None = None,
+) -> PullRecord:
+    when = event_time(event)
+    finished_at = when.at if when else None
+    pull = text.pull_nanoseconds if text else None
+    total = text.including_waiting_nanoseconds if text else None
+    reference = parse_image(image) if image else None
+    whole = total if total is not None else pull
+    started_at = _before(finished_at, whole) if finished_at and whole is not None else None
+    assert event.metadata is not None  # decode_event looked
+    return PullRecord(
+        cluster=origin.cluster,
+        run=origin.run,
+        size=origin.size,
+        node=event.host,
+        namespace=subject.namespace,
+        job=_job(subject),
+        pod=subject.name,
+        pod_uid=subject.uid,
+        container=message.read_container(subject.field_path),
+        image=image,
+        repository=reference.repository if reference else None,
+        tag=reference.tag if reference else None,
+        digest=reference.digest if reference else None,
+        outcome=outcome,
+        started_at=started_at,
+        finished_at=finished_at,
+        pull_seconds=pull / 1e9 if pull is not None else None,
+        waiting_seconds=(total - pull) / 1e9 if total is not None and pull is not None else None,
+        image_bytes=text.image_bytes if text else None,
+        error=error,
+        count=event.times_seen,
+        event_uid=event.metadata.uid,
+    )
+
+
+def _before(at: datetime, nanoseconds: int) -> datetime | None:
+    try:
+        return at - timedelta(microseconds=nanoseconds / 1000)
+    except OverflowError:  # before the year 1
+        return None
+
+
+def _milestone(
+    event: Event,
+    subject: ObjectReference,
+    origin: Origin,
+    moment: Moment,
+    *,
+    node: str | None,
+    clock: str,
+    container: str | None = None,
+    pod: str | None = None,
+    job: str | None = None,
+) -> tuple[Milestone, ...]:
+    when = event_time(event)
+    if when is None or event.metadata is None:
+        return ()
+    named_pod = pod if pod is not None else (subject.name if subject.kind == "Pod" else None)
+    return (
+        Milestone(
+            cluster=origin.cluster,
+            run=origin.run,
+            size=origin.size,
+            node=node,
+            namespace=subject.namespace,
+            job=job or _job(subject),
+            pod=named_pod,
+            pod_uid=subject.uid if subject.kind == "Pod" else None,
+            container=container or message.read_container(subject.field_path),
+            moment=moment,
+            at=when.at,
+            resolution_seconds=when.resolution_seconds,
+            witness=when.witness,
+            clock=clock,
+            count=event.times_seen,
+            event_uid=event.metadata.uid,
+        ),
+    )
+
+
+def _kubelet_milestone(event: Event, subject: ObjectReference, origin: Origin, moment: Moment) -> tuple[Milestone, ...]:
+    return _milestone(event, subject, origin, moment, node=event.host, clock=event.host or "unknown")
+
+
+def _pulled(event: Event, subject: ObjectReference, origin: Origin) -> Decoded:
+    text = message.read_pulled(event.text)
+    if text is not None:
+        record = _record(event, subject, origin, Outcome.PULLED, text.image, text=text)
+    else:
+        image = message.read_cached(event.text)
+        if image is None:
+            return _combined_or_unknown(event, subject, origin)
+        record = _record(event, subject, origin, Outcome.CACHED, image)
+    return Decoded("pull", (record,), _kubelet_milestone(event, subject, origin, Moment.PULLED))
+
+
+def _pulling(event: Event, subject: ObjectReference, origin: Origin) -> Decoded:
+    if message.read_pulling(event.text) is None:
+        return _combined_or_unknown(event, subject, origin)
+    return Decoded("lifecycle", (), _kubelet_milestone(event, subject, origin, Moment.PULLING))
+
+
+def _failed(event: Event, subject: ObjectReference, origin: Origin) -> Decoded:
+    failure = message.read_failure(event.text)
+    if failure is not None:
+        return Decoded("pull", (_record(event, subject, origin, Outcome.FAILED, failure.image, error=failure.error),))
+    what = event.text.removeprefix(message.COMBINED)
+    if what.startswith("Error: "):
+        # The same reason covers containers that could not be created or started.
+        return ECHO if what.removeprefix("Error: ").split(":")[0] in message.PULL_ERRORS else OTHER
+    return _combined_or_unknown(event, subject, origin)
+
+
+def _backoff(event: Event, subject: ObjectReference, origin: Origin) -> Decoded:
+    text = message.read_backoff(event.text)
+    if text is not None:
+        return Decoded("pull", (_record(event, subject, origin, Outcome.BACKOFF, text.image, error=text.error),))
+    if event.text.removeprefix(message.COMBINED).startswith("Back-off restarting failed container"):
+        return OTHER
+    return _combined_or_unknown(event, subject, origin)
+
+
+def _sandbox(event: Event, subject: ObjectReference, origin: Origin) -> Decoded:
+    failure = message.read_sandbox_failure(event.text)
+    if failure is None:
+        return OTHER
+    return Decoded("pull", (_record(event, subject, origin, Outcome.FAILED, failure.image, error=failure.error),))
+
+
+def _combined_or_unknown(event: Event, subject: ObjectReference, origin: Origin) -> Decoded:
+    if subject.kind != "Pod" or event.component not in ("kubelet", ""):
+        return OTHER  # other controllers use these reasons for matters of their own
+    if not event.text.startswith(message.COMBINED):
+        return Decoded("unknown", unknown=f"{event.reason} event with a message of no known form")
+    outcome = _combined_outcome(event.text.removeprefix(message.COMBINED))
+    if outcome is None:
+        return Decoded("unknown", unknown=f"{event.reason} events combined into a message of no known form")
+    # It stands for several events with different messages, so it is pinned on no image and no container.
+    error = event.text if outcome in (Outcome.FAILED, Outcome.BACKOFF) else None
+    record = msgspec.structs.replace(_record(event, subject, origin, outcome, None, error=error), container=None)
+    return Decoded("pull", (record,), (), f"{event.reason} events combined: which image each was of is not told")
+
+
+def _combined_outcome(text: str) -> Outcome | None:
+    if message.read_pulled(text):
+        return Outcome.PULLED
+    if message.read_cached(text):
+        return Outcome.CACHED
+    if message.read_failure(text):
+        return Outcome.FAILED
+    return Outcome.BACKOFF if message.read_backoff(text) else None
+
+
+def _scheduled(event: Event, subject: ObjectReference, origin: Origin) -> Decoded:
+    text = message.read_scheduled(event.text)
+    if text is None or subject.kind != "Pod":
+        return OTHER
+    found = _milestone(event, subject, origin, Moment.SCHEDULED, node=text[1], clock=CONTROL_PLANE)
+    return Decoded("lifecycle", (), found)
+
+
+def _successful_create(event: Event, subject: ObjectReference, origin: Origin) -> Decoded:
+    pod = message.read_created_pod(event.text)
+    if pod is None or subject.kind != "Job":
+        return OTHER  # a combined one names only the last pod of several
+    found = _milestone(
+        event, subject, origin, Moment.POD_CREATED, node=None, clock=CONTROL_PLANE, pod=pod, job=subject.name
+    )
+    return Decoded("lifecycle", (), found)
+
+
+def _completed(event: Event, subject: ObjectReference, origin: Origin) -> Decoded:
+    if subject.kind != "Job":
+        return OTHER
+    found = _milestone(event, subject, origin, Moment.JOB_COMPLETED, node=None, clock=CONTROL_PLANE, job=subject.name)
+    return Decoded("lifecycle", (), found)
+
+
+def _container(moment: Moment) -> Callable[[Event, ObjectReference, Origin], Decoded]:
+    def read(event: Event, subject: ObjectReference, origin: Origin) -> Decoded:
+        if subject.kind != "Pod":
+            return OTHER
+        return Decoded("lifecycle", (), _kubelet_milestone(event, subject, origin, moment))
+
+    return read
+
+
+def _notice(event: Event, subject: ObjectReference, origin: Origin) -> Decoded:
+    return NOTICE
+
+
+_READERS: dict[str, Callable[[Event, ObjectReference, Origin], Decoded]] = {
+    "Pulled": _pulled,
+    "Pulling": _pulling,
+    "Failed": _failed,
+    "ErrImageNeverPull": _failed,
+    "InspectFailed": _failed,
+    "BackOff": _backoff,
+    "FailedCreatePodSandBox": _sandbox,
+    "Scheduled": _scheduled,
+    "SuccessfulCreate": _successful_create,
+    "Completed": _completed,
+    "Created": _container(Moment.CREATED),
+    "Started": _container(Moment.STARTED),
+    # Of interest to whoever asks why a pull was slow or failed, but no attempt to pull.
+    "ImageStreaming": _notice,
+    "FailedToRetrieveImagePullSecret": _notice,
+    "ImageGCFailed": _notice,
+    "FreeDiskSpaceFailed": _notice,
+    "EvictionThresholdMet": _notice,
+    "Evicted": _notice,
+    "InvalidDiskCapacity": _notice,
+    "BackoffLimitExceeded": _notice,
+    "DeadlineExceeded": _notice,
+}

@@ -1,0 +1,165 @@
+"""What the kubelet, the scheduler and the job controller say, read.
+
+Formats and the versions they belong to: ../shared/EVENTS.md, restated in tests/pulls/corpus.py.
+Every function takes the message alone and returns None where it is not of its form.
+"""
+
+import re
+from datetime import UTC, datetime
+from functools import lru_cache
+
+import msgspec
+
+from pullstudy.pulls.duration import PATTERN as DURATION
+from pullstudy.pulls.duration import DurationError, parse_nanoseconds
+
+COMBINED = "(combined from similar events): "
+
+_QUOTED = r'"([^"\\]*(?:\\.[^"\\]*)*)"'  # unrolled: an image's name has no backslash as a rule
+_PULLED = re.compile(
+    rf"Successfully pulled image {_QUOTED}(?: in ({DURATION})(?: \(({DURATION}) including waiting\))?)?"
+    r"(?:\. Image size: (\d{1,18}) bytes\.?)?"  # 64 bits: no store holds more
+)
+_CACHED = re.compile(rf"Container image {_QUOTED} already present on machine(?: and can be accessed by the pod)?")
+_PULLING = re.compile(rf"[Pp]ulling image {_QUOTED}")
+_BACKOFF = re.compile(rf"Back-off pulling image {_QUOTED}(?:: (.*))?", re.DOTALL)
+_FAILURES = tuple(
+    re.compile(pattern, re.DOTALL)
+    for pattern in (
+        rf"Failed to pull image {_QUOTED}: (.*)",
+        rf"(?=Container image {_QUOTED} is not present with pull policy of Never)(.*)",
+        rf"Failed to apply default image tag {_QUOTED}: (.*)",
+        rf"Failed to inspect image {_QUOTED}: (.*)",
+    )
+)
+# Sent beside the message that tells the cause, so a record made of it would count the attempt twice.
+PULL_ERRORS = frozenset(
+    (
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "ErrImageNeverPull",
+        "InvalidImageName",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+    )
+)
+_SANDBOX = re.compile(r".*failed to get sandbox image " + _QUOTED + r": (.*)", re.DOTALL)
+_SCHEDULED = re.compile(r"Successfully assigned (?:[^\s/]+/)?([^\s/]+) to (\S+)")
+_CREATED_POD = re.compile(r"Created pod: (\S+)")
+_FIELD_PATH = re.compile(r"spec\.(?:init|ephemeral)?[cC]ontainers\{([^}]+)\}")
+_GO_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.)", re.DOTALL)
+_GO_NAMED = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
+
+
+class PulledText(msgspec.Struct, frozen=True, gc=False):
+    """A successful pull as its message tells it; a duration that the message lacks is None."""
+
+    image: str
+    pull_nanoseconds: int | None
+    including_waiting_nanoseconds: int | None
+    image_bytes: int | None
+
+
+class FailedText(msgspec.Struct, frozen=True, gc=False):
+    """A failure's or back-off's image, None where the message has none, and cause."""
+
+    image: str | None
+    error: str | None
+
+
+def read_pulled(text: str) -> PulledText | None:
+    match = _PULLED.fullmatch(text)
+    if match is None:
+        return None
+    image, pull, waiting, size = match.groups()
+    try:
+        pull_nanoseconds = parse_nanoseconds(pull) if pull else None
+        waiting_nanoseconds = parse_nanoseconds(waiting) if waiting else None
+    except DurationError:  # longer than any: whoever may create events can write this
+        return None
+    return PulledText(
+        unquote(image),
+        pull_nanoseconds,
+        waiting_nanoseconds,
+        # The kubelet asks for the size after the pull and writes 0 where it gets none (#121719).
+        (int(size) or None) if size else None,
+    )
+
+
+def read_cached(text: str) -> str | None:
+    """The image of an "already present" message."""
+    return _image(_CACHED.fullmatch(text))
+
+
+@lru_cache(maxsize=1024)
+def read_pulling(text: str) -> str | None:
+    return _image(_PULLING.fullmatch(text))
+
+
+def read_backoff(text: str) -> FailedText | None:
+    match = _BACKOFF.fullmatch(text)
+    return FailedText(unquote(match[1]), match[2] or None) if match else None
+
+
+def read_failure(text: str) -> FailedText | None:
+    for pattern in _FAILURES:
+        match = pattern.fullmatch(text)
+        if match:
+            # Recent kubelets print an empty name where the image was given as an object (#117726).
+            return FailedText(unquote(match[1]) or None, match[2] or None)
+    return None
+
+
+def read_sandbox_failure(text: str) -> FailedText | None:
+    """The pause image that could not be pulled, inside a FailedCreatePodSandBox message."""
+    match = _SANDBOX.fullmatch(text)
+    return FailedText(unquote(match[1]), match[2]) if match else None
+
+
+def read_scheduled(text: str) -> tuple[str, str] | None:
+    """(pod, node)."""
+    match = _SCHEDULED.fullmatch(text)
+    return (match[1], match[2]) if match else None
+
+
+def read_created_pod(text: str) -> str | None:
+    match = _CREATED_POD.fullmatch(text)
+    return match[1] if match else None
+
+
+@lru_cache(maxsize=1024)
+def read_container(field_path: str | None) -> str | None:
+    """The container that a ``spec.containers{NAME}`` field path points at."""
+    match = _FIELD_PATH.fullmatch(field_path or "")
+    return match[1] if match else None
+
+
+def unquote(quoted: str) -> str:
+    """The text between the quotes that Go's ``%q`` printed."""
+    return _GO_ESCAPE.sub(_unescape, quoted) if "\\" in quoted else quoted
+
+
+def _unescape(match: re.Match[str]) -> str:
+    body = match[1]
+    if len(body) == 1:
+        return _GO_NAMED.get(body, body)
+    code = int(body[1:], 16) if body[0] in "xuU" else int(body, 8)
+    # Go prints no surrogates, and text that holds one can be written nowhere.
+    return chr(code) if code <= 0x10FFFF and not 0xD800 <= code <= 0xDFFF else match[0]
+
+
+def _image(match: re.Match[str] | None) -> str | None:
+    return unquote(match[1]) if match else None
+
+
+@lru_cache(maxsize=1024)
+def read_time(text: str | None) -> datetime | None:
+    """An API time, or None where it is missing, Go's zero time, or no time at all."""
+    if not text or text.startswith("0001-"):
+        return None
+    try:
+        at = datetime.fromisoformat(text)
+        return at.astimezone(UTC) if at.tzinfo else None
+    except (ValueError, OverflowError):  # the last hours of the year 9999 are in UTC no date of Python's
+        return None

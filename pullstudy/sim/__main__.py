@@ -1,0 +1,5 @@
+"""``python -m pullstudy.sim``."""
+
+from pullstudy.sim.cli import main
+
+main()

@@ -1,0 +1,187 @@
+"""The HTTP server on loopback: one port, behind it a cluster that can be exchanged, a socket that can be closed."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+from email.utils import format_datetime
+from typing import Any
+
+from aiohttp import web
+
+from pullstudy.sim.api import status
+from pullstudy.sim.cluster import Cluster, ClusterSettings, successor
+from pullstudy.sim.faults.http import HttpFaults
+from pullstudy.sim.faults.kinds import AnyFault
+from pullstudy.sim.faults.orders import FaultOrders
+from pullstudy.sim.http.admin import Admin
+from pullstudy.sim.http.rest import RestApi
+from pullstudy.sim.http.streams import BOOKMARK_SECONDS, Streams
+from pullstudy.sim.time.pacing import PATIENCE_SECONDS, Pacer
+
+HOST = "127.0.0.1"
+MAX_BODY_BYTES = 16 * 1024 * 1024
+BACKLOG = 256
+
+
+class _Behind:
+    """One cluster with all that serves it: exchanged as a whole when another takes its place."""
+
+    def __init__(
+        self,
+        settings: ClusterSettings,
+        speed: float | None,
+        patience_seconds: float,
+        away: Callable[[float], None],
+        restart: Callable[[str | None], None],
+    ) -> None:
+        self.cluster = Cluster(settings)
+        http_faults = HttpFaults()
+        self.streams = Streams(http_faults)
+        self.cluster.history.on_write = self.streams.written
+        self.cluster.clock.every(BOOKMARK_SECONDS, self.streams.bookmark_all)
+        settle = self.cluster.fleet.report_images
+        self.pacer = Pacer(self.cluster.clock, speed, self.streams.keep_up, settle, patience_seconds)
+        self.orders = FaultOrders(self.cluster, http_faults, self.streams, away, restart)
+        self.rest = RestApi(self.cluster, self.streams, http_faults, None if speed is None else 1 / speed)
+        self.admin = Admin(self.cluster, self.orders, self.pacer, self.streams)
+        self.running = asyncio.create_task(self.pacer.run())
+
+    async def stop(self) -> None:
+        self.running.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self.running
+        for stream in self.streams.matching("*"):
+            stream.cut()
+
+
+class SimServer:
+    """Use ``serving``. ``failed`` ends with an exception if the simulation broke."""
+
+    def __init__(
+        self, settings: ClusterSettings, speed: float | None, port: int, patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
+        self._settings = settings
+        self._speed = speed
+        self._patience_seconds = patience_seconds
+        self.port = port
+        self._behind: _Behind | None = None
+        self._runner: web.AppRunner | None = None
+        self._site: web.TCPSite | None = None
+        self._returning: asyncio.Task[None] | None = None
+        self._leaving: asyncio.Task[None] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://{HOST}:{self.port}"
+
+    @property
+    def cluster(self) -> Cluster:
+        assert self._behind is not None
+        return self._behind.cluster
+
+    async def start(self) -> None:
+        """Raises OSError if the port is taken."""
+        application = web.Application(client_max_size=MAX_BODY_BYTES)
+        application.router.add_route("*", "/{path:.*}", self._handle)
+        application.on_response_prepare.append(self._stamp)
+        # A watch whose reader has gone has to end: its handler is cancelled.
+        self._runner = web.AppRunner(
+            application, access_log=None, handler_cancellation=True, shutdown_timeout=0.2, keepalive_timeout=600
+        )
+        await self._runner.setup()
+        await self._listen()
+        self._behind = self._new_behind(self._settings)
+
+    def _new_behind(self, settings: ClusterSettings) -> _Behind:
+        return _Behind(settings, self._speed, self._patience_seconds, self._go_away, self._restart_as)
+
+    async def _listen(self) -> None:
+        assert self._runner is not None
+        self._site = web.TCPSite(self._runner, HOST, self.port, reuse_address=True, backlog=BACKLOG)
+        await self._site.start()
+        if not self.port:
+            self.port = int(self._runner.addresses[0][1])
+
+    async def stop(self) -> None:
+        if self._returning is not None:
+            self._returning.cancel()
+        if self._leaving is not None:
+            await self._leaving
+        if self._behind is not None:
+            await self._behind.stop()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def wait_broken(self) -> None:
+        """Return only when the simulation itself failed, by raising what it failed with."""
+        while True:
+            assert self._behind is not None
+            running = self._behind.running
+            await asyncio.wait([running])
+            if not running.cancelled():
+                running.result()
+            await asyncio.sleep(0)
+
+    def inject(self, faults: list[AnyFault]) -> list[dict[str, Any]]:
+        assert self._behind is not None
+        return [self._behind.orders.inject(fault) for fault in faults]
+
+    async def _handle(self, request: web.Request) -> web.StreamResponse:
+        behind = self._behind
+        assert behind is not None
+        behind.pacer.touch(writes=request.method not in ("GET", "HEAD"))
+        try:
+            if request.path.startswith("/sim/"):
+                return await behind.admin.handle(request)
+            return await behind.rest.handle(request)
+        except status.ApiError as error:
+            return _refusal(error)
+
+    async def _stamp(self, _: web.Request, response: web.StreamResponse) -> None:
+        # The server's Date is virtual: clients that compare it with their clock see the skew.
+        response.headers["Date"] = format_datetime(self.cluster.clock.at(), usegmt=True)
+
+    def _go_away(self, seconds: float) -> None:
+        if self._returning is None or self._returning.done():
+            self._returning = asyncio.create_task(self._away(seconds))
+
+    async def _away(self, seconds: float) -> None:
+        assert self._site is not None
+        assert self._runner is not None
+        assert self._runner.server is not None
+        await asyncio.sleep(0.01)  # the order itself is answered first
+        await self._site.stop()
+        for connection in list(self._runner.server.connections):
+            if connection.transport is not None:
+                connection.transport.abort()
+        await asyncio.sleep(seconds)
+        await self._listen()
+
+    def _restart_as(self, name: str | None) -> None:
+        old = self._behind
+        assert old is not None
+        self._behind = self._new_behind(successor(old.cluster.settings, name))
+        self._leaving = asyncio.create_task(old.stop())
+
+
+def _refusal(error: status.ApiError) -> web.Response:
+    headers = {"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
+    if error.retry_after_seconds is not None:
+        headers["Retry-After"] = str(error.retry_after_seconds)
+    return web.Response(body=error.body() + b"\n", status=error.code, headers=headers)
+
+
+@contextlib.asynccontextmanager
+async def serving(
+    settings: ClusterSettings,
+    speed: float | None = None,
+    port: int = 0,
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> AsyncIterator[SimServer]:
+    """A server that answers inside the block. Raises OSError if the port is taken."""
+    server = SimServer(settings, speed, port, patience_seconds)
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()

@@ -1,0 +1,66 @@
+"""A node's volume behind its page cache: fast until too much is dirty, then as fast as the volume writes.
+
+A fluid model of Linux's write-back: bytes are written to the cache at the unpacking rate; above the background
+threshold the volume writes them back; at the limit the writer waits for the volume.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pullstudy.sim.model.parameters import Volume
+
+
+@dataclass(frozen=True)
+class Unpacked:
+    """``dirty_bytes`` are left to be written back; the volume was busy for the last ``busy_seconds`` of ``seconds``."""
+
+    seconds: float
+    dirty_bytes: float
+    busy_seconds: float
+
+
+@lru_cache(maxsize=4096)
+def unpack(volume: Volume, size_bytes: float, dirty_bytes: float = 0.0) -> Unpacked:
+    """Write ``size_bytes`` into a cache that holds ``dirty_bytes`` already: no faster than cache and volume allow."""
+    fill, drain = volume.unpack_bytes_per_second, volume.write_bytes_per_second
+    limit = volume.dirtyable_bytes * volume.dirty_ratio
+    background = min(volume.dirtyable_bytes * volume.dirty_background_ratio, fill * volume.dirty_expire_seconds)
+    left, dirty = size_bytes, dirty_bytes
+    # Nothing is written back yet.
+    quiet_bytes = min(left, max(0.0, background - dirty))
+    left, dirty = left - quiet_bytes, dirty + quiet_bytes
+    quiet_seconds = quiet_bytes / fill
+    if drain >= fill:
+        return Unpacked(quiet_seconds + left / fill, dirty, left / fill)
+    # The cache fills by the difference of the two rates.
+    rising_seconds = min(left / fill, max(0.0, limit - dirty) / (fill - drain))
+    left, dirty = left - rising_seconds * fill, dirty + rising_seconds * (fill - drain)
+    throttled_seconds = max(0.0, left) / drain
+    busy = rising_seconds + throttled_seconds
+    return Unpacked(quiet_seconds + busy, dirty, busy)
+
+
+class Disk:
+    """What is dirty on one node, and until when its volume is taken by unpacking."""
+
+    def __init__(self, volume: Volume) -> None:
+        self._volume = volume
+        self._dirty = 0.0
+        self._as_of = 0.0
+        self.free_at = 0.0  # unpacking of images that are pulled side by side goes one after the other
+
+    def dirty_at(self, now: float) -> float:
+        """Bytes not yet on the volume: between pulls it writes back without a pause."""
+        return max(0.0, self._dirty - max(0.0, now - self._as_of) * self._volume.write_bytes_per_second)
+
+    def busy_at(self, now: float) -> bool:
+        """Is the volume writing back so much that metadata writes wait for it?"""
+        return self.dirty_at(now) > self._volume.dirtyable_bytes * self._volume.dirty_background_ratio
+
+    def clean_at(self, now: float) -> float:
+        """When all that is dirty now will be on the volume: an overlay waits for it when it is unmounted."""
+        return now + self.dirty_at(now) / self._volume.write_bytes_per_second
+
+    def settle(self, at: float, dirty_bytes: float) -> None:
+        """An unpacking ends at ``at`` and leaves this much dirty."""
+        self._dirty, self._as_of, self.free_at = dirty_bytes, at, at

@@ -1,0 +1,110 @@
+"""How long a pull takes: layers downloaded a few at a time, unpacked one after another, both at once.
+
+Download and unpacking of a layer overlap with those of other layers. With both advancing evenly, the end is the later
+of two: the first layer's arrival and then all unpacking, or the last layer's arrival and then its own unpacking.
+"""
+
+import math
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pullstudy.sim.model.disk import Disk, unpack
+from pullstudy.sim.model.egress import Egress
+from pullstudy.sim.model.images import Image, Layer
+from pullstudy.sim.model.parameters import ModelParameters
+from pullstudy.sim.time.clock import VirtualClock
+
+Done = Callable[[], None]
+
+
+@dataclass(frozen=True)
+class Missing:
+    """The layers that have to be fetched, and the bytes of all of them."""
+
+    layers: tuple[Layer, ...]
+    compressed_bytes: int
+    unpacked_bytes: int
+
+    @classmethod
+    def of(cls, image: Image, held: frozenset[str] | set[str]) -> "Missing":
+        layers = tuple(layer for layer in image.layers if layer.digest not in held)
+        return cls(
+            layers,
+            sum(layer.compressed_bytes for layer in layers),
+            sum(layer.unpacked_bytes for layer in layers),
+        )
+
+
+class PullModel:
+    """Pulls of all nodes: they share the registry's egress and nothing else."""
+
+    def __init__(self, clock: VirtualClock, parameters: ModelParameters, source: random.Random) -> None:
+        self._clock = clock
+        self._parameters = parameters
+        self._random = source
+        registry, network = parameters.registry, parameters.network
+        self._egress = Egress(clock, registry.egress_bytes_per_second, network.bytes_per_second)
+
+    def pull(self, missing: Missing, disk: Disk, slowdown: float, done: Done) -> None:
+        """Start now; ``done`` is called when the image is there. ``slowdown`` is 1 for an ordinary node."""
+        registry = self._parameters.registry
+        slow = slowdown * self._straggle()  # of the link; the disk is the node's own
+        jitter = slow * math.exp(self._random.gauss(0.0, registry.latency_sigma))
+        resolve = registry.resolve_seconds * jitter
+        if not missing.layers:
+            self._clock.call_later(resolve, done)
+            return
+        resolved_at = self._clock.now + resolve
+        latency = registry.layer_latency_seconds * jitter
+
+        def downloaded() -> None:
+            begin_at = max(resolved_at + latency, disk.free_at)
+            noise = slowdown * math.exp(abs(self._random.gauss(0.0, self._parameters.volume.sigma)))
+            dirty = disk.dirty_at(begin_at)
+            end, left_dirty = _finish(self._parameters, missing, begin_at, self._clock.now, latency, dirty, noise)
+            disk.settle(end, left_dirty)
+            self._clock.call_at(end, done)
+
+        # A slower link is modelled as more bytes to send: shares stay equal, and no node is faster than its link.
+        self._clock.call_later(resolve, lambda: self._egress.download(missing.compressed_bytes * slow, downloaded))
+
+    def unpack_seconds(self, missing: Missing) -> float:
+        """Unpacking alone, on a clean volume."""
+        return unpack(self._parameters.volume, missing.unpacked_bytes).seconds
+
+    def _straggle(self) -> float:
+        stragglers = self._parameters.stragglers
+        return stragglers.slowdown if self._random.random() < stragglers.probability else 1.0
+
+
+def _finish(
+    parameters: ModelParameters,
+    missing: Missing,
+    begin_at: float,
+    downloaded_at: float,
+    latency: float,
+    dirty_bytes: float,
+    noise: float,
+) -> tuple[float, float]:
+    """When the pull ends, and what is dirty then. Unpacking begins at ``begin_at``; the latencies of the requests lie
+    beside the transfer, which ended at ``downloaded_at``. ``noise`` is 1 or more: the rates are what cache and volume
+    can do."""
+    volume, count = parameters.volume, len(missing.layers)
+    rounds = math.ceil(count / parameters.network.parallel_downloads)
+    last_at = max(downloaded_at + rounds * latency, begin_at)
+    unpacked = unpack(volume, missing.unpacked_bytes, dirty_bytes)
+    busy = unpacked.busy_seconds / unpacked.seconds if unpacked.seconds else 0.0
+    commit = volume.commit_seconds + busy * (volume.busy_commit_seconds - volume.commit_seconds)
+    all_seconds = unpacked.seconds * noise + count * commit
+    return max(begin_at + all_seconds, last_at + all_seconds / count), unpacked.dirty_bytes
+
+
+def nominal_seconds(parameters: ModelParameters, image: Image) -> float:
+    """A cold pull on an idle node from an idle registry, without any spread."""
+    missing = Missing.of(image, frozenset())
+    registry, network = parameters.registry, parameters.network
+    rate = min(registry.egress_bytes_per_second, network.bytes_per_second)
+    resolved_at, latency = registry.resolve_seconds, registry.layer_latency_seconds
+    downloaded_at = resolved_at + missing.compressed_bytes / rate
+    return _finish(parameters, missing, resolved_at + latency, downloaded_at, latency, 0.0, 1.0)[0]

@@ -1,0 +1,279 @@
+"""The kubelet's image manager on one node: limits, shared pulls, back-off, and the events around a pull.
+
+Source: kubernetes ``pkg/kubelet/images/image_manager.go`` and ``puller.go``.
+"""
+
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from pullstudy.sim.api.apiserver import owner_of, reference
+from pullstudy.sim.api.resources import PODS
+from pullstudy.sim.events.recorder import Recorder, Sent
+from pullstudy.sim.events.token_bucket import TokenBucket
+from pullstudy.sim.model.images import Image, describe
+from pullstudy.sim.model.parameters import KubeletSettings
+from pullstudy.sim.model.pull_model import Missing, PullModel
+from pullstudy.sim.node import messages
+from pullstudy.sim.node.messages import Messages, ToldPull
+from pullstudy.sim.node.nodes import SimNode
+from pullstudy.sim.node.pull_failures import QPS_EXCEEDED, PullFailure
+from pullstudy.sim.time.clock import VirtualClock
+from pullstudy.sim.truth import TruePull, Truth
+
+Json = dict[str, Any]
+
+REFUSAL_SECONDS = 0.35  # until a registry's refusal is there
+TIMEOUT_SECONDS = 30.0  # containerd's dialler gives up
+NO_SPACE_SHARE = 0.6  # of a pull, until the disk is full
+
+
+class FailureSource(Protocol):
+    """Says whether a pull that starts now will fail, and how."""
+
+    def pull_failure(self, image: str, node: str) -> tuple[str, PullFailure] | None: ...
+
+
+@dataclass(frozen=True)
+class Ready:
+    """The image is there: what status.containerStatuses will say of it."""
+
+    image_id: str
+
+
+@dataclass(frozen=True)
+class NotReady:
+    """Why the container waits, and until when another try is useless."""
+
+    reason: str
+    message: str
+    retry_at: float | None = None
+
+
+Result = Callable[[Ready | NotReady], None]
+
+
+@dataclass
+class _Ask:
+    """One container's wish for an image."""
+
+    pod: Json
+    container: str
+    image: str
+    result: Result
+    asked_at: float
+    cancelled: bool = False
+
+
+@dataclass
+class _Pulling:
+    """One image on its way, for one ask or several."""
+
+    image: Image
+    started_at: float
+    asks: list[_Ask] = field(default_factory=list)
+
+
+@dataclass
+class _BackOff:
+    until: float
+    seconds: float
+    cause: str
+    failed_at: float
+
+
+class ImagePuller:
+    def __init__(
+        self,
+        clock: VirtualClock,
+        node: SimNode,
+        model: PullModel,
+        recorder: Recorder,
+        truth: Truth,
+        wording: Messages,
+        settings: KubeletSettings,
+        failures: FailureSource,
+        images_changed: Callable[[SimNode], None],
+    ) -> None:
+        self._clock = clock
+        self._node = node
+        self._model = model
+        self._recorder = recorder
+        self._truth = truth
+        self._wording = wording
+        self._settings = settings
+        self._failures = failures
+        self._images_changed = images_changed
+        self._rate = TokenBucket(settings.registry_pull_qps, settings.registry_burst)
+        self._back_offs: dict[tuple[str, str], _BackOff] = {}
+        self._under_way: dict[str, _Pulling] = {}
+        self._running = 0
+        self._waiting: deque[_Ask] = deque()
+
+    @property
+    def _slots(self) -> int | None:
+        return 1 if self._settings.serialize_image_pulls else self._settings.max_parallel_image_pulls
+
+    def ensure(self, pod: Json, container: Json, result: Result) -> Callable[[], None]:
+        """Make the image of this container present; returns a function that gives the wish up."""
+        name, image, policy = container["name"], container["image"], container["imagePullPolicy"]
+        ask = _Ask(pod, name, image, result, self._clock.now)
+        present = self._node.images.get(image)
+        if present and policy != "Always":
+            sent = self._event(ask, "Normal", "Pulled", self._wording.present(image))
+            self._note(ask, "cached", sent)
+            result(Ready(_image_id(present)))
+        elif not present and policy == "Never":
+            text = messages.never(image)
+            self._note(ask, "failed", self._event(ask, "Warning", "ErrImageNeverPull", text), error=text)
+            self._event(ask, "Warning", "Failed", "Error: ErrImageNeverPull")
+            result(NotReady("ErrImageNeverPull", text))
+        elif back_off := self._held_back(ask):
+            self._note(ask, "backoff", self._event(ask, "Normal", "BackOff", messages.back_off(image)))
+            self._event(ask, "Warning", "Failed", "Error: ImagePullBackOff")
+            text = self._wording.back_off_waiting(image, back_off.cause)
+            result(NotReady("ImagePullBackOff", text, back_off.until))
+        else:
+            self._event(ask, "Normal", "Pulling", messages.pulling(image))
+            self._start_or_queue(ask)
+
+        def give_up() -> None:
+            ask.cancelled = True
+
+        return give_up
+
+    def forget(self, pod_uid: str) -> None:
+        """The pod is gone, and its back-off with it."""
+        for key in [key for key in self._back_offs if key[0] == pod_uid]:
+            del self._back_offs[key]
+
+    def _held_back(self, ask: _Ask) -> _BackOff | None:
+        back_off = self._back_offs.get(_key(ask))
+        return back_off if back_off and self._clock.now < back_off.until else None
+
+    def _start_or_queue(self, ask: _Ask) -> None:
+        if not self._rate.take(self._clock.now):
+            self._fail(ask, PullFailure("", QPS_EXCEEDED))
+        elif self._slots is not None and self._running >= self._slots:
+            self._waiting.append(ask)
+        else:
+            self._start(ask)
+
+    def _start(self, ask: _Ask) -> None:
+        failure = self._failures.pull_failure(ask.image, self._node.name)
+        self._running += 1
+        started_at = self._clock.now
+        if failure is not None:
+            self._clock.call_later(self._seconds_to_fail(*failure, ask.image), lambda: self._failed(ask, failure[1]))
+        elif ask.image in self._under_way:
+            # The runtime fetches a layer once: who comes later waits for the same bytes.
+            self._under_way[ask.image].asks.append(ask)
+        else:
+            pulling = _Pulling(describe(ask.image), started_at, [ask])
+            self._under_way[ask.image] = pulling
+            missing = Missing.of(pulling.image, self._node.layers)
+            self._model.pull(missing, self._node.disk, self._node.slowdown, lambda: self._pulled(pulling))
+
+    def _seconds_to_fail(self, kind: str, failure: PullFailure, image: str) -> float:
+        if kind == "timeout":
+            return TIMEOUT_SECONDS
+        if kind == "no_space":
+            missing = Missing.of(describe(image), self._node.layers)
+            return NO_SPACE_SHARE * self._model.unpack_seconds(missing)
+        return REFUSAL_SECONDS if failure.code else 0.0
+
+    def _failed(self, ask: _Ask, failure: PullFailure) -> None:
+        self._free_slot()
+        if not ask.cancelled:
+            self._fail(ask, failure)
+
+    def _fail(self, ask: _Ask, failure: PullFailure) -> None:
+        error = self._wording.pull_error(failure.code, failure.text)
+        sent = self._event(ask, "Warning", "Failed", messages.pull_failed(ask.image, error))
+        self._note(ask, "failed", sent, error=error)
+        self._event(ask, "Warning", "Failed", "Error: ErrImagePull")
+        ask.result(NotReady("ErrImagePull", error, self._back_off(ask, error).until))
+
+    def _back_off(self, ask: _Ask, cause: str) -> _BackOff:
+        settings, now = self._settings, self._clock.now
+        last = self._back_offs.get(_key(ask))
+        # flowcontrol.Backoff starts anew where the last failure is twice the longest pause away.
+        if last is None or now - last.failed_at > 2 * settings.back_off_max_seconds:
+            seconds = settings.back_off_seconds
+        else:
+            seconds = min(last.seconds * 2, settings.back_off_max_seconds)
+        self._back_offs[_key(ask)] = _BackOff(now + seconds, seconds, cause, now)
+        return self._back_offs[_key(ask)]
+
+    def _pulled(self, pulling: _Pulling) -> None:
+        del self._under_way[pulling.image.reference]
+        wanted = [ask for ask in pulling.asks if not ask.cancelled and not self._node.lost]
+        if wanted:
+            self._node.add(pulling.image)
+            self._images_changed(self._node)
+        for _ in pulling.asks:
+            self._free_slot()
+        for ask in wanted:
+            self._tell_pulled(ask, pulling)
+
+    def _tell_pulled(self, ask: _Ask, pulling: _Pulling) -> None:
+        image, now = pulling.image, self._clock.now
+        self._back_offs.pop(_key(ask), None)
+        pull_seconds = now - max(pulling.started_at, ask.asked_at)
+        told = self._wording.tell(ask.image, pull_seconds, now - ask.asked_at, image.image_bytes)
+        self._note(ask, "pulled", self._event(ask, "Normal", "Pulled", self._wording.pulled(told)), told)
+        ask.result(Ready(_image_id(image)))
+
+    def _free_slot(self) -> None:
+        self._running -= 1
+        while self._waiting and (self._slots is None or self._running < self._slots):
+            ask = self._waiting.popleft()
+            if not ask.cancelled:
+                self._start(ask)
+
+    def _event(self, ask: _Ask, kind: str, reason: str, text: str) -> Sent:
+        involved = reference(PODS, ask.pod, f"spec.containers{{{ask.container}}}")
+        return self._recorder.record(involved, kind, reason, text)
+
+    def _note(
+        self,
+        ask: _Ask,
+        outcome: str,
+        sent: Sent,
+        told: ToldPull | None = None,
+        error: str | None = None,
+    ) -> None:
+        told = told or ToldPull(ask.image)
+        meta = ask.pod["metadata"]
+        owner = owner_of(ask.pod)
+        self._truth.add(
+            TruePull(
+                node=self._node.name,
+                namespace=meta["namespace"],
+                job=owner["name"] if owner else None,
+                pod=meta["name"],
+                pod_uid=meta["uid"],
+                container=ask.container,
+                image=ask.image,
+                outcome=outcome,
+                pull_seconds=_seconds(told.pull_ns),
+                waiting_seconds=_seconds(told.waiting_ns),
+                image_bytes=told.image_bytes,
+                finished_at=self._clock.at().isoformat(timespec="microseconds"),
+                error=error,
+                sent=sent,
+            )
+        )
+
+
+def _key(ask: _Ask) -> tuple[str, str]:
+    return ask.pod["metadata"]["uid"], ask.image
+
+
+def _image_id(image: Image) -> str:
+    return f"{image.reference.rpartition(':')[0]}@{image.digest}"
+
+
+def _seconds(nanoseconds: int | None) -> float | None:
+    return None if nanoseconds is None else nanoseconds / 1e9

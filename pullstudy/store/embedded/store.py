@@ -1,0 +1,262 @@
+"""The embedded store: one SQLite file, safe for a collector and a driver at the same time.
+
+WAL with full synchronisation: what write() acknowledged survives a kill -9 and a power cut.
+"""
+
+import asyncio
+import json
+import os
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from pullstudy.pulls.batch import Batch, Gap, Reject
+from pullstudy.pulls.milestone import Milestone
+from pullstudy.pulls.record import Outcome, PullRecord
+from pullstudy.store.embedded import schema
+from pullstudy.store.embedded.rows import from_rows, row_maker
+from pullstudy.store.influx.point_layout import AbandonedJob
+from pullstudy.store.protocol import Identity, StoreBusyError, StoredRun, StoreError
+from pullstudy.store.selection import ALL, Selection
+
+BUSY_SECONDS = 30.0  # how long a writer waits for the other writer of the file
+CACHE_KIB = 8 << 10  # uids are random, so every record touches another page of their index: they should be at hand
+CHECKPOINT_PAGES = 4_000  # of 4 KiB, for the same reason: a page that was touched often is copied back once
+T = TypeVar("T")
+S = TypeVar("S", bound=msgspec.Struct)
+_OF_CLUSTERS = "(?1 IS NULL OR cluster IN (SELECT value FROM json_each(?1)))"
+_SELECTED = f"{_OF_CLUSTERS} AND (?2 IS NULL OR EXISTS (SELECT 1 FROM json_each(?2) j WHERE j.value IS run))"
+
+
+class NotAStudyError(StoreError):
+    """The directory holds no study, or the file is no store of ours."""
+
+
+def open_connection(directory: Path, *, create: bool) -> sqlite3.Connection:
+    """A connection to the directory's study, made first if create is set and there is none.
+
+    Where the user may not write, a study can still be read. Raises NotAStudyError, StoreError.
+    """
+    path = directory / schema.FILE_NAME
+    if not create and not path.is_file():
+        raise NotAStudyError(
+            f"{directory} is no study: {schema.FILE_NAME} is not in it; give the --out of a sweep or import"
+        )
+    with store_errors(path):
+        if create:
+            directory.mkdir(parents=True, exist_ok=True)
+        elif not (os.access(directory, os.W_OK) and os.access(path, os.W_OK)):
+            return _open_to_read(path)
+        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
+        try:
+            _prepare(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    return connection
+
+
+def _open_to_read(path: Path) -> sqlite3.Connection:
+    # Beside a file in WAL mode SQLite makes two of its own, even to read, unless it is told that nobody writes.
+    written = path.with_name(f"{path.name}-wal").exists()
+    where = f"{path.absolute().as_uri()}?{'mode=ro' if written else 'immutable=1'}"
+    connection = sqlite3.connect(where, uri=True, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
+    try:
+        version = connection.execute("PRAGMA user_version").fetchone()[0]
+        if version != schema.VERSION:
+            raise NotAStudyError(
+                f"{path} is of layout {version}, not {schema.VERSION}, and may not be written: read a copy of it"
+            )
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _prepare(connection: sqlite3.Connection, path: Path) -> None:
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version not in (0, *schema.UPGRADES, schema.VERSION):
+        raise NotAStudyError(
+            f"{path} is of layout {version}, not {schema.VERSION}: read it with the pullstudy that made it"
+        )
+    connection.execute("PRAGMA journal_mode = WAL")
+    connection.execute("PRAGMA synchronous = FULL")
+    connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
+    if version in schema.UPGRADES:
+        _upgrade(connection)
+    if version == 0:
+        connection.execute("BEGIN IMMEDIATE")
+        # The other process may have made it while this one waited for the lock.
+        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
+            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+                connection.execute("ROLLBACK")
+                raise NotAStudyError(f"{path} is an SQLite file, but not of a study; choose another --out")
+            for statement in _statements(schema.create_script()):
+                connection.execute(statement)
+        connection.execute("COMMIT")
+
+
+def _upgrade(connection: sqlite3.Connection) -> None:
+    """Step by step, all or nothing, and only by one of the processes that may open the file at a time."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        while (version := connection.execute("PRAGMA user_version").fetchone()[0]) in schema.UPGRADES:
+            for statement in schema.UPGRADES[version]:
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {version + 1}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise
+
+
+def _statements(script: str) -> Iterator[str]:
+    # executescript() would commit first, and the layout has to appear whole or not at all.
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+@contextmanager
+def store_errors(path: Path) -> Iterator[None]:
+    """Map the engine's errors, in this one place, to one line each."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_BUSY:  # the low byte: the rest tells kinds of it apart
+            raise StoreBusyError(f"store {path} is held by another process") from error
+        if "full" in str(error):
+            raise StoreError(f"disk full at {path}: free space, run again; what was stored is kept") from error
+        raise StoreError(f"store {path}: {error}") from error
+    except sqlite3.DatabaseError as error:
+        raise NotAStudyError(f"{path} is no SQLite file, or damaged ({error})") from error
+    except OSError as error:
+        raise StoreError(f"store {path}: {error.strerror or error}") from error
+
+
+class EmbeddedStore:
+    """The Store on one SQLite file."""
+
+    def __init__(self, directory: Path, *, create: bool) -> None:
+        """Raises NotAStudyError where create is not set and the directory holds no study."""
+        self.path = directory / schema.FILE_NAME
+        self._connection = open_connection(directory, create=create)
+        # One thread: writes keep their order, and the event loop does not wait for the disk.
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
+
+    async def write(self, batch: Batch) -> int:
+        return await self._in_thread(lambda: self.write_now(batch))
+
+    def write_now(self, batch: Batch) -> int:
+        """write(), for callers that have no event loop."""
+        groups: dict[str, tuple[msgspec.Struct, ...]] = {
+            "pull_records": batch.pulls,
+            "milestone_records": batch.milestones,
+            "rejects": batch.rejects,
+            "gaps": batch.gaps,
+        }
+        return self._transaction(lambda: sum(self._insert(table, rows) for table, rows in groups.items()))
+
+    def _insert(self, table: str, records: tuple[msgspec.Struct, ...]) -> int:
+        if not records:
+            return 0
+        marks = ", ".join("?" * len(records[0].__struct_fields__))
+        before = self._connection.total_changes
+        self._connection.executemany(
+            f"INSERT OR IGNORE INTO {table} VALUES ({marks})", map(row_maker(type(records[0])), records)
+        )
+        return self._connection.total_changes - before
+
+    def _transaction(self, work: Callable[[], T]) -> T:
+        with store_errors(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                result = work()
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+        return result
+
+    async def abandon(self, jobs: Sequence[AbandonedJob]) -> None:
+        """Of jobs that the ledger has: the file keeps their state there."""
+        rows = [(job.cluster, job.job) for job in jobs]
+        sql = "UPDATE jobs SET state = 'abandoned' WHERE cluster = ?1 AND job = ?2"
+        await self._in_thread(lambda: self._transaction(lambda: self._connection.executemany(sql, rows)))
+
+    async def job_pulls(self, cluster: str, run: str | None, job: str) -> list[PullRecord]:
+        sql = "SELECT * FROM pull_records WHERE cluster = ?1 AND run IS ?2 AND job = ?3"
+        return await self._in_thread(lambda: list(self._read(PullRecord, sql, (cluster, run, job))))
+
+    async def identities(self, cluster: str, run: str | None) -> set[Identity]:
+        tables = ("pull_records", "milestone_records")
+        sql = " UNION ".join(f"SELECT event_uid, count FROM {each} WHERE cluster = ?1 AND run IS ?2" for each in tables)
+        return await self._in_thread(lambda: set(self._all(sql, (cluster, run))))
+
+    def runs(self) -> list[StoredRun]:
+        sql = (
+            "SELECT run, cluster, size, count(*) AS pulls,"
+            " substr(min(finished_at), 1, 19) || 'Z' AS first_at, substr(max(finished_at), 1, 19) || 'Z' AS last_at"
+            " FROM pull_records GROUP BY run, cluster, size ORDER BY run, size, cluster"
+        )
+        return list(self._read(StoredRun, sql))
+
+    def pulls(
+        self, selection: Selection = ALL, *, outcome: Outcome | None = None, job: str | None = None
+    ) -> Iterator[PullRecord]:
+        return self._read(
+            PullRecord,
+            f"SELECT * FROM pulls WHERE {_SELECTED} AND (?3 IS NULL OR outcome = ?3) AND (?4 IS NULL OR job = ?4)"
+            " ORDER BY cluster, finished_at, event_uid, count",
+            (*_lists(selection), outcome, job),
+        )
+
+    def milestones(self, selection: Selection = ALL) -> Iterator[Milestone]:
+        return self._read(
+            Milestone,
+            f"SELECT * FROM milestones WHERE {_SELECTED} ORDER BY cluster, at, event_uid, count, moment",
+            _lists(selection),
+        )
+
+    def rejects(self, selection: Selection = ALL) -> Iterator[Reject]:
+        sql = f"SELECT * FROM rejects WHERE {_OF_CLUSTERS} ORDER BY cluster, source, position"
+        return self._read(Reject, sql, _lists(selection)[:1])
+
+    def gaps(self, selection: Selection = ALL) -> Iterator[Gap]:
+        sql = f"SELECT * FROM gaps WHERE {_OF_CLUSTERS} ORDER BY cluster, found_at"
+        return self._read(Gap, sql, _lists(selection)[:1])
+
+    def _read(self, struct: type[S], sql: str, parameters: tuple[object, ...] = ()) -> Iterator[S]:
+        with store_errors(self.path):
+            yield from from_rows(struct, self._connection.execute(sql, parameters))
+
+    def _all(self, sql: str, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:
+        with store_errors(self.path):
+            return self._connection.execute(sql, parameters).fetchall()
+
+    async def _in_thread(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._thread, work)
+
+    async def close(self) -> None:
+        await self._in_thread(self.close_now)
+
+    def close_now(self) -> None:
+        self._connection.close()
+        self._thread.shutdown(wait=False)
+
+
+def _lists(selection: Selection) -> tuple[str | None, str | None]:
+    """Clusters and runs as JSON; None is any."""
+    clusters, runs = selection.clusters, selection.runs
+    return (json.dumps(clusters) if clusters else None, json.dumps(runs) if runs else None)

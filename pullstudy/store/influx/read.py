@@ -1,0 +1,239 @@
+"""Records from InfluxDB, streamed: ordered, and by the same rules as the embedded store's views.
+
+The server is asked for one stretch of time of one cluster after the other, each with at most some ten thousand points;
+those are sorted here.
+"""
+
+import io
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import chain, groupby
+from typing import Any
+
+import msgspec
+
+from pullstudy.pulls.batch import Gap, Reject
+from pullstudy.pulls.milestone import Milestone
+from pullstudy.pulls.record import WITNESS_PREFIX, Outcome, PullRecord
+from pullstudy.store.influx import point_layout
+from pullstudy.store.influx.answers import judge
+from pullstudy.store.influx.flux import EVER, literal, read_rows
+from pullstudy.store.influx.line_protocol import DAY, LAST
+from pullstudy.store.influx.pieces import WINDOWS, Piece, finer_than, first_day_first, is_first_day, merged
+from pullstudy.store.influx.point_layout import Measurement
+from pullstudy.store.influx.point_text import original
+from pullstudy.store.influx.query import PIVOT, has_tag, is_field, is_of, is_whole, points, record_of, selected, stretch
+from pullstudy.store.influx.settings import InfluxSettings
+from pullstudy.store.protocol import Identity, StoredRun, StoreError
+from pullstudy.store.selection import ALL, Selection
+
+LOOKS, LOOK_SECONDS = 5, 0.2  # at a piece with half a point in it
+_ERROR_BYTES = 64 * 1024
+
+
+class InfluxReader:
+    """Asks one bucket. Plain blocking calls, as all reading of stores is."""
+
+    def __init__(self, settings: InfluxSettings, sleep: Callable[[float], None] = time.sleep) -> None:
+        self._settings = settings
+        self._sleep = sleep
+
+    def runs(self) -> list[StoredRun]:
+        counted = self._of_each_run("count()", EVER)
+        first, last = (self._of_each_run(f"{which}()", stretch(DAY, LAST)) for which in ("first", "last"))
+        found = [
+            StoredRun(
+                run=run,
+                cluster=cluster,
+                size=int(size) if size else None,
+                pulls=int(row["_value"]),
+                first_at=_second(first.get((run, cluster, size))),
+                last_at=_second(last.get((run, cluster, size))),
+            )
+            for (run, cluster, size), row in counted.items()
+        ]
+        # As SQLite orders them: what is unknown comes first.
+        return sorted(found, key=lambda each: (each.run or "", each.run is not None, each.size or 0, each.cluster))
+
+    def _of_each_run(self, which: str, times: str) -> dict[tuple[str | None, str, str], dict[str, str]]:
+        """A row for each run, cluster and size; a field that every pull has stands for the pull."""
+        flux = points(self._settings.bucket, [is_of(point_layout.PULL), is_field("event_uid")], times)
+        rows = self._query(f'{flux} |> group(columns: ["run", "cluster", "size"]) |> {which}')
+        return {
+            (original(row["run"]) if row.get("run") else None, original(row["cluster"]), row.get("size", "")): row
+            for row in rows
+        }
+
+    def pulls(
+        self, selection: Selection = ALL, *, outcome: Outcome | None = None, job: str | None = None
+    ) -> Iterator[PullRecord]:
+        abandoned = self.abandoned(selection)
+        superseded = self._superseded(selection)
+        more = [] if outcome is None else [has_tag("outcome", outcome)]
+        for record in self._ordered(point_layout.PULL, selection, _pull_order, more):
+            if (
+                (job is None or record.job == job)
+                and (record.cluster, record.job) not in abandoned
+                and (record.cluster, record.run, *record.identity) not in superseded
+            ):
+                yield record
+
+    def milestones(self, selection: Selection = ALL) -> Iterator[Milestone]:
+        abandoned = self.abandoned(selection)
+        for record in self._ordered(point_layout.MILESTONE, selection, _milestone_order):
+            if (record.cluster, record.job) not in abandoned:
+                yield record
+
+    def rejects(self, selection: Selection = ALL) -> Iterator[Reject]:
+        # Their order is not that of time: they are few, or something is badly wrong.
+        found = self._records(point_layout.REJECT, selection)
+        return iter(sorted(found, key=lambda reject: (reject.cluster, reject.source, reject.position)))
+
+    def gaps(self, selection: Selection = ALL) -> Iterator[Gap]:
+        return self._ordered(point_layout.GAP, selection, lambda gap: (gap.found_at,))
+
+    def abandoned(self, selection: Selection) -> set[tuple[str, str | None]]:
+        """(cluster, job) of the attempts that another one replaced."""
+        return {(each.cluster, each.job) for each in self._records(point_layout.ABANDONED, selection)}
+
+    def _superseded(self, selection: Selection) -> set[tuple[str, str | None, str, int]]:
+        """What only pod status witnessed, where an event came after all: cluster, run, event_uid, count."""
+        witnessed: dict[tuple[str, ...], list[Identity]] = {}
+        for row in self._places(selection, witness=True):
+            witnessed.setdefault(_place(row), []).append((original(row["event_uid"]), int(row["count"])))
+        if not witnessed:
+            return set()
+        told = {_place(row) for row in self._places(selection, witness=False)}
+        return {
+            (original(cluster), original(run) if run else None, *identity)
+            for (cluster, run, *place), identities in witnessed.items()
+            if "" not in place and (cluster, run, *place) in told
+            for identity in identities
+        }
+
+    def _places(self, selection: Selection, *, witness: bool) -> Iterator[dict[str, str]]:
+        pull, fields = point_layout.PULL, is_field("pod_uid", "container", "event_uid", "count")
+        is_witness = f"strings.hasPrefix(v: r.event_uid, prefix: {literal(WITNESS_PREFIX)})"
+        return self._query(
+            f'import "strings" {points(self._settings.bucket, [is_of(pull), *selected(pull, selection), fields])}'
+            # Of a point that is being written now, some fields may not be there yet.
+            f" {PIVOT} |> filter(fn: (r) => exists r.event_uid and exists r.count)"
+            f" |> filter(fn: (r) => {is_witness if witness else f'not {is_witness}'}) |> group()"
+        )
+
+    # -- all records of a measurement --------------------------------------------------------------------------------
+
+    def _ordered(
+        self,
+        layout: Measurement,
+        selection: Selection,
+        order: Callable[[Any], tuple[Any, ...]],
+        more: list[str] | None = None,
+    ) -> Iterator[Any]:
+        """By cluster, then as ``order`` says, which has to begin with the point's time."""
+        for records in self._pieces(layout, selection, more or []):
+            yield from sorted(records, key=order)
+
+    def _records(self, layout: Measurement, selection: Selection) -> Iterator[Any]:
+        return chain.from_iterable(self._pieces(layout, selection, []))
+
+    def _pieces(self, layout: Measurement, selection: Selection, more: list[str]) -> Iterator[list[Any]]:
+        wanted = [is_of(layout), *selected(layout, selection), *more]
+        for cluster, hours in self._clusters(layout, wanted):
+            of_cluster = [*wanted, f"r.cluster == {literal(cluster)}"]
+            for piece in merged(self._refined(layout, of_cluster, hours), self._settings.read_points):
+                flux = points(self._settings.bucket, of_cluster, stretch(piece.start, piece.stop))
+                yield self._whole(layout, f"{flux} {PIVOT} |> group()")
+
+    def _whole(self, layout: Measurement, flux: str) -> list[Any]:
+        """The piece's records. A point that is only half there is being written now: then it is asked for again."""
+        for _ in range(LOOKS):
+            half = False
+            records = []
+            for row in self._query(flux):
+                if is_whole(layout, row):
+                    records.append(record_of(layout, row))
+                else:
+                    half = True
+            if not half:
+                return records
+            self._sleep(LOOK_SECONDS)
+        return [record_of(layout, row) for row in self._query(flux)]
+
+    def _clusters(self, layout: Measurement, wanted: list[str]) -> Iterator[tuple[str, list[Piece]]]:
+        """Each cluster, as its tag is stored, and the hours that have points of it."""
+        hours = self._counted(layout, wanted, EVER, "1h")
+        ordered = sorted(hours, key=lambda pair: (original(pair[0]), *pair))
+        for cluster, group in groupby(ordered, key=lambda pair: pair[0]):
+            yield cluster, first_day_first([piece for _, piece in group])
+
+    def _refined(
+        self, layout: Measurement, wanted: list[str], pieces: Iterable[Piece], every: str = "1h"
+    ) -> Iterator[Piece]:
+        """Where a piece holds too many points, finer ones in its place."""
+        finer = finer_than(every)
+        for piece in pieces:
+            if piece.points <= self._settings.read_points or finer is None or is_first_day(piece):
+                yield piece
+                continue
+            parts = self._counted(layout, wanted, stretch(piece.start, piece.stop), finer)
+            yield from self._refined(layout, wanted, sorted(part for _, part in parts), finer)
+
+    def _counted(self, layout: Measurement, wanted: list[str], times: str, every: str) -> Iterator[tuple[str, Piece]]:
+        """By cluster and window; a field that every point has stands for the point."""
+        always = next(name for name in layout.identity if name in layout.fields)
+        flux = points(self._settings.bucket, [*wanted, is_field(always)], times)
+        rows = self._query(
+            f'{flux} |> group(columns: ["cluster"])'
+            f' |> aggregateWindow(every: {every}, fn: count, timeSrc: "_start", createEmpty: false)'
+            " |> map(fn: (r) => ({r with at: int(v: r._time)}))"
+            ' |> group() |> keep(columns: ["cluster", "at", "_value"])'
+        )
+        for row in rows:
+            yield row["cluster"], Piece(int(row["at"]), int(row["at"]) + WINDOWS[every], int(row["_value"]))
+
+    # -- one query ---------------------------------------------------------------------------------------------------
+
+    def _query(self, flux: str) -> Iterator[dict[str, str]]:
+        body = {"query": flux, "type": "flux", "dialect": {"header": True, "annotations": []}}
+        request = urllib.request.Request(
+            f"{self._settings.url}/api/v2/query?{urllib.parse.urlencode({'org': self._settings.organisation})}",
+            data=msgspec.json.encode(body),
+            headers={"Content-Type": "application/json", "Accept": "application/csv"},
+        )
+        try:
+            request.add_unredirected_header("Authorization", f"Token {self._settings.current_token()}")
+            with urllib.request.urlopen(
+                request, timeout=self._settings.read_seconds, context=self._settings.tls()
+            ) as response:
+                yield from read_rows(io.TextIOWrapper(response, "utf-8", newline=""))
+        except urllib.error.HTTPError as error:
+            with error:
+                verdict = judge(error.code, dict(error.headers), error.read(_ERROR_BYTES), datetime.now(UTC))
+            raise StoreError(f"InfluxDB {self._settings.url}: {verdict.reason}") from error
+        except (OSError, EOFError) as error:
+            reason = getattr(error, "reason", error)  # of a URLError
+            raise StoreError(f"InfluxDB {self._settings.url} cannot be read: {reason}") from error
+
+
+def _second(row: dict[str, str] | None) -> datetime | None:
+    return datetime.fromisoformat(f"{row['_time'][:19]}Z") if row else None
+
+
+def _place(row: dict[str, str]) -> tuple[str, ...]:
+    # Pod status tells that an image is there, and only guesses whether it was pulled: either event tells it better.
+    outcome = Outcome.PULLED if row["outcome"] == Outcome.CACHED else row["outcome"]
+    return (row["cluster"], row.get("run", ""), outcome, row.get("pod_uid", ""), row.get("container", ""))
+
+
+def _pull_order(record: PullRecord) -> tuple[Any, ...]:
+    at = record.finished_at
+    return (at is not None, at, record.event_uid, record.count)
+
+
+def _milestone_order(record: Milestone) -> tuple[Any, ...]:
+    return (record.at, record.event_uid, record.count, record.moment)

@@ -1,0 +1,96 @@
+"""The Store on InfluxDB 2: one point a record, overwritten and never doubled when it is written again."""
+
+from collections.abc import Iterator, Sequence
+from random import Random
+
+from pullstudy.pulls.batch import Batch, Gap, Reject
+from pullstudy.pulls.milestone import Milestone
+from pullstudy.pulls.notices import Notices
+from pullstudy.pulls.record import Outcome, PullRecord
+from pullstudy.store.influx.connection import InfluxConnection
+from pullstudy.store.influx.jobs import InfluxJobs
+from pullstudy.store.influx.point_layout import AbandonedJob, JobPhases, PodPhases, PullCache
+from pullstudy.store.influx.read import InfluxReader
+from pullstudy.store.influx.settings import InfluxSettings
+from pullstudy.store.influx.write import Delivered, InfluxWriter, Refused, Timing, WriteCounters
+from pullstudy.store.protocol import Identity, StoredRun, StoreError
+from pullstudy.store.selection import ALL, Selection
+
+
+class RefusedError(StoreError):
+    """The server took all of a batch but these, and will never take these."""
+
+    def __init__(self, refused: tuple[Refused, ...]) -> None:
+        more = f", and {len(refused) - 1} more" if len(refused) > 1 else ""
+        super().__init__(f"InfluxDB refused a record: {refused[0].reason}{more}")
+        self.refused = refused
+
+
+class InfluxStore:
+    """One bucket. Writing waits for ever: for a server that is away, for a setting to be put right."""
+
+    def __init__(
+        self, settings: InfluxSettings, notices: Notices, random: Random, timing: Timing | None = None
+    ) -> None:
+        """Connects at the first write or read."""
+        self._connection = InfluxConnection(settings)
+        self._writer = InfluxWriter(settings, self._connection, notices, random, timing or Timing())
+        self._jobs = InfluxJobs(settings, self._connection)
+        self._reader = InfluxReader(settings)
+
+    @property
+    def counters(self) -> WriteCounters:
+        return self._writer.counters
+
+    async def deliver(self, batch: Batch) -> Delivered:
+        """Write the batch. What the server will never take comes back with the reason: it is the caller's now."""
+        return await self._writer.deliver([*batch.pulls, *batch.milestones, *batch.rejects, *batch.gaps])
+
+    async def write(self, batch: Batch) -> int:
+        """deliver() for callers that can do nothing about a refused record.
+
+        The number of points written: the server does not say how many of them are new. Raises RefusedError after all
+        the others are written.
+        """
+        delivered = await self.deliver(batch)
+        if delivered.refused:
+            raise RefusedError(delivered.refused)
+        return delivered.written
+
+    async def abandon(self, jobs: Sequence[AbandonedJob]) -> None:
+        """Also raises RefusedError."""
+        delivered = await self._writer.deliver(jobs)
+        if delivered.refused:
+            raise RefusedError(delivered.refused)
+
+    async def tell(self, points: Sequence[JobPhases | PodPhases | PullCache]) -> None:
+        """What the driver knows of jobs that are over, for dashboards; it is in no record. Raises RefusedError."""
+        delivered = await self._writer.deliver(points)
+        if delivered.refused:
+            raise RefusedError(delivered.refused)
+
+    async def job_pulls(self, cluster: str, run: str | None, job: str) -> list[PullRecord]:
+        return await self._jobs.pulls(cluster, run, job)
+
+    async def identities(self, cluster: str, run: str | None) -> set[Identity]:
+        return await self._jobs.identities(cluster, run)
+
+    def runs(self) -> list[StoredRun]:
+        return self._reader.runs()
+
+    def pulls(
+        self, selection: Selection = ALL, *, outcome: Outcome | None = None, job: str | None = None
+    ) -> Iterator[PullRecord]:
+        return self._reader.pulls(selection, outcome=outcome, job=job)
+
+    def milestones(self, selection: Selection = ALL) -> Iterator[Milestone]:
+        return self._reader.milestones(selection)
+
+    def rejects(self, selection: Selection = ALL) -> Iterator[Reject]:
+        return self._reader.rejects(selection)
+
+    def gaps(self, selection: Selection = ALL) -> Iterator[Gap]:
+        return self._reader.gaps(selection)
+
+    async def close(self) -> None:
+        await self._connection.close()

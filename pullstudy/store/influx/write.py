@@ -1,0 +1,185 @@
+"""Records to InfluxDB, for as long as it takes: each ends as written, or as refused with the reason."""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from random import Random
+
+import msgspec
+
+from pullstudy.pulls.notices import Notices
+from pullstudy.store.influx.answers import Action, Verdict, judge
+from pullstudy.store.influx.connection import InfluxConnection, NoAnswerError
+from pullstudy.store.influx.line_protocol import PointError, encode_point
+from pullstudy.store.influx.settings import InfluxSettings
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A record that the store will never take, and why."""
+
+    record: msgspec.Struct
+    reason: str
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What became of a batch: written and refused together are all of it."""
+
+    written: int
+    refused: tuple[Refused, ...] = ()
+
+
+@dataclass(frozen=True)
+class Point:
+    """A record and its line."""
+
+    record: msgspec.Struct
+    line: bytes
+
+
+@dataclass
+class WriteCounters:
+    """Since the start."""
+
+    requests: int = 0
+    statuses: dict[int, int] = field(default_factory=dict)  # requests by status; 0 where there was no answer
+    points: int = 0  # written
+    refused: int = 0
+    repeats: int = 0  # requests made again
+    divisions: int = 0  # requests made again as two halves
+    sent_bytes: int = 0  # of line protocol, before compression
+    write_seconds: float = 0.0  # of all requests together
+    trouble: str | None = None  # why nothing is written now; None while all is well
+    alarm: bool = False  # the trouble is a wrong setting
+
+
+@dataclass(frozen=True)
+class Timing:
+    """Time, as the writer asks for it."""
+
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    monotonic: Callable[[], float] = time.monotonic
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
+class InfluxWriter:
+    """Writes to one bucket. Several deliver() calls may run at once."""
+
+    def __init__(
+        self,
+        settings: InfluxSettings,
+        connection: InfluxConnection,
+        notices: Notices,
+        random: Random,
+        timing: Timing,
+    ) -> None:
+        self._settings = settings
+        self._connection = connection
+        self._notices = notices
+        self._random = random
+        self._timing = timing
+        self._troubled_at = self._reminded_at = 0.0
+        self.counters = WriteCounters()
+
+    async def deliver(self, records: Sequence[msgspec.Struct]) -> Delivered:
+        """Write them all: returns when each is written or refused, and waits for the server for ever."""
+        points, refused = _encode(records)
+        for piece in self._pieces(points):
+            refused += await self._write(piece)
+        written = len(records) - len(refused)
+        self.counters.points += written
+        self.counters.refused += len(refused)
+        return Delivered(written, tuple(refused))
+
+    def _pieces(self, points: list[Point]) -> Iterator[list[Point]]:
+        piece: list[Point] = []
+        size = 0
+        for point in points:
+            if piece and (
+                len(piece) >= self._settings.batch_points or size + len(point.line) > self._settings.batch_bytes
+            ):
+                yield piece
+                piece, size = [], 0
+            piece.append(point)
+            size += len(point.line) + 1
+        if piece:
+            yield piece
+
+    async def _write(self, points: list[Point]) -> list[Refused]:
+        """The refused ones among the points; the others are written on return."""
+        verdict = await self._send(b"\n".join([point.line for point in points]))
+        if verdict.action is Action.DONE:
+            return []
+        if len(points) == 1 or verdict.dropped >= len(points):
+            return [Refused(point.record, verdict.reason) for point in points]
+        # The answer does not name the points; writing the good ones again changes nothing.
+        self.counters.divisions += 1
+        middle = len(points) // 2
+        return await self._write(points[:middle]) + await self._write(points[middle:])
+
+    async def _send(self, lines: bytes) -> Verdict:
+        """Make the request until the answer is about the points."""
+        failures = 0
+        while True:
+            verdict = await self._request(lines)
+            if verdict.action is not Action.REPEAT:
+                self._recovered()
+                return verdict
+            failures += 1
+            self.counters.repeats += 1
+            seconds = self._wait_seconds(verdict, failures)
+            self._complain(verdict, seconds)
+            await self._timing.sleep(seconds)
+
+    async def _request(self, lines: bytes) -> Verdict:
+        started = self._timing.monotonic()
+        try:
+            answer = await self._connection.write(lines)
+            status, verdict = answer.status, judge(answer.status, answer.headers, answer.body, self._timing.now())
+        except NoAnswerError as error:
+            status, verdict = 0, Verdict(Action.REPEAT, str(error))
+        counters = self.counters
+        counters.requests += 1
+        counters.statuses[status] = counters.statuses.get(status, 0) + 1
+        counters.sent_bytes += len(lines)
+        counters.write_seconds += self._timing.monotonic() - started
+        return verdict
+
+    def _wait_seconds(self, verdict: Verdict, failures: int) -> float:
+        seconds = self._settings.backoff.seconds(failures, self._random)
+        wish = min(verdict.wait_seconds or 0.0, self._settings.most_retry_after_seconds)
+        return max(seconds, wish)
+
+    def _complain(self, verdict: Verdict, wait_seconds: float) -> None:
+        now = self._timing.monotonic()
+        new = self.counters.trouble is None
+        if new:
+            self._troubled_at = now
+        if new or verdict.reason != self.counters.trouble or now - self._reminded_at >= self._settings.remind_seconds:
+            self._reminded_at = now
+            say = self._notices.error if verdict.alarm else self._notices.warning
+            say(
+                f"InfluxDB {self._settings.url}: {verdict.reason}; nothing is lost, writing is tried again",
+                wait_seconds=round(wait_seconds, 1),
+                for_seconds=round(now - self._troubled_at),
+            )
+        self.counters.trouble, self.counters.alarm = verdict.reason, verdict.alarm
+
+    def _recovered(self) -> None:
+        if self.counters.trouble is not None:
+            seconds = round(self._timing.monotonic() - self._troubled_at)
+            self._notices.info(f"InfluxDB {self._settings.url} takes points again", after_seconds=seconds)
+            self.counters.trouble, self.counters.alarm = None, False
+
+
+def _encode(records: Iterable[msgspec.Struct]) -> tuple[list[Point], list[Refused]]:
+    points, refused = [], []
+    for record in records:
+        try:
+            points.append(Point(record, encode_point(record).encode()))
+        except PointError as error:
+            refused.append(Refused(record, str(error)))
+    return points, refused

@@ -1,5 +1,0 @@
-"""``python -m sim``."""
-
-from sim.cli import main
-
-main()
