@@ -7,6 +7,7 @@ Each is |A ∩ B| / |A ∪ B| of two images' layers. They differ in what is coun
 - ``bytes``: compressed bytes of the layers, with the shared ones: what a node that has the one is spared of both.
 """
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import product
@@ -52,10 +53,9 @@ def pairs(layers: Iterable[Layer]) -> list[Pair]:
 
 
 def spread(values: Iterable[float]) -> Spread:
-    import numpy as np  # its pairwise summation is what the study's figures were rounded by
-
-    matrix = np.fromiter(values, dtype=float)
-    return Spread(float(matrix.mean()), float(matrix.std()))
+    matrix = list(values)
+    mean = math.fsum(matrix) / len(matrix)
+    return Spread(mean, math.sqrt(math.fsum((value - mean) ** 2 for value in matrix) / len(matrix)))
 
 
 def _layers_by_image(layers: Iterable[Layer]) -> dict[str, dict[str, int]]:
