@@ -7,7 +7,7 @@ import sys
 import threading
 from collections.abc import Callable
 
-DONE, INTERRUPTED = 0, 130
+from pullstudy.exit_codes import DONE, INTERRUPTED
 
 
 class StopSignal:

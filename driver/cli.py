@@ -25,11 +25,11 @@ from driver.commands.status_command import status_command
 from driver.commands.sweep_command import sweep_command
 from driver.errors import DriverError, UnaskedError
 from driver.interrupt import InterruptedByUserError
+from pullstudy.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USE
 from pullstudy.sim.cli import app as sim_app
 from pullstudy.store.embedded.store import NotAStudyError
 from pullstudy.store.protocol import StoreError
 
-DONE, FAILED, WRONG_USE, INTERRUPTED = 0, 1, 2, 130
 BUG_LOG = "bug.log"
 
 # Typer brings its own click in some versions and uses the installed one in others: this is the right one in both.

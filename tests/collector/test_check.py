@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from collector.check_command import check
 from collector.checks.data import DataCheck
 from collector.checks.finding import Finding, Level
 from collector.checks.grants import grant_commands
 from collector.checks.report import finding_line, findings_json, summary_line
-from collector.cli import collect, run_command
+from collector.cli import run_command
+from collector.commands.check_command import check
+from collector.commands.collect_command import collect
 from collector.sources.scope import Right, Scope
 from tests.collector.api_server import ApiServer, serving, write_kubeconfig
 from tests.collector.simulator import simulator

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import typer
 
-from collector.cli import app
+from collector.commands.collect_command import app
+from collector.commands.sink_command import app as sink_app
 from collector.configuration.options import DEFAULT_MAX_LAG, DEFAULT_SPOOL_LIMIT, DEFAULT_STOP_WITHIN
 from collector.monitoring.status import Status
 from collector.settings import Settings
-from collector.sink_command import app as sink_app
 from pullstudy.pulls.metric_names import METRICS
 
 DOCS = (Path(__file__).parents[2] / "docs" / "collector.md").read_text()

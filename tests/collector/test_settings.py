@@ -11,7 +11,8 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.cli import COMMANDS, app, run_command
+from collector.cli import COMMANDS, run_command
+from collector.commands.collect_command import app
 from collector.configuration.options import key_of, settable, variable_of
 from collector.configuration.quantity import ByteSize, Seconds, address, byte_size, seconds
 from collector.configuration.settings_shown import MASK, VARIABLES

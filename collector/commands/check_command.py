@@ -10,11 +10,12 @@ from typing import Annotated, Any
 
 import typer
 
-from collector.cli import FAILED, collect, target_of
+from collector.commands.collect_command import collect, target_of
 from collector.configuration.options import CONTEXT
 from collector.configuration.settings_shown import settings_text, shown_settings
 from collector.log import Format
 from collector.settings import Settings
+from pullstudy.exit_codes import FAILED
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 

@@ -1,0 +1,6 @@
+"""What the commands end with: docs and every ``--help`` name these codes."""
+
+DONE = 0
+FAILED = 1  # what was done is kept
+WRONG_USE = 2
+INTERRUPTED = 130  # by Ctrl-C, after what was begun was ended in order
