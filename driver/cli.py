@@ -26,6 +26,7 @@ from driver.commands.sweep_command import sweep_command
 from driver.errors import DriverError, UnaskedError
 from driver.interrupt import InterruptedByUserError
 from pullstudy.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USE
+from pullstudy.kube.errors import KubeError
 from pullstudy.sim.cli import app as sim_app
 from pullstudy.store.embedded.store import NotAStudyError
 from pullstudy.store.protocol import StoreError
@@ -109,7 +110,7 @@ def _explain(error: Exception, arguments: Sequence[str]) -> int:
         return _fail(f"{error}; run: {shlex.join(['pulldriver', *arguments, '--yes'])}", WRONG_USE)
     if isinstance(error, NotAStudyError):
         return _fail(str(error), WRONG_USE)
-    if isinstance(error, DriverError | StoreError) or hasattr(error, "exit_code"):
+    if isinstance(error, DriverError | KubeError | StoreError) or hasattr(error, "exit_code"):
         return _fail(str(error), getattr(error, "exit_code", FAILED))
     if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
         place = error.filename or "where the study is kept"

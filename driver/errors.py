@@ -4,14 +4,18 @@ DriverError
 ├── UsageError            exit 2: the command or a file it names is wrong; nothing was started
 │   └── UnaskedError      a question has to be answered, and nobody is there
 └── SweepError            exit 1: what was done is kept, ``--resume`` goes on
-    ├── ApiError          the API server refused or could not be reached
     ├── ProviderError     a cluster could not be made, changed or taken down
     ├── CollectorError    the collector did not start, or died
     └── LimitError        something took longer than its limit in the study
+
+Beside them stand KubeError (``pullstudy.kube.errors``: the API server refused or could not be reached) and StoreError,
+which end a sweep with exit code 1 too.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from pullstudy.kube.errors import ApiError as ApiError  # what a sweep's requests raise
 
 
 class DriverError(Exception):
@@ -32,16 +36,6 @@ class UnaskedError(UsageError):
 
 class SweepError(DriverError):
     """A sweep could not go on."""
-
-
-class ApiError(SweepError):
-    """An answer of the API server that is no success. ``status`` is 0 where it was not reached."""
-
-    def __init__(self, what: str, status: int, why: str, *, retry_after_seconds: float | None = None) -> None:
-        answer = f"the API server answered {status}" if status else "the API server was not reached"
-        super().__init__(f"{what}: {answer} ({why})")
-        self.status = status
-        self.retry_after_seconds = retry_after_seconds
 
 
 class ProviderError(SweepError):

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterable, Set
 from functools import lru_cache
 
 from driver.clusters.cluster_api import ClusterApi, Sleep
-from driver.clusters.objects import Node
 from driver.errors import LimitError
+from pullstudy.kube.objects import Node
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.image import ImageReference, parse_image
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
-from driver.clusters.objects import Job, Node, Page, Pod, Status
 from driver.errors import ApiError
+from pullstudy.kube.objects import Job, Node, Page, Pod, Status
 from pullstudy.pulls.event import EventList, decode_event_list
 
 if TYPE_CHECKING:

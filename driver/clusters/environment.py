@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 
 from driver.clusters.cluster_api import ClusterApi
-from driver.clusters.objects import Node
 from driver.errors import ApiError
+from pullstudy.kube.objects import Node
 
 # Source: well-known labels of Kubernetes; the beta names are what clusters before 1.17 wrote.
 _LABELS = {

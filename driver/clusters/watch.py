@@ -19,8 +19,8 @@ from driver.clusters.cluster_api import (
     Sleep,
     api_errors,
 )
-from driver.clusters.objects import Metadata, Page, Status, WatchLine
 from driver.errors import ApiError
+from pullstudy.kube.objects import Metadata, Page, Status, WatchLine
 
 FAILURES = 15  # in a row: with the pauses about 2 minutes
 

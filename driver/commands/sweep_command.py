@@ -41,6 +41,7 @@ from driver.recording.destinations import Asked, check_reachable, check_same_des
 from driver.recording.stores import Stores, open_stores
 from driver.summary import size_lines
 from driver.sweep import Outcome, Sweep, begun_run, study_of, wall_clock
+from pullstudy.kube.errors import KubeError
 from pullstudy.store.embedded.ledger import Ledger
 from pullstudy.store.protocol import StoreError
 
@@ -147,7 +148,7 @@ def _resumed(out: Path, provider: str, kubeconfig: Path | None, budget: float | 
 def _way_on(command: str) -> Iterator[None]:
     try:
         yield
-    except (SweepError, StoreError, InterruptedByUserError):
+    except (SweepError, KubeError, StoreError, InterruptedByUserError):
         _say(f"what was done is kept; go on with: {command}")
         raise
 

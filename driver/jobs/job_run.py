@@ -9,7 +9,6 @@ from collections.abc import Iterable
 import msgspec
 
 from driver.clusters.cluster_api import ClusterApi, Sleep
-from driver.clusters.objects import Job, Pod
 from driver.clusters.provider import Cluster, Provider
 from driver.errors import ApiError, LimitError
 from driver.jobs.audit import Place, make_audit, places, say, with_containers
@@ -21,6 +20,7 @@ from driver.jobs.node_caches import NodeCaches, not_cold, say_caches
 from driver.jobs.witness import completed_at, nodes_shared, pod_witnesses, recovered_pulls, status_milestones
 from driver.planning.study import CacheMode, Study
 from driver.progress import JobSummary, Progress
+from pullstudy.kube.objects import Job, Pod
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.decode import Origin

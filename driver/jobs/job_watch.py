@@ -8,10 +8,10 @@ from enum import StrEnum
 import msgspec
 
 from driver.clusters.cluster_api import ClusterApi, Sleep
-from driver.clusters.objects import Job, Pod
 from driver.clusters.watch import ObjectWatch
 from driver.errors import LimitError, first_error
 from driver.planning.study import Study
+from pullstudy.kube.objects import Job, Pod
 from pullstudy.pulls.failure import FailureClass, classify
 from pullstudy.pulls.witness import BACKOFF_REASON, FAILED_REASONS
 

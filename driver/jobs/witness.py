@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from driver.clusters.objects import Container, ContainerStatus, Job, Pod
+from pullstudy.kube.objects import Container, ContainerStatus, Job, Pod
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.decode import Origin
 from pullstudy.pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness

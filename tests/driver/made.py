@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from driver.clusters.objects import Job, Node, Pod
+from pullstudy.kube.objects import Job, Node, Pod
 from pullstudy.pulls.decode import Origin
 from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.store.embedded.ledger import JobRow

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from driver.clusters.cache import cache_state, cached_names, canonical, holding
-from driver.clusters.objects import Node
+from pullstudy.kube.objects import Node
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.image import ImageReference
 from tests.driver.made import DIGEST, node

@@ -177,11 +177,27 @@ def test_a_bug_is_one_line_that_names_the_file_with_the_rest(
     assert "Traceback" in log.read_text()
 
 
-def test_errors_carry_the_code_that_is_documented() -> None:
-    assert UsageError("x").exit_code == 2
-    refused = ApiError("list the nodes", 403, "nodes is forbidden")
-    assert str(refused) == "list the nodes: the API server answered 403 (nodes is forbidden)"
-    assert {error.exit_code for error in (refused, LimitError("x"), ProviderError("x"), CollectorError("x"))} == {1}
+REFUSED = ApiError("list the nodes", 403, "nodes is forbidden")
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [(UsageError("x"), 2), (REFUSED, 1), (LimitError("x"), 1), (ProviderError("x"), 1), (CollectorError("x"), 1)],
+    ids=lambda value: type(value).__name__,
+)
+def test_errors_end_with_the_code_that_is_documented(
+    tmp_path: Path, error: Exception, code: int, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def failing(*arguments: object, **options: object) -> None:
+        raise error
+
+    monkeypatch.setattr("driver.commands.status_command.read_status", failing)
+    assert cli.run(["status", "--out", str(tmp_path)]) == code
+    assert capsys.readouterr().err == f"pulldriver: {error}\n"
+
+
+def test_a_refused_request_is_told_with_its_object_and_answer() -> None:
+    assert str(REFUSED) == "list the nodes: the API server answered 403 (nodes is forbidden)"
 
 
 def test_help_lists_only_the_providers_that_exist(capsys: Capture) -> None:

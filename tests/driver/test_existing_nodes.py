@@ -9,7 +9,6 @@ import msgspec
 import psutil
 import pytest
 
-from driver.clusters.objects import Node, Pod
 from driver.errors import ApiError, ProviderError
 from driver.jobs.job import job_manifest
 from driver.jobs.job_watch import troubles
@@ -17,6 +16,7 @@ from driver.planning.study import JobPlan, KubeconfigPlan, Overrides, Study, loa
 from driver.providers.kubeconfig.commands import fill, run_command
 from driver.providers.kubeconfig.nodes import RUN_LABEL, choose_nodes
 from driver.providers.kubeconfig.permissions import provider_errors
+from pullstudy.kube.objects import Node, Pod
 from tests.driver.made import READY, pod, pod_json, waiting
 from tests.stack.wait import until
 

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 import pytest_asyncio
 
-from driver.clusters.objects import Page, Pod
 from driver.jobs.audit import places
 from driver.jobs.witness import pod_witnesses
+from pullstudy.kube.objects import Page, Pod
 from pullstudy.pulls.decode import Origin
 from pullstudy.pulls.failure import FailureClass, classify
 from pullstudy.pulls.record import WITNESS_PREFIX, Outcome, PullRecord

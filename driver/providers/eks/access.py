@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 
 from driver.clusters.cluster_api import ClusterApi, open_cluster
-from driver.clusters.objects import Metadata, Page
 from driver.errors import ApiError
 from driver.jobs.job import MANAGED_BY
 from driver.providers.eks.control_plane import ControlPlane
 from driver.providers.eks.token import exec_section
 from driver.providers.eks.waiting import Waiting
+from pullstudy.kube.objects import Metadata, Page
 
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
 

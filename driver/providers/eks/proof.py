@@ -9,12 +9,12 @@ from pathlib import Path
 import msgspec
 
 from driver.clusters.cluster_api import PATIENCE_SECONDS, ClusterApi, current_context, open_cluster
-from driver.clusters.objects import Node, Page
 from driver.errors import ApiError, ProviderError
 from driver.providers.eks.access import is_simulator
 from driver.providers.eks.handle import EksHandle
 from driver.providers.eks.waiting import Waiting
 from driver.providers.kubeconfig.context import hold_context
+from pullstudy.kube.objects import Node, Page
 
 _nodes = msgspec.json.Decoder(Page[Node]).decode
 

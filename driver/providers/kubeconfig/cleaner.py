@@ -14,9 +14,9 @@ import msgspec
 
 from driver.clusters.cache import canonical
 from driver.clusters.cluster_api import ClusterApi, Sleep
-from driver.clusters.objects import Page, Pod
 from driver.errors import ProviderError
 from driver.jobs.job import CONTAINER, MANAGED_BY
+from pullstudy.kube.objects import Page, Pod
 from pullstudy.pulls.pod import Terminated
 
 POLL_SECONDS = 0.25

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterable
 
-from driver.clusters.objects import Node
 from driver.errors import ProviderError
 from driver.planning.study import Study
+from pullstudy.kube.objects import Node
 
 RUN_LABEL = "pullstudy.io/run"
 

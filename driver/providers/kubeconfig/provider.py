@@ -10,7 +10,6 @@ from typing import Any, NoReturn
 import msgspec
 
 from driver.clusters.cluster_api import CONFLICT, NOT_FOUND, ClusterApi, Sleep, current_context, open_cluster
-from driver.clusters.objects import Node
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.errors import ApiError, ProviderError
 from driver.planning.study import CacheMode, Study
@@ -19,6 +18,7 @@ from driver.providers.kubeconfig.commands import fill, run_command
 from driver.providers.kubeconfig.context import hold_context, keep_context, kept_context
 from driver.providers.kubeconfig.nodes import RUN_LABEL, choose_nodes, free_nodes
 from driver.providers.kubeconfig.permissions import provider_errors
+from pullstudy.kube.objects import Node
 
 FIRST_PAUSE_SECONDS = 0.5
 SLOWEST_PAUSE_SECONDS = 10.0

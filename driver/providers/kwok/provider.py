@@ -14,7 +14,6 @@ import msgspec
 
 from driver.clusters.child import end_child, end_stranger, last_line, start_child
 from driver.clusters.cluster_api import ClusterApi, Sleep, current_context, open_cluster
-from driver.clusters.objects import Node, Page, Taint
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.errors import ApiError, ProviderError
 from driver.providers.kubeconfig.context import hold_context, keep_context, kept_context
@@ -32,6 +31,7 @@ from driver.providers.kwok.servers import (
     scheduler_command,
 )
 from driver.providers.kwok.stages import stage_file
+from pullstudy.kube.objects import Node, Page, Taint
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0

@@ -16,11 +16,12 @@ Nothing is ever discarded because of a wrong setting: it is repeated until the s
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from datetime import datetime
 from enum import StrEnum
 
 import msgspec
+
+from pullstudy.pulls.retry_after import retry_after_seconds
 
 
 class Action(StrEnum):
@@ -85,16 +86,3 @@ def _problem(body: bytes) -> _Problem:
         return _decode(body)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return _Problem()
-
-
-def retry_after_seconds(value: str | None, now: datetime) -> float | None:
-    """Of a Retry-After header: seconds, or an HTTP date (RFC 9110, 10.2.3). None where it is neither."""
-    if value is None:
-        return None
-    if value.strip().isdecimal():
-        return float(value)
-    try:
-        at = parsedate_to_datetime(value)
-    except ValueError:
-        return None
-    return max(0.0, (at.replace(tzinfo=at.tzinfo or UTC) - now).total_seconds())

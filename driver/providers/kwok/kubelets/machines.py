@@ -7,10 +7,10 @@ from typing import Any
 
 import msgspec
 
-from driver.clusters.objects import Metadata
 from driver.providers.kwok.kubelets.nodes import NodesOrder, make_nodes
 from driver.providers.kwok.kubelets.outbox import Write
 from driver.providers.kwok.kubelets.posts import Posts
+from pullstudy.kube.objects import Metadata
 from pullstudy.sim.api.apiserver import ApiServer, Identities
 from pullstudy.sim.api.history import History
 from pullstudy.sim.api.resources import NODES, PODS

@@ -1,4 +1,4 @@
-"""What the driver reads of Kubernetes objects, decoded straight from JSON bytes.
+"""What is read of Kubernetes objects, decoded straight from JSON bytes.
 
 Only the fields that are used: the generated client's models take about thirty times as long to build.
 Source: kubernetes ``core/v1``, ``batch/v1`` and ``meta/v1`` types.go.
