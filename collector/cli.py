@@ -12,6 +12,7 @@ from collector.configuration.options import key_of, settable, variable_of
 from collector.errors import CollectorError
 from pullstudy.bus.protocol import BusError
 from pullstudy.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USE
+from pullstudy.extras import MissingExtraError
 from pullstudy.store.protocol import StoreError
 
 # Typer brings its own click in some versions and uses the installed one in others: this is the right one in both.
@@ -34,8 +35,10 @@ def run_command(arguments: list[str]) -> int:
         message = error.format_message().partition("\n")[0].rstrip(".").replace("Value error, ", "")
         command = f"{arguments[0]} " if arguments and arguments[0] in COMMANDS else ""
         return _fail(f"{message}{_place_of(error)}; see collector {command}--help", WRONG_USE)
-    except (BusError, CollectorError, StoreError, ExceptionGroup) as error:
+    except (BusError, CollectorError, MissingExtraError, StoreError, ExceptionGroup) as error:
         first = _first(error)
+        if isinstance(first, MissingExtraError):
+            return _fail(str(first), first.exit_code)
         if not isinstance(first, (BusError, CollectorError, StoreError)):
             raise
         return _fail(str(first), FAILED)

@@ -7,8 +7,8 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
-from driver.errors import UsageError
 from driver.providers.eks.aws_errors import AwsError, Kind, read_error
+from pullstudy.extras import require
 
 Sleep = Callable[[float], Awaitable[None]]
 Answer = dict[str, Any]
@@ -20,12 +20,8 @@ READ_SECONDS = 60
 
 
 def load_boto3() -> Any:
-    """The library. Raises UsageError where the extra is not installed."""
-    try:
-        import boto3
-    except ImportError as error:
-        raise UsageError(f"the provider eks needs boto3 ({error}): pip install 'pullstudy[eks]'") from error
-    return boto3
+    """The library. Raises MissingExtraError where the extra is not installed."""
+    return require("boto3", "eks")
 
 
 class Clients:

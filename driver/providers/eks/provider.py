@@ -76,7 +76,7 @@ class EksProvider:
     ) -> None:
         """``draw`` makes the runs' marks; ``clients`` are those that there are, by region.
 
-        Raises UsageError where boto3 is not installed.
+        Raises MissingExtraError where boto3 is not installed.
         """
         load_boto3()
         if kubeconfig is not None and leads_to_simulator(kubeconfig):
