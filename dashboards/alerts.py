@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboards.columns import pull
-from dashboards.flux import Source
+from dashboards.flux import Bucket
 from dashboards.layout import Json
 from dashboards.panels import INFLUXDB, INFLUXDB_UID, PROMETHEUS, PROMETHEUS_UID
 from pullstudy.pulls import metric_names as metrics
@@ -66,29 +66,29 @@ def _step(name: str, uid: str, model: dict[str, Any], back_seconds: int = 0) -> 
     return {"refId": name, "datasourceUid": uid, "relativeTimeRange": times, "queryType": "", "model": model}
 
 
-def build(source: Source) -> Json:
+def build(bucket: Bucket) -> Json:
     """The rule group."""
     return {
         "title": GROUP,
         "folderUid": FOLDER_UID,
         "interval": _EVERY_SECONDS,
-        "rules": [alert.to_json_data() for alert in alerts(source)],
+        "rules": [alert.to_json_data() for alert in alerts(bucket)],
     }
 
 
-def provisioned(source: Source) -> Json:
+def provisioned(bucket: Bucket) -> Json:
     """The same as a file that a Grafana reads when it starts."""
     of_api = ("folderUID", "ruleGroup", "orgID")  # said of the group here
     rules = [
-        {key: value for key, value in alert.to_json_data().items() if key not in of_api} for alert in alerts(source)
+        {key: value for key, value in alert.to_json_data().items() if key not in of_api} for alert in alerts(bucket)
     ]
     group = {"orgId": 1, "name": GROUP, "folder": GROUP, "interval": f"{_EVERY_SECONDS}s", "rules": rules}
     return {"apiVersion": 1, "groups": [group]}
 
 
-def rules(source: Source) -> Json:
+def rules(bucket: Bucket) -> Json:
     """The same as a file of Prometheus' rules."""
-    group = {"name": GROUP, "interval": f"{_EVERY_SECONDS}s", "rules": [_rule(alert) for alert in alerts(source)]}
+    group = {"name": GROUP, "interval": f"{_EVERY_SECONDS}s", "rules": [_rule(alert) for alert in alerts(bucket)]}
     return {"groups": [group]}
 
 
@@ -110,7 +110,7 @@ def _grown(*counted: Metric) -> str:
     return " + ".join(f"({part} or vector(0))" for part in parts)
 
 
-def alerts(source: Source) -> tuple[Alert, ...]:
+def alerts(bucket: Bucket) -> tuple[Alert, ...]:
     return (
         Alert(
             uid="pullstudy-lag",
@@ -159,15 +159,15 @@ def alerts(source: Source) -> tuple[Alert, ...]:
             above=5.0,
             for_duration="5m",
             summary="More than 5 failed pulls in 15 minutes: the dashboard of failures shows the messages.",
-            flux=failing_pulls(source),
+            flux=failing_pulls(bucket),
         ),
     )
 
 
-def failing_pulls(source: Source) -> str:
+def failing_pulls(bucket: Bucket) -> str:
     """How many pulls failed in the time asked for."""
     failed = f'r.{pull.tag_name("outcome")} == "{Outcome.FAILED}"'
-    rows = source.rows(
+    rows = bucket.rows(
         "start: v.timeRangeStart, stop: v.timeRangeStop",
         f"{pull.of_measurement()} and {failed} and {pull.of_fields(pull.count)}",
     )

@@ -4,29 +4,30 @@ import json
 from pathlib import Path
 
 from dashboards import alerts, collector_health, failures, live, phases, study
-from dashboards.flux import Source
+from dashboards.errors import FilesError
+from dashboards.flux import Bucket
 from dashboards.layout import Json
 
 # Not called .json, which Grafana would take for dashboards where all lie in one directory: JSON is YAML as well.
 GRAFANA_RULES, PROMETHEUS_RULES = "rules/grafana.yaml", "rules/prometheus.yaml"
 
 
-def dashboards(source: Source) -> dict[str, Json]:
+def dashboards(bucket: Bucket) -> dict[str, Json]:
     """By uid. Raises SchemaError where a panel asks for what no point has."""
     made = (
-        study.build(source),
-        phases.build(source),
-        failures.build(source),
-        live.build(source),
+        study.build(bucket),
+        phases.build(bucket),
+        failures.build(bucket),
+        live.build(bucket),
         collector_health.build(),
     )
     return {board["uid"]: board for board in made}
 
 
-def files(source: Source) -> dict[str, bytes]:
+def files(bucket: Bucket) -> dict[str, bytes]:
     """By name."""
-    made = {f"{uid}.json": board for uid, board in dashboards(source).items()}
-    rules = {GRAFANA_RULES: alerts.provisioned(source), PROMETHEUS_RULES: alerts.rules(source)}
+    made = {f"{uid}.json": board for uid, board in dashboards(bucket).items()}
+    rules = {GRAFANA_RULES: alerts.provisioned(bucket), PROMETHEUS_RULES: alerts.rules(bucket)}
     return {name: _encode(data) for name, data in {**made, **rules}.items()}
 
 
@@ -34,11 +35,14 @@ def _encode(data: Json) -> bytes:
     return (json.dumps(data, indent=1, sort_keys=True, ensure_ascii=False) + "\n").encode()
 
 
-def build(directory: Path, source: Source) -> list[Path]:
-    """Write them. Raises OSError."""
+def write_files(directory: Path, bucket: Bucket) -> list[Path]:
+    """Write them all; return where. Raises FilesError, SchemaError."""
     paths = []
-    for name, content in files(source).items():
-        (directory / name).parent.mkdir(parents=True, exist_ok=True)
-        (directory / name).write_bytes(content)
-        paths.append(directory / name)
+    try:
+        for name, content in files(bucket).items():
+            (directory / name).parent.mkdir(parents=True, exist_ok=True)
+            (directory / name).write_bytes(content)
+            paths.append(directory / name)
+    except OSError as error:
+        raise FilesError(directory, error.strerror or str(error)) from error
     return paths

@@ -137,15 +137,15 @@ def _witness() -> Lines:
     return _lines(
         "Second witness",
         COUNT,
-        "Pulls that pod status proves: those an event told of in an hour, and those whose event may still come.",
-        (f"sum by (cluster) (increase({metrics.ACCOUNTED.name}[1h]))", "{{cluster}} told by an event"),
+        "Pulls that pod status proves: those that an event reported in an hour, and those whose event may still come.",
+        (f"sum by (cluster) (increase({metrics.ACCOUNTED.name}[1h]))", "{{cluster}} reported by an event"),
         (metrics.AWAITED.name, "{{cluster}} awaited"),
     )
 
 
 def _untold() -> Lines:
     query = (f"sum by (cluster, outcome) (increase({metrics.UNTOLD.name}[1h]))", "{{cluster}} {{outcome}}")
-    return _lines("Pulls that no event told of, in an hour", COUNT, metrics.UNTOLD.help, query)
+    return _lines("Pulls without an event, in an hour", COUNT, metrics.UNTOLD.help, query)
 
 
 def _lag() -> Lines:

@@ -1,5 +1,6 @@
 """The columns of a measurement by name, as the sink writes them: a name that it does not write fails the build."""
 
+from dashboards.errors import SchemaError
 from pullstudy.store.influx.flux import literal
 from pullstudy.store.influx.point_layout import (
     ABANDONED,
@@ -12,10 +13,6 @@ from pullstudy.store.influx.point_layout import (
     REJECT,
     Measurement,
 )
-
-
-class SchemaError(Exception):
-    """A panel asks for a tag or field that no point has."""
 
 
 class Columns:

@@ -1,8 +1,8 @@
 """Failures: pulls that failed or were backed off, with their messages, and what could not be read at all."""
 
 from dashboards.columns import Columns, gap, pull, reject
-from dashboards.flux import CLUSTER, PIVOT, SHOWN_TIMES, Source, all_pulls, chosen, program, pulls
-from dashboards.layout import Json, Row, dashboard, heading, pull_variables, whose
+from dashboards.flux import CLUSTER, PIVOT, SHOWN_TIMES, Bucket, all_pulls, chosen, program, pulls
+from dashboards.layout import Json, Row, clusters_heading, dashboard, heading, pull_variables
 from dashboards.panels import COUNT, Bars, Figures, FluxTarget, Lines, Rows, in_order, override
 from pullstudy.pulls.record import WITNESS_PREFIX, Outcome
 from pullstudy.store.influx.flux import literal
@@ -13,31 +13,31 @@ _WRONG = f'(r.{pull.outcome} == "{Outcome.FAILED}" or r.{pull.outcome} == "{Outc
 _RED = [{"color": "green", "value": None}, {"color": "red", "value": 1}]
 
 
-def build(source: Source) -> Json:
+def build(bucket: Bucket) -> Json:
     return dashboard(
         UID,
         "pullstudy: failures",
         "Pulls that failed or were backed off, why, and what the collector could not read.",
-        _rows(source),
-        variables=pull_variables(source),
+        _rows(bucket),
+        variables=pull_variables(bucket),
     )
 
 
-def _rows(source: Source) -> list[Row]:
+def _rows(bucket: Bucket) -> list[Row]:
     return [
-        whose(),
-        (4, [(6, _figure(source, outcome)) for outcome in Outcome]),
-        (9, [(24, _over_time(source))]),
-        (10, [(12, _by(source, pull.image, "image")), (12, _by(source, pull.node, "node"))]),
-        (12, [(24, _messages(source))]),
+        clusters_heading(),
+        (4, [(6, _figure(bucket, outcome)) for outcome in Outcome]),
+        (9, [(24, _over_time(bucket))]),
+        (10, [(12, _by(bucket, pull.image, "image")), (12, _by(bucket, pull.node, "node"))]),
+        (12, [(24, _messages(bucket))]),
         heading("What was not seen, or not understood"),
-        (8, [(24, _pod_status_alone(source))]),
-        (9, [(12, _rejects(source)), (12, _gaps(source))]),
+        (8, [(24, _pod_status_alone(bucket))]),
+        (9, [(12, _rejects(bucket)), (12, _gaps(bucket))]),
     ]
 
 
-def _query(source: Source, *statements: str, fields: tuple[str, ...] = ()) -> list[FluxTarget]:
-    return [FluxTarget(program(pulls(source, *fields), *statements))]
+def _query(bucket: Bucket, *statements: str, fields: tuple[str, ...] = ()) -> list[FluxTarget]:
+    return [FluxTarget(program(pulls(bucket, *fields), *statements))]
 
 
 _DESCRIBED = {
@@ -48,9 +48,9 @@ _DESCRIBED = {
 }
 
 
-def _figure(source: Source, outcome: Outcome) -> Figures:
+def _figure(bucket: Bucket, outcome: Outcome) -> Figures:
     bad = outcome in (Outcome.FAILED, Outcome.BACKOFF)
-    rows = f'told |> filter(fn: (r) => r.{pull.outcome} == "{outcome}")'
+    rows = f'records |> filter(fn: (r) => r.{pull.outcome} == "{outcome}")'
     return Figures(
         title=str(outcome),
         description=_DESCRIBED[outcome],
@@ -58,11 +58,11 @@ def _figure(source: Source, outcome: Outcome) -> Figures:
         background=bad,
         steps=_RED if bad else [{"color": "text", "value": None}],
         noValue="0",
-        targets=_query(source, f'{rows} |> count(column: "{pull.event_uid}") |> keep(columns: ["{pull.event_uid}"])'),
+        targets=_query(bucket, f'{rows} |> count(column: "{pull.event_uid}") |> keep(columns: ["{pull.event_uid}"])'),
     )
 
 
-def _over_time(source: Source) -> Lines:
+def _over_time(bucket: Bucket) -> Lines:
     return Lines(
         title="Failures and back-offs over time",
         description="How many in each interval.",
@@ -73,15 +73,15 @@ def _over_time(source: Source) -> Lines:
         displayName="${__field.labels.outcome}",
         overrides=[],
         targets=_query(
-            source,
-            f'told |> filter(fn: (r) => {_WRONG}) |> group(columns: ["{pull.outcome}"])',
+            bucket,
+            f'records |> filter(fn: (r) => {_WRONG}) |> group(columns: ["{pull.outcome}"])',
             f'  |> aggregateWindow(every: v.windowPeriod, fn: count, column: "{pull.event_uid}", createEmpty: false)',
             f'  |> keep(columns: ["_time", "{pull.outcome}", "{pull.event_uid}"])',
         ),
     )
 
 
-def _by(source: Source, column: str, word: str) -> Bars:
+def _by(bucket: Bucket, column: str, word: str) -> Bars:
     return Bars(
         title=f"By {word}",
         description=f"Failures and back-offs of each {word}; the 30 with the most.",
@@ -91,8 +91,8 @@ def _by(source: Source, column: str, word: str) -> Bars:
         stacked=True,
         horizontal=True,
         targets=_query(
-            source,
-            f'told |> filter(fn: (r) => {_WRONG} and exists r.{column}) |> group(columns: ["{column}", "{pull.outcome}"])',
+            bucket,
+            f'records |> filter(fn: (r) => {_WRONG} and exists r.{column}) |> group(columns: ["{column}", "{pull.outcome}"])',
             f'  |> count(column: "{pull.event_uid}") |> group()',
             f'  |> pivot(rowKey: ["{column}"], columnKey: ["{pull.outcome}"], valueColumn: "{pull.event_uid}")',
             f'  |> sort(columns: ["{Outcome.FAILED}", "{column}"], desc: true) |> limit(n: 30)',
@@ -100,7 +100,7 @@ def _by(source: Source, column: str, word: str) -> Bars:
     )
 
 
-def _messages(source: Source) -> Rows:
+def _messages(bucket: Bucket) -> Rows:
     columns = (
         "_time",
         pull.cluster,
@@ -120,34 +120,34 @@ def _messages(source: Source) -> Rows:
         ],
         transformations=[in_order(*columns)],
         targets=_query(
-            source,
-            f"told |> filter(fn: (r) => {_WRONG}) |> keep(columns: [{kept}])",
+            bucket,
+            f"records |> filter(fn: (r) => {_WRONG}) |> keep(columns: [{kept}])",
             f'  |> sort(columns: ["_time"], desc: true) |> limit(n: {_MESSAGES})',
             fields=(pull.pod, pull.count, pull.error),
         ),
     )
 
 
-def _pod_status_alone(source: Source) -> Rows:
-    """Counted by one pass over all pulls: a container that pod status witnessed, and no event told of."""
+def _pod_status_alone(bucket: Bucket) -> Rows:
+    """Counted by one pass over all pulls: a container that pod status witnessed, and no event did."""
     fields = (pull.pod, pull.pod_uid, pull.container)
-    told = all_pulls(source, *fields)
+    records = all_pulls(bucket, *fields)
     witnessed = f"strings.hasPrefix(v: r.{pull.event_uid}, prefix: {literal(WITNESS_PREFIX)})"
     key = ", ".join(f'"{name}"' for name in (pull.cluster, pull.node, pull.pod, pull.container, pull.image))
     return Rows(
-        title="Pulls that no event told of",
+        title="Pulls without an event",
         description="The loss audit found them in pod status: the event was lost before the collector, so that they have "
         "no duration. Empty is good.",
         unit=COUNT,
         targets=[
             FluxTarget(
                 program(
-                    told,
-                    f"told |> group(columns: [{key}])",
-                    "  |> reduce(identity: {witnessed: 0, told: 0}, fn: (r, accumulator) => ({"
+                    records,
+                    f"records |> group(columns: [{key}])",
+                    "  |> reduce(identity: {witnessed: 0, by_event: 0}, fn: (r, accumulator) => ({"
                     f"witnessed: accumulator.witnessed + (if {witnessed} then 1 else 0),"
-                    f" told: accumulator.told + (if {witnessed} then 0 else 1)}}))",
-                    '  |> group() |> filter(fn: (r) => r.witnessed > 0 and r.told == 0) |> drop(columns: ["told"])',
+                    f" by_event: accumulator.by_event + (if {witnessed} then 0 else 1)}}))",
+                    '  |> group() |> filter(fn: (r) => r.witnessed > 0 and r.by_event == 0) |> drop(columns: ["by_event"])',
                     "  |> limit(n: 500)",
                 )
             )
@@ -155,9 +155,9 @@ def _pod_status_alone(source: Source) -> Rows:
     )
 
 
-def _kept(source: Source, columns: Columns, times: str, *names: str) -> str:
+def _kept(bucket: Bucket, columns: Columns, times: str, *names: str) -> str:
     """Rejects and gaps: few, or something is badly wrong."""
-    rows = source.rows(times, f"{columns.of_measurement()} and {chosen(CLUSTER)} and {columns.of_fields(*names)}")
+    rows = bucket.rows(times, f"{columns.of_measurement()} and {chosen(CLUSTER)} and {columns.of_fields(*names)}")
     kept = ", ".join(f'"{name}"' for name in names)
     return f"{rows}\n  {PIVOT} |> keep(columns: [{kept}]) |> limit(n: {_MESSAGES})"
 
@@ -165,7 +165,7 @@ def _kept(source: Source, columns: Columns, times: str, *names: str) -> str:
 _OF_NO_TIME = "start: 0, stop: 86400"  # points of unknown time lie in the first day of 1970
 
 
-def _rejects(source: Source) -> Rows:
+def _rejects(bucket: Bucket) -> Rows:
     names = (reject.cluster, reject.source, reject.position, reject.problem, reject.raw)
     return Rows(
         title="Rejects",
@@ -175,18 +175,18 @@ def _rejects(source: Source) -> Rows:
         transformations=[in_order(*names)],
         targets=[
             FluxTarget(
-                f"union(tables: [{_kept(source, reject, SHOWN_TIMES, *names)},\n"
-                f"{_kept(source, reject, _OF_NO_TIME, *names)}])"
+                f"union(tables: [{_kept(bucket, reject, SHOWN_TIMES, *names)},\n"
+                f"{_kept(bucket, reject, _OF_NO_TIME, *names)}])"
             )
         ],
     )
 
 
-def _gaps(source: Source) -> Rows:
+def _gaps(bucket: Bucket) -> Rows:
     names = (gap.cluster, gap.from_version, gap.to_version, gap.why)
     return Rows(
         title="Gaps",
         description="Stretches of the event stream that nobody watched: what was deleted in them is unknown. Empty is good.",
         transformations=[in_order(*names)],
-        targets=[FluxTarget(_kept(source, gap, SHOWN_TIMES, *names))],
+        targets=[FluxTarget(_kept(bucket, gap, SHOWN_TIMES, *names))],
     )

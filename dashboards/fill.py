@@ -16,8 +16,8 @@ from pullstudy.store.influx.settings import InfluxSettings
 from pullstudy.store.influx.store import InfluxStore
 
 
-class Said:
-    """Notices as lines."""
+class PrintedNotices:
+    """The store's notices as lines for people."""
 
     def __init__(self, say: Callable[[str], None]) -> None:
         self._say = say
@@ -28,13 +28,13 @@ class Said:
     warning = error = info
 
 
-def fill(directory: Path, settings: InfluxSettings, say: Callable[[str], None]) -> str:
+def fill_bucket(directory: Path, settings: InfluxSettings, say: Callable[[str], None]) -> str:
     """What was put, in a line. Waits for a server that is away. Raises NotAStudyError, StoreError."""
     batch = _records(directory)
     points = list(phase_points(read_study(directory)))
 
     async def put() -> None:
-        store = InfluxStore(settings, Said(say), Random())
+        store = InfluxStore(settings, PrintedNotices(say), Random())
         try:
             await store.write(batch)
             await store.tell(points)

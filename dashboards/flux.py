@@ -20,13 +20,13 @@ CLUSTER, RUN, SIZE, NODE, IMAGE, LAYERS, CACHE = "cluster", "run", "size", "node
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where the points are."""
+class Bucket:
+    """Where the points are, by its name."""
 
-    bucket: str
+    name: str
 
     def rows(self, times: str, condition: str) -> str:
-        return f"from(bucket: {literal(self.bucket)}) |> range({times})\n  |> filter(fn: (r) => {condition})"
+        return f"from(bucket: {literal(self.name)}) |> range({times})\n  |> filter(fn: (r) => {condition})"
 
 
 def program(*statements: str) -> str:
@@ -37,7 +37,7 @@ def program(*statements: str) -> str:
 
 
 def chosen(*columns: str) -> str:
-    """The condition for tags that variables of the same names choose: the storage engine itself obeys it.
+    """The condition for tags that variables of the same names choose: the storage engine applies it.
 
     Of a series without the tag it compares the empty text, which All chooses.
     """
@@ -60,18 +60,18 @@ def text_of(column: str, otherwise: str = "") -> str:
 PIVOT = '|> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value") |> group()'
 
 
-def gone(source: Source) -> str:
+def abandoned_jobs(bucket: Bucket) -> str:
     """The jobs that another attempt replaced: their records are left out, as they are on reading the store."""
-    rows = source.rows(EVER, f"{abandoned.of_measurement()} and {abandoned.of_fields(abandoned.job)}")
+    rows = bucket.rows(EVER, f"{abandoned.of_measurement()} and {abandoned.of_fields(abandoned.job)}")
     return (
-        f'gone = {rows}\n  |> map(fn: (r) => ({{key: r.{abandoned.cluster} + "/" + r._value}}))'
+        f'abandoned = {rows}\n  |> map(fn: (r) => ({{key: r.{abandoned.cluster} + "/" + r._value}}))'
         ' |> group() |> findColumn(fn: (key) => true, column: "key")'
     )
 
 
-def counts(job: str) -> str:
+def not_abandoned(job: str) -> str:
     """The condition for records of no job that another attempt replaced."""
-    return f'not contains(value: r.{pull.cluster} + "/" + {text_of(job)}, set: gone)'
+    return f'not contains(value: r.{pull.cluster} + "/" + {text_of(job)}, set: abandoned)'
 
 
 PLACE = (pull.cluster, pull.run, pull.size)
@@ -79,48 +79,48 @@ PLACE = (pull.cluster, pull.run, pull.size)
 UNKNOWN_CACHE = "unknown"
 
 
-def pulls(source: Source, *fields: str) -> str:
-    """``told``: a row a pull that an event told of, with these fields, ``job`` and ``image``.
+def pulls(bucket: Bucket, *fields: str) -> str:
+    """``records``: a row for each pull that an event reported, with these fields, ``job`` and ``image``.
 
-    What pod status alone witnessed has no duration, and may have been told by an event too: it is not among them.
+    A pull known from pod status alone has no duration, and an event may report it as well: it is not among them.
     """
     by_event = f"not strings.hasPrefix(v: r.{pull.event_uid}, prefix: {literal(WITNESS_PREFIX)})"
-    return _pulls(source, (*fields, pull.event_uid), by_event)
+    return _pulls(bucket, (*fields, pull.event_uid), by_event)
 
 
-def all_pulls(source: Source, *fields: str) -> str:
-    """``told``, with those that pod status alone witnessed among them."""
-    return _pulls(source, (*fields, pull.event_uid))
+def all_pulls(bucket: Bucket, *fields: str) -> str:
+    """``records``, with those known from pod status alone among them."""
+    return _pulls(bucket, (*fields, pull.event_uid))
 
 
-def timed_pulls(source: Source, *fields: str) -> str:
-    """``told``, of pulls with a duration, of the layers and of the one state of the node's cache that are chosen.
+def timed_pulls(bucket: Bucket, *fields: str) -> str:
+    """``records``, of pulls with a duration, of the layers and of the one state of the node's cache that are chosen.
 
-    Only an event tells a duration.
+    Only events state a duration.
     """
     shape = f"/^.*:{STUDY_TAG.pattern}$/"
     layers = f"/:(?:${{{LAYERS}:regex}})-layers-size-[0-9]+-bytes$/"
     image = text_of(pull.image)
     of_layers = f"{image} =~ {layers} or ({literal(NO_SHAPE)} =~ {_is_chosen(LAYERS)} and {image} !~ {shape})"
-    return timed_pulls_of_any_layers(source, *fields) + f"\n  |> filter(fn: (r) => {of_layers})"
+    return timed_pulls_of_any_layers(bucket, *fields) + f"\n  |> filter(fn: (r) => {of_layers})"
 
 
-def timed_pulls_of_any_layers(source: Source, *fields: str) -> str:
+def timed_pulls_of_any_layers(bucket: Bucket, *fields: str) -> str:
     known = f"exists r.{pull.pull_seconds}"
     of_cache = f"{text_of(pull_cache.cache, UNKNOWN_CACHE)} =~ {_is_chosen(CACHE)}"
     pulled = f"r.{pull.tag_name('outcome')} == {literal(Outcome.PULLED)}"
-    return _pulls(source, (*fields, pull.pull_seconds, pull_cache.cache), known, of_cache, pulled=pulled)
+    return _pulls(bucket, (*fields, pull.pull_seconds, pull_cache.cache), known, of_cache, pulled=pulled)
 
 
-def _pulls(source: Source, fields: tuple[str, ...], *conditions: str, pulled: str = "") -> str:
+def _pulls(bucket: Bucket, fields: tuple[str, ...], *conditions: str, pulled: str = "") -> str:
     wanted = dict.fromkeys((*fields, pull.job, pull.image))
     own = [name for name in wanted if name != pull_cache.cache]
     further = [pull_cache.of_fields(pull_cache.cache)] if len(own) < len(wanted) else []
     named = " or ".join([pull.of_fields(*own), *further])
     of_place = chosen(*(pull.tag_name(name) for name in (*PLACE, NODE)))
     stored = " and ".join(filter(None, (pull.of_measurement(), of_place, pulled, f"({named})")))
-    kept = " and ".join((*conditions, one_of(pull.image, IMAGE), counts(pull.job)))
-    return f"{gone(source)}\ntold = {source.rows(SHOWN_TIMES, stored)}\n  {PIVOT}\n  |> filter(fn: (r) => {kept})"
+    kept = " and ".join((*conditions, one_of(pull.image, IMAGE), not_abandoned(pull.job)))
+    return f"{abandoned_jobs(bucket)}\nrecords = {bucket.rows(SHOWN_TIMES, stored)}\n  {PIVOT}\n  |> filter(fn: (r) => {kept})"
 
 
 def _part(text: str) -> str:
@@ -143,13 +143,13 @@ def with_columns(rows: str, **columns: str) -> str:
     return f"{rows} |> map(fn: (r) => ({{r with {made}}}))"
 
 
-def phases(source: Source, columns: Columns, *fields: str) -> str:
-    """``over``: a row a job or container of a job that is over, with these fields and ``image``."""
+def phases(bucket: Bucket, columns: Columns, *fields: str) -> str:
+    """``ended``: a row for each job, or container of a job, that has ended, with these fields and ``image``."""
     of_tags = chosen(*(name for name in (*PLACE, CACHE, NODE) if columns.is_tag(name)))
-    rows = source.rows(
+    rows = bucket.rows(
         SHOWN_TIMES, f"{columns.of_measurement()} and {of_tags} and {columns.of_fields(*fields, columns.image)}"
     )
-    return f"over = {rows}\n  {PIVOT}\n  |> filter(fn: (r) => {one_of(columns.image, IMAGE)})"
+    return f"ended = {rows}\n  {PIVOT}\n  |> filter(fn: (r) => {one_of(columns.image, IMAGE)})"
 
 
 def quantiles(rows: str, by: tuple[str, ...], column: str, names: dict[str, float]) -> str:

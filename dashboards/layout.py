@@ -17,7 +17,7 @@ from dashboards.flux import (
     SHOWN_TIMES,
     SIZE,
     UNKNOWN_CACHE,
-    Source,
+    Bucket,
     program,
     with_columns,
 )
@@ -37,8 +37,8 @@ def heading(title: str) -> Row:
     return (1, [(WIDTH, {"type": "row", "title": title, "collapsed": False, "panels": []})])
 
 
-def whose() -> Row:
-    """Which clusters a picture is of, and which of their names mean that it shows a model and no real nodes."""
+def clusters_heading() -> Row:
+    """Which clusters the panels show, and which names stand for simulated ones."""
     names = " and ".join(f"{prefix}..." for prefix in SIMULATED_PREFIXES)
     return heading(f"Clusters: ${{{CLUSTER}}} ({names} are simulated)")
 
@@ -121,9 +121,9 @@ def _values(rows: str, column: str) -> str:
     return f'{rows} |> group() |> distinct(column: "{column}") |> keep(columns: ["_value"])'
 
 
-def place_variables(source: Source) -> list[grafana.Template]:
+def place_variables(bucket: Bucket) -> list[grafana.Template]:
     """Cluster, run and size."""
-    rows = source.rows(SHOWN_TIMES, f"{pull.of_measurement()} and {pull.of_fields(pull.count)}")
+    rows = bucket.rows(SHOWN_TIMES, f"{pull.of_measurement()} and {pull.of_fields(pull.count)}")
     numeric = grafana.SORT_NUMERIC_ASC
     return [
         _choice(CLUSTER, "Cluster", _values(rows, pull.tag_name("cluster"))),
@@ -132,20 +132,20 @@ def place_variables(source: Source) -> list[grafana.Template]:
     ]
 
 
-def pull_variables(source: Source) -> list[grafana.Template]:
+def pull_variables(bucket: Bucket) -> list[grafana.Template]:
     """What a pull can be chosen by: its place, its node and its image."""
-    nodes = source.rows(SHOWN_TIMES, f"{pull.of_measurement()} and {pull.of_fields(pull.count)}")
-    images = source.rows(SHOWN_TIMES, f"{pull.of_measurement()} and {pull.of_fields(pull.image)}")
+    nodes = bucket.rows(SHOWN_TIMES, f"{pull.of_measurement()} and {pull.of_fields(pull.count)}")
+    images = bucket.rows(SHOWN_TIMES, f"{pull.of_measurement()} and {pull.of_fields(pull.image)}")
     return [
-        *place_variables(source),
+        *place_variables(bucket),
         _choice(IMAGE, "Image", _values(images, "_value")),
         _choice(NODE, "Node", _values(nodes, pull.tag_name("node"))),
     ]
 
 
-def layer_variable(source: Source) -> grafana.Template:
+def layer_variable(bucket: Bucket) -> grafana.Template:
     """How many layers the image's tag states."""
-    rows = source.rows(SHOWN_TIMES, f"{pull.of_measurement()} and {pull.of_fields(pull.image)}")
+    rows = bucket.rows(SHOWN_TIMES, f"{pull.of_measurement()} and {pull.of_fields(pull.image)}")
     images = f'images = {rows} |> group() |> distinct() |> rename(columns: {{_value: "{pull.image}"}})'
     query = program(images, _values(with_columns("images", _value=LAYERS_STATED), "_value"))
     return _choice(LAYERS, "Layers", query, grafana.SORT_NUMERIC_ASC)
@@ -164,15 +164,15 @@ def cache_variable(rows: str) -> grafana.Template:
     )
 
 
-def pull_caches(source: Source) -> grafana.Template:
-    """The states that pulls have. A pull of which no driver told is in none of them."""
-    states = source.rows(SHOWN_TIMES, f"{pull.of_measurement()} and {pull_cache.of_fields(pull_cache.cache)}")
+def pull_caches(bucket: Bucket) -> grafana.Template:
+    """The states that pulls have. A pull that no driver accounted for is in none of them."""
+    states = bucket.rows(SHOWN_TIMES, f"{pull.of_measurement()} and {pull_cache.of_fields(pull_cache.cache)}")
     none = f'array.from(rows: [{{_value: "{UNKNOWN_CACHE}"}}])'
     stated = '|> group() |> distinct() |> keep(columns: ["_value"])'
     return cache_variable(program(f"union(tables: [{states} {stated},\n  {none}])"))
 
 
-def phase_caches(source: Source) -> grafana.Template:
+def phase_caches(bucket: Bucket) -> grafana.Template:
     """The states that jobs have."""
-    rows = source.rows(SHOWN_TIMES, f"{job_phases.of_measurement()} and {job_phases.of_fields(job_phases.at)}")
+    rows = bucket.rows(SHOWN_TIMES, f"{job_phases.of_measurement()} and {job_phases.of_fields(job_phases.at)}")
     return cache_variable(_values(rows, job_phases.tag_name("cache")))

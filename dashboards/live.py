@@ -8,16 +8,16 @@ from dashboards.flux import (
     NODES,
     PLACE,
     SHOWN_TIMES,
-    Source,
+    Bucket,
+    abandoned_jobs,
     chosen,
-    counts,
-    gone,
+    not_abandoned,
     program,
     pulls,
     timed_pulls_of_any_layers,
     with_columns,
 )
-from dashboards.layout import Json, Row, dashboard, pull_caches, pull_variables, whose
+from dashboards.layout import Json, Row, clusters_heading, dashboard, pull_caches, pull_variables
 from dashboards.panels import COUNT, SECONDS, Figures, FluxTarget, Lines, Rows, in_order, override, units
 from pullstudy.pulls.milestone import Moment
 from pullstudy.store.influx.flux import literal
@@ -26,34 +26,34 @@ UID = "pullstudy-live"
 _LATEST = 50
 
 
-def build(source: Source) -> Json:
+def build(bucket: Bucket) -> Json:
     return dashboard(
         UID,
         "pullstudy: live",
         "A sweep in progress: what is being pulled now, what was pulled last, and how far each job is.",
-        _rows(source),
-        variables=[*pull_variables(source), pull_caches(source)],
+        _rows(bucket),
+        variables=[*pull_variables(bucket), pull_caches(bucket)],
         since="now-30m",
         until="now",
         refresh="10s",
     )
 
 
-def _rows(source: Source) -> list[Row]:
+def _rows(bucket: Bucket) -> list[Row]:
     return [
-        whose(),
-        (4, _figures(source)),
-        (9, [(12, _finished(source)), (12, _durations(source))]),
-        (10, [(14, _jobs(source)), (10, _moments(source))]),
-        (11, [(24, _latest(source))]),
+        clusters_heading(),
+        (4, _figures(bucket)),
+        (9, [(12, _finished(bucket)), (12, _durations(bucket))]),
+        (10, [(14, _jobs(bucket)), (10, _moments(bucket))]),
+        (11, [(24, _latest(bucket))]),
     ]
 
 
-def _said(source: Source, moments: Iterable[Moment], *fields: str, place: tuple[str, ...] = PLACE) -> str:
+def _milestones(bucket: Bucket, moments: Iterable[Moment], *fields: str, place: tuple[str, ...] = PLACE) -> str:
     """Points of milestones of these moments: all of these fields have to be text, so that they can be read as one table."""
     of_moments = " or ".join(f"r.{milestone.tag_name('moment')} == {literal(moment)}" for moment in moments)
     of_place = chosen(*(milestone.tag_name(name) for name in place))
-    return source.rows(
+    return bucket.rows(
         SHOWN_TIMES,
         f"{milestone.of_measurement()} and {of_place} and ({of_moments}) and {milestone.of_fields(*fields)}",
     )
@@ -62,51 +62,53 @@ def _said(source: Source, moments: Iterable[Moment], *fields: str, place: tuple[
 _AFTER_PULLING = (Moment.PULLED, Moment.STARTED, Moment.FINISHED)
 
 
-def _pulling(source: Source) -> str:
+def _pulling(bucket: Bucket) -> str:
     """Pods that said Pulling and nothing after it. A pod's name begins with its job's."""
     columns = f'"{milestone.cluster}", "{milestone.tag_name("moment")}"'
     after = " or ".join(f"exists r.{moment}" for moment in _AFTER_PULLING)
     # As one expression: the function of ``filter`` cannot hold another function.
-    names = "array.map(arr: gone, fn: (x) => regexp.quoteMeta(v: x))"
-    of_gone = f'of_gone = regexp.compile(v: "^(?:" + strings.joinStr(arr: {names}, v: "|") + ")-")'
-    said = _said(source, (Moment.PULLING, *_AFTER_PULLING), milestone.pod, place=(*PLACE, NODE))
+    names = "array.map(arr: abandoned, fn: (x) => regexp.quoteMeta(v: x))"
+    of_abandoned = f'of_abandoned = regexp.compile(v: "^(?:" + strings.joinStr(arr: {names}, v: "|") + ")-")'
+    milestones = _milestones(bucket, (Moment.PULLING, *_AFTER_PULLING), milestone.pod, place=(*PLACE, NODE))
     return program(
-        gone(source),
-        of_gone,
-        f"{said}\n  |> group(columns: [{columns}]) |> group()",
+        abandoned_jobs(bucket),
+        of_abandoned,
+        f"{milestones}\n  |> group(columns: [{columns}]) |> group()",
         f'  |> pivot(rowKey: ["{milestone.cluster}", "_value"], columnKey: ["{milestone.moment}"], valueColumn: "_time")',
         f"  |> filter(fn: (r) => exists r.{Moment.PULLING} and not ({after}))",
-        f'  |> filter(fn: (r) => r.{milestone.cluster} + "/" + r._value !~ of_gone)',
+        f'  |> filter(fn: (r) => r.{milestone.cluster} + "/" + r._value !~ of_abandoned)',
         '  |> count(column: "_value") |> keep(columns: ["_value"])',
     )
 
 
-def _completed(source: Source) -> str:
+def _completed(bucket: Bucket) -> str:
     """Several witnesses tell of one completion."""
-    said = _said(source, (Moment.JOB_COMPLETED,), milestone.job)
-    rows = f"{said}\n  |> group() |> filter(fn: (r) => {counts('_value')})"
+    milestones = _milestones(bucket, (Moment.JOB_COMPLETED,), milestone.job)
+    rows = f"{milestones}\n  |> group() |> filter(fn: (r) => {not_abandoned('_value')})"
     key = with_columns(rows, key=f'r.{milestone.cluster} + "/" + r._value')
-    return program(gone(source), f'{key}\n  |> distinct(column: "key") |> count() |> keep(columns: ["_value"])')
+    return program(
+        abandoned_jobs(bucket), f'{key}\n  |> distinct(column: "key") |> count() |> keep(columns: ["_value"])'
+    )
 
 
-def _figures(source: Source) -> list[tuple[int, Figures]]:
+def _figures(bucket: Bucket) -> list[tuple[int, Figures]]:
     seconds = pull.pull_seconds
-    timed = timed_pulls_of_any_layers(source)
+    timed = timed_pulls_of_any_layers(bucket)
     figures = [
         (
             "Pulled",
             COUNT,
-            program(timed, f'told |> count(column: "{seconds}") |> keep(columns: ["{seconds}"])'),
+            program(timed, f'records |> count(column: "{seconds}") |> keep(columns: ["{seconds}"])'),
             "Pulls done",
         ),
-        ("Pulling now", COUNT, _pulling(source), "Pods that said Pulling and nothing after it"),
-        ("Jobs completed", COUNT, _completed(source), "Jobs that completed"),
+        ("Pulling now", COUNT, _pulling(bucket), "Pods that said Pulling and nothing after it"),
+        ("Jobs completed", COUNT, _completed(bucket), "Jobs that completed"),
         (
             "Median of the last 50",
             SECONDS,
             program(
                 timed,
-                f'told |> sort(columns: ["_time"], desc: true) |> limit(n: {_LATEST})'
+                f'records |> sort(columns: ["_time"], desc: true) |> limit(n: {_LATEST})'
                 f' |> median(column: "{seconds}", method: "exact_mean") |> keep(columns: ["{seconds}"])',
             ),
             "The median of the 50 latest pulls' durations",
@@ -127,7 +129,7 @@ def _figures(source: Source) -> list[tuple[int, Figures]]:
     ]
 
 
-def _finished(source: Source) -> Lines:
+def _finished(bucket: Bucket) -> Lines:
     return Lines(
         title="Pulls by outcome",
         description="How many ended in each interval.",
@@ -139,8 +141,8 @@ def _finished(source: Source) -> Lines:
         targets=[
             FluxTarget(
                 program(
-                    pulls(source),
-                    f'told |> group(columns: ["{pull.outcome}"])',
+                    pulls(bucket),
+                    f'records |> group(columns: ["{pull.outcome}"])',
                     f'  |> aggregateWindow(every: v.windowPeriod, fn: count, column: "{pull.event_uid}", createEmpty: false)',
                     f'  |> keep(columns: ["_time", "{pull.outcome}", "{pull.event_uid}"])',
                 )
@@ -149,12 +151,12 @@ def _finished(source: Source) -> Lines:
     )
 
 
-def _durations(source: Source) -> Lines:
+def _durations(bucket: Bucket) -> Lines:
     seconds = pull.pull_seconds
 
     def line(name: str, probability: float) -> str:
         return (
-            "told |> aggregateWindow(every: v.windowPeriod, fn: (tables=<-, column) => tables"
+            "records |> aggregateWindow(every: v.windowPeriod, fn: (tables=<-, column) => tables"
             f' |> quantile(q: {probability}, column: column, method: "exact_mean"), column: "{seconds}", createEmpty: false)\n'
             f'  |> map(fn: (r) => ({{_time: r._time, mark: "{name}", {seconds}: r.{seconds}}})) |> group(columns: ["mark"])'
         )
@@ -168,7 +170,7 @@ def _durations(source: Source) -> Lines:
         targets=[
             FluxTarget(
                 program(
-                    timed_pulls_of_any_layers(source),
+                    timed_pulls_of_any_layers(bucket),
                     f"union(tables: [{line('median', 0.5)},\n {line('p95', 0.95)}])",
                 )
             )
@@ -176,7 +178,7 @@ def _durations(source: Source) -> Lines:
     )
 
 
-def _jobs(source: Source) -> Rows:
+def _jobs(bucket: Bucket) -> Rows:
     cluster, size, job, pod = milestone.cluster, milestone.size, milestone.job, milestone.pod
     of_job = f'"{cluster}", "{job}"'
     counted = (Moment.SCHEDULED, Moment.PULLING, Moment.PULLED, Moment.STARTED, Moment.FINISHED)
@@ -185,7 +187,7 @@ def _jobs(source: Source) -> Rows:
         f"{name}: accumulator.{name} + (if exists r.{moment} then 1 else 0)"
         for name, moment in (*((str(each), each) for each in counted), ("completed", Moment.JOB_COMPLETED))
     )
-    said = _said(source, (Moment.JOB_CREATED, *counted, Moment.JOB_COMPLETED), job, pod)
+    milestones = _milestones(bucket, (Moment.JOB_CREATED, *counted, Moment.JOB_COMPLETED), job, pod)
     table = '|> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value") |> group()'
     columns = (cluster, job, "nodes", *counted, "completed", "last")
     return Rows(
@@ -198,13 +200,13 @@ def _jobs(source: Source) -> Rows:
         targets=[
             FluxTarget(
                 program(
-                    gone(source),
-                    f'said = {said}\n  |> group(columns: ["{cluster}", "{size}", "{milestone.moment}"]) {table}',
-                    f"  |> filter(fn: (r) => exists r.{job} and {counts(job)})",
-                    f'lasts = said |> group(columns: [{of_job}]) |> max(column: "_time") |> group()'
+                    abandoned_jobs(bucket),
+                    f'milestones = {milestones}\n  |> group(columns: ["{cluster}", "{size}", "{milestone.moment}"]) {table}',
+                    f"  |> filter(fn: (r) => exists r.{job} and {not_abandoned(job)})",
+                    f'lasts = milestones |> group(columns: [{of_job}]) |> max(column: "_time") |> group()'
                     f' |> keep(columns: [{of_job}, "_time"]) |> rename(columns: {{_time: "last"}})',
                     # One row a pod, and one of no pod for the moments of the job itself.
-                    f'pods = said |> pivot(rowKey: [{of_job}, "{size}", "{pod}"], columnKey: ["{milestone.moment}"],'
+                    f'pods = milestones |> pivot(rowKey: [{of_job}, "{size}", "{pod}"], columnKey: ["{milestone.moment}"],'
                     ' valueColumn: "_time")',
                     f'counted = pods |> group(columns: [{of_job}, "{size}"])',
                     f"  |> reduce(identity: {{{identity}}}, fn: (r, accumulator) => ({{{sums}}})) |> group()",
@@ -216,19 +218,19 @@ def _jobs(source: Source) -> Rows:
     )
 
 
-def _moments(source: Source) -> Lines:
+def _moments(bucket: Bucket) -> Lines:
     moment = milestone.tag_name("moment")
     of_place = chosen(*(milestone.tag_name(name) for name in PLACE))
-    rows = source.rows(
+    rows = bucket.rows(
         SHOWN_TIMES, f"{milestone.of_measurement()} and {of_place} and {milestone.of_fields(milestone.at)}"
     )
     return Lines(
         title="Moments",
-        description="What was said in each interval, of pods and jobs, by every witness, of attempts that were given up too.",
+        description="What was reported in each interval of pods and jobs, by every source, abandoned attempts included.",
         unit=COUNT,
         bars=True,
         stacked=True,
-        axisLabel="said",
+        axisLabel="milestones",
         displayName=f"${{__field.labels.{moment}}}",
         targets=[
             FluxTarget(
@@ -240,7 +242,7 @@ def _moments(source: Source) -> Lines:
     )
 
 
-def _latest(source: Source) -> Rows:
+def _latest(bucket: Bucket) -> Rows:
     columns = ("_time", pull.cluster, pull.node, pull.image, pull.outcome, pull.pull_seconds, pull.waiting_seconds)
     kept = ", ".join(f'"{name}"' for name in columns)
     return Rows(
@@ -254,8 +256,8 @@ def _latest(source: Source) -> Rows:
         targets=[
             FluxTarget(
                 program(
-                    pulls(source, pull.pull_seconds, pull.waiting_seconds),
-                    f'told |> keep(columns: [{kept}]) |> sort(columns: ["_time"], desc: true) |> limit(n: {_LATEST})',
+                    pulls(bucket, pull.pull_seconds, pull.waiting_seconds),
+                    f'records |> keep(columns: [{kept}]) |> sort(columns: ["_time"], desc: true) |> limit(n: {_LATEST})',
                 )
             )
         ],

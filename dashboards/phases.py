@@ -5,8 +5,8 @@ from itertools import pairwise
 from typing import Any
 
 from dashboards.columns import Columns, job_phases, pod_phases, pull
-from dashboards.flux import NODES, Source, phases, program, timed_pulls_of_any_layers, with_columns
-from dashboards.layout import Json, Row, dashboard, heading, phase_caches, pull_variables, whose
+from dashboards.flux import NODES, Bucket, phases, program, timed_pulls_of_any_layers, with_columns
+from dashboards.layout import Json, Row, clusters_heading, dashboard, heading, phase_caches, pull_variables
 from dashboards.panels import COUNT, SECONDS, SHARE, Bars, FluxTarget, Rows, Trend, coloured, in_order, override, units
 from pullstudy.analysis.report.figure import PHASE_COLOURS
 from pullstudy.pulls.milestone import Moment
@@ -14,25 +14,25 @@ from pullstudy.pulls.milestone import Moment
 UID = "pullstudy-phases"
 
 
-def build(source: Source) -> Json:
+def build(bucket: Bucket) -> Json:
     return dashboard(
         UID,
         "pullstudy: phases",
         "Where the time of a job goes, from its creation to its completion, and who is late.",
-        _rows(source),
-        variables=[*pull_variables(source), phase_caches(source)],
+        _rows(bucket),
+        variables=[*pull_variables(bucket), phase_caches(bucket)],
     )
 
 
-def _rows(source: Source) -> list[Row]:
+def _rows(bucket: Bucket) -> list[Row]:
     return [
-        whose(),
+        clusters_heading(),
         heading("Where a job's makespan goes"),
-        (11, [(14, _critical(source)), (10, _makespans(source))]),
-        (10, [(14, _pods(source)), (10, _queue(source))]),
+        (11, [(14, _critical(bucket)), (10, _makespans(bucket))]),
+        (10, [(14, _pods(bucket)), (10, _queue(bucket))]),
         heading("Who is late"),
-        (10, [(24, _stragglers(source))]),
-        (10, [(12, _nodes(source)), (12, _images(source))]),
+        (10, [(24, _stragglers(bucket))]),
+        (10, [(12, _nodes(bucket)), (12, _images(bucket))]),
     ]
 
 
@@ -63,7 +63,7 @@ def _parts(columns: Columns, moments: Iterable[Moment], function: str) -> str:
     parts = []
     for place, moment in enumerate(moments):
         seconds = _until(columns, moment)
-        known = f'over |> filter(fn: (r) => exists r.{seconds}) |> group(columns: ["{columns.size}"])'
+        known = f'ended |> filter(fn: (r) => exists r.{seconds}) |> group(columns: ["{columns.size}"])'
         reduced = f"{known} |> {function.format(column=seconds)} |> group()"
         words = {"until": f'"{_words(moment)}"', "place": str(place), **_LABELLED}
         parts.append(with_columns(reduced, **words) + f' |> rename(columns: {{{seconds}: "seconds"}})')
@@ -74,7 +74,7 @@ def _parts(columns: Columns, moments: Iterable[Moment], function: str) -> str:
     )
 
 
-def _critical(source: Source) -> Bars:
+def _critical(bucket: Bucket) -> Bars:
     moments = tuple(Moment)[1:]
     fields = [_until(job_phases, moment) for moment in moments]
     return Bars(
@@ -90,7 +90,7 @@ def _critical(source: Source) -> Bars:
         targets=[
             FluxTarget(
                 program(
-                    phases(source, job_phases, *fields),
+                    phases(bucket, job_phases, *fields),
                     _parts(job_phases, moments, 'mean(column: "{column}")'),
                 )
             )
@@ -98,7 +98,7 @@ def _critical(source: Source) -> Bars:
     )
 
 
-def _pods(source: Source) -> Bars:
+def _pods(bucket: Bucket) -> Bars:
     moments = tuple(moment for moment in Moment if moment not in _OF_NO_POD)
     fields = [_until(pod_phases, moment) for moment in moments]
     return Bars(
@@ -112,7 +112,7 @@ def _pods(source: Source) -> Bars:
         targets=[
             FluxTarget(
                 program(
-                    phases(source, pod_phases, *fields),
+                    phases(bucket, pod_phases, *fields),
                     _parts(pod_phases, moments, 'median(column: "{column}", method: "exact_mean")'),
                 )
             )
@@ -120,7 +120,7 @@ def _pods(source: Source) -> Bars:
     )
 
 
-def _makespans(source: Source) -> Trend:
+def _makespans(bucket: Bucket) -> Trend:
     seconds = job_phases.makespan_seconds
     marks = {"shortest": "min", "mean": "mean", "longest": "max"}
     parts = ", ".join(
@@ -138,8 +138,8 @@ def _makespans(source: Source) -> Trend:
         targets=[
             FluxTarget(
                 program(
-                    phases(source, job_phases, seconds),
-                    f'spans = over |> group(columns: ["{job_phases.size}"])\n'
+                    phases(bucket, job_phases, seconds),
+                    f'spans = ended |> group(columns: ["{job_phases.size}"])\n'
                     f"union(tables: [{parts}])\n"
                     f'  |> group() |> pivot(rowKey: ["nodes"], columnKey: ["mark"], valueColumn: "{seconds}")'
                     ' |> sort(columns: ["nodes"])',
@@ -149,7 +149,7 @@ def _makespans(source: Source) -> Trend:
     )
 
 
-def _queue(source: Source) -> Bars:
+def _queue(bucket: Bucket) -> Bars:
     waiting = pull.waiting_seconds
     parts = ", ".join(
         with_columns(
@@ -169,8 +169,8 @@ def _queue(source: Source) -> Bars:
         targets=[
             FluxTarget(
                 program(
-                    timed_pulls_of_any_layers(source, waiting),
-                    f'waits = told |> filter(fn: (r) => exists r.{waiting}) |> group(columns: ["{pull.size}"])\n'
+                    timed_pulls_of_any_layers(bucket, waiting),
+                    f'waits = records |> filter(fn: (r) => exists r.{waiting}) |> group(columns: ["{pull.size}"])\n'
                     f"union(tables: [{parts}])\n  |> group()"
                     f' |> pivot(rowKey: ["nodes", "cluster_size"], columnKey: ["mark"], valueColumn: "{waiting}")\n  {_BY_SIZE}',
                 )
@@ -182,12 +182,12 @@ def _queue(source: Source) -> Bars:
 # -- who is late -----------------------------------------------------------------------------------------------------
 
 
-def _stragglers(source: Source) -> Rows:
+def _stragglers(bucket: Bucket) -> Rows:
     straggled = pod_phases.straggled
     seconds = (pod_phases.started_seconds, pod_phases.median_seconds, pod_phases.excess_seconds)
     columns = (pod_phases.cluster, "nodes", pod_phases.job, pod_phases.pod, pod_phases.node, *seconds)
     kept = ", ".join(f'"{name}"' for name in columns)
-    late = f"late = over |> filter(fn: (r) => exists r.{straggled} and r.{straggled} == 1)"
+    late = f"late = ended |> filter(fn: (r) => exists r.{straggled} and r.{straggled} == 1)"
     return Rows(
         title="Stragglers",
         description="Pods that started later than the median pod of their job by three standard deviations (told from "
@@ -200,7 +200,7 @@ def _stragglers(source: Source) -> Rows:
         targets=[
             FluxTarget(
                 program(
-                    phases(source, pod_phases, pod_phases.job, pod_phases.pod, straggled, *seconds),
+                    phases(bucket, pod_phases, pod_phases.job, pod_phases.pod, straggled, *seconds),
                     late,
                     with_columns("late", nodes=NODES) + f" |> keep(columns: [{kept}])"
                     f' |> sort(columns: ["{pod_phases.excess_seconds}"], desc: true) |> limit(n: 200)',
@@ -210,7 +210,7 @@ def _stragglers(source: Source) -> Rows:
     )
 
 
-def _nodes(source: Source) -> Rows:
+def _nodes(bucket: Bucket) -> Rows:
     excess, straggled = pod_phases.excess_seconds, pod_phases.straggled
     columns = (pod_phases.cluster, pod_phases.node, "pods", straggled, "median_excess", "worst_excess")
     key = f'"{pod_phases.cluster}", "{pod_phases.node}"'
@@ -229,8 +229,8 @@ def _nodes(source: Source) -> Rows:
         targets=[
             FluxTarget(
                 program(
-                    phases(source, pod_phases, excess, straggled),
-                    f"by_node = over |> filter(fn: (r) => exists r.{excess}) |> group(columns: [{key}])",
+                    phases(bucket, pod_phases, excess, straggled),
+                    f"by_node = ended |> filter(fn: (r) => exists r.{excess}) |> group(columns: [{key}])",
                     figure("median_excess", f'median(column: "{excess}", method: "exact_mean")'),
                     figure("worst_excess", f'max(column: "{excess}")'),
                     figure("pods", f'count(column: "{excess}")'),
@@ -245,9 +245,9 @@ def _nodes(source: Source) -> Rows:
     )
 
 
-def _images(source: Source) -> Rows:
+def _images(bucket: Bucket) -> Rows:
     seconds = pull.pull_seconds
-    pulled = timed_pulls_of_any_layers(source)
+    pulled = timed_pulls_of_any_layers(bucket)
     return Rows(
         title="Slowest images",
         description="By the median pull, and how far the slowest of an image is from it. The 100 slowest.",
@@ -262,7 +262,7 @@ def _images(source: Source) -> Rows:
             FluxTarget(
                 program(
                     pulled,
-                    f'by_image = told |> group(columns: ["{pull.image}"])',
+                    f'by_image = records |> group(columns: ["{pull.image}"])',
                     f'counted = by_image |> count(column: "{seconds}") |> group() |> rename(columns: {{{seconds}: "pulls"}})',
                     f'middles = by_image |> median(column: "{seconds}", method: "exact_mean") |> group()'
                     f' |> rename(columns: {{{seconds}: "median"}})',

@@ -11,17 +11,14 @@ from typing import Any
 
 from dashboards import alerts
 from dashboards.build import dashboards
-from dashboards.flux import Source
+from dashboards.errors import GrafanaAddressError, GrafanaError
+from dashboards.flux import Bucket
 from dashboards.layout import Json
 from dashboards.panels import INFLUXDB_UID, PROMETHEUS_UID
 
 _SECONDS = 30.0
 _TIMED_OUT_SECONDS = 30  # a query over a study of 6,000 pulls takes a second or two
 _MOST_TEXT = 300
-
-
-class PushError(Exception):
-    """Grafana refused or could not be reached. ``str()`` is one line that says what to do."""
 
 
 @dataclass(frozen=True)
@@ -33,21 +30,21 @@ class Grafana:
 
     @classmethod
     def from_environment(cls, url: str, environment: Mapping[str, str]) -> "Grafana":
-        """GRAFANA_TOKEN, or GRAFANA_TOKEN_FILE with the token in it. Raises PushError."""
+        """GRAFANA_TOKEN, or GRAFANA_TOKEN_FILE with the token in it. Raises GrafanaAddressError."""
         if urllib.parse.urlsplit(url).scheme not in ("http", "https"):
-            raise PushError(f"Grafana: {url!r} is no address; write it as http://HOST:3000")
+            raise GrafanaAddressError(f"Grafana: {url!r} is no address; write it as http://HOST:3000")
         token = environment.get("GRAFANA_TOKEN")
         if not token and (path := environment.get("GRAFANA_TOKEN_FILE")):
             try:
                 token = Path(path).read_text().strip()
             except OSError as error:
-                raise PushError(f"Grafana: token file {path}: {error.strerror}") from error
+                raise GrafanaAddressError(f"Grafana: token file {path}: {error.strerror}") from error
         if not token:
-            raise PushError("Grafana: no token; set GRAFANA_TOKEN, or GRAFANA_TOKEN_FILE to a file")
+            raise GrafanaAddressError("Grafana: no token; set GRAFANA_TOKEN, or GRAFANA_TOKEN_FILE to a file")
         return cls(url.rstrip("/"), token)
 
     def ask(self, method: str, path: str, body: Json | None = None, *, missing: bool = False) -> Any:
-        """One call; None for a 404 where it may be missing. Raises PushError."""
+        """One call; None for a 404 where it may be missing. Raises GrafanaError."""
         request = urllib.request.Request(
             self.url + path,
             method=method,
@@ -64,9 +61,9 @@ class Grafana:
                 text = error.read(_MOST_TEXT).decode(errors="replace").replace("\n", " ")
             if missing and error.code == 404:
                 return None
-            raise PushError(f"Grafana {self.url}: {method} {path}: {error.code} {text}") from error
+            raise GrafanaError(f"Grafana {self.url}: {method} {path}: {error.code} {text}") from error
         except (OSError, ValueError) as error:
-            raise PushError(f"Grafana {self.url} does not answer as a Grafana: {error}") from error
+            raise GrafanaError(f"Grafana {self.url} does not answer as a Grafana: {error}") from error
 
 
 def data_sources(environment: Mapping[str, str], bucket: str) -> list[Json]:
@@ -92,22 +89,22 @@ def _source(name: str, kind: str, uid: str, url: str, settings: Json, secret: Js
     return {**place, "jsonData": settings, "secureJsonData": secret}
 
 
-def push(grafana: Grafana, source: Source, environment: Mapping[str, str]) -> list[str]:
-    """What was put, a line each. Raises PushError."""
+def push_all(grafana: Grafana, bucket: Bucket, environment: Mapping[str, str]) -> list[str]:
+    """What was put, a line each. Raises GrafanaError."""
     folder = f"/api/folders/{alerts.FOLDER_UID}"
     if grafana.ask("GET", folder, missing=True) is None:
         grafana.ask("POST", "/api/folders", {"uid": alerts.FOLDER_UID, "title": "pullstudy"})
     said = ["folder pullstudy"]
-    for each in data_sources(environment, source.bucket):
+    for each in data_sources(environment, bucket.name):
         path = f"/api/datasources/uid/{each['uid']}"
         known = grafana.ask("GET", path, missing=True)
         grafana.ask(*(("POST", "/api/datasources") if known is None else ("PUT", path)), each)
         said.append(f"data source {each['name']}")
-    for board in dashboards(source).values():
+    for board in dashboards(bucket).values():
         body = {"dashboard": board, "folderUid": alerts.FOLDER_UID, "overwrite": True}
         grafana.ask("POST", "/api/dashboards/db", body)
         said.append(f"dashboard {grafana.url}/d/{board['uid']}")
-    rules = alerts.build(source)
+    rules = alerts.build(bucket)
     group = f"/api/v1/provisioning/folder/{alerts.FOLDER_UID}/rule-groups/{alerts.GROUP}"
     grafana.ask("PUT", group, rules)
     return [*said, f"{len(rules['rules'])} alert rules"]

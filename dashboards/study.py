@@ -8,13 +8,22 @@ from dashboards.flux import (
     LAYERS,
     LAYERS_STATED,
     NODES,
-    Source,
+    Bucket,
     program,
     quantiles,
     timed_pulls,
     with_columns,
 )
-from dashboards.layout import Json, Row, dashboard, heading, layer_variable, pull_caches, pull_variables, whose
+from dashboards.layout import (
+    Json,
+    Row,
+    clusters_heading,
+    dashboard,
+    heading,
+    layer_variable,
+    pull_caches,
+    pull_variables,
+)
 from dashboards.panels import (
     COUNT,
     GIGABYTES,
@@ -43,49 +52,49 @@ _EDGE = f"math.pow(x: 10.0, y: float(v: r.bucket) / {float(_BUCKETS_A_DECADE)})"
 _EDGE_WORDS = f'string(v: math.round(x: {_EDGE} * 100.0) / 100.0) + " s"'
 
 
-def build(source: Source) -> Json:
+def build(bucket: Bucket) -> Json:
     return dashboard(
         UID,
         "pullstudy: study",
         "How long nodes take to pull images, by image size, layers and cluster size.",
-        _rows(source),
-        variables=[*pull_variables(source), layer_variable(source), pull_caches(source)],
+        _rows(bucket),
+        variables=[*pull_variables(bucket), layer_variable(bucket), pull_caches(bucket)],
     )
 
 
-def _rows(source: Source) -> list[Row]:
+def _rows(bucket: Bucket) -> list[Row]:
     return [
-        whose(),
-        (4, _figures(source)),
+        clusters_heading(),
+        (4, _figures(bucket)),
         heading("By image size"),
-        (9, [(24, _bands(source, False))]),
-        (9, [(24, _bands(source, True))]),
-        (9, [(24, _medians(source))]),
-        (9, [(24, _by_layers(source))]),
+        (9, [(24, _bands(bucket, False))]),
+        (9, [(24, _bands(bucket, True))]),
+        (9, [(24, _medians(bucket))]),
+        (9, [(24, _by_layers(bucket))]),
         heading("By cluster size"),
-        (9, [(24, _by_nodes(source))]),
+        (9, [(24, _by_nodes(bucket))]),
         heading("Distribution"),
-        (9, [(12, _histogram(source)), (12, _log_histogram(source))]),
-        (9, [(24, _heat_map(source))]),
-        (11, [(24, _table(source))]),
+        (9, [(12, _histogram(bucket)), (12, _log_histogram(bucket))]),
+        (9, [(24, _heat_map(bucket))]),
+        (11, [(24, _table(bucket))]),
     ]
 
 
-def _query(source: Source, *statements: str, fields: tuple[str, ...] = ()) -> list[FluxTarget]:
-    return [FluxTarget(program(timed_pulls(source, *fields), *statements))]
+def _query(bucket: Bucket, *statements: str, fields: tuple[str, ...] = ()) -> list[FluxTarget]:
+    return [FluxTarget(program(timed_pulls(bucket, *fields), *statements))]
 
 
-def _figures(source: Source) -> list[tuple[int, Figures]]:
+def _figures(bucket: Bucket) -> list[tuple[int, Figures]]:
     seconds = pull.pull_seconds
 
     def quantile(probability: float) -> str:
-        return f'told |> quantile(column: "{seconds}", q: {probability}, method: "exact_mean") |> keep(columns: ["{seconds}"])'
+        return f'records |> quantile(column: "{seconds}", q: {probability}, method: "exact_mean") |> keep(columns: ["{seconds}"])'
 
     def distinct(column: str) -> str:
-        return f'told |> distinct(column: "{column}") |> count() |> keep(columns: ["_value"])'
+        return f'records |> distinct(column: "{column}") |> count() |> keep(columns: ["_value"])'
 
     figures = [
-        ("Pulls", COUNT, f'told |> count(column: "{seconds}") |> keep(columns: ["{seconds}"])', "with a duration"),
+        ("Pulls", COUNT, f'records |> count(column: "{seconds}") |> keep(columns: ["{seconds}"])', "with a duration"),
         ("Median", SECONDS, quantile(0.5), "of the pulls' durations"),
         ("95th percentile", SECONDS, quantile(0.95), "of the pulls' durations"),
         ("Slowest", SECONDS, quantile(1.0), "of the pulls' durations"),
@@ -93,12 +102,12 @@ def _figures(source: Source) -> list[tuple[int, Figures]]:
         ("Nodes", COUNT, distinct(pull.node), "that pulled, of all clusters; names are the same in several clusters"),
     ]
     return [
-        (4, Figures(title=title, unit=unit, targets=_query(source, text), description=f"{title} {words}."))
+        (4, Figures(title=title, unit=unit, targets=_query(bucket, text), description=f"{title} {words}."))
         for title, unit, text, words in figures
     ]
 
 
-def _bands(source: Source, logarithmic: bool) -> Trend:
+def _bands(bucket: Bucket, logarithmic: bool) -> Trend:
     scale = "log" if logarithmic else "linear"
     return Trend(
         title=f"Percentiles by image size, {scale}: $layers layers",
@@ -112,11 +121,11 @@ def _bands(source: Source, logarithmic: bool) -> Trend:
         bands=_FILLED,
         repeat=_EACH_LAYER_COUNT,
         overrides=[_IN_GIGABYTES],
-        targets=_query(source, quantiles(_SHAPED, ("gb",), pull.pull_seconds, BANDS)),
+        targets=_query(bucket, quantiles(_SHAPED, ("gb",), pull.pull_seconds, BANDS)),
     )
 
 
-_SHAPED = with_columns("told", gb=GB_STATED) + " |> filter(fn: (r) => r.gb > 0.0)"
+_SHAPED = with_columns("records", gb=GB_STATED) + " |> filter(fn: (r) => r.gb > 0.0)"
 _IN_GIGABYTES = override("gb", unit=GIGABYTES, displayName="unpacked size, GB")
 
 
@@ -148,7 +157,7 @@ _SIZES_COLOURED = [
 ]
 
 
-def _medians(source: Source) -> Trend:
+def _medians(bucket: Bucket) -> Trend:
     return Trend(
         title="Median by image size and nodes: $layers layers",
         description="One line a cluster size. Lines on top of each other: the cluster's size does not matter to a pull.",
@@ -157,11 +166,11 @@ def _medians(source: Source) -> Trend:
         axisLabel="median pull duration",
         repeat=_EACH_LAYER_COUNT,
         overrides=[_IN_GIGABYTES, *_SIZES_COLOURED],
-        targets=_query(source, _spread(_SHAPED, "gb", pull.size, _NODES_WORDS, NODES)),
+        targets=_query(bucket, _spread(_SHAPED, "gb", pull.size, _NODES_WORDS, NODES)),
     )
 
 
-def _by_layers(source: Source) -> Bars:
+def _by_layers(bucket: Bucket) -> Bars:
     return Bars(
         title="Median by image size and layers",
         description="The same bytes in few layers or in many: what parallel downloads and sequential unpacking make of it.",
@@ -169,7 +178,7 @@ def _by_layers(source: Source) -> Bars:
         xField="label",
         axisLabel="median pull duration",
         targets=_query(
-            source,
+            bucket,
             _spread(
                 with_columns(_SHAPED, layers=LAYERS_STATED),
                 "gb",
@@ -182,13 +191,13 @@ def _by_layers(source: Source) -> Bars:
     )
 
 
-def _by_nodes(source: Source) -> Trend:
+def _by_nodes(bucket: Bucket) -> Trend:
     # By its tag, or by all of its name where that has none.
     name = (
         f'if r.{pull.image} =~ /^[^@]*:[^:\\/@]+$/ then regexp.replaceAllString(r: /^.*:/, v: r.{pull.image}, t: "")'
         f" else r.{pull.image}"
     )
-    known = f"told |> filter(fn: (r) => exists r.{pull.size} and exists r.{pull.image})"
+    known = f"records |> filter(fn: (r) => exists r.{pull.size} and exists r.{pull.image})"
     return Trend(
         title="Median by nodes and image",
         description="Flat lines: pulls take as long on many nodes as on few. Where the run still gets longer is on the "
@@ -198,13 +207,13 @@ def _by_nodes(source: Source) -> Trend:
         axisLabel="median pull duration",
         overrides=[override("nodes", unit="none", displayName="nodes in the cluster")],
         targets=_query(
-            source,
+            bucket,
             _spread(with_columns(known, short=name), pull.size, "short", "r.short", "r.short", NODES, "nodes"),
         ),
     )
 
 
-def _histogram(source: Source) -> Distribution:
+def _histogram(bucket: Bucket) -> Distribution:
     return Distribution(
         title="Histogram of pull duration, linear",
         description="Pulls by duration, one colour a cluster size. Each hump is an image: choose one above.",
@@ -212,14 +221,14 @@ def _histogram(source: Source) -> Distribution:
         displayName="${__field.labels.series}",
         overrides=_SIZES_COLOURED,
         targets=_query(
-            source,
-            with_columns("told", series=_NODES_WORDS),
+            bucket,
+            with_columns("records", series=_NODES_WORDS),
             f'  |> keep(columns: ["series", "{pull.pull_seconds}"]) |> group(columns: ["series"])',
         ),
     )
 
 
-def _log_histogram(source: Source) -> Bars:
+def _log_histogram(bucket: Bucket) -> Bars:
     seconds = pull.pull_seconds
     step = float(_BUCKETS_A_DECADE)
     return Bars(
@@ -232,8 +241,8 @@ def _log_histogram(source: Source) -> Bars:
         stacked=True,
         overrides=_SIZES_COLOURED,
         targets=_query(
-            source,
-            f"told |> filter(fn: (r) => r.{seconds} > 0.0)",
+            bucket,
+            f"records |> filter(fn: (r) => r.{seconds} > 0.0)",
             f"  |> map(fn: (r) => ({{r with bucket: int(v: math.floor(x: math.log10(x: r.{seconds}) * {step}))}}))",
             f'  |> group(columns: ["bucket", "{pull.size}"]) |> count(column: "{seconds}") |> group()',
             with_columns("  ", nodes=NODES, series=_NODES_WORDS, **{"from": _EDGE_WORDS}),
@@ -244,20 +253,22 @@ def _log_histogram(source: Source) -> Bars:
     )
 
 
-def _heat_map(source: Source) -> DurationHeatmap:
+def _heat_map(bucket: Bucket) -> DurationHeatmap:
     return DurationHeatmap(
         title="Heat map of pull duration over time",
         description="Pulls by the time at which they ended and by duration. In a sweep each column of colour is a job.",
         unit=SECONDS,
-        targets=_query(source, f'told |> keep(columns: ["_time", "{pull.pull_seconds}"]) |> sort(columns: ["_time"])'),
+        targets=_query(
+            bucket, f'records |> keep(columns: ["_time", "{pull.pull_seconds}"]) |> sort(columns: ["_time"])'
+        ),
     )
 
 
-def _table(source: Source) -> Rows:
+def _table(bucket: Bucket) -> Rows:
     by = (pull.image, pull.size)
     key = ", ".join(map(literal, by))
-    counted = f'told |> group(columns: [{key}]) |> count(column: "{pull.pull_seconds}") |> group()'
-    bands = quantiles("told", by, pull.pull_seconds, BANDS)
+    counted = f'records |> group(columns: [{key}]) |> count(column: "{pull.pull_seconds}") |> group()'
+    bands = quantiles("records", by, pull.pull_seconds, BANDS)
     return Rows(
         title="Percentiles by image and nodes",
         description="Of pull duration. Percentiles are interpolated linearly, as in the report; of fewer than 20 pulls p95 "
@@ -270,7 +281,7 @@ def _table(source: Source) -> Rows:
         ],
         transformations=[in_order(pull.image, "nodes", "pulls", *BANDS)],
         targets=_query(
-            source,
+            bucket,
             f'counted = {counted} |> rename(columns: {{{pull.pull_seconds}: "pulls"}})',
             bands.replace("union(", "banded = union(", 1),
             with_columns(f"join(tables: {{c: counted, b: banded}}, on: [{key}])", nodes=NODES)

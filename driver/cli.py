@@ -14,6 +14,7 @@ from typing import Annotated, Any
 import typer
 
 from driver.commands.compare_command import compare_command
+from driver.commands.dashboards_command import dashboards_app
 from driver.commands.down_command import down_command
 from driver.commands.export_command import export_command
 from driver.commands.import_command import import_command
@@ -51,6 +52,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
+app.add_typer(dashboards_app, name="dashboards")
 app.registered_commands.extend(sim_app.registered_commands)  # as ``python -m pullstudy.sim``, options and all
 
 
@@ -135,7 +137,7 @@ def _bug_log(arguments: Sequence[str]) -> Path:
 
 
 def _command_of(arguments: Sequence[str]) -> str:
-    return f"{arguments[0]} " if arguments and arguments[0] in (*COMMANDS, "sim") else ""
+    return f"{arguments[0]} " if arguments and arguments[0] in (*COMMANDS, "sim", "dashboards") else ""
 
 
 def _first_line(error: Exception) -> str:

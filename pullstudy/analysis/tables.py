@@ -14,6 +14,7 @@ from typing import Any, BinaryIO, get_args, get_type_hints
 
 import msgspec
 
+from pullstudy.extras import require
 from pullstudy.store.embedded.rows import time_text
 
 # What spreadsheets read as the beginning of a formula, wide East Asian forms too. Source: OWASP, "CSV Injection".
@@ -87,7 +88,8 @@ def write_jsonl(table: Table, file: BinaryIO) -> int:
 
 
 def write_parquet(table: Table, file: BinaryIO) -> int:
-    """Row groups of _GROUP_ROWS rows; return the rows."""
+    """Row groups of _GROUP_ROWS rows; return the rows. Raises MissingExtraError."""
+    require("pyarrow", "parquet")
     import pyarrow as pa
     from pyarrow import parquet
 

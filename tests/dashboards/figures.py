@@ -31,17 +31,17 @@ class Figures:
         self.abandoned = abandoned
         self.study = study
         caches = {(row.cluster, row.job, row.node): str(row.cache) for row in study.ledger.node_caches}
-        self.told = [record for record in study.pulls if not record.event_uid.startswith(WITNESS_PREFIX)]
+        self.reported = [record for record in study.pulls if not record.event_uid.startswith(WITNESS_PREFIX)]
         self.pulled = [
             each
-            for each in self.told
+            for each in self.reported
             if each.outcome is Outcome.PULLED
             and each.pull_seconds is not None
             and caches.get((each.cluster, each.job or "", each.node or ""), "unknown") == cache
         ]
-        self.wrong = [each for each in self.told if each.outcome in (Outcome.FAILED, Outcome.BACKOFF)]
+        self.wrong = [each for each in self.reported if each.outcome in (Outcome.FAILED, Outcome.BACKOFF)]
         self.jobs = build_timelines(study)
-        self.over = [job for job in self.jobs if job.cache == cache and Moment.JOB_COMPLETED in job.marks]
+        self.ended = [job for job in self.jobs if job.cache == cache and Moment.JOB_COMPLETED in job.marks]
 
     def of(self, uid: str, title: str) -> list[Row]:
         found: Callable[[], Iterable[Row]] = PANELS[uid, title].__get__(self)
@@ -120,14 +120,14 @@ class Figures:
 
     def critical(self) -> list[Row]:
         parts: dict[tuple[int, str], list[float]] = defaultdict(list)
-        for job in self.over:
+        for job in self.ended:
             for stretch in critical_path(job):
                 parts[job.size or 0, until(stretch.end)].append(stretch.seconds)
         return by_size(parts, fmean)
 
     def makespans(self) -> list[Row]:
         spans: dict[int, list[float]] = defaultdict(list)
-        for job in self.over:
+        for job in self.ended:
             spans[job.size or 0].append(job.makespan_seconds or 0.0)
         return [
             {"nodes": size, "shortest": min(found), "mean": fmean(found), "longest": max(found)}
@@ -136,7 +136,7 @@ class Figures:
 
     def pods(self) -> list[Row]:
         parts: dict[tuple[int, str], list[float]] = defaultdict(list)
-        for job in self.over:
+        for job in self.ended:
             for container in job.containers:
                 known = [(m, container.marks[m]) for m in MOMENTS if m in container.marks and m not in JOB_MOMENTS]
                 for (_, earlier), (moment, later) in pairwise(known):
@@ -169,7 +169,7 @@ class Figures:
                 "median_seconds": each.median_seconds,
                 "excess_seconds": each.excess_seconds,
             }
-            for spread in job_spreads(self.over)
+            for spread in job_spreads(self.ended)
             for each in spread.stragglers
         ]
         return sorted(rows, key=lambda row: -row["excess_seconds"])[:200]
@@ -184,7 +184,7 @@ class Figures:
                 "median_excess": each.median_excess_seconds,
                 "worst_excess": each.worst_excess_seconds,
             }
-            for each in slowest_nodes(self.over)[:100]
+            for each in slowest_nodes(self.ended)[:100]
         ]
 
     def slow_images(self) -> list[Row]:
@@ -202,7 +202,7 @@ class Figures:
     # -- failures ----------------------------------------------------------------------------------------------------
 
     def counted(self, outcome: Outcome) -> list[Row]:
-        found = [each for each in self.told if each.outcome is outcome]
+        found = [each for each in self.reported if each.outcome is outcome]
         return [{"event_uid": len(found)}] if found else []
 
     def failures_over_time(self) -> list[Row]:
@@ -252,7 +252,7 @@ class Figures:
         return [{"pull_seconds": median([each.pull_seconds or 0.0 for each in latest])}]
 
     def outcomes(self) -> list[Row]:
-        return windows(self.told)
+        return windows(self.reported)
 
     def durations(self) -> list[Row]:
         rows = []
@@ -288,7 +288,7 @@ class Figures:
 
     def latest(self) -> list[Row]:
         columns = ("cluster", "node", "image", "outcome", "pull_seconds", "waiting_seconds")
-        latest = sorted(self.told, key=point_time, reverse=True)[:50]
+        latest = sorted(self.reported, key=point_time, reverse=True)[:50]
         return [{name: getattr(each, name) for name in columns} for each in latest]
 
 
@@ -363,7 +363,7 @@ PANELS: dict[tuple[str, str], Any] = {
     ("pullstudy-failures", "By image"): lambda self: self.wrong_by("image"),
     ("pullstudy-failures", "By node"): lambda self: self.wrong_by("node"),
     ("pullstudy-failures", "Messages"): Figures.messages,
-    ("pullstudy-failures", "Pulls that no event told of"): Figures.pod_status_alone,
+    ("pullstudy-failures", "Pulls without an event"): Figures.pod_status_alone,
     ("pullstudy-failures", "Rejects"): Figures.rejects,
     ("pullstudy-failures", "Gaps"): Figures.gaps,
     ("pullstudy-live", "Pulled"): Figures.pulls,

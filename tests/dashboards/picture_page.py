@@ -26,7 +26,7 @@ from typing import Any
 import vl_convert
 
 from dashboards.build import dashboards
-from dashboards.flux import Source
+from dashboards.flux import Bucket
 from tests.dashboards.variables import substituted
 
 Json = dict[str, Any]
@@ -291,4 +291,4 @@ if __name__ == "__main__":
         sys.exit("usage: python -m tests.dashboards.picture_page UID FILE.html; UID as in dashboards/build.py")
     uid, file = sys.argv[1:]
     bucket = os.environ.get("INFLUXDB_V2_BUCKET", "pulls")
-    Path(file).write_text(page(dashboards(Source(bucket))[uid]))
+    Path(file).write_text(page(dashboards(Bucket(bucket))[uid]))

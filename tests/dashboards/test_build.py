@@ -20,16 +20,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboards.alerts import build as build_alerts
-from dashboards.build import GRAFANA_RULES, build, dashboards, files
-from dashboards.columns import Columns, SchemaError, pull
-from dashboards.flux import Source
+from dashboards.build import GRAFANA_RULES, dashboards, files, write_files
+from dashboards.columns import Columns, pull
+from dashboards.errors import SchemaError
+from dashboards.flux import Bucket
 from pullstudy.analysis.report.figure import PHASE_COLOURS, size_colours
 from pullstudy.pulls.metric_names import METRICS
 from pullstudy.store.influx.point_layout import MEASUREMENTS, MILESTONE, PULL
 from tests.dashboards.variables import substituted
 
 GOLDEN = Path(__file__).with_name("golden")
-SOURCE = Source("pulls")
+SOURCE = Bucket("pulls")
 BUILT = files(SOURCE)
 BOARDS = dashboards(SOURCE)
 PANELS = [(uid, panel) for uid, board in BOARDS.items() for panel in board["panels"] if panel["type"] != "row"]
@@ -45,7 +46,7 @@ def read(directory: Path) -> dict[str, bytes]:
 
 def test_two_builds_give_equal_bytes(tmp_path: Path) -> None:
     for name in ("first", "second"):
-        build(tmp_path / name, SOURCE)
+        write_files(tmp_path / name, SOURCE)
     assert read(tmp_path / "first") == read(tmp_path / "second") == BUILT
 
 
@@ -210,7 +211,7 @@ def test_flux_asks_for_measurements_that_are_written() -> None:
 @given(st.text(max_size=30))
 def test_a_bucket_and_a_chosen_value_stay_text(text: str) -> None:
     hostile = text + '") |> drop() //${1}'
-    query = next(queries(dashboards(Source(hostile))["pullstudy-study"], "query"))
+    query = next(queries(dashboards(Bucket(hostile))["pullstudy-study"], "query"))
     assert "|> drop() //${1}" not in query
     chosen = substituted("r.image =~ /^(?:${image:regex})$/", {"image": [hostile]})
     inner = chosen.removeprefix("r.image =~ /^(?:").removesuffix(")$/")

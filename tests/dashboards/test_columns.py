@@ -2,7 +2,8 @@
 
 import pytest
 
-from dashboards.columns import SchemaError, milestone, pull
+from dashboards.columns import milestone, pull
+from dashboards.errors import SchemaError
 
 
 def test_a_column_that_the_sink_writes_is_its_name() -> None:

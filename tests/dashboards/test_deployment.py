@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from dashboards.build import build, files
-from dashboards.flux import Source
+from dashboards.build import files, write_files
+from dashboards.flux import Bucket
 from dashboards.panels import INFLUXDB_UID, PROMETHEUS_UID
 from pullstudy.store.influx.settings import DEFAULT_BUCKET
 from tests.stack.home import StackHome
@@ -51,7 +51,7 @@ def test_the_data_sources_are_those_that_panels_ask() -> None:
 
 
 def test_every_file_that_is_mounted_is_in_the_repository_or_built() -> None:
-    built = {f"./grafana/dashboards/{name}" for name in files(Source(DEFAULT_BUCKET))} | {"./grafana/dashboards"}
+    built = {f"./grafana/dashboards/{name}" for name in files(Bucket(DEFAULT_BUCKET))} | {"./grafana/dashboards"}
     for service in COMPOSE["services"].values():
         for volume in service.get("volumes", ()):
             place = volume.split(":")[0]
@@ -100,7 +100,7 @@ def test_the_checker_refuses_a_file_that_is_none(right: str, wrong: str, stack_h
 
 @pytest.mark.real
 def test_promtool_takes_the_scrape_configuration(stack_home: StackHome, tmp_path: Path) -> None:
-    build(tmp_path, Source(DEFAULT_BUCKET))
+    write_files(tmp_path, Bucket(DEFAULT_BUCKET))
     text = (ROOT / "deploy" / "prometheus" / "prometheus.yaml").read_text()
     (tmp_path / "prometheus.yaml").write_text(text.replace("/etc/prometheus/rules", str(tmp_path / "rules")))
     # The checker reads every rule file that the pattern matches: Grafana's own lies elsewhere in a container.

@@ -15,8 +15,8 @@ import pytest
 import pytest_asyncio
 from aiokafka import AIOKafkaProducer
 
-from dashboards.build import PROMETHEUS_RULES, build, dashboards
-from dashboards.flux import Source
+from dashboards.build import PROMETHEUS_RULES, dashboards, write_files
+from dashboards.flux import Bucket
 from tests.collector.simulator import Simulator, simulator
 from tests.stack.home import StackHome
 from tests.stack.influx import Influx
@@ -28,7 +28,7 @@ from tests.stack.server import answers
 from tests.stack.wait import until
 
 pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="session")]
-BOARD = dashboards(Source("pulls"))["pullstudy-collector"]
+BOARD = dashboards(Bucket("pulls"))["pullstudy-collector"]
 QUERIES = {
     f"{panel['id']} {panel['title']} {target['refId']}": target["expr"]
     for panel in BOARD["panels"]
@@ -69,7 +69,7 @@ CASES: dict[str, Case] = {
 @pytest.fixture(scope="module")
 def rules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     directory = tmp_path_factory.mktemp("built")
-    build(directory, Source("pulls"))
+    write_files(directory, Bucket("pulls"))
     return directory / PROMETHEUS_RULES
 
 

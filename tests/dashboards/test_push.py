@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from dashboards.flux import Source
-from dashboards.push import Grafana, PushError, push
+from dashboards.errors import GrafanaAddressError, GrafanaError
+from dashboards.flux import Bucket
+from dashboards.push import Grafana, push_all
 from tests.dashboards.fake_grafana import TOKEN, fake_grafana
 
 INFLUX = {"INFLUXDB_V2_URL": "http://influx:8086", "INFLUXDB_V2_ORG": "o", "INFLUXDB_V2_TOKEN": "t"}
@@ -16,9 +17,9 @@ SERVERS = {**INFLUX, "PROMETHEUS_URL": "http://prometheus:9090"}
 def test_a_second_push_changes_nothing() -> None:
     with fake_grafana() as fake:
         grafana = Grafana.from_environment(fake.url, {"GRAFANA_TOKEN": TOKEN})
-        push(grafana, Source("pulls"), SERVERS)
+        push_all(grafana, Bucket("pulls"), SERVERS)
         first = copy.deepcopy(fake.kept)
-        push(grafana, Source("pulls"), SERVERS)
+        push_all(grafana, Bucket("pulls"), SERVERS)
         assert fake.kept == first
     assert {kind: len(kept) for kind, kept in first.items()} == {
         "folders": 1,
@@ -33,7 +34,7 @@ def test_a_second_push_changes_nothing() -> None:
 
 def test_a_data_source_without_an_address_is_left_alone() -> None:
     with fake_grafana() as fake:
-        push(Grafana.from_environment(fake.url, {"GRAFANA_TOKEN": TOKEN}), Source("pulls"), {})
+        push_all(Grafana.from_environment(fake.url, {"GRAFANA_TOKEN": TOKEN}), Bucket("pulls"), {})
         assert not fake.kept["datasources"]
         assert not [path for _, path in fake.asked if "datasources" in path]
 
@@ -42,8 +43,8 @@ def test_a_wrong_token_is_said_in_one_line_without_the_token(tmp_path: Path) -> 
     (tmp_path / "token").write_text("wrong-token\n")
     with fake_grafana() as fake:
         grafana = Grafana.from_environment(fake.url, {"GRAFANA_TOKEN_FILE": str(tmp_path / "token")})
-        with pytest.raises(PushError, match="401") as raised:
-            push(grafana, Source("pulls"), {})
+        with pytest.raises(GrafanaError, match="401") as raised:
+            push_all(grafana, Bucket("pulls"), {})
     assert "\n" not in str(raised.value)
     assert "wrong-token" not in f"{raised.value}{grafana!r}"
 
@@ -57,5 +58,5 @@ def test_a_wrong_token_is_said_in_one_line_without_the_token(tmp_path: Path) -> 
     ],
 )
 def test_wrong_use_says_what_to_do(url: str, environment: dict[str, str], says: str) -> None:
-    with pytest.raises(PushError, match=says):
+    with pytest.raises(GrafanaAddressError, match=says):
         Grafana.from_environment(url, environment)

@@ -23,7 +23,7 @@ import pytest_asyncio
 
 from dashboards.alerts import failing_pulls
 from dashboards.build import dashboards
-from dashboards.flux import Source
+from dashboards.flux import Bucket
 from pullstudy.analysis.reading.study import Study, read_study
 from pullstudy.analysis.timelines.phase_points import phase_points
 from pullstudy.pulls.batch import Batch, Gap, Reject
@@ -152,7 +152,7 @@ async def filled(influx: Influx, tmp_path_factory: pytest.TempPathFactory) -> Fi
     return Filled(influx, replace(study, pulls=pulls, milestones=milestones))
 
 
-BOARDS = dashboards(Source(BUCKET))
+BOARDS = dashboards(Bucket(BUCKET))
 QUERIES = {
     (uid, panel["title"]): target["query"]
     for uid, board in BOARDS.items()
@@ -271,6 +271,6 @@ async def test_phases_leave_out_a_moment_that_nobody_told_of(influx: Influx) -> 
 
 
 async def test_the_alert_counts_failed_pulls(filled: Filled) -> None:
-    rows = await filled.influx.query(substituted(failing_pulls(Source(BUCKET))))
+    rows = await filled.influx.query(substituted(failing_pulls(Bucket(BUCKET))))
     failed = [each for each in filled.study.pulls if each.outcome is Outcome.FAILED]
     assert [int(row["_value"]) for row in rows] == [len(failed)]

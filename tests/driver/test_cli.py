@@ -146,11 +146,11 @@ def test_status_as_json_tells_what_is_left(tmp_path: Path, capsys: Capture) -> N
 def test_no_words_show_the_help(capsys: Capture) -> None:
     assert cli.run([]) == 0
     shown = capsys.readouterr().out
-    for name in (*cli.COMMANDS, "sim"):
+    for name in (*cli.COMMANDS, "sim", "dashboards"):
         assert f"  {name}" in shown
 
 
-@pytest.mark.parametrize("name", [*cli.COMMANDS, "sim"])
+@pytest.mark.parametrize("name", [*cli.COMMANDS, "sim", "dashboards"])
 def test_every_command_shows_an_example(name: str, capsys: Capture) -> None:
     assert cli.run([name, "--help"]) == 0
     assert "Example" in capsys.readouterr().out

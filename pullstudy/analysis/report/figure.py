@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pullstudy.extras import require
+
 PNG_WIDTH = 760
 PNG_SCALE = 2
 _TITLE_CHARACTERS = 95
@@ -34,8 +36,8 @@ class Figure:
         return {**self.spec, "width": PNG_WIDTH, "title": title, "config": config(LIGHT)}
 
     def png(self, provenance: str) -> bytes:
-        import vl_convert
-
+        """The picture. Raises MissingExtraError."""
+        vl_convert = require("vl_convert", "report")
         image: bytes = vl_convert.vegalite_to_png(self.for_file(provenance), scale=PNG_SCALE)
         return image
 

@@ -7,6 +7,7 @@ from itertools import groupby
 from pullstudy.analysis.report.figure import DARK, LIGHT, Figure, config
 from pullstudy.analysis.report.html import Markup, element, html, json_script
 from pullstudy.analysis.report.sections.section import Block, Section
+from pullstudy.extras import require
 
 _NO_SCRIPT = "The charts are drawn by a script, which does not run here; the tables below are complete without it."
 # No address is allowed to be fetched, whatever text may have come in with the data.
@@ -14,7 +15,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inl
 
 
 def page(title: str, provenance: str, simulated: bool, sections: Iterable[Section]) -> str:
-    """The whole document."""
+    """The whole document. Raises MissingExtraError."""
     sections = list(sections)
     badge = [element("span", "simulated", class_="badge")] if simulated else []
     header = element(
@@ -70,10 +71,7 @@ def _script(name: str) -> str:
 
 def _libraries() -> str:
     """Vega, Vega-Lite and vega-embed, as one script that needs no network."""
-    import vl_convert
-
-    # Its stub forgets that the snippet has a default; an empty one would leave vegaEmbed without a name.
-    return _inline(vl_convert.javascript_bundle())  # type: ignore[call-arg]
+    return _inline(require("vl_convert", "report").javascript_bundle())
 
 
 def _inline(script: str) -> str:

@@ -27,6 +27,7 @@ from pullstudy.analysis.report.sections import (
     surroundings,
 )
 from pullstudy.analysis.report.sections.section import Section
+from pullstudy.extras import require
 from pullstudy.store.embedded.schema import FILE_NAME
 
 REPORT_FILE = "report.html"
@@ -53,8 +54,9 @@ def write_report(where: Path | Source, to: Path | None = None) -> list[Path]:
     """Write report.html and figures/*.png of a directory or another source; return what was written, the page first.
 
     They go into the directory ``to``, made if absent; without it into the study's own.
-    Raises NotAStudyError, StoreError, OutputError.
+    Raises NotAStudyError, StoreError, OutputError, MissingExtraError.
     """
+    require("vl_convert", "report")  # what draws comes last: known to be missing before a large study is read
     source = as_source(where)
     directory = _directory(source, to)
     facts = gather_facts(read_study(source))
