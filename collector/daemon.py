@@ -15,6 +15,7 @@ from collector.monitoring.metrics import watch_source
 from collector.reconciling.second_witness import SecondWitness
 from collector.reconciling.told import Told
 from collector.sources.api import EventApi, KubernetesEvents, KubernetesPods, PodApi
+from collector.sources.checkpoint import EVENTS, Checkpoint
 from collector.sources.intake import Intake
 from collector.sources.kubeconfig import Access
 from collector.sources.scope import Scope
@@ -76,17 +77,22 @@ def what_was_lost(spool: Spool, store: Path | None) -> str | None:
     """Why what was read before cannot be relied upon any more; None where it can."""
     if store is not None and spool.acknowledged and not store.exists():
         return f"the spool's records were stored in a {store.name} that is gone"
-    if spool.damage and not spool.checkpoint.version:
+    if spool.damage and not _checkpoint(spool).version:
         return spool.damage[0]
     return None
 
 
 def another_scope(spool: Spool, scope: Scope) -> str | None:
     """A version that was read of one namespace says nothing of the others."""
-    before = Scope(spool.checkpoint.namespace or None)
-    if before == scope or not spool.checkpoint.version:
+    checkpoint = _checkpoint(spool)
+    before = Scope(checkpoint.namespace or None)
+    if before == scope or not checkpoint.version:
         return None
     return f"{before} was watched before, and now it is {scope}"
+
+
+def _checkpoint(spool: Spool) -> Checkpoint:
+    return Checkpoint.decode(spool.position(EVENTS))
 
 
 async def run_stages(
@@ -169,7 +175,7 @@ def make_watch(
     told: Told | None,
 ) -> EventWatch:
     """The watch, going on from the spool's checkpoint unless that is lost."""
-    checkpoint = spool.checkpoint
+    checkpoint = _checkpoint(spool)
     protocol = WatchProtocol(
         NO_VERSION if lost else checkpoint.version,
         "" if another_scope(spool, target.scope) else checkpoint.cluster_uid,  # told by another namespace

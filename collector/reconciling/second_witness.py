@@ -100,7 +100,7 @@ class SecondWitness:
         pulls = [witnessed_pull(each.row, each.outcome, self._origin, each.namespace) for each in found]
         present = [each for each in found if each.outcome is not Outcome.FAILED]
         milestones = [one for each in present for one in pod_milestones([each.row], self._origin, each.namespace)]
-        await self._queue.add(Batch(pulls=tuple(pulls), milestones=tuple(milestones)))
+        await self._queue.append("pods", None, Batch(pulls=tuple(pulls), milestones=tuple(milestones)))
         for pull in pulls:
             self._status.untold[pull.outcome] += 1
             self._status.outcomes[pull.outcome] += 1

@@ -13,6 +13,7 @@ from collector.context import Context
 from collector.errors import ClusterError, KubeconfigError
 from collector.sources.api import CutError, EventApi, RefusedError
 from collector.sources.backoff import step_seconds
+from collector.sources.checkpoint import EVENTS, Checkpoint
 from collector.sources.intake import Intake, Page, PageError, is_whole_line, read_page
 from collector.sources.lines import LineSplitter, LineTooLongError
 from collector.sources.scope import Scope
@@ -31,7 +32,6 @@ from collector.sources.watch_protocol import (
     WatchProtocol,
     judge,
 )
-from collector.spooling.frame import Checkpoint
 from collector.spooling.spool_queue import SpoolQueue
 from pullstudy.pulls.batch import Gap
 from pullstudy.pulls.event import Event
@@ -151,7 +151,7 @@ class EventWatch:
             for item in items[start : start + PAGE_EVENTS]:
                 self._intake.item(item, page.metadata.resource_version)
             if batch := self._intake.take_batch():
-                await self._queue.append(checkpoint, batch)
+                await self._queue.append(EVENTS, checkpoint.encode(), batch)
 
     async def _relisted(self, relisted: Relisted) -> None:
         if relisted.gap_from is not None:
@@ -170,7 +170,7 @@ class EventWatch:
                 why=gap.why,
             )
         self._spooled = self._checkpoint()
-        await self._queue.append(self._spooled, self._intake.take_batch())
+        await self._queue.append(EVENTS, self._spooled.encode(), self._intake.take_batch())
 
     def _checkpoint(self) -> Checkpoint:
         return Checkpoint(self._protocol.version, self._protocol.cluster_uid, self._target.scope.namespace or "")
@@ -265,7 +265,7 @@ class EventWatch:
                 self._status.deleted += line.type == "DELETED"
         checkpoint, batch = self._checkpoint(), intake.take_batch()
         if batch or checkpoint != self._spooled:
-            await self._queue.append(checkpoint, batch)
+            await self._queue.append(EVENTS, checkpoint.encode(), batch)
             self._spooled = checkpoint
         return take
 

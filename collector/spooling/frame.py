@@ -2,6 +2,9 @@
 
 length: of the payload in bytes; checksum: CRC-32 of length and payload; both unsigned 32 bits, little-endian.
 payload: an Entry as MessagePack. The checksum covers the length, so that a run of zeros is no frame.
+
+Layout 1 had one source, the event watch, and its checkpoint in each entry. It is read still: its checkpoint is the
+position of source ``events``, whose encoding it has.
 """
 
 import struct
@@ -12,30 +15,31 @@ import msgspec
 
 from pullstudy.pulls.batch import Batch
 
-LAYOUT = 1
+LAYOUT = 2
+_LAYOUT_1_SOURCE = "events"
 _HEAD = struct.Struct("<II")
 HEAD_BYTES = _HEAD.size
 
 
-class Checkpoint(msgspec.Struct, frozen=True):
-    """How far the watch was read, and of which cluster: a version means nothing in another one."""
-
-    version: str = ""
-    cluster_uid: str = ""  # the uid of the namespace that tells the cluster
-    namespace: str = ""  # the only one that was watched; empty where it was all of them
-
-
 class Entry(msgspec.Struct, frozen=True, kw_only=True):
-    """What was read in one go, and the checkpoint that it brings: the two can never part."""
+    """What was read from a source in one go, and how far the source is read with it: the two can never part."""
 
     number: int  # counts up from 1 over all segments, without end
-    checkpoint: Checkpoint
+    source: str  # its name; empty in a segment's first entry, which is of no source
+    position: bytes | None = None  # the source's own encoding; None: it stays where it was
+    positions: dict[str, bytes] = {}  # of all sources; in a segment's first entry only
     batch: Batch = Batch()
-    layout: int = msgspec.field(default=LAYOUT)
+    layout: int = LAYOUT
+
+
+class _EntryOfLayout1(msgspec.Struct, frozen=True, kw_only=True):
+    number: int
+    checkpoint: msgspec.Raw
+    batch: Batch = Batch()
 
 
 class _Layout(msgspec.Struct):
-    layout: int = LAYOUT
+    layout: int
 
 
 class LayoutError(Exception):
@@ -48,6 +52,7 @@ class LayoutError(Exception):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Entry).decode
+_decode_layout_1 = msgspec.msgpack.Decoder(_EntryOfLayout1).decode
 _decode_layout = msgspec.msgpack.Decoder(_Layout).decode
 
 
@@ -64,15 +69,26 @@ def read_frames(data: bytes | memoryview, offset: int = 0) -> Iterator[tuple[Ent
     """
     view = memoryview(data)
     while (payload := _payload(view, offset)) is not None:
-        try:
-            entry = _decode(payload)
-        except msgspec.DecodeError:
-            layout = _decode_layout(payload).layout
-            raise LayoutError(layout) from None
-        if entry.layout != LAYOUT:
-            raise LayoutError(entry.layout)
         offset += HEAD_BYTES + len(payload)
-        yield entry, offset
+        yield _read_entry(payload), offset
+
+
+def _read_entry(payload: memoryview) -> Entry:
+    try:
+        entry = _decode(payload)
+    except msgspec.DecodeError:
+        return _read_older(payload)
+    if entry.layout != LAYOUT:
+        raise LayoutError(entry.layout)
+    return entry
+
+
+def _read_older(payload: memoryview) -> Entry:
+    layout = _decode_layout(payload).layout
+    if layout != 1:
+        raise LayoutError(layout)
+    old = _decode_layout_1(payload)
+    return Entry(number=old.number, source=_LAYOUT_1_SOURCE, position=bytes(old.checkpoint), batch=old.batch)
 
 
 def _payload(view: memoryview, offset: int) -> memoryview | None:

@@ -1,9 +1,9 @@
-"""The spool: what was read from the watch, on disk, before its version counts as read.
+"""The spool: what was read from the sources, on disk, before their positions count as read.
 
 A directory of segment files ``segment-<number of its first entry>.spool``, each a run of frames (``frame``).
-A segment begins with an entry that repeats the checkpoint, so that the newest one alone tells how far the watch was
-read; the older ones are deleted as soon as all of their entries are stored. ``acknowledged`` holds the number of the
-last entry that the store has taken.
+A segment begins with an entry that repeats the positions of all sources, so that the newest one alone tells how far
+each was read; the older ones are deleted as soon as all of their entries are stored. ``acknowledged`` holds the number
+of the last entry that the store has taken.
 
 Plain blocking calls, used by one thread at a time: ``spool_queue`` is the form for the event loop.
 """
@@ -20,7 +20,7 @@ from zlib import crc32
 
 from collector.errors import DataDirectoryError, SpoolError, SpoolFullError, SpoolLayoutError
 from collector.settings import SpoolSettings
-from collector.spooling.frame import LAYOUT, Checkpoint, Entry, LayoutError, encode_frame, read_frames
+from collector.spooling.frame import LAYOUT, Entry, LayoutError, encode_frame, read_frames
 from pullstudy.pulls.batch import Batch
 
 SUFFIX = ".spool"
@@ -51,7 +51,7 @@ class Spool:
         # Only a closed segment can be deleted: of a small limit too there have to be some.
         self._segment_bytes = min(settings.segment_bytes, settings.most_bytes // 4)
         self._file: int | None = None
-        self.checkpoint = Checkpoint()
+        self._positions: dict[str, bytes] = {}
         self.damage: list[str] = []  # one line for each thing that was cut off
         self._segments: deque[Segment] = deque()
         self._last = 0
@@ -90,6 +90,10 @@ class Spool:
     @property
     def acknowledged(self) -> int:
         return self._acknowledged
+
+    def position(self, source: str) -> bytes | None:
+        """How far the source was read, in its own encoding; None where nothing brought a position yet."""
+        return self._positions.get(source)
 
     @property
     def size_bytes(self) -> int:
@@ -155,8 +159,14 @@ class Spool:
             # Only what the store has may be missing between two entries: see _open().
             if self._last and entry.number - 1 > max(self._last, self._acknowledged):
                 break
-            end, self._last, self.checkpoint = offset, entry.number, entry.checkpoint
+            end, self._last = offset, entry.number
+            self._move(entry)
         return end
+
+    def _move(self, entry: Entry) -> None:
+        self._positions |= entry.positions
+        if entry.position is not None:
+            self._positions[entry.source] = entry.position
 
     def _cut(self, path: Path, end: int, length: int) -> None:
         self.damage.append(f"{path}: {length - end} bytes after byte {end} are torn or damaged and were cut off")
@@ -168,19 +178,23 @@ class Spool:
         _synchronise(self._directory)
 
     def _discard(self, paths: list[Path]) -> None:
-        # What comes after damage may rest on what was lost: the watch brings it again.
+        # What comes after damage may rest on what was lost: the source brings it again.
         for path in paths:
             self.damage.append(f"{path}: comes after the damage and was discarded")
             path.unlink()
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
-    def append(self, checkpoint: Checkpoint, batch: Batch) -> int:
-        """Put them on disk, synchronised, and return the entry's number. Raises SpoolFullError, SpoolError."""
+    def append(self, source: str, position: bytes | None, batch: Batch) -> int:
+        """Put them on disk, synchronised, and return the entry's number. Raises SpoolFullError, SpoolError.
+
+        Without a position the source's own stays where it was.
+        """
         if self._file is None or self._segments[-1].size_bytes >= self._segment_bytes:
             self._start_segment()
-        self._write(Entry(number=self._last + 1, checkpoint=checkpoint, batch=batch))
-        self.checkpoint = checkpoint
+        entry = Entry(number=self._last + 1, source=source, position=position, batch=batch)
+        self._write(entry)
+        self._move(entry)
         return self._last
 
     def _start_segment(self) -> None:
@@ -194,7 +208,7 @@ class Spool:
         except OSError as error:
             raise _spool_error(path, error) from error
         self._segments.append(Segment(path, self._last, 0))
-        self._write(Entry(number=self._last + 1, checkpoint=self.checkpoint))
+        self._write(Entry(number=self._last + 1, source="", positions=self._positions))
         self._forget()
 
     def _write(self, entry: Entry) -> None:

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from collector.clock import Clock
-from collector.spooling.frame import Checkpoint, Entry
+from collector.spooling.frame import Entry
 from collector.spooling.spool import Spool
 from collector.spooling.waiting import Waiting
 from pullstudy.pulls.batch import Batch
@@ -35,18 +35,11 @@ class SpoolQueue:
         self._room = asyncio.Event()
         self._finished = False
 
-    async def append(self, checkpoint: Checkpoint, batch: Batch) -> None:
-        """On return it is on disk. Waits while the spool is full. Raises SpoolError."""
+    async def append(self, source: str, position: bytes | None, batch: Batch) -> None:
+        """Spool.append(): on return it is on disk. Waits while the spool is full. Raises SpoolError."""
         if self._spool.full:
             await self._wait_for_room()
-        self.waiting.appended(await self._run(lambda: self._spool.append(checkpoint, batch)))
-        self._written.set()
-
-    async def add(self, batch: Batch) -> None:
-        """append() for records that no version brought: the checkpoint stays where it is."""
-        if self._spool.full:
-            await self._wait_for_room()
-        self.waiting.appended(await self._run(lambda: self._spool.append(self._spool.checkpoint, batch)))
+        self.waiting.appended(await self._run(lambda: self._spool.append(source, position, batch)))
         self._written.set()
 
     @property

@@ -12,7 +12,6 @@ from collector.context import Context
 from collector.delivering.delivery import Delivery, Sink, Written
 from collector.log import Format, Log
 from collector.settings import DeliverySettings, SpoolSettings
-from collector.spooling.frame import Checkpoint
 from collector.spooling.spool import Spool
 from collector.spooling.spool_queue import SpoolQueue
 from pullstudy.pulls.batch import Batch, Reject
@@ -113,16 +112,16 @@ async def test_after_a_small_write_what_comes_meanwhile_shares_the_next_and_afte
         queue = SpoolQueue(spool, context.log, clock)
         async with asyncio.TaskGroup() as group:
             delivering = group.create_task(Delivery(queue, sink, context).run())
-            await queue.append(Checkpoint("1"), rejects(1))
+            await queue.append("events", b"1", rejects(1))
             await until(lambda: sink.writes == [1])
-            await queue.append(Checkpoint("2"), rejects(2))
-            await queue.append(Checkpoint("3"), rejects(3))
+            await queue.append("events", b"2", rejects(2))
+            await queue.append("events", b"3", rejects(3))
             await clock.step()
             assert sink.writes == [1, 5]
             ended = asyncio.create_task(clock.step())
-            await queue.append(Checkpoint("4"), rejects(10))
+            await queue.append("events", b"4", rejects(10))
             await until(lambda: sink.writes == [1, 5, 10])
-            await queue.append(Checkpoint("5"), rejects(1))
+            await queue.append("events", b"5", rejects(1))
             await ended
             assert sink.writes == [1, 5, 10, 1]
             delivering.cancel()

@@ -25,7 +25,6 @@ from collector.monitoring.metrics import delivery_source, watch_source
 from collector.monitoring.status import Status
 from collector.monitoring.vitals import Trouble, Vitals
 from collector.settings import SpoolSettings
-from collector.spooling.frame import Checkpoint
 from collector.spooling.spool import Spool
 from collector.spooling.spool_queue import SpoolQueue
 from pullstudy.bus.kafka.bus import KafkaBus
@@ -247,8 +246,8 @@ async def test_a_full_spool_is_told(tmp_path: Path) -> None:
         queue = SpoolQueue(spool, KeptNotices(), SystemClock())
         condition = has_room(queue)
         batch = Batch(pulls=tuple(pull(f"u{number}") for number in range(10)))
-        await queue.append(Checkpoint("1"), batch)
-        waiting = asyncio.create_task(queue.append(Checkpoint("2"), batch))
+        await queue.append("events", b"1", batch)
+        waiting = asyncio.create_task(queue.append("events", b"2", batch))
         await until(lambda: queue.paused)
         assert condition() == f"the spool is full ({spool.size_bytes} of 400 bytes): the watch is paused"
         await queue.acknowledge(spool.last)

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
+from collector.sources.checkpoint import Checkpoint
 from collector.spooling.frame import read_frames
 from pullstudy.store.embedded.store import EmbeddedStore
 from tests.collector.api_server import (
@@ -533,7 +534,7 @@ async def test_a_stream_cut_inside_a_line_takes_that_line_once_from_the_next_wat
 def spooled_version(directory: Path) -> str:
     """Of the checkpoint that is on disk."""
     newest = max(directory.glob("spool/*/segment-*.spool"))
-    return [entry.checkpoint.version for entry, _ in read_frames(newest.read_bytes())][-1]
+    return [Checkpoint.decode(entry.position).version for entry, _ in read_frames(newest.read_bytes())][-1]
 
 
 async def test_events_that_tell_nothing_of_pulls_are_counted_and_move_the_checkpoint(
