@@ -1,6 +1,6 @@
-"""What every test may ask for: the real data of the study, which lies beside the clone, and the real servers."""
+"""What every test may ask for: the real data of tests/data, and the real servers."""
 
-import os
+import gzip
 from pathlib import Path
 
 import pytest
@@ -10,13 +10,17 @@ from hypothesis import settings
 settings.register_profile("suite", deadline=None)
 settings.load_profile("suite")
 
+DATA = Path(__file__).parent / "data"
+
 pytest_plugins = ["tests.stack.plugin", "tests.stack.fixtures"]
 
 
 @pytest.fixture(scope="session")
-def study_data() -> Path:
-    """The directory with pulling-aws/ and pulling-test-run3/: $PULLSTUDY_DATA, or shared/data beside the clone."""
-    beside = Path(__file__).resolve().parents[2] / "shared" / "data"
-    data = Path(os.environ.get("PULLSTUDY_DATA", beside))
-    assert (data / "pulling-aws").is_dir(), f"the study's real data is not in {data}; set PULLSTUDY_DATA"
-    return data
+def study_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The real logs of tests/data, unpacked into a directory of the session."""
+    unpacked = tmp_path_factory.mktemp("data")
+    for path in DATA.glob("*/*.*"):
+        place = unpacked / path.parent.name / path.name.removesuffix(".gz")
+        place.parent.mkdir(exist_ok=True)
+        place.write_bytes(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes())
+    return unpacked

@@ -1,6 +1,6 @@
 """What the kubelet, the scheduler and the job controller say, read.
 
-Formats and the versions they belong to: ../shared/EVENTS.md, restated in tests/pulls/corpus.py.
+Formats and the versions they belong to: docs/events.md; tests/pulls/corpus.py has a row for each.
 Every function takes the message alone and returns None where it is not of its form.
 """
 

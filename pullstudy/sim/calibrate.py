@@ -19,7 +19,7 @@ from pullstudy.sim.node.messages import KubernetesVersion
 
 REPOSITORY = "ghcr.io/converged-computing/container-chonks-run1"
 
-# Wall seconds of the upstream sweep of 38 images on GKE, by nodes (EVENTS.md of the study's data).
+# Wall seconds of the upstream sweep of 38 images on GKE, by nodes (docs/events.md).
 UPSTREAM_WALL_SECONDS = {4: 1383.6, 8: 1392.8, 16: 1408.5, 32: 1426.8, 64: 1535.2, 128: 1941.0, 256: 2884.2}
 UPSTREAM_JOBS = 38
 
@@ -35,7 +35,10 @@ class Source:
     parameters: ModelParameters
 
     def path(self, data: Path, size: int) -> Path:
-        return data / self.directory / f"events-size-{size}.json"
+        """Of the log of one size, packed with gzip where it lies so."""
+        plain = data / self.directory / f"events-size-{size}.json"
+        packed = plain.with_name(f"{plain.name}.gz")
+        return packed if packed.exists() else plain
 
 
 SOURCES = (

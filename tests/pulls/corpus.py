@@ -1,6 +1,6 @@
 """The golden corpus: every message around an image pull, by the Kubernetes versions that wrote it.
 
-Formats as collected in EVENTS.md from kubernetes source and pull request threads. Each row: a name, the
+Formats as collected in docs/events.md. Each row: a name, the
 event's reason and message, and what must come out. ``None`` stands for "the message does not tell".
 """
 

@@ -4,6 +4,7 @@ Only what calibration needs, read here from the raw lines: the simulator shares 
 to test.
 """
 
+import gzip
 import re
 from collections import defaultdict
 from collections.abc import Iterator
@@ -58,7 +59,7 @@ def read_log(path: Path) -> dict[Shape, RealJob]:
 
 
 def _events(path: Path) -> Iterator[Json]:
-    with path.open("rb") as lines:
+    with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as lines:
         for line in lines:
             try:
                 event = msgspec.json.decode(line)
