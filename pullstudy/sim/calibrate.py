@@ -8,6 +8,7 @@ from math import log, sqrt
 from pathlib import Path
 from statistics import fmean, median
 
+from pullstudy.sim.api.version import KubernetesVersion
 from pullstudy.sim.calibration.experiment import JobRun, run_study
 from pullstudy.sim.calibration.fitting import minimise
 from pullstudy.sim.calibration.real_logs import RealJob, Shape, read_log
@@ -15,7 +16,6 @@ from pullstudy.sim.cluster import ClusterSettings
 from pullstudy.sim.model.images import describe
 from pullstudy.sim.model.parameters import EKS, GKE, MB, ModelParameters
 from pullstudy.sim.model.pull_model import nominal_seconds
-from pullstudy.sim.node.messages import KubernetesVersion
 
 REPOSITORY = "ghcr.io/converged-computing/container-chonks-run1"
 
@@ -25,7 +25,7 @@ UPSTREAM_JOBS = 38
 
 
 @dataclass(frozen=True)
-class Source:
+class LogSet:
     """A set of logs of one kind of cluster."""
 
     name: str
@@ -41,9 +41,9 @@ class Source:
         return packed if packed.exists() else plain
 
 
-SOURCES = (
-    Source("eks", "pulling-aws", (4, 8, 16), "1.27.16", EKS),
-    Source("gke", "pulling-test-run3", (4, 8), "1.30.5", GKE),
+LOG_SETS = (
+    LogSet("eks", "pulling-aws", (4, 8, 16), "1.27.16", EKS),
+    LogSet("gke", "pulling-test-run3", (4, 8), "1.30.5", GKE),
 )
 
 
@@ -65,14 +65,14 @@ class Row:
         return self.model.median_pull_seconds / self.real.median_pull_seconds - 1
 
 
-def compare(source: Source, data: Path, seed: int = 0) -> list[Row]:
+def compare(logs: LogSet, data: Path, seed: int = 0) -> list[Row]:
     """Each image of each log against a simulated run of the same size."""
     rows = []
-    for size in source.sizes:
-        real = read_log(source.path(data, size))
+    for size in logs.sizes:
+        real = read_log(logs.path(data, size))
         shapes = sorted(real)
-        version = KubernetesVersion.parse(source.version)
-        settings = ClusterSettings("sim-calibrate", size, seed, version=version, parameters=source.parameters)
+        version = KubernetesVersion.parse(logs.version)
+        settings = ClusterSettings("sim-calibrate", size, seed, version=version, parameters=logs.parameters)
         runs = run_study(settings, [image_of(shape) for shape in shapes])
         rows += [Row(size, shape, real[shape], run) for shape, run in zip(shapes, runs, strict=True)]
     return rows
@@ -107,41 +107,41 @@ def rates_of(parameters: ModelParameters) -> list[float]:
 Observed = list[tuple[Shape, float]]  # of each job: its image, and the median of its pulls in seconds
 
 
-def observed(source: Source, data: Path) -> Observed:
-    logs = [read_log(source.path(data, size)) for size in source.sizes]
-    return [(shape, job.median_pull_seconds) for log in logs for shape, job in log.items()]
+def observed(logs: LogSet, data: Path) -> Observed:
+    read = [read_log(logs.path(data, size)) for size in logs.sizes]
+    return [(shape, job.median_pull_seconds) for log in read for shape, job in log.items()]
 
 
-def fit(source: Source, jobs: Observed) -> ModelParameters:
+def fit(logs: LogSet, jobs: Observed) -> ModelParameters:
     """The rates with the least squared relative error of the median pull, over all images and sizes."""
     described = [(describe(image_of(shape)), seconds) for shape, seconds in jobs]
 
     def error(rates: list[float]) -> float:
-        trial = with_rates(source.parameters, rates)
+        trial = with_rates(logs.parameters, rates)
         return sum((nominal_seconds(trial, image) / seconds - 1) ** 2 for image, seconds in described)
 
-    return with_rates(source.parameters, minimise(error, rates_of(source.parameters)))
+    return with_rates(logs.parameters, minimise(error, rates_of(logs.parameters)))
 
 
-def held_out(source: Source, jobs: Observed) -> list[float]:
+def held_out(logs: LogSet, jobs: Observed) -> list[float]:
     """Relative errors of median pulls of images that the fit has not seen: each image is left out of one."""
     errors = []
     for left in sorted({shape for shape, _ in jobs}):
-        parameters = fit(source, [job for job in jobs if job[0] != left])
+        parameters = fit(logs, [job for job in jobs if job[0] != left])
         predicted = nominal_seconds(parameters, describe(image_of(left)))
         errors += [predicted / seconds - 1 for shape, seconds in jobs if shape == left]
     return errors
 
 
 @dataclass(frozen=True)
-class Spread:
+class PullSpread:
     """Relative standard deviations of pulls of one image: from pull to pull in a job, and from job to job."""
 
     within: float
     between: float
 
 
-def spread(jobs: list[Sequence[float]]) -> Spread | None:
+def spread(jobs: list[Sequence[float]]) -> PullSpread | None:
     """By analysis of variance of the logarithms, one level (Searle, Casella, McCulloch 1992); None of one job."""
     logarithms = [[log(seconds) for seconds in job] for job in jobs if job]
     counts = [len(job) for job in logarithms]
@@ -153,7 +153,7 @@ def spread(jobs: list[Sequence[float]]) -> Spread | None:
     within = sum((each - mean) ** 2 for job, mean in pulls for each in job) / (total - len(counts))
     jobs_square = sum(n * (mean - overall) ** 2 for n, mean in zip(counts, means, strict=True)) / (len(counts) - 1)
     weight = (total - sum(n * n for n in counts) / total) / (len(counts) - 1)
-    return Spread(sqrt(within), sqrt(max(0.0, (jobs_square - within) / weight)))
+    return PullSpread(sqrt(within), sqrt(max(0.0, (jobs_square - within) / weight)))
 
 
 def growth(parameters: ModelParameters = GKE) -> Iterator[tuple[int, float, float]]:
@@ -172,11 +172,11 @@ def growth(parameters: ModelParameters = GKE) -> Iterator[tuple[int, float, floa
 
 def report(data: Path) -> Iterator[str]:
     """The lines of docs/sim-model.md's tables."""
-    for source in SOURCES:
-        yield from _fit_lines(source, data)
-        rows = compare(source, data)
-        yield from _comparison_lines(source, rows)
-        yield from _spread_lines(source, rows)
+    for logs in LOG_SETS:
+        yield from _fit_lines(logs, data)
+        rows = compare(logs, data)
+        yield from _comparison_lines(logs, rows)
+        yield from _spread_lines(logs, rows)
     yield "\n## A job's growth with the cluster, against 4 nodes (upstream GKE sweep)\n"
     yield "|nodes|real s|model s|"
     yield "|-|-|-|"
@@ -184,25 +184,25 @@ def report(data: Path) -> Iterator[str]:
         yield f"|{size}|{real:.1f}|{model:.1f}|"
 
 
-def _fit_lines(source: Source, data: Path) -> Iterator[str]:
+def _fit_lines(logs: LogSet, data: Path) -> Iterator[str]:
     names = ("unpack MB/s", "write MB/s", "dirtyable GB", "busy commit s", "resolve s", "layer latency s")
     scales = (MB, MB, 1000 * MB, 1, 1, 1)
-    yield f"\n## {source.name}: rates\n"
+    yield f"\n## {logs.name}: rates\n"
     yield "|parameter|in use|best fit|"
     yield "|-|-|-|"
-    jobs = observed(source, data)
-    fitted = rates_of(fit(source, jobs))
-    for name, scale, used, best in zip(names, scales, rates_of(source.parameters), fitted, strict=True):
+    jobs = observed(logs, data)
+    fitted = rates_of(fit(logs, jobs))
+    for name, scale, used, best in zip(names, scales, rates_of(logs.parameters), fitted, strict=True):
         yield f"|{name}|{used / scale:.4g}|{best / scale:.4g}|"
-    errors = sorted(map(abs, held_out(source, jobs)))
+    errors = sorted(map(abs, held_out(logs, jobs)))
     yield (
         f"\nOf images left out of the fit, one at a time: median error of the median pull {median(errors):.1%}, "
         f"largest {errors[-1]:.1%}, {len(errors)} rows."
     )
 
 
-def _spread_lines(source: Source, rows: list[Row]) -> Iterator[str]:
-    yield f"\n## {source.name}: spread of the pulls of an image, relative standard deviations\n"
+def _spread_lines(logs: LogSet, rows: list[Row]) -> Iterator[str]:
+    yield f"\n## {logs.name}: spread of the pulls of an image, relative standard deviations\n"
     yield "|layers|MB|within a job real|model|from job to job real|model|"
     yield "|-|-|-|-|-|-|"
     for shape in sorted({row.shape for row in rows}):
@@ -216,8 +216,8 @@ def _spread_lines(source: Source, rows: list[Row]) -> Iterator[str]:
             yield f"|{shape[0]}|{shape[1] / MB:.0f}|{within}|{between}|"
 
 
-def _comparison_lines(source: Source, rows: list[Row]) -> Iterator[str]:
-    yield f"\n## {source.name}: model against real, seconds\n"
+def _comparison_lines(logs: LogSet, rows: list[Row]) -> Iterator[str]:
+    yield f"\n## {logs.name}: model against real, seconds\n"
     yield "|nodes|layers|MB|pull real|pull model|error|start to end real|model|makespan real|model|"
     yield "|-|-|-|-|-|-|-|-|-|-|"
     for row in rows:

@@ -83,5 +83,5 @@ def sim(
 
 
 def main() -> None:
-    """Entry of ``python -m pullstudy.sim``."""
+    """Entry point of ``python -m pullstudy.sim``."""
     app()

@@ -10,10 +10,11 @@ from typing import Any
 
 from pullstudy.sim.api.apiserver import ApiServer, Identities
 from pullstudy.sim.api.history import History
+from pullstudy.sim.api.pods import request_deletion
 from pullstudy.sim.api.resources import JOBS, NAMESPACES, NODES, PODS
+from pullstudy.sim.api.version import KubernetesVersion
 from pullstudy.sim.control.garbage_collector import GarbageCollector
 from pullstudy.sim.control.job_controller import JobController
-from pullstudy.sim.control.pods import request_deletion
 from pullstudy.sim.control.scheduler import Scheduler
 from pullstudy.sim.events.recorder import Recorder
 from pullstudy.sim.events.registry import EventRegistry
@@ -23,13 +24,13 @@ from pullstudy.sim.model.pull_model import PullModel
 from pullstudy.sim.node import nodes
 from pullstudy.sim.node.image_puller import ImagePuller
 from pullstudy.sim.node.kubelet import Kubelet, Kubelets
-from pullstudy.sim.node.messages import KubernetesVersion, Messages
+from pullstudy.sim.node.messages import Messages
+from pullstudy.sim.node.truth import Truth
 from pullstudy.sim.time.clock import Urgency, VirtualClock
-from pullstudy.sim.truth import Truth
 
 Json = dict[str, Any]
 
-NAMESPACES_AT_BIRTH = ("default", "kube-node-lease", "kube-public", "kube-system")
+INITIAL_NAMESPACES = ("default", "kube-node-lease", "kube-public", "kube-system")
 NODE_GRACE_SECONDS = 40.0  # --node-monitor-grace-period: until a silent node is given up
 EVICTION_SECONDS = 300.0  # the toleration that every pod gets for an unreachable node
 
@@ -51,7 +52,7 @@ class ClusterSettings:
     slow_factor: float = 1.5
 
 
-class Cluster:
+class SimCluster:
     """Everything behind the API. Nothing here waits: time is moved from outside."""
 
     def __init__(self, settings: ClusterSettings) -> None:
@@ -75,11 +76,11 @@ class Cluster:
         minor = settings.version.minor
         self.jobs = JobController(self.api, self._recorder("job-controller"), control, minor)
         self.garbage = GarbageCollector(self.api, control)
-        self.api.listen(PODS, self._forget_gone)
-        self.api.listen(JOBS, self._forget_gone)
-        self._be_born()
+        self.api.listen(PODS, self._forget_deleted)
+        self.api.listen(JOBS, self._forget_deleted)
+        self._create_objects()
 
-    def _forget_gone(self, kind: str, obj: Json) -> None:
+    def _forget_deleted(self, kind: str, obj: Json) -> None:
         if kind == "DELETED":
             for name in ("default-scheduler", "job-controller", (obj["spec"].get("nodeName"))):
                 if name in self.recorders:
@@ -93,8 +94,8 @@ class Cluster:
         self.recorders[node or component] = recorder
         return recorder
 
-    def _be_born(self) -> None:
-        for name in NAMESPACES_AT_BIRTH:
+    def _create_objects(self) -> None:
+        for name in INITIAL_NAMESPACES:
             meta = {"name": name, "labels": {"kubernetes.io/metadata.name": name}}
             spec, status = {"finalizers": ["kubernetes"]}, {"phase": "Active"}
             self.api.create(NAMESPACES, {"metadata": meta, "spec": spec, "status": status})

@@ -14,12 +14,12 @@ from typing import Any
 
 import msgspec
 
+from pullstudy.sim.api.version import KubernetesVersion
 from pullstudy.sim.cluster import ClusterSettings
 from pullstudy.sim.faults.kinds import AnyFault, FaultError, parse_faults
 from pullstudy.sim.http.server import SimServer, serving
 from pullstudy.sim.kubeconfig import write_kubeconfig
 from pullstudy.sim.model.parameters import PROFILES, ModelParameters, ParametersError, override
-from pullstudy.sim.node.messages import KubernetesVersion
 
 COMPACTION_SECONDS = 300.0  # what a real server keeps
 NAME_PREFIX = "sim-"

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from pullstudy.pulls.duration import format_seconds
+from pullstudy.sim.api.version import KubernetesVersion
 from pullstudy.sim.model.parameters import EKS
-from pullstudy.sim.node.messages import KubernetesVersion
 from tests.sim.conftest import EVENTS, IMAGE, JOBS, PODS, Api, Start, job
 
 

@@ -14,7 +14,7 @@ from pullstudy.sim import calibrate
 from pullstudy.sim.model.disk import Disk, unpack
 from pullstudy.sim.model.egress import Egress
 from pullstudy.sim.model.images import describe
-from pullstudy.sim.model.parameters import EKS, GB, MB, ParametersError, Volume, override
+from pullstudy.sim.model.parameters import EKS, GB, MB, ParametersError, VolumeParameters, override
 from pullstudy.sim.model.pull_model import Missing, PullModel, nominal_seconds
 from pullstudy.sim.time.clock import VirtualClock
 from tests.sim.conftest import START_AT
@@ -22,13 +22,16 @@ from tests.sim.conftest import START_AT
 RATES = st.floats(1 * MB, 5000 * MB)
 SIZES = st.floats(0, 100 * GB)
 VOLUMES = st.builds(
-    Volume, unpack_bytes_per_second=RATES, write_bytes_per_second=RATES, dirtyable_bytes=st.floats(0, 500 * GB)
+    VolumeParameters,
+    unpack_bytes_per_second=RATES,
+    write_bytes_per_second=RATES,
+    dirtyable_bytes=st.floats(0, 500 * GB),
 )
 
 
 @given(VOLUMES, SIZES, st.floats(0, 50 * GB))
 def test_nothing_is_written_faster_than_the_volume_or_the_cache_take_it(
-    volume: Volume, size: float, dirty: float
+    volume: VolumeParameters, size: float, dirty: float
 ) -> None:
     done = unpack(volume, size, dirty)
     assert done.seconds >= size / volume.unpack_bytes_per_second * (1 - 1e-9)
@@ -39,7 +42,7 @@ def test_nothing_is_written_faster_than_the_volume_or_the_cache_take_it(
 
 
 @given(VOLUMES, SIZES, SIZES)
-def test_a_larger_image_never_unpacks_faster(volume: Volume, one: float, other: float) -> None:
+def test_a_larger_image_never_unpacks_faster(volume: VolumeParameters, one: float, other: float) -> None:
     small, large = sorted((one, other))
     assert unpack(volume, small).seconds <= unpack(volume, large).seconds * (1 + 1e-9)
 
@@ -125,7 +128,7 @@ def test_the_rule_for_layers_agrees_with_the_real_manifests(study_data: Path) ->
 
 
 def test_the_model_fits_the_aws_logs(study_data: Path) -> None:
-    rows = calibrate.compare(calibrate.SOURCES[0], study_data)
+    rows = calibrate.compare(calibrate.LOG_SETS[0], study_data)
     assert len(rows) == 18
     assert median(abs(row.pull_error) for row in rows) < 0.015
     assert max(abs(row.pull_error) for row in rows) < 0.05
@@ -135,8 +138,8 @@ def test_the_model_fits_the_aws_logs(study_data: Path) -> None:
 
 
 def test_images_that_the_fit_has_not_seen_are_predicted_from_the_aws_logs(study_data: Path) -> None:
-    source = calibrate.SOURCES[0]
-    errors = [abs(error) for error in calibrate.held_out(source, calibrate.observed(source, study_data))]
+    logs = calibrate.LOG_SETS[0]
+    errors = [abs(error) for error in calibrate.held_out(logs, calibrate.observed(logs, study_data))]
     assert len(errors) == 18
     assert median(errors) < 0.015
     assert max(errors) < 0.06
@@ -156,7 +159,7 @@ def test_spread_is_parted_into_that_within_jobs_and_that_between_them() -> None:
 
 
 def test_the_model_fits_the_large_images_of_the_gke_logs(study_data: Path) -> None:
-    rows = [row for row in calibrate.compare(calibrate.SOURCES[1], study_data) if row.shape[1] > 1_000 * MB]
+    rows = [row for row in calibrate.compare(calibrate.LOG_SETS[1], study_data) if row.shape[1] > 1_000 * MB]
     assert median(abs(row.pull_error) for row in rows) < 0.04
 
 

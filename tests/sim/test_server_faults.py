@@ -178,7 +178,7 @@ async def test_the_server_is_away_and_comes_back(api: Api) -> None:
             await asyncio.sleep(0.02)
 
 
-async def test_loaded_faults_are_shown_and_can_be_forgotten(api: Api) -> None:
+async def test_pending_faults_are_shown_and_can_be_forgotten(api: Api) -> None:
     await api.fault("refuse", code=500, times=3)
     await api.fault("pull-fails", kind="timeout")
     assert [fault["fault"] for fault in await api.get("/sim/faults")] == ["refuse", "pull-fails"]

@@ -8,7 +8,7 @@ from typing import Any, cast
 from pullstudy.sim.api.apiserver import ApiServer, Identities
 from pullstudy.sim.api.history import History
 from pullstudy.sim.api.resources import NAMESPACES
-from pullstudy.sim.api.watching import Watch
+from pullstudy.sim.api.watching import WatchCursor
 from pullstudy.sim.faults.http import HttpFaults
 from pullstudy.sim.http.streams import LAG_LIMIT, Stream, Streams
 from pullstudy.sim.time.clock import VirtualClock
@@ -34,7 +34,7 @@ async def test_time_goes_on_without_a_reader_that_stalls() -> None:
     namespace = api.create(NAMESPACES, {"metadata": {"name": "a"}, "spec": {}, "status": {"phase": "Active"}})
     streams = Streams(HttpFaults(), stall_seconds=0.02)
     reader: Any = StuckReader()
-    stream = Stream(Watch(history, NAMESPACES, None), "namespaces", bookmarks=False)
+    stream = Stream(WatchCursor(history, NAMESPACES, None), "namespaces", bookmarks=False)
     first = stream.watch.start(str(history.version))
     serving = asyncio.create_task(streams.serve(cast(Any, reader), reader, stream, first, 60.0))
     api.update(NAMESPACES, namespace)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from pullstudy.sim.api.resources import RESOURCES, Resource
-from pullstudy.sim.node.messages import KubernetesVersion
+from pullstudy.sim.api.version import KubernetesVersion
 
 Json = dict[str, Any]
 

@@ -22,7 +22,7 @@ _NO_LABELS: dict[str, str] = {}
 _encode = msgspec.json.Encoder().encode
 
 
-class Entry(msgspec.Struct, frozen=True, gc=False):
+class ObjectVersion(msgspec.Struct, frozen=True, gc=False):
     """One object at one version, ready to be sent."""
 
     key: Key
@@ -39,8 +39,8 @@ class Revision(msgspec.Struct, frozen=True, gc=False):
     at: float  # virtual seconds
     store_key: str
     type: str  # ADDED, MODIFIED or DELETED, as a watch says it
-    entry: Entry
-    previous: Entry | None
+    entry: ObjectVersion
+    previous: ObjectVersion | None
 
 
 class History:
@@ -60,16 +60,18 @@ class History:
         self.keep_seconds = keep_seconds
         self._revisions: list[Revision] = []
         self._first_held = first_version + 1  # the version of _revisions[0], kept ones and those not yet cut
-        self._entries: dict[str, dict[Key, Entry]] = {}
+        self._entries: dict[str, dict[Key, ObjectVersion]] = {}
         self.on_write: Callable[[], None] = lambda: None
 
-    def put(self, resource: Resource, obj: Json) -> Entry:
+    def put(self, resource: Resource, obj: Json) -> ObjectVersion:
         """Write an object as it stands. Its resourceVersion is set here."""
         self.version += 1
         meta = obj["metadata"]
         meta["resourceVersion"] = str(self.version)
         key = (meta.get("namespace", ""), meta["name"])
-        entry = Entry(key, self.version, meta.get("labels") or _NO_LABELS, resource.fields.read(obj), _encode(obj))
+        entry = ObjectVersion(
+            key, self.version, meta.get("labels") or _NO_LABELS, resource.fields.read(obj), _encode(obj)
+        )
         entries = self._entries.setdefault(resource.store_key, {})
         previous = entries.get(key)
         entries[key] = entry
@@ -83,7 +85,7 @@ class History:
         meta["resourceVersion"] = str(self.version)
         key = (meta.get("namespace", ""), meta["name"])
         previous = self._entries[resource.store_key].pop(key)
-        entry = Entry(key, self.version, previous.labels, previous.fields, _encode(obj))
+        entry = ObjectVersion(key, self.version, previous.labels, previous.fields, _encode(obj))
         self._append(resource.store_key, "DELETED", entry, previous)
 
     def remove_by_key(self, resource: Resource, key: Key) -> bool:
@@ -94,14 +96,14 @@ class History:
         self.remove(resource, msgspec.json.decode(entry.data))
         return True
 
-    def _append(self, store_key: str, kind: str, entry: Entry, previous: Entry | None) -> None:
+    def _append(self, store_key: str, kind: str, entry: ObjectVersion, previous: ObjectVersion | None) -> None:
         self._revisions.append(Revision(self.version, self._clock.now, store_key, kind, entry, previous))
         if self.version - self.oldest > self.keep_revisions:
             self.oldest = self.version - self.keep_revisions
             self._trim()
         self.on_write()
 
-    def entry(self, resource: Resource, namespace: str, name: str) -> Entry | None:
+    def entry(self, resource: Resource, namespace: str, name: str) -> ObjectVersion | None:
         return self._entries.get(resource.store_key, {}).get((namespace, name))
 
     def holds(self, resource: Resource, key: Key) -> bool:
@@ -110,12 +112,12 @@ class History:
     def count(self, resource: Resource) -> int:
         return len(self._entries.get(resource.store_key, ()))
 
-    def entries(self, resource: Resource) -> list[Entry]:
+    def entries(self, resource: Resource) -> list[ObjectVersion]:
         """All that is there now, in the order of their keys, as etcd gives them."""
         entries = self._entries.get(resource.store_key, {})
         return [entries[key] for key in sorted(entries)]
 
-    def entries_at(self, resource: Resource, version: int) -> list[Entry]:
+    def entries_at(self, resource: Resource, version: int) -> list[ObjectVersion]:
         """All that was there at a version of the window."""
         entries = dict(self._entries.get(resource.store_key, {}))
         for revision in reversed(self._revisions[self._index(version + 1) :]):

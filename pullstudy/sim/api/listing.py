@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from pullstudy.sim.api import status
-from pullstudy.sim.api.history import Entry, History
+from pullstudy.sim.api.history import History, ObjectVersion
 from pullstudy.sim.api.resources import Resource
 
 INCONSISTENT = -1  # the version of a token that goes on with whatever is there now
@@ -26,7 +26,7 @@ class ContinueToken(msgspec.Struct, frozen=True):
 
 
 def parse_token(text: str) -> ContinueToken:
-    """Raises ApiError 400."""
+    """Raises StatusError 400."""
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=ContinueToken)
     except (binascii.Error, msgspec.MsgspecError, ValueError) as error:
@@ -37,7 +37,7 @@ def parse_token(text: str) -> ContinueToken:
 class ListQuery:
     """What is asked for. ``keep`` is scope and selectors in one test."""
 
-    keep: Callable[[Entry], bool] | None
+    keep: Callable[[ObjectVersion], bool] | None
     limit: int = 0
     continue_token: str = ""
     version: str = ""
@@ -45,15 +45,15 @@ class ListQuery:
 
 
 @dataclass(frozen=True)
-class Page:
+class ListPage:
     version: int
-    items: list[Entry]
+    items: list[ObjectVersion]
     continue_token: str = ""
     remaining: int = 0
 
 
-def list_page(history: History, resource: Resource, query: ListQuery) -> Page:
-    """One page. Raises ApiError: 410 for a version or token that was compacted, 504 for one still to come."""
+def list_page(history: History, resource: Resource, query: ListQuery) -> ListPage:
+    """One page. Raises StatusError: 410 for a version or token that was compacted, 504 for one still to come."""
     if query.continue_token:
         return _next_page(history, resource, query)
     version = _version_asked(history, query)
@@ -79,7 +79,7 @@ def _version_asked(history: History, query: ListQuery) -> int | None:
     return version
 
 
-def _next_page(history: History, resource: Resource, query: ListQuery) -> Page:
+def _next_page(history: History, resource: Resource, query: ListQuery) -> ListPage:
     token = parse_token(query.continue_token)
     if token.rv == INCONSISTENT:
         version, entries = history.version, history.entries(resource)
@@ -90,21 +90,21 @@ def _next_page(history: History, resource: Resource, query: ListQuery) -> Page:
     return _cut(version, [entry for entry in entries if _key_text(entry) >= token.start], query)
 
 
-def _cut(version: int, entries: list[Entry], query: ListQuery) -> Page:
+def _cut(version: int, entries: list[ObjectVersion], query: ListQuery) -> ListPage:
     if query.keep is not None:
         entries = [entry for entry in entries if query.keep(entry)]
     if not query.limit or len(entries) <= query.limit:
-        return Page(version, entries)
+        return ListPage(version, entries)
     rest = entries[query.limit :]
-    return Page(version, entries[: query.limit], ContinueToken(version, _key_text(rest[0])).text(), len(rest))
+    return ListPage(version, entries[: query.limit], ContinueToken(version, _key_text(rest[0])).text(), len(rest))
 
 
-def _key_text(entry: Entry) -> str:
+def _key_text(entry: ObjectVersion) -> str:
     # A zero byte sorts before every character of a name, so that text order is the order of the key pairs.
     return "\0".join(entry.key)
 
 
-def render(resource: Resource, page: Page, item: Callable[[bytes], bytes]) -> bytes:
+def render(resource: Resource, page: ListPage, item: Callable[[bytes], bytes]) -> bytes:
     """The List object; ``item`` turns an entry's bytes into a list's item."""
     meta: dict[str, str | int] = {"resourceVersion": str(page.version)}
     if page.continue_token:

@@ -7,16 +7,16 @@ from collections.abc import Callable, Iterator
 
 from pullstudy.sim.api import status
 from pullstudy.sim.api.event_forms import as_seen_at
-from pullstudy.sim.api.history import Entry, History, Revision
+from pullstudy.sim.api.history import History, ObjectVersion, Revision
 from pullstudy.sim.api.resources import NEW_EVENTS, Resource
 
 LOOK_AHEAD = 512  # revisions turned into bytes at once: bounds what a slow reader makes us hold
 
 
-class Watch:
+class WatchCursor:
     """A cursor on the history. ``keep`` is scope and selectors in one test, or None for all of the kind."""
 
-    def __init__(self, history: History, resource: Resource, keep: Callable[[Entry], bool] | None) -> None:
+    def __init__(self, history: History, resource: Resource, keep: Callable[[ObjectVersion], bool] | None) -> None:
         self._history = history
         self._resource = resource
         self._keep = keep
@@ -24,7 +24,7 @@ class Watch:
         self.cursor = 0
 
     def start(self, version: str) -> Iterator[bytes]:
-        """Lines to send first. Raises ApiError 400 for a version that is no number, 410 for one compacted away."""
+        """Lines to send first. Raises StatusError 400 for a version that is no number, 410 for one compacted away."""
         if version in ("", "0"):
             self.cursor = self._history.version
             # What is there already comes by key, not by version: a client must not move its checkpoint by these.
@@ -42,7 +42,7 @@ class Watch:
         return max(0, self._history.version - self.cursor)
 
     def advance(self) -> list[bytes]:
-        """The next lines, none if nothing of its kind came. Raises ApiError 410 if the window went past it."""
+        """The next lines, none if nothing of its kind came. Raises StatusError 410 if the window went past it."""
         self._require_window()
         lines = []
         for revision in self._history.since(self.cursor, LOOK_AHEAD):
@@ -55,7 +55,7 @@ class Watch:
         if self.cursor < self._history.oldest:
             raise status.too_old(self.cursor, self._history.oldest)
 
-    def _sees(self, entry: Entry | None) -> bool:
+    def _sees(self, entry: ObjectVersion | None) -> bool:
         return entry is not None and (self._keep is None or self._keep(entry))
 
     def _line_of(self, revision: Revision) -> bytes | None:
@@ -68,7 +68,7 @@ class Watch:
         # An object that comes to match is ADDED to this watch, one that ceases to is DELETED from it.
         return self.line("MODIFIED" if sees and saw else "ADDED" if sees else "DELETED", revision.entry)
 
-    def line(self, kind: str, entry: Entry) -> bytes:
+    def line(self, kind: str, entry: ObjectVersion) -> bytes:
         data = entry.data if self._plain else as_seen_at(self._resource, entry.data)
         return b'{"type":"%b","object":%b}\n' % (kind.encode(), data)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from pullstudy.sim.api import admission
 from pullstudy.sim.api.resources import JOBS, PODS
-from pullstudy.sim.cluster import Cluster, ClusterSettings
+from pullstudy.sim.cluster import ClusterSettings, SimCluster
 
 Json = dict[str, Any]
 
@@ -44,11 +44,11 @@ def job_manifest(name: str, size: int, image: str) -> Json:
 
 def run_study(settings: ClusterSettings, images: list[str]) -> list[JobRun]:
     """Each image once, cold: job created, waited for, deleted, caches cleared."""
-    cluster = Cluster(settings)
+    cluster = SimCluster(settings)
     return [_run_job(cluster, f"job-{position}", image) for position, image in enumerate(images)]
 
 
-def _run_job(cluster: Cluster, name: str, image: str) -> JobRun:
+def _run_job(cluster: SimCluster, name: str, image: str) -> JobRun:
     clock, api = cluster.clock, cluster.api
     started: list[float] = []
     seen: set[str] = set()
@@ -72,7 +72,7 @@ def _run_job(cluster: Cluster, name: str, image: str) -> JobRun:
     return JobRun(image, pulls, completed - max(started), completed - begun, clock.now - completed)
 
 
-def _run_until(cluster: Cluster, done: Any) -> None:
+def _run_until(cluster: SimCluster, done: Any) -> None:
     while not done():
         due = cluster.clock.next_of_any()
         assert due is not None

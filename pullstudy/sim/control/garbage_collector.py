@@ -6,12 +6,12 @@ Source: kubernetes ``pkg/controller/garbagecollector``. Each pod costs a request
 from functools import partial
 from typing import Any
 
+from pullstudy.sim.api import pods
 from pullstudy.sim.api.apiserver import ApiServer, owner_of
 from pullstudy.sim.api.resources import JOBS, PODS
-from pullstudy.sim.control import pods
-from pullstudy.sim.events.token_bucket import TokenBucket
-from pullstudy.sim.model.parameters import ControlPlane
+from pullstudy.sim.model.parameters import ControlPlaneSettings
 from pullstudy.sim.time.clock import Urgency
+from pullstudy.sim.time.token_bucket import TokenBucket
 
 Json = dict[str, Any]
 
@@ -19,7 +19,7 @@ FOREGROUND_FINALIZER = "foregroundDeletion"
 
 
 class GarbageCollector:
-    def __init__(self, api: ApiServer, settings: ControlPlane) -> None:
+    def __init__(self, api: ApiServer, settings: ControlPlaneSettings) -> None:
         self._api = api
         self._requests = TokenBucket(settings.controller_qps, settings.controller_burst)
         self._calls_per_pod = settings.collector_calls_per_pod

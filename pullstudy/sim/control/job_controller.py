@@ -6,19 +6,19 @@ requests, and the controller's client sends only some 20 a second.
 
 from typing import Any
 
+from pullstudy.sim.api import pods
 from pullstudy.sim.api.apiserver import ApiServer, owner_of
 from pullstudy.sim.api.resources import JOBS, PODS
-from pullstudy.sim.control import pods
 from pullstudy.sim.control.job_worker import JobWorker
 from pullstudy.sim.events.recorder import Recorder
-from pullstudy.sim.events.token_bucket import TokenBucket
-from pullstudy.sim.model.parameters import ControlPlane
+from pullstudy.sim.model.parameters import ControlPlaneSettings
+from pullstudy.sim.time.token_bucket import TokenBucket
 
 Json = dict[str, Any]
 
 
 class JobController:
-    def __init__(self, api: ApiServer, recorder: Recorder, settings: ControlPlane, minor: int) -> None:
+    def __init__(self, api: ApiServer, recorder: Recorder, settings: ControlPlaneSettings, minor: int) -> None:
         """``minor`` is the Kubernetes version's: from 1.31 on a job that succeeds says first why."""
         self.api = api
         self.recorder = recorder

@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from pullstudy.sim.api import pods
 from pullstudy.sim.api.apiserver import Identities
 from pullstudy.sim.api.resources import JOBS
-from pullstudy.sim.control import pods
 
 Json = dict[str, Any]
 

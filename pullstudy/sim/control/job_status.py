@@ -10,7 +10,7 @@ _CRITERIA = {"Complete": "SuccessCriteriaMet", "Failed": "FailureTarget"}
 
 
 @dataclass(frozen=True)
-class Tally:
+class JobCounts:
     """What the controller has counted."""
 
     active: int
@@ -20,7 +20,7 @@ class Tally:
     failed_indexes: set[int]
 
 
-def write(job: Json, tally: Tally, indexed: bool) -> None:
+def write(job: Json, tally: JobCounts, indexed: bool) -> None:
     """Bring the numbers in the job's status up to date; Go leaves out what is 0."""
     status = job["status"]
     counts = {"active": tally.active, "succeeded": len(tally.succeeded), "failed": tally.failures}

@@ -7,13 +7,14 @@ import math
 from functools import partial
 from typing import Any, Protocol
 
+from pullstudy.sim.api import pods
 from pullstudy.sim.api.apiserver import ApiServer, reference
 from pullstudy.sim.api.resources import JOBS, PODS
-from pullstudy.sim.control import job_pods, job_status, pods
+from pullstudy.sim.control import job_pods, job_status
 from pullstudy.sim.events.recorder import Recorder
-from pullstudy.sim.events.token_bucket import TokenBucket
-from pullstudy.sim.model.parameters import ControlPlane
+from pullstudy.sim.model.parameters import ControlPlaneSettings
 from pullstudy.sim.time.clock import Timer, Urgency
+from pullstudy.sim.time.token_bucket import TokenBucket
 
 Json = dict[str, Any]
 
@@ -27,7 +28,7 @@ class Controller(Protocol):
 
     api: ApiServer
     recorder: Recorder
-    settings: ControlPlane
+    settings: ControlPlaneSettings
     requests: TokenBucket
     minor: int
 
@@ -214,7 +215,7 @@ class JobWorker:
 
     def _write_status(self) -> None:
         running = [] if self._finished else [self._pods[uid] for uid in self._active if uid in self._pods]
-        tally = job_status.Tally(
+        tally = job_status.JobCounts(
             active=0 if self._finished else len(self._active),
             ready=sum(pods.is_running(pod) for pod in running),
             succeeded=self._succeeded,

@@ -7,19 +7,21 @@ pods apart is anti-affinity or a topology spread, not luck.
 import random
 from typing import Any
 
+from pullstudy.sim.api import pods
 from pullstudy.sim.api.apiserver import ApiServer, reference
 from pullstudy.sim.api.resources import NODES, PODS
-from pullstudy.sim.control import pods
 from pullstudy.sim.control.placement import Placement, unschedulable_message
 from pullstudy.sim.events.recorder import Recorder
-from pullstudy.sim.model.parameters import ControlPlane
+from pullstudy.sim.model.parameters import ControlPlaneSettings
 from pullstudy.sim.time.clock import Timer, Urgency
 
 Json = dict[str, Any]
 
 
 class Scheduler:
-    def __init__(self, api: ApiServer, recorder: Recorder, settings: ControlPlane, source: random.Random) -> None:
+    def __init__(
+        self, api: ApiServer, recorder: Recorder, settings: ControlPlaneSettings, source: random.Random
+    ) -> None:
         self._api = api
         self._recorder = recorder
         self._settings = settings

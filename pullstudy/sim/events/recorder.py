@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from pullstudy.sim.events.token_bucket import TokenBucket
 from pullstudy.sim.time.clock import Urgency, VirtualClock
+from pullstudy.sim.time.token_bucket import TokenBucket
 
 Json = dict[str, Any]
 
@@ -33,7 +33,7 @@ class Sent:
 
 
 @dataclass
-class _Known:
+class _KnownEvent:
     name: str
     uid: str
     first_timestamp: str
@@ -41,24 +41,24 @@ class _Known:
 
 
 @dataclass
-class _Similar:
+class _SimilarEvents:
     messages: set[str]
     last_at: float
 
 
-class _About:
+class _ObjectCache:
     """All that the recorder remembers of one object: client-go's caches, keyed by what is left beside the object."""
 
     __slots__ = ("known", "similar", "spam")
 
     def __init__(self) -> None:
-        self.known: dict[tuple[str, ...], _Known] = {}
-        self.similar: dict[tuple[str, str], _Similar] = {}
+        self.known: dict[tuple[str, ...], _KnownEvent] = {}
+        self.similar: dict[tuple[str, str], _SimilarEvents] = {}
         self.spam: dict[str, TokenBucket] = {}
 
 
-class EventRegistry(Protocol):
-    """Where events are posted."""
+class EventSink(Protocol):
+    """Where events are posted, as client-go calls it."""
 
     def create(self, event: Json) -> str:
         """Post a new event; its uid is returned."""
@@ -82,7 +82,7 @@ class Recorder:
     def __init__(
         self,
         clock: VirtualClock,
-        registry: EventRegistry,
+        sink: EventSink,
         component: str,
         host: str = "",
         rate: float = 50.0,
@@ -90,12 +90,12 @@ class Recorder:
         interference: Interference = no_interference,
     ) -> None:
         self._clock = clock
-        self._registry = registry
+        self._sink = sink
         self._source = {"component": component, "host": host} if host else {"component": component}
         self._component, self._host = component, host
         self._limit = TokenBucket(rate, burst)
         self._interference = interference
-        self._about: dict[str, _About] = {}
+        self._cache: dict[str, _ObjectCache] = {}
         self._last_name_ns = 0
         self._queued = 0
         self.skew_seconds = 0.0
@@ -121,21 +121,21 @@ class Recorder:
 
     def forget(self, uid: str) -> None:
         """The object is gone and its uid with it: nothing more will be said of it."""
-        self._about.pop(uid, None)
+        self._cache.pop(uid, None)
 
-    def _remembered(self, uid: str) -> _About:
-        about = self._about.pop(uid, None) or _About()
-        self._about[uid] = about
-        if len(self._about) > CACHED_OBJECTS:
-            del self._about[next(iter(self._about))]
+    def _remembered(self, uid: str) -> _ObjectCache:
+        about = self._cache.pop(uid, None) or _ObjectCache()
+        self._cache[uid] = about
+        if len(self._cache) > CACHED_OBJECTS:
+            del self._cache[next(iter(self._cache))]
         return about
 
-    def _aggregate(self, about: _About, key: tuple[str, str], message: str) -> bool:
+    def _aggregate(self, about: _ObjectCache, key: tuple[str, str], message: str) -> bool:
         """Is this one of so many different messages that it goes out combined?"""
         now = self._clock.now
         similar = about.similar.get(key)
         if similar is None or now - similar.last_at > AGGREGATE_SECONDS:
-            similar = about.similar[key] = _Similar(set(), now)
+            similar = about.similar[key] = _SimilarEvents(set(), now)
         similar.messages.add(message)
         similar.last_at = now
         if len(similar.messages) < AGGREGATE_AFTER:
@@ -171,17 +171,17 @@ class Recorder:
         self._last_name_ns = now if set_back else max(now, self._last_name_ns + NAME_STEP_NS)
         return self._last_name_ns
 
-    def _observe(self, about: _About, key: tuple[str, ...], event: Json) -> _Known:
+    def _observe(self, about: _ObjectCache, key: tuple[str, ...], event: Json) -> _KnownEvent:
         known = about.known.get(key)
         if known is None:
-            known = about.known[key] = _Known(event["metadata"]["name"], "", event["firstTimestamp"], 0)
+            known = about.known[key] = _KnownEvent(event["metadata"]["name"], "", event["firstTimestamp"], 0)
         known.count += 1
         event["metadata"]["name"] = known.name
         event["firstTimestamp"] = known.first_timestamp
         event["count"] = known.count
         return known
 
-    def _send(self, event: Json, known: _Known, sent: Sent) -> None:
+    def _send(self, event: Json, known: _KnownEvent, sent: Sent) -> None:
         delay, lose = self._interference(event)
         if lose:
             sent.lost = "sender loss"
@@ -198,14 +198,14 @@ class Recorder:
         urgency = Urgency.PATIENT if delay else Urgency.FOREGROUND
         self._clock.call_at(at, lambda: self._post_queued(event, known, sent), urgency)
 
-    def _post_queued(self, event: Json, known: _Known, sent: Sent) -> None:
+    def _post_queued(self, event: Json, known: _KnownEvent, sent: Sent) -> None:
         self._queued -= 1
         self._post(event, known, sent)
 
-    def _post(self, event: Json, known: _Known, sent: Sent) -> None:
+    def _post(self, event: Json, known: _KnownEvent, sent: Sent) -> None:
         event["metadata"]["uid"] = known.uid
         event["metadata"]["creationTimestamp"] = event["firstTimestamp"]
-        if not known.uid or not self._registry.patch(event):
+        if not known.uid or not self._sink.patch(event):
             # A patch that meets 404 (the event's time to live was over) creates it anew: new uid, the count goes on.
-            known.uid = self._registry.create(event)
+            known.uid = self._sink.create(event)
         sent.uid, sent.count = known.uid, event["count"]

@@ -5,9 +5,9 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from pullstudy.sim.api.apiserver import owner_of
-from pullstudy.sim.control.pods import INDEX_KEY
-from pullstudy.sim.faults.charges import Charges
+from pullstudy.sim.api.pods import INDEX_KEY
 from pullstudy.sim.faults.kinds import DelayEvents, LoseEvents, PodFails, PullFails
+from pullstudy.sim.faults.pending import PendingFaults
 from pullstudy.sim.node.pull_failures import PullFailure, failure_of
 
 Json = dict[str, Any]
@@ -17,30 +17,30 @@ class ClusterFaults:
     """Asked by kubelet and recorders at the moment when something could go wrong."""
 
     def __init__(self, source: random.Random) -> None:
-        self.charges = Charges()
+        self.pending = PendingFaults()
         self._random = source
 
     def pull_failure(self, image: str, node: str) -> tuple[str, PullFailure] | None:
         """How the pull that starts now will fail, if it will."""
 
-        def fits(fault: PullFails) -> bool:
+        def applies(fault: PullFails) -> bool:
             named = fnmatchcase(image, fault.image) and fnmatchcase(node, fault.node)
             return named and self._random.random() < fault.probability
 
-        fault = self.charges.strike(PullFails, fits)
+        fault = self.pending.take(PullFails, applies)
         return (fault.kind, failure_of(fault.kind, image)) if fault else None
 
     def interference(self, event: Json) -> tuple[float, bool]:
         """By how much an event is late, and whether it is lost."""
-        if not self.charges.loaded():
+        if not self.pending.all():
             return 0.0, False
         reason = event["reason"]
-        lost = self.charges.strike(
+        lost = self.pending.take(
             LoseEvents, lambda f: fnmatchcase(reason, f.reason) and self._random.random() < f.probability
         )
         if lost is not None:
             return 0.0, True
-        late = self.charges.strike(DelayEvents, lambda f: fnmatchcase(reason, f.reason))
+        late = self.pending.take(DelayEvents, lambda f: fnmatchcase(reason, f.reason))
         return (late.seconds if late else 0.0), False
 
     def exit_code(self, pod: Json) -> int | None:
@@ -49,8 +49,8 @@ class ClusterFaults:
         job = owner["name"] if owner else ""
         index = (pod["metadata"].get("annotations") or {}).get(INDEX_KEY)
 
-        def fits(fault: PodFails) -> bool:
+        def applies(fault: PodFails) -> bool:
             return fnmatchcase(job, fault.job) and fault.index in (None, int(index) if index else None)
 
-        fault = self.charges.strike(PodFails, fits)
+        fault = self.pending.take(PodFails, applies)
         return fault.exit_code if fault else None

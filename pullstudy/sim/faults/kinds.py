@@ -1,7 +1,7 @@
 """The vocabulary of faults: what the simulated cluster and its server can be told to do wrong.
 
-Each is a JSON object whose ``fault`` names it. ``times`` is how often it strikes before it is spent; ``image``, ``job``
-and ``node`` are shell patterns (``*`` for all).
+Each is a JSON object whose ``fault`` names it. ``times`` is how often it applies; ``image``, ``job`` and ``node`` are
+shell patterns (``*`` for all).
 """
 
 from typing import Literal

@@ -7,9 +7,9 @@ import msgspec
 from aiohttp import web
 
 from pullstudy.sim.api import status
-from pullstudy.sim.cluster import Cluster
+from pullstudy.sim.cluster import SimCluster
 from pullstudy.sim.faults.kinds import FaultError, parse_faults
-from pullstudy.sim.faults.orders import FaultOrders
+from pullstudy.sim.http.fault_orders import FaultOrders
 from pullstudy.sim.http.streams import Streams
 from pullstudy.sim.time.pacing import Pacer
 
@@ -19,18 +19,18 @@ Json = dict[str, Any]
 class Admin:
     """What a test or an experimenter asks, and no client of a real cluster could."""
 
-    def __init__(self, cluster: Cluster, orders: FaultOrders, pacer: Pacer, streams: Streams) -> None:
+    def __init__(self, cluster: SimCluster, orders: FaultOrders, pacer: Pacer, streams: Streams) -> None:
         self._cluster = cluster
         self._orders = orders
         self._pacer = pacer
         self._streams = streams
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Raises ApiError."""
+        """Raises StatusError."""
         routes: dict[tuple[str, str], Callable[[web.Request], Awaitable[Any]]] = {
             ("GET", "truth"): self._truth,
             ("GET", "state"): self._state,
-            ("GET", "faults"): self._loaded_faults,
+            ("GET", "faults"): self._pending_faults,
             ("POST", "faults"): self._inject,
             ("DELETE", "faults"): self._clear_faults,
             ("POST", "cache/clear"): self._clear_caches,
@@ -60,8 +60,8 @@ class Admin:
             "seed": self._cluster.settings.seed,
         }
 
-    async def _loaded_faults(self, _: web.Request) -> list[Any]:
-        return list(self._orders.loaded())
+    async def _pending_faults(self, _: web.Request) -> list[Any]:
+        return list(self._orders.pending())
 
     async def _inject(self, request: web.Request) -> list[Json]:
         try:

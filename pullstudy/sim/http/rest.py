@@ -5,12 +5,12 @@ from typing import Any
 from aiohttp import web
 
 from pullstudy.sim.api import discovery, status
-from pullstudy.sim.cluster import Cluster
+from pullstudy.sim.cluster import SimCluster
 from pullstudy.sim.faults.http import HttpFaults
-from pullstudy.sim.http.exchange import Target, flag, json_answer, read_body
-from pullstudy.sim.http.reading import Reading
+from pullstudy.sim.http.read_requests import ReadRequests
+from pullstudy.sim.http.requests import ApiPath, flag, json_answer, read_body
 from pullstudy.sim.http.streams import Streams
-from pullstudy.sim.http.writing import Writing
+from pullstudy.sim.http.write_requests import WriteRequests
 
 Json = dict[str, Any]
 
@@ -21,16 +21,16 @@ class RestApi:
     """Answers for one cluster."""
 
     def __init__(
-        self, cluster: Cluster, streams: Streams, faults: HttpFaults, seconds_a_virtual_second: float | None
+        self, cluster: SimCluster, streams: Streams, faults: HttpFaults, seconds_a_virtual_second: float | None
     ) -> None:
         """The last is None where time runs as fast as it can: timeoutSeconds are real seconds then."""
         self._version = cluster.settings.version
         self._faults = faults
-        self._reading = Reading(cluster, streams, faults, seconds_a_virtual_second)
-        self._writing = Writing(cluster, self._reading)
+        self._reading = ReadRequests(cluster, streams, faults, seconds_a_virtual_second)
+        self._writing = WriteRequests(cluster, self._reading)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Any request outside the admin side. Raises ApiError."""
+        """Any request outside the admin side. Raises StatusError."""
         path = request.path.rstrip("/") or "/"
         if path in discovery.HEALTH_PATHS:
             return web.Response(text="ok")
@@ -39,7 +39,7 @@ class RestApi:
             return json_answer(document)
         if path.endswith(f"/{discovery.REVIEWS}") and request.method == "POST":
             return await self._review(request)
-        target = Target.of(path)
+        target = ApiPath.of(path)
         if target is None:
             raise status.no_such_path()
         watching = flag(request, "watch")
@@ -60,7 +60,7 @@ class RestApi:
         forbidden = self._faults.forbids(asked.get("verb", ""), asked.get("resource", ""))
         return json_answer(_reviewed(review, forbidden), 201)
 
-    async def _other(self, request: web.Request, target: Target) -> web.Response:
+    async def _other(self, request: web.Request, target: ApiPath) -> web.Response:
         match request.method, target.name:
             case "GET", str():
                 return self._reading.get(target)

@@ -9,11 +9,11 @@ from typing import Any
 from aiohttp import web
 
 from pullstudy.sim.api import status
-from pullstudy.sim.cluster import Cluster, ClusterSettings, successor
+from pullstudy.sim.cluster import ClusterSettings, SimCluster, successor
 from pullstudy.sim.faults.http import HttpFaults
 from pullstudy.sim.faults.kinds import AnyFault
-from pullstudy.sim.faults.orders import FaultOrders
 from pullstudy.sim.http.admin import Admin
+from pullstudy.sim.http.fault_orders import FaultOrders
 from pullstudy.sim.http.rest import RestApi
 from pullstudy.sim.http.streams import BOOKMARK_SECONDS, Streams
 from pullstudy.sim.time.pacing import PATIENCE_SECONDS, Pacer
@@ -23,7 +23,7 @@ MAX_BODY_BYTES = 16 * 1024 * 1024
 BACKLOG = 256
 
 
-class _Behind:
+class _ServedCluster:
     """One cluster with all that serves it: exchanged as a whole when another takes its place."""
 
     def __init__(
@@ -34,7 +34,7 @@ class _Behind:
         away: Callable[[float], None],
         restart: Callable[[str | None], None],
     ) -> None:
-        self.cluster = Cluster(settings)
+        self.cluster = SimCluster(settings)
         http_faults = HttpFaults()
         self.streams = Streams(http_faults)
         self.cluster.history.on_write = self.streams.written
@@ -64,7 +64,7 @@ class SimServer:
         self._speed = speed
         self._patience_seconds = patience_seconds
         self.port = port
-        self._behind: _Behind | None = None
+        self._served: _ServedCluster | None = None
         self._runner: web.AppRunner | None = None
         self._site: web.TCPSite | None = None
         self._returning: asyncio.Task[None] | None = None
@@ -75,9 +75,9 @@ class SimServer:
         return f"http://{HOST}:{self.port}"
 
     @property
-    def cluster(self) -> Cluster:
-        assert self._behind is not None
-        return self._behind.cluster
+    def cluster(self) -> SimCluster:
+        assert self._served is not None
+        return self._served.cluster
 
     async def start(self) -> None:
         """Raises OSError if the port is taken."""
@@ -90,10 +90,10 @@ class SimServer:
         )
         await self._runner.setup()
         await self._listen()
-        self._behind = self._new_behind(self._settings)
+        self._served = self._new_served(self._settings)
 
-    def _new_behind(self, settings: ClusterSettings) -> _Behind:
-        return _Behind(settings, self._speed, self._patience_seconds, self._go_away, self._restart_as)
+    def _new_served(self, settings: ClusterSettings) -> _ServedCluster:
+        return _ServedCluster(settings, self._speed, self._patience_seconds, self._go_away, self._restart_as)
 
     async def _listen(self) -> None:
         assert self._runner is not None
@@ -107,34 +107,34 @@ class SimServer:
             self._returning.cancel()
         if self._leaving is not None:
             await self._leaving
-        if self._behind is not None:
-            await self._behind.stop()
+        if self._served is not None:
+            await self._served.stop()
         if self._runner is not None:
             await self._runner.cleanup()
 
     async def wait_broken(self) -> None:
         """Return only when the simulation itself failed, by raising what it failed with."""
         while True:
-            assert self._behind is not None
-            running = self._behind.running
+            assert self._served is not None
+            running = self._served.running
             await asyncio.wait([running])
             if not running.cancelled():
                 running.result()
             await asyncio.sleep(0)
 
     def inject(self, faults: list[AnyFault]) -> list[dict[str, Any]]:
-        assert self._behind is not None
-        return [self._behind.orders.inject(fault) for fault in faults]
+        assert self._served is not None
+        return [self._served.orders.inject(fault) for fault in faults]
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
-        behind = self._behind
+        behind = self._served
         assert behind is not None
         behind.pacer.touch(writes=request.method not in ("GET", "HEAD"))
         try:
             if request.path.startswith("/sim/"):
                 return await behind.admin.handle(request)
             return await behind.rest.handle(request)
-        except status.ApiError as error:
+        except status.StatusError as error:
             return _refusal(error)
 
     async def _stamp(self, _: web.Request, response: web.StreamResponse) -> None:
@@ -158,13 +158,13 @@ class SimServer:
         await self._listen()
 
     def _restart_as(self, name: str | None) -> None:
-        old = self._behind
+        old = self._served
         assert old is not None
-        self._behind = self._new_behind(successor(old.cluster.settings, name))
+        self._served = self._new_served(successor(old.cluster.settings, name))
         self._leaving = asyncio.create_task(old.stop())
 
 
-def _refusal(error: status.ApiError) -> web.Response:
+def _refusal(error: status.StatusError) -> web.Response:
     headers = {"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)

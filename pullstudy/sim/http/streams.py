@@ -8,8 +8,8 @@ from fnmatch import fnmatchcase
 
 from aiohttp import web
 
-from pullstudy.sim.api.status import ApiError
-from pullstudy.sim.api.watching import Watch
+from pullstudy.sim.api.status import StatusError
+from pullstudy.sim.api.watching import WatchCursor
 from pullstudy.sim.faults.http import HttpFaults
 from pullstudy.sim.faults.kinds import GarbageLine, TruncateLine
 
@@ -19,14 +19,14 @@ STALL_SECONDS = 30.0  # real: a reader that holds time up for so long is cut off
 CHUNK_BYTES = 256 * 1024
 
 
-class CutError(Exception):
+class StreamCutError(Exception):
     """This connection ends without an end."""
 
 
 class Stream:
     """One open watch. What an order from outside asks of it, it does at its next step."""
 
-    def __init__(self, watch: Watch, resource: str, bookmarks: bool) -> None:
+    def __init__(self, watch: WatchCursor, resource: str, bookmarks: bool) -> None:
         self.watch = watch
         self.resource = resource
         self.bookmarks = bookmarks
@@ -42,10 +42,10 @@ class Stream:
         self._wake.set()
 
     def cut(self) -> None:
-        self._order = CutError()
+        self._order = StreamCutError()
         self._wake.set()
 
-    def fail(self, error: ApiError) -> None:
+    def fail(self, error: StatusError) -> None:
         """Send the error as a line, and end."""
         self._order = error
         self._wake.set()
@@ -59,7 +59,7 @@ class Stream:
         self._wake.set()
 
     def next_lines(self) -> list[bytes] | None:
-        """What is to be sent now, nothing if there is nothing, None to end. Raises CutError, ApiError."""
+        """What is to be sent now, nothing if there is nothing, None to end. Raises StreamCutError, StatusError."""
         if self._order is not None:
             raise self._order
         if self._closing:
@@ -150,9 +150,9 @@ class Streams:
             try:
                 await self._send_first(response, first)
                 await self._follow(response, stream, self._monotonic() + seconds)
-            except ApiError as error:
+            except StatusError as error:
                 await response.write(error.watch_line())
-            except CutError:
+            except StreamCutError:
                 break_off(request)
 
     async def _follow(self, response: web.StreamResponse, stream: Stream, deadline: float) -> None:
@@ -185,11 +185,11 @@ class Streams:
         if every is not None and stream.sent + len(lines) >= every:
             await response.write(b"".join(lines[: every - stream.sent]))
             self._faults.spend_cut(stream.resource)
-            raise CutError
+            raise StreamCutError
         spoiled = self._faults.spoil(stream.resource)
         if isinstance(spoiled, TruncateLine):
             await response.write(lines[0][: len(lines[0]) // 2])
-            raise CutError
+            raise StreamCutError
         if isinstance(spoiled, GarbageLine):
             lines = [spoiled.text.encode() + b"\n", *lines]
         await response.write(b"".join(lines))

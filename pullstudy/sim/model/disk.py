@@ -7,7 +7,7 @@ threshold the volume writes them back; at the limit the writer waits for the vol
 from dataclasses import dataclass
 from functools import lru_cache
 
-from pullstudy.sim.model.parameters import Volume
+from pullstudy.sim.model.parameters import VolumeParameters
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Unpacked:
 
 
 @lru_cache(maxsize=4096)
-def unpack(volume: Volume, size_bytes: float, dirty_bytes: float = 0.0) -> Unpacked:
+def unpack(volume: VolumeParameters, size_bytes: float, dirty_bytes: float = 0.0) -> Unpacked:
     """Write ``size_bytes`` into a cache that holds ``dirty_bytes`` already: no faster than cache and volume allow."""
     fill, drain = volume.unpack_bytes_per_second, volume.write_bytes_per_second
     limit = volume.dirtyable_bytes * volume.dirty_ratio
@@ -43,7 +43,7 @@ def unpack(volume: Volume, size_bytes: float, dirty_bytes: float = 0.0) -> Unpac
 class Disk:
     """What is dirty on one node, and until when its volume is taken by unpacking."""
 
-    def __init__(self, volume: Volume) -> None:
+    def __init__(self, volume: VolumeParameters) -> None:
         self._volume = volume
         self._dirty = 0.0
         self._as_of = 0.0

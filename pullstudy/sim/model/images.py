@@ -8,7 +8,7 @@ import msgspec
 from pullstudy.pulls.image import parse_image, study_shape
 
 
-class Layer(msgspec.Struct, frozen=True):
+class ImageLayer(msgspec.Struct, frozen=True):
     digest: str
     compressed_bytes: int
     unpacked_bytes: int
@@ -19,7 +19,7 @@ class Image(msgspec.Struct, frozen=True):
 
     reference: str
     digest: str
-    layers: tuple[Layer, ...]
+    layers: tuple[ImageLayer, ...]
     image_bytes: int
 
     @property
@@ -57,25 +57,25 @@ def describe(reference: str) -> Image:
     return Image(reference, _digest(f"manifest {reference}"), layers, size)
 
 
-def _study_layers(count: int, total_bytes: int) -> tuple[Layer, ...]:
-    base = Layer(BASE_DIGEST, BASE_COMPRESSED_BYTES, BASE_UNPACKED_BYTES)
+def _study_layers(count: int, total_bytes: int) -> tuple[ImageLayer, ...]:
+    base = ImageLayer(BASE_DIGEST, BASE_COMPRESSED_BYTES, BASE_UNPACKED_BYTES)
     each = total_bytes / max(1, count - 1)
     compressed = LAYER_HEADER_BYTES + round(each * COMPRESSION)
     return (
         base,
         *(
-            Layer(_digest(f"study {count} {total_bytes} {position}"), compressed, round(each))
+            ImageLayer(_digest(f"study {count} {total_bytes} {position}"), compressed, round(each))
             for position in range(1, count)
         ),
     )
 
 
-def _other_layers(reference: str) -> tuple[Layer, ...]:
+def _other_layers(reference: str) -> tuple[ImageLayer, ...]:
     # Between a half and twice the usual size, by the name's own digest.
     scale = 0.5 * 4 ** (int(_digest(reference)[-4:], 16) / 0xFFFF)
     each = round(OTHER_COMPRESSED_BYTES * scale / OTHER_LAYERS)
     return tuple(
-        Layer(_digest(f"layer {reference} {position}"), each, round(each / OTHER_COMPRESSION))
+        ImageLayer(_digest(f"layer {reference} {position}"), each, round(each / OTHER_COMPRESSION))
         for position in range(OTHER_LAYERS)
     )
 

@@ -3,7 +3,7 @@
 Defaults are the cluster of the study (EKS, c5a.4xlarge, 150 GB gp2). docs/sim-model.md shows the fit.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 import msgspec
@@ -13,7 +13,7 @@ GB = 1_000_000_000
 
 
 @dataclass(frozen=True)
-class Registry:
+class RegistryParameters:
     """The registry and the way to it."""
 
     egress_bytes_per_second: float = 12.5 * GB  # shared by all nodes: 100 Gbit/s; the logs never reach it (not fitted)
@@ -23,7 +23,7 @@ class Registry:
 
 
 @dataclass(frozen=True)
-class Network:
+class NetworkParameters:
     """One node's link."""
 
     bytes_per_second: float = 1.25 * GB  # c5a.4xlarge: up to 10 Gbit/s (EC2 documentation); not reached by the study
@@ -31,7 +31,7 @@ class Network:
 
 
 @dataclass(frozen=True)
-class Volume:
+class VolumeParameters:
     """A node's disk behind the page cache (Linux ``vm.dirty_ratio`` 20, ``vm.dirty_background_ratio`` 10)."""
 
     unpack_bytes_per_second: float = 358 * MB  # decompress and write to the page cache, one layer after another; fitted
@@ -80,7 +80,7 @@ class KubeletSettings:
 
 
 @dataclass(frozen=True)
-class ControlPlane:
+class ControlPlaneSettings:
     """Controllers and API server."""
 
     api_seconds: float = 0.035  # one request; SuccessfulCreate events of 16 pods (5 batches) lie 0.14-0.22 s apart
@@ -95,7 +95,7 @@ class ControlPlane:
 
 
 @dataclass(frozen=True)
-class Stragglers:
+class StragglerParameters:
     """Pulls whose download takes longer for no reason seen; the disk is as fast as ever."""
 
     probability: float = 0.003  # of a pull; run3 has 1 in 304 (66 MB, 125 layers: 11.7 s beside 5.8 s)
@@ -104,19 +104,19 @@ class Stragglers:
 
 @dataclass(frozen=True)
 class ModelParameters:
-    registry: Registry = field(default_factory=Registry)
-    network: Network = field(default_factory=Network)
-    volume: Volume = field(default_factory=Volume)
+    registry: RegistryParameters = field(default_factory=RegistryParameters)
+    network: NetworkParameters = field(default_factory=NetworkParameters)
+    volume: VolumeParameters = field(default_factory=VolumeParameters)
     times: KubeletTimes = field(default_factory=KubeletTimes)
     kubelet: KubeletSettings = field(default_factory=KubeletSettings)
-    control: ControlPlane = field(default_factory=ControlPlane)
-    stragglers: Stragglers = field(default_factory=Stragglers)
+    control: ControlPlaneSettings = field(default_factory=ControlPlaneSettings)
+    stragglers: StragglerParameters = field(default_factory=StragglerParameters)
 
 
 EKS = ModelParameters()
 GKE = replace(
     EKS,
-    volume=Volume(
+    volume=VolumeParameters(
         unpack_bytes_per_second=190 * MB,
         write_bytes_per_second=410 * MB,
         dirtyable_bytes=60 * GB,  # not told by the logs: what expires after 30 s is written before the ratio is met
@@ -150,3 +150,20 @@ def _changed(name: str, group: Any, values: dict[str, Any]) -> Any:
     if unknown:
         raise ParametersError(f"{name} has no {', '.join(unknown)}; it has {', '.join(known)}")
     return msgspec.convert({**known, **values}, type(group))
+
+
+def accelerated(parameters: ModelParameters, factor: float) -> ModelParameters:
+    """The same cluster with every duration divided by ``factor`` and every rate times it: for use in real time."""
+    groups = {entry.name: getattr(parameters, entry.name) for entry in fields(parameters)}
+    return replace(parameters, **{name: _accelerated(group, factor) for name, group in groups.items()})
+
+
+def _accelerated(group: Any, factor: float) -> Any:
+    changed: dict[str, float] = {}
+    for entry in fields(group):
+        value = getattr(group, entry.name)
+        if entry.name.endswith("_seconds"):
+            changed[entry.name] = value / factor
+        elif entry.name.endswith(("_per_second", "_qps")):
+            changed[entry.name] = value * factor
+    return replace(group, **changed)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from pullstudy.sim.model.disk import Disk, unpack
 from pullstudy.sim.model.egress import Egress
-from pullstudy.sim.model.images import Image, Layer
+from pullstudy.sim.model.images import Image, ImageLayer
 from pullstudy.sim.model.parameters import ModelParameters
 from pullstudy.sim.time.clock import VirtualClock
 
@@ -22,7 +22,7 @@ Done = Callable[[], None]
 class Missing:
     """The layers that have to be fetched, and the bytes of all of them."""
 
-    layers: tuple[Layer, ...]
+    layers: tuple[ImageLayer, ...]
     compressed_bytes: int
     unpacked_bytes: int
 

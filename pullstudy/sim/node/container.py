@@ -26,7 +26,7 @@ class Program:
 
 
 @dataclass
-class Container:
+class SimContainer:
     """``state`` is what status.containerStatuses shows: waiting, running or terminated."""
 
     spec: Json

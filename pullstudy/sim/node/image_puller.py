@@ -11,16 +11,16 @@ from typing import Any, Protocol
 from pullstudy.sim.api.apiserver import owner_of, reference
 from pullstudy.sim.api.resources import PODS
 from pullstudy.sim.events.recorder import Recorder, Sent
-from pullstudy.sim.events.token_bucket import TokenBucket
 from pullstudy.sim.model.images import Image, describe
 from pullstudy.sim.model.parameters import KubeletSettings
 from pullstudy.sim.model.pull_model import Missing, PullModel
 from pullstudy.sim.node import messages
-from pullstudy.sim.node.messages import Messages, ToldPull
+from pullstudy.sim.node.messages import Messages, ReportedPull
 from pullstudy.sim.node.nodes import SimNode
 from pullstudy.sim.node.pull_failures import QPS_EXCEEDED, PullFailure
+from pullstudy.sim.node.truth import TruePull, Truth
 from pullstudy.sim.time.clock import VirtualClock
-from pullstudy.sim.truth import TruePull, Truth
+from pullstudy.sim.time.token_bucket import TokenBucket
 
 Json = dict[str, Any]
 
@@ -55,7 +55,7 @@ Result = Callable[[Ready | NotReady], None]
 
 
 @dataclass
-class _Ask:
+class _PullRequest:
     """One container's wish for an image."""
 
     pod: Json
@@ -67,12 +67,12 @@ class _Ask:
 
 
 @dataclass
-class _Pulling:
+class _OngoingPull:
     """One image on its way, for one ask or several."""
 
     image: Image
     started_at: float
-    asks: list[_Ask] = field(default_factory=list)
+    asks: list[_PullRequest] = field(default_factory=list)
 
 
 @dataclass
@@ -107,9 +107,9 @@ class ImagePuller:
         self._images_changed = images_changed
         self._rate = TokenBucket(settings.registry_pull_qps, settings.registry_burst)
         self._back_offs: dict[tuple[str, str], _BackOff] = {}
-        self._under_way: dict[str, _Pulling] = {}
+        self._under_way: dict[str, _OngoingPull] = {}
         self._running = 0
-        self._waiting: deque[_Ask] = deque()
+        self._waiting: deque[_PullRequest] = deque()
 
     @property
     def _slots(self) -> int | None:
@@ -118,7 +118,7 @@ class ImagePuller:
     def ensure(self, pod: Json, container: Json, result: Result) -> Callable[[], None]:
         """Make the image of this container present; returns a function that gives the wish up."""
         name, image, policy = container["name"], container["image"], container["imagePullPolicy"]
-        ask = _Ask(pod, name, image, result, self._clock.now)
+        ask = _PullRequest(pod, name, image, result, self._clock.now)
         present = self._node.images.get(image)
         if present and policy != "Always":
             sent = self._event(ask, "Normal", "Pulled", self._wording.present(image))
@@ -148,11 +148,11 @@ class ImagePuller:
         for key in [key for key in self._back_offs if key[0] == pod_uid]:
             del self._back_offs[key]
 
-    def _held_back(self, ask: _Ask) -> _BackOff | None:
+    def _held_back(self, ask: _PullRequest) -> _BackOff | None:
         back_off = self._back_offs.get(_key(ask))
         return back_off if back_off and self._clock.now < back_off.until else None
 
-    def _start_or_queue(self, ask: _Ask) -> None:
+    def _start_or_queue(self, ask: _PullRequest) -> None:
         if not self._rate.take(self._clock.now):
             self._fail(ask, PullFailure("", QPS_EXCEEDED))
         elif self._slots is not None and self._running >= self._slots:
@@ -160,7 +160,7 @@ class ImagePuller:
         else:
             self._start(ask)
 
-    def _start(self, ask: _Ask) -> None:
+    def _start(self, ask: _PullRequest) -> None:
         failure = self._failures.pull_failure(ask.image, self._node.name)
         self._running += 1
         started_at = self._clock.now
@@ -170,7 +170,7 @@ class ImagePuller:
             # The runtime fetches a layer once: who comes later waits for the same bytes.
             self._under_way[ask.image].asks.append(ask)
         else:
-            pulling = _Pulling(describe(ask.image), started_at, [ask])
+            pulling = _OngoingPull(describe(ask.image), started_at, [ask])
             self._under_way[ask.image] = pulling
             missing = Missing.of(pulling.image, self._node.layers)
             self._model.pull(missing, self._node.disk, self._node.slowdown, lambda: self._pulled(pulling))
@@ -183,19 +183,19 @@ class ImagePuller:
             return NO_SPACE_SHARE * self._model.unpack_seconds(missing)
         return REFUSAL_SECONDS if failure.code else 0.0
 
-    def _failed(self, ask: _Ask, failure: PullFailure) -> None:
+    def _failed(self, ask: _PullRequest, failure: PullFailure) -> None:
         self._free_slot()
         if not ask.cancelled:
             self._fail(ask, failure)
 
-    def _fail(self, ask: _Ask, failure: PullFailure) -> None:
+    def _fail(self, ask: _PullRequest, failure: PullFailure) -> None:
         error = self._wording.pull_error(failure.code, failure.text)
         sent = self._event(ask, "Warning", "Failed", messages.pull_failed(ask.image, error))
         self._note(ask, "failed", sent, error=error)
         self._event(ask, "Warning", "Failed", "Error: ErrImagePull")
         ask.result(NotReady("ErrImagePull", error, self._back_off(ask, error).until))
 
-    def _back_off(self, ask: _Ask, cause: str) -> _BackOff:
+    def _back_off(self, ask: _PullRequest, cause: str) -> _BackOff:
         settings, now = self._settings, self._clock.now
         last = self._back_offs.get(_key(ask))
         # flowcontrol.Backoff starts anew where the last failure is twice the longest pause away.
@@ -206,7 +206,7 @@ class ImagePuller:
         self._back_offs[_key(ask)] = _BackOff(now + seconds, seconds, cause, now)
         return self._back_offs[_key(ask)]
 
-    def _pulled(self, pulling: _Pulling) -> None:
+    def _pulled(self, pulling: _OngoingPull) -> None:
         del self._under_way[pulling.image.reference]
         wanted = [ask for ask in pulling.asks if not ask.cancelled and not self._node.lost]
         if wanted:
@@ -215,9 +215,9 @@ class ImagePuller:
         for _ in pulling.asks:
             self._free_slot()
         for ask in wanted:
-            self._tell_pulled(ask, pulling)
+            self._report_pulled(ask, pulling)
 
-    def _tell_pulled(self, ask: _Ask, pulling: _Pulling) -> None:
+    def _report_pulled(self, ask: _PullRequest, pulling: _OngoingPull) -> None:
         image, now = pulling.image, self._clock.now
         self._back_offs.pop(_key(ask), None)
         pull_seconds = now - max(pulling.started_at, ask.asked_at)
@@ -232,19 +232,19 @@ class ImagePuller:
             if not ask.cancelled:
                 self._start(ask)
 
-    def _event(self, ask: _Ask, kind: str, reason: str, text: str) -> Sent:
+    def _event(self, ask: _PullRequest, kind: str, reason: str, text: str) -> Sent:
         involved = reference(PODS, ask.pod, f"spec.containers{{{ask.container}}}")
         return self._recorder.record(involved, kind, reason, text)
 
     def _note(
         self,
-        ask: _Ask,
+        ask: _PullRequest,
         outcome: str,
         sent: Sent,
-        told: ToldPull | None = None,
+        told: ReportedPull | None = None,
         error: str | None = None,
     ) -> None:
-        told = told or ToldPull(ask.image)
+        told = told or ReportedPull(ask.image)
         meta = ask.pod["metadata"]
         owner = owner_of(ask.pod)
         self._truth.add(
@@ -267,7 +267,7 @@ class ImagePuller:
         )
 
 
-def _key(ask: _Ask) -> tuple[str, str]:
+def _key(ask: _PullRequest) -> tuple[str, str]:
     return ask.pod["metadata"]["uid"], ask.image
 
 

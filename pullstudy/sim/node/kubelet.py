@@ -4,9 +4,9 @@ import random
 from collections.abc import Callable
 from typing import Any
 
+from pullstudy.sim.api import pods
 from pullstudy.sim.api.apiserver import ApiServer
 from pullstudy.sim.api.resources import PODS
-from pullstudy.sim.control import pods
 from pullstudy.sim.events.recorder import Recorder
 from pullstudy.sim.model.parameters import ModelParameters
 from pullstudy.sim.node.image_puller import ImagePuller

@@ -1,30 +1,13 @@
 """What the kubelet says of an image, word for word, by Kubernetes version."""
 
-import re
 from dataclasses import dataclass
 
 from pullstudy.pulls.duration import format_nanoseconds
-
-_VERSION = re.compile(r"v?(\d+)\.(\d+)(?:\.(\d+))?")
-
-
-@dataclass(frozen=True)
-class KubernetesVersion:
-    """Raises ValueError on parse of anything that is not like 1.34 or v1.34.4."""
-
-    minor: int
-    text: str  # vMAJOR.MINOR.PATCH
-
-    @classmethod
-    def parse(cls, text: str) -> "KubernetesVersion":
-        match = _VERSION.fullmatch(text)
-        if not match or match[1] != "1":
-            raise ValueError(f"not a Kubernetes version: {text!r} (expected a form like 1.34 or 1.27.16)")
-        return cls(int(match[2]), f"v1.{match[2]}.{match[3] or '0'}")
+from pullstudy.sim.api.version import KubernetesVersion
 
 
 @dataclass(frozen=True)
-class ToldPull:
+class ReportedPull:
     """A pull as the kubelet tells of it, in nanoseconds; None is what its version does not say."""
 
     image: str
@@ -39,7 +22,7 @@ class Messages:
 
     version: KubernetesVersion
 
-    def pulled(self, told: "ToldPull") -> str:
+    def pulled(self, told: "ReportedPull") -> str:
         text = f'Successfully pulled image "{told.image}"'
         if told.pull_ns is None:
             return text
@@ -49,16 +32,16 @@ class Messages:
         text += f" ({format_nanoseconds(told.pull_ns + told.waiting_ns)} including waiting)"
         return text if told.image_bytes is None else f"{text}. Image size: {told.image_bytes} bytes."
 
-    def tell(self, image: str, pull_seconds: float, total_seconds: float, image_bytes: int) -> "ToldPull":
+    def tell(self, image: str, pull_seconds: float, total_seconds: float, image_bytes: int) -> "ReportedPull":
         """What this version's message holds of a pull, and how finely."""
         minor = self.version.minor
         if minor < 20:
-            return ToldPull(image)
+            return ReportedPull(image)
         total = self._measured(total_seconds)
         if minor < 26:
-            return ToldPull(image, total)
+            return ReportedPull(image, total)
         pull = self._measured(pull_seconds)
-        return ToldPull(image, pull, total - pull, image_bytes if minor >= 30 else None)  # 121719
+        return ReportedPull(image, pull, total - pull, image_bytes if minor >= 30 else None)  # 121719
 
     def _measured(self, seconds: float) -> int:
         nanoseconds = int(seconds * 1e9)

@@ -6,10 +6,10 @@ from typing import Any
 
 from pullstudy.sim.api.apiserver import ApiServer
 from pullstudy.sim.api.resources import NODES
+from pullstudy.sim.api.version import KubernetesVersion
 from pullstudy.sim.model.disk import Disk
 from pullstudy.sim.model.images import Image, describe
 from pullstudy.sim.model.parameters import ModelParameters
-from pullstudy.sim.node.messages import KubernetesVersion
 
 Json = dict[str, Any]
 

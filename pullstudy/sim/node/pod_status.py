@@ -2,15 +2,15 @@
 
 from typing import Any
 
-from pullstudy.sim.control import pods
-from pullstudy.sim.node.container import Container
+from pullstudy.sim.api import pods
+from pullstudy.sim.node.container import SimContainer
 
 Json = dict[str, Any]
 
 _WHY_NOT_READY = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}
 
 
-def write(pod: Json, phase: str, containers: list[Container], node: str, stamp: str) -> None:
+def write(pod: Json, phase: str, containers: list[SimContainer], node: str, stamp: str) -> None:
     """Phase, addresses, conditions and containers. ``stamp`` is by the node's own clock."""
     status = pod["status"]
     address = node.split(".")[0].removeprefix("ip-").replace("-", ".")

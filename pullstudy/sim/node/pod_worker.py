@@ -12,7 +12,7 @@ from pullstudy.sim.api.resources import PODS
 from pullstudy.sim.events.recorder import Recorder
 from pullstudy.sim.model.parameters import ModelParameters
 from pullstudy.sim.node import pod_status
-from pullstudy.sim.node.container import Container, Program
+from pullstudy.sim.node.container import Program, SimContainer
 from pullstudy.sim.node.image_puller import ImagePuller, NotReady, Ready
 from pullstudy.sim.node.messages import Messages
 from pullstudy.sim.node.nodes import SimNode
@@ -43,7 +43,7 @@ class PodWorker:
         self._alive = True
         self._give_up: Callable[[], None] = lambda: None
         self._containers = [
-            Container(spec, Program.of(spec), {"waiting": {"reason": "ContainerCreating"}})
+            SimContainer(spec, Program.of(spec), {"waiting": {"reason": "ContainerCreating"}})
             for spec in pod["spec"]["containers"]
         ]
         self._retry_at: float | None = None
@@ -74,7 +74,7 @@ class PodWorker:
 
         self._kubelet.api.clock.call_later(delay, run, urgency)
 
-    def _event(self, container: Container, kind: str, reason: str, text: str) -> None:
+    def _event(self, container: SimContainer, kind: str, reason: str, text: str) -> None:
         involved = reference(PODS, self._pod, f"spec.containers{{{container.spec['name']}}}")
         self._kubelet.recorder.record(involved, kind, reason, text)
 
@@ -98,13 +98,13 @@ class PodWorker:
 
         self._give_up = self._kubelet.puller.ensure(self._pod, container.spec, ensured)
 
-    def _hold(self, container: Container, why: NotReady, position: int) -> None:
+    def _hold(self, container: SimContainer, why: NotReady, position: int) -> None:
         container.state = {"waiting": {"reason": why.reason, "message": why.message}}
         if why.retry_at is not None:
             self._retry_at = min(why.retry_at, self._retry_at or why.retry_at)
         self._sync(position + 1)
 
-    def _create(self, container: Container, position: int) -> None:
+    def _create(self, container: SimContainer, position: int) -> None:
         times, source = self._kubelet.parameters.times, self._kubelet.random
         busy = self._kubelet.node.disk.busy_at(self._kubelet.api.clock.now)
         create = times.busy_create_seconds if busy else times.create_seconds
@@ -127,7 +127,7 @@ class PodWorker:
 
         self._later(create * factor, created)
 
-    def _started(self, container: Container) -> None:
+    def _started(self, container: SimContainer) -> None:
         clock = self._kubelet.api.clock
         container.container_id = f"containerd://{self._kubelet.random.getrandbits(256):064x}"
         container.state = {"running": {"startedAt": clock.stamp(self._kubelet.node.skew_seconds)}}
@@ -136,7 +136,7 @@ class PodWorker:
         end += self._kubelet.parameters.times.end_seconds
         self._later(end - clock.now, lambda: self._ended(container))
 
-    def _ended(self, container: Container) -> None:
+    def _ended(self, container: SimContainer) -> None:
         clock = self._kubelet.api.clock
         code = self._kubelet.exit_code(self._pod)
         code = container.program.exit_code if code is None else code
@@ -167,7 +167,7 @@ class PodWorker:
         else:
             self._write_running()
 
-    def _restart(self, failed: list[Container]) -> None:
+    def _restart(self, failed: list[SimContainer]) -> None:
         """restartPolicy OnFailure: the same pod once more, after the crash back-off."""
         settings = self._kubelet.parameters.kubelet
         meta = self._pod["metadata"]
@@ -183,7 +183,7 @@ class PodWorker:
         pause = max(self._crash_seconds(container) for container in failed)
         self._later(min(pause, settings.back_off_max_seconds), lambda: self._sync(0), Urgency.PATIENT)
 
-    def _crash_seconds(self, container: Container) -> float:
+    def _crash_seconds(self, container: SimContainer) -> float:
         settings = self._kubelet.parameters.kubelet
         return min(settings.back_off_seconds * 2.0 ** (container.restarts - 1), settings.back_off_max_seconds)
 

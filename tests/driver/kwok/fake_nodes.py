@@ -13,7 +13,7 @@ from pullstudy.pulls.decode import Origin, decode_event
 from pullstudy.pulls.event import Event
 from pullstudy.pulls.milestone import Milestone
 from pullstudy.pulls.record import PullRecord
-from pullstudy.sim.node.messages import KubernetesVersion
+from pullstudy.sim.api.version import KubernetesVersion
 
 Json = dict[str, Any]
 SMALL = "ghcr.io/converged-computing/container-chonks-run1:9-layers-size-1176249324-bytes"

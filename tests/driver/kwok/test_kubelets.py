@@ -4,9 +4,8 @@ import pytest
 
 from driver.providers.kwok.kubelets.nodes import node_names
 from pullstudy.pulls.record import Outcome
-from pullstudy.sim.model.haste import hastened
 from pullstudy.sim.model.images import describe
-from pullstudy.sim.model.parameters import EKS, GKE, ModelParameters
+from pullstudy.sim.model.parameters import EKS, GKE, ModelParameters, accelerated
 from pullstudy.sim.model.pull_model import nominal_seconds
 from tests.driver.kwok.fake_nodes import LARGE, SMALL, FakeNodes, order
 
@@ -45,9 +44,9 @@ def test_a_pulls_times_agree_with_its_duration_which_is_the_models_at_that_speed
 
 @pytest.mark.parametrize("parameters", [EKS, GKE])
 @pytest.mark.parametrize("image", [SMALL, LARGE])
-def test_a_hastened_model_pulls_every_image_in_that_share_of_the_time(parameters: ModelParameters, image: str) -> None:
+def test_an_accelerated_model_pulls_every_image_in_less_time(parameters: ModelParameters, image: str) -> None:
     usual = nominal_seconds(parameters, describe(image))
-    assert nominal_seconds(hastened(parameters, 60.0), describe(image)) == pytest.approx(usual / 60.0)
+    assert nominal_seconds(accelerated(parameters, 60.0), describe(image)) == pytest.approx(usual / 60.0)
 
 
 def test_the_status_of_a_pod_goes_from_pending_through_running_to_succeeded() -> None:

@@ -14,15 +14,16 @@ from pullstudy.kube.objects import Metadata
 from pullstudy.sim.api.apiserver import ApiServer, Identities
 from pullstudy.sim.api.history import History
 from pullstudy.sim.api.resources import NODES, PODS
+from pullstudy.sim.api.version import KubernetesVersion
 from pullstudy.sim.events.recorder import Recorder
 from pullstudy.sim.faults.cluster import ClusterFaults
 from pullstudy.sim.model.pull_model import PullModel
 from pullstudy.sim.node.image_puller import ImagePuller
 from pullstudy.sim.node.kubelet import Kubelet, Kubelets
-from pullstudy.sim.node.messages import KubernetesVersion, Messages
+from pullstudy.sim.node.messages import Messages
 from pullstudy.sim.node.nodes import Fleet, SimNode
+from pullstudy.sim.node.truth import Truth
 from pullstudy.sim.time.clock import VirtualClock
-from pullstudy.sim.truth import Truth
 
 Json = dict[str, Any]
 

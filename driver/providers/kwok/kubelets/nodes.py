@@ -4,9 +4,8 @@ from typing import Any
 
 import msgspec
 
-from pullstudy.sim.model.haste import hastened
-from pullstudy.sim.model.parameters import PROFILES, ModelParameters
-from pullstudy.sim.node.messages import KubernetesVersion
+from pullstudy.sim.api.version import KubernetesVersion
+from pullstudy.sim.model.parameters import PROFILES, ModelParameters, accelerated
 from pullstudy.sim.node.nodes import SimNode, make_node
 
 Json = dict[str, Any]
@@ -30,7 +29,7 @@ class NodesOrder(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def parameters(self) -> ModelParameters:
         """The model's, at the order's speed."""
-        return hastened(PROFILES[self.profile], self.speed)
+        return accelerated(PROFILES[self.profile], self.speed)
 
 
 def node_names(order: NodesOrder) -> list[str]:

@@ -16,7 +16,7 @@ from driver.errors import ApiError, first_error
 from driver.providers.kwok.kubelets.machines import BoundPod, Machines
 from driver.providers.kwok.kubelets.nodes import NodesOrder
 from driver.providers.kwok.kubelets.outbox import Outbox
-from pullstudy.sim.node.messages import KubernetesVersion
+from pullstudy.sim.api.version import KubernetesVersion
 from pullstudy.sim.time.pacing import Pacer
 
 SILENCE_SECONDS = 900.0  # the API server sends a bookmark a minute

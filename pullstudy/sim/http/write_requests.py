@@ -7,24 +7,24 @@ from aiohttp import web
 
 from pullstudy.sim.api import admission, patching, status
 from pullstudy.sim.api.listing import ListQuery, list_page, render
+from pullstudy.sim.api.pods import request_deletion
 from pullstudy.sim.api.resources import EVENTS, JOBS, NAMESPACES, PODS, Resource
-from pullstudy.sim.cluster import Cluster
-from pullstudy.sim.control.pods import request_deletion
-from pullstudy.sim.http.exchange import Target, json_answer, raw_answer, read_body
-from pullstudy.sim.http.reading import Reading
+from pullstudy.sim.cluster import SimCluster
+from pullstudy.sim.http.read_requests import ReadRequests
+from pullstudy.sim.http.requests import ApiPath, json_answer, raw_answer, read_body
 
 Json = dict[str, Any]
 
 
-class Writing:
+class WriteRequests:
     """Changes the objects of one cluster, as its controllers do."""
 
-    def __init__(self, cluster: Cluster, reading: Reading) -> None:
+    def __init__(self, cluster: SimCluster, reading: ReadRequests) -> None:
         self._cluster = cluster
         self._api = cluster.api
         self._reading = reading
 
-    async def create(self, request: web.Request, target: Target) -> web.Response:
+    async def create(self, request: web.Request, target: ApiPath) -> web.Response:
         resource, namespace = target.resource, target.namespace
         if "create" not in resource.verbs:
             raise status.method_not_allowed()
@@ -53,7 +53,7 @@ class Writing:
         self._cluster.events.create(event)
         return json_answer(event, 201)
 
-    async def delete(self, request: web.Request, target: Target) -> web.Response:
+    async def delete(self, request: web.Request, target: ApiPath) -> web.Response:
         resource = target.resource
         obj = self._find(target)
         options = await read_body(request, optional=True)
@@ -91,7 +91,7 @@ class Writing:
                 if namespace == name:
                     self._remove(resource, obj, "Background", 0)
 
-    def delete_collection(self, request: web.Request, target: Target) -> web.Response:
+    def delete_collection(self, request: web.Request, target: ApiPath) -> web.Response:
         resource = target.resource
         if "deletecollection" not in resource.verbs:
             raise status.method_not_allowed()
@@ -105,7 +105,7 @@ class Writing:
         head = len(resource.head)
         return raw_answer(render(resource, page, lambda data: b"{" + data[head:]))
 
-    async def patch(self, request: web.Request, target: Target) -> web.Response:
+    async def patch(self, request: web.Request, target: ApiPath) -> web.Response:
         resource = target.resource
         if "patch" not in resource.verbs:
             raise status.method_not_allowed()
@@ -128,8 +128,8 @@ class Writing:
         self._api.update(resource, obj)
         return json_answer(obj)
 
-    def _find(self, target: Target) -> Json:
-        """The live object; of an event, which nobody holds, a copy. Raises ApiError 404 or 405."""
+    def _find(self, target: ApiPath) -> Json:
+        """The live object; of an event, which nobody holds, a copy. Raises StatusError 404 or 405."""
         resource, namespace, name = target.resource, target.namespace or "", str(target.name)
         if resource.group == "events.k8s.io":
             raise status.method_not_allowed()

@@ -7,25 +7,25 @@ from aiohttp import web
 
 from pullstudy.sim.api import selectors, status
 from pullstudy.sim.api.event_forms import as_seen_at
-from pullstudy.sim.api.history import Entry
+from pullstudy.sim.api.history import ObjectVersion
 from pullstudy.sim.api.listing import INCONSISTENT, ContinueToken, ListQuery, list_page, parse_token, render
 from pullstudy.sim.api.resources import NODES
-from pullstudy.sim.api.watching import Watch
-from pullstudy.sim.cluster import Cluster
+from pullstudy.sim.api.watching import WatchCursor
+from pullstudy.sim.cluster import SimCluster
 from pullstudy.sim.faults.http import HttpFaults
 from pullstudy.sim.faults.kinds import EmptyWatches
-from pullstudy.sim.http.exchange import Target, flag, integer, json_answer, raw_answer, version_asked
+from pullstudy.sim.http.requests import ApiPath, flag, integer, json_answer, raw_answer, version_asked
 from pullstudy.sim.http.streams import Stream, Streams
 from pullstudy.sim.node.configz import configz
 
 DEFAULT_WATCH_SECONDS = 1800.0  # --min-request-timeout: a watch without timeoutSeconds ends after this or up to twice
 
 
-class Reading:
+class ReadRequests:
     """Answers from the history of one cluster."""
 
     def __init__(
-        self, cluster: Cluster, streams: Streams, faults: HttpFaults, seconds_a_virtual_second: float | None
+        self, cluster: SimCluster, streams: Streams, faults: HttpFaults, seconds_a_virtual_second: float | None
     ) -> None:
         """The last is None where time runs as fast as it can: timeoutSeconds are real seconds then."""
         self._cluster = cluster
@@ -34,7 +34,7 @@ class Reading:
         self._pace = seconds_a_virtual_second
         self._random = random.Random(cluster.settings.seed)
 
-    def get(self, target: Target) -> web.Response:
+    def get(self, target: ApiPath) -> web.Response:
         resource, name = target.resource, str(target.name)
         entry = self._cluster.history.entry(resource, target.namespace or "", name)
         if entry is None:
@@ -46,8 +46,8 @@ class Reading:
             raise status.no_such_path()
         return raw_answer(as_seen_at(resource, entry.data) + b"\n")
 
-    def keep(self, request: web.Request, target: Target) -> Callable[[Entry], bool] | None:
-        """Scope and selectors as one test, or None where all of the kind is meant. Raises ApiError 400."""
+    def keep(self, request: web.Request, target: ApiPath) -> Callable[[ObjectVersion], bool] | None:
+        """Scope and selectors as one test, or None where all of the kind is meant. Raises StatusError 400."""
         resource, namespace = target.resource, target.namespace
         known = frozenset(resource.fields.names)
         text = request.query.get("fieldSelector", "")
@@ -61,7 +61,7 @@ class Reading:
         if namespace is None and labels is None and fields is None:
             return None
 
-        def keep(entry: Entry) -> bool:
+        def keep(entry: ObjectVersion) -> bool:
             return (
                 (namespace is None or entry.key[0] == namespace)
                 and (labels is None or labels(entry.labels))
@@ -70,7 +70,7 @@ class Reading:
 
         return keep
 
-    def list(self, request: web.Request, target: Target) -> web.Response:
+    def list(self, request: web.Request, target: ApiPath) -> web.Response:
         resource, query = target.resource, request.query
         token = query.get("continue", "")
         if token and self._faults.page_expired():
@@ -88,12 +88,12 @@ class Reading:
         head = len(resource.head)
         return raw_answer(render(resource, page, lambda data: b"{" + as_seen_at(resource, data)[head:]))
 
-    async def watch(self, request: web.Request, target: Target) -> web.StreamResponse:
+    async def watch(self, request: web.Request, target: ApiPath) -> web.StreamResponse:
         resource, query = target.resource, request.query
         if flag(request, "sendInitialEvents"):
             why = "Forbidden: sendInitialEvents is forbidden for watch unless the WatchList feature gate is enabled"
             raise status.invalid("ListOptions", "meta.k8s.io", "", "sendInitialEvents", why)
-        watch = Watch(self._cluster.history, resource, self.keep(request, target))
+        watch = WatchCursor(self._cluster.history, resource, self.keep(request, target))
         met = self._faults.watch_opening(resource.plural)
         gone = status.too_old(version_asked(query), self._cluster.history.version)
         if met is not None and not isinstance(met, EmptyWatches) and met.how == "status":
@@ -102,7 +102,7 @@ class Reading:
         stream = Stream(watch, resource.plural, resource.bookmarks and flag(request, "allowWatchBookmarks"))
         try:
             first = watch.start(query.get("resourceVersion", ""))
-        except status.ApiError as error:
+        except status.StatusError as error:
             if error.code != 410:
                 raise
             first = iter(())

@@ -13,7 +13,7 @@ Json = dict[str, Any]
 
 
 @dataclass(frozen=True)
-class Target:
+class ApiPath:
     """What a path points at."""
 
     resource: Resource
@@ -22,7 +22,7 @@ class Target:
     subresource: str | None = None
 
     @classmethod
-    def of(cls, path: str) -> "Target | None":
+    def of(cls, path: str) -> "ApiPath | None":
         parts = path.strip("/").split("/")
         if parts[:2] == ["api", "v1"]:
             group, version, rest = "", "v1", parts[2:]

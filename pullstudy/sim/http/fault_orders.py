@@ -1,4 +1,4 @@
-"""Orders to misbehave, carried out or loaded."""
+"""Faults as they are ordered: carried out at once, planned, or kept until they apply."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from pullstudy.sim.api import status
-from pullstudy.sim.cluster import Cluster
+from pullstudy.sim.cluster import SimCluster
 from pullstudy.sim.faults import kinds
 from pullstudy.sim.faults.http import HttpFaults, refused
 from pullstudy.sim.http.streams import Streams
@@ -20,7 +20,7 @@ class FaultOrders:
 
     def __init__(
         self,
-        cluster: Cluster,
+        cluster: SimCluster,
         http: HttpFaults,
         streams: Streams,
         away: Callable[[float], None],
@@ -33,7 +33,7 @@ class FaultOrders:
         self._restart = restart
 
     def inject(self, fault: kinds.AnyFault) -> Json:
-        """Do it now, load it, or plan it; returns what was done."""
+        """Carry the fault out now, keep it until it applies, or plan it; returns what was done."""
         if fault.in_seconds > 0:
             now = msgspec.structs.replace(fault, in_seconds=0.0)
             self._cluster.clock.call_later(fault.in_seconds, lambda: self._carry_out(now), Urgency.BACKGROUND)
@@ -78,12 +78,12 @@ class FaultOrders:
             case kinds.LapseEvents():
                 return {"events": self._cluster.events.lapse(fault.older_than_seconds)}
             case kinds.DelayEvents() | kinds.LoseEvents() | kinds.PodFails() | kinds.PullFails():
-                self._cluster.faults.charges.load(fault, fault.times)
+                self._cluster.faults.pending.add(fault, fault.times)
             case (
                 kinds.DropWatches() | kinds.WatchGone() | kinds.EmptyWatches() | kinds.TruncateLine()
                 | kinds.GarbageLine() | kinds.Refuse() | kinds.ExpirePage() | kinds.DuplicateList()
             ):  # fmt: skip
-                self._http.charges.load(fault, fault.times)
+                self._http.pending.add(fault, fault.times)
         return {"loaded": True}
 
     def _each(self, pattern: str, order: Callable[[Any], None]) -> Json:
@@ -92,10 +92,10 @@ class FaultOrders:
             order(stream)
         return {"watches": len(chosen)}
 
-    def loaded(self) -> list[kinds.AnyFault]:
-        return [*self._http.charges.loaded(), *self._cluster.faults.charges.loaded()]
+    def pending(self) -> list[kinds.AnyFault]:
+        return [*self._http.pending.all(), *self._cluster.faults.pending.all()]
 
     def clear(self) -> None:
-        """Forget all that is loaded; what was done stays done."""
-        self._http.charges.clear()
-        self._cluster.faults.charges.clear()
+        """Forget all that is pending; what was done stays done."""
+        self._http.pending.clear()
+        self._cluster.faults.pending.clear()
