@@ -8,8 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+from pullstudy.analysis.findings.phase_points import phase_points
 from pullstudy.analysis.reading.study import read_study
-from pullstudy.analysis.timelines.phase_points import phase_points
 from pullstudy.pulls.batch import Batch
 from pullstudy.store.embedded.store import EmbeddedStore
 from pullstudy.store.influx.settings import InfluxSettings

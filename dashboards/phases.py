@@ -8,7 +8,7 @@ from dashboards.columns import Columns, job_phases, pod_phases, pull
 from dashboards.flux import NODES, Bucket, phases, program, timed_pulls_of_any_layers, with_columns
 from dashboards.layout import Json, Row, clusters_heading, dashboard, heading, phase_caches, pull_variables
 from dashboards.panels import COUNT, SECONDS, SHARE, Bars, FluxTarget, Rows, Trend, coloured, in_order, override, units
-from pullstudy.analysis.report.figure import PHASE_COLOURS
+from pullstudy.analysis.report.colours import PHASE_COLOURS
 from pullstudy.pulls.milestone import Moment
 
 UID = "pullstudy-phases"

@@ -40,7 +40,7 @@ from dashboards.panels import (
     override,
     units,
 )
-from pullstudy.analysis.report.figure import size_colours
+from pullstudy.analysis.report.colours import size_colours
 from pullstudy.store.influx.flux import literal
 
 UID = "pullstudy-study"

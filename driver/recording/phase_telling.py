@@ -5,9 +5,9 @@ from pathlib import Path
 
 import msgspec
 
+from pullstudy.analysis.findings.phase_points import phase_points
 from pullstudy.analysis.reading.ledger import LedgerTables, read_ledger
 from pullstudy.analysis.reading.study import Study
-from pullstudy.analysis.timelines.phase_points import phase_points
 from pullstudy.store.embedded.store import open_connection
 from pullstudy.store.influx.store import InfluxStore
 from pullstudy.store.selection import Selection

@@ -7,13 +7,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
+from pullstudy.analysis.findings.cost import Price, cluster_costs
 from pullstudy.analysis.reading.environments import differences, environment_of
 from pullstudy.analysis.reading.source import Source
-from pullstudy.analysis.reading.study import read_study
+from pullstudy.analysis.reading.study import latest_states, read_study
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import UNKNOWN_CACHE, Facts, cache_order, gather_facts, image_key
-from pullstudy.analysis.report.sections.failures import latest
-from pullstudy.analysis.statistics.cost import Price, cluster_costs
 from pullstudy.analysis.statistics.quantiles import median
 from pullstudy.analysis.statistics.speed_up import SpeedUp, paired_speed_up, speed_up, verdicts
 from pullstudy.pulls.image import parse_image
@@ -267,7 +266,9 @@ def _failure_cautions(sides: Sequence[Facts]) -> Iterator[str]:
 
 
 def _failed_attempts(facts: Facts) -> int:
-    return sum(record.count for record in latest(each for each in facts.study.pulls if each.outcome is Outcome.FAILED))
+    return sum(
+        record.count for record in latest_states(each for each in facts.study.pulls if each.outcome is Outcome.FAILED)
+    )
 
 
 def _failed_jobs(facts: Facts) -> int:

@@ -11,14 +11,14 @@ import msgspec
 
 from pullstudy.analysis.atomic_file import atomic_file
 from pullstudy.analysis.errors import ChoiceError, NoLayersError
+from pullstudy.analysis.findings.similarity import Pair, pairs
 from pullstudy.analysis.reading.joined_records import opened
 from pullstudy.analysis.reading.layers import Layer, choose_tags, read_layers, read_tags, shared_by_all, without
 from pullstudy.analysis.reading.source import Source, as_source
 from pullstudy.analysis.reading.study import read_study
-from pullstudy.analysis.statistics.similarity import Pair, pairs
 from pullstudy.analysis.tables import WRITERS, Column, Table, columns_of
+from pullstudy.analysis.timelines.assembly import build_timelines
 from pullstudy.analysis.timelines.phases import PhaseRow, phase_rows
-from pullstudy.analysis.timelines.witnesses import build_timelines
 from pullstudy.pulls.record import PullRecord
 from pullstudy.store.protocol import StoredRun
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pullstudy.analysis.findings.clock_skew import NodeClock, node_clocks
 from pullstudy.analysis.reading.study import read_study
-from pullstudy.analysis.timelines.clock_skew import NodeClock, node_clocks
-from pullstudy.analysis.timelines.witnesses import build_timelines
+from pullstudy.analysis.timelines.assembly import build_timelines
 from pullstudy.pulls.milestone import Moment
 from tests.analysis.hand_made import HandMade, image_of
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pullstudy.analysis.report.figure import DARK, LIGHT, PHASE_COLOURS, size_colours
+from pullstudy.analysis.report.colours import PHASE_COLOURS, size_colours
+from pullstudy.analysis.report.figure import DARK, LIGHT
 
 Numbers = NDArray[np.float64]
 

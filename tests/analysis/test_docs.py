@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pullstudy.analysis.export import LAYER_COLUMNS, TABLES
-from pullstudy.analysis.statistics.similarity import PAIR_COLUMNS
+from pullstudy.analysis.findings.similarity import PAIR_COLUMNS
 from pullstudy.analysis.tables import WRITERS
 from pullstudy.analysis.timelines.phases import PHASE_COLUMNS
 from pullstudy.pulls.record import PULL_COLUMNS

@@ -6,11 +6,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pullstudy.analysis.findings.growth import BETWEEN_JOBS, UNTIL_DELETED, UNTIL_NEXT, Decomposition, decompositions
 from pullstudy.analysis.reading.study import read_study
 from pullstudy.analysis.report.facts import Facts, gather_facts
 from pullstudy.analysis.report.sections import makespans
-from pullstudy.analysis.statistics.mystery import BETWEEN_JOBS, UNTIL_DELETED, UNTIL_NEXT, Decomposition, decompositions
-from pullstudy.analysis.timelines.witnesses import build_timelines
+from pullstudy.analysis.timelines.assembly import build_timelines
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.milestone import Moment
 from pullstudy.store.embedded.ledger import JobState

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 import msgspec
 import pytest
 
+from pullstudy.analysis.findings.phase_points import phase_points
 from pullstudy.analysis.reading.ledger import LedgerTables
 from pullstudy.analysis.reading.study import Study
-from pullstudy.analysis.timelines.phase_points import phase_points
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
 from pullstudy.pulls.record import Outcome, PullRecord

@@ -6,10 +6,10 @@ from typing import Any
 import pytest
 
 from pullstudy.analysis.reading.study import read_study
+from pullstudy.analysis.timelines.assembly import build_timelines
 from pullstudy.analysis.timelines.critical_path import critical_container, critical_path
 from pullstudy.analysis.timelines.phases import BRIDGES, PHASES, count_flags, phase_rows
 from pullstudy.analysis.timelines.timeline import JobTimeline
-from pullstudy.analysis.timelines.witnesses import build_timelines
 from pullstudy.pulls.milestone import Moment, Witness
 from pullstudy.store.embedded.ledger import PodWitness
 from tests.analysis.hand_made import HandMade, at, image_of

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from pullstudy.analysis.findings.growth import BETWEEN_JOBS
+from pullstudy.analysis.findings.similarity import pairs, spread
+from pullstudy.analysis.findings.writeback import fit_makespan, fit_started, points, steps
 from pullstudy.analysis.reading.layers import Layer, choose_tags, read_layers, read_tags, shared_by_all, without
 from pullstudy.analysis.report.facts import Facts
-from pullstudy.analysis.statistics.mystery import BETWEEN_JOBS
-from pullstudy.analysis.statistics.similarity import pairs, spread
-from pullstudy.analysis.statistics.writeback import fit_makespan, fit_started, points, steps
 from pullstudy.analysis.timelines.critical_path import critical_path
 from pullstudy.analysis.timelines.phases import count_flags, phase_rows
 

@@ -12,12 +12,13 @@ import pytest
 
 from pullstudy.analysis.reading.environments import differences
 from pullstudy.analysis.reading.study import Study, read_study
+from pullstudy.analysis.report.colours import size_colours
 from pullstudy.analysis.report.facts import Facts, gather_facts
-from pullstudy.analysis.report.figure import Figure, size_colours
+from pullstudy.analysis.report.figure import Figure
 from pullstudy.analysis.report.html import element, json_script
 from pullstudy.analysis.report.page import page
 from pullstudy.analysis.report.report import SECTIONS, provenance, write_report
-from pullstudy.analysis.report.sections import after_pull, durations, failures, losses, makespans, summary
+from pullstudy.analysis.report.sections import after_pull, durations, failures, loss_audit, makespans, summary
 from pullstudy.analysis.report.sections.durations import axis_labels
 from pullstudy.pulls.batch import Batch, Gap, Reject
 from pullstudy.pulls.milestone import Moment
@@ -275,7 +276,7 @@ def test_the_audit_says_what_is_accounted_for_and_by_whom(tmp_path: Path) -> Non
         Audit(cluster="c-4", job="j", expected=256, events=253, pod_status=256, spooled=253, stored=253, recovered=2)
     )
     made.write(tmp_path)
-    words = Reader("".join(map(str, losses.build(gather_facts(read_study(tmp_path))).blocks))).words()
+    words = Reader("".join(map(str, loss_audit.build(gather_facts(read_study(tmp_path))).blocks))).words()
     assert "255/256 accounted for, 2 recovered from pod status, 1 missing." in words
 
 
@@ -285,7 +286,7 @@ def test_gaps_and_rejects_are_shown(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path, create=True)
     store.write_now(Batch(gaps=(gap,), rejects=(reject,)))
     store.close_now()
-    words = Reader("".join(map(str, losses.build(gather_facts(read_study(tmp_path))).blocks))).words()
+    words = Reader("".join(map(str, loss_audit.build(gather_facts(read_study(tmp_path))).blocks))).words()
     assert "410 Gone" in words
     assert "no JSON object on this line" in words
 

@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pullstudy.analysis.findings.similarity import Pair, pairs, spread
 from pullstudy.analysis.reading.layers import Layer
-from pullstudy.analysis.statistics.similarity import Pair, pairs, spread
 
 IMAGES = st.dictionaries(
     st.sampled_from("abcde"), st.sets(st.sampled_from("0123456789"), min_size=1), min_size=1, max_size=5

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 
+from pullstudy.analysis.findings.stragglers import LEAST_PODS, job_spreads, slowest_nodes
 from pullstudy.analysis.reading.study import read_study
-from pullstudy.analysis.timelines.stragglers import LEAST_PODS, job_spreads, slowest_nodes
+from pullstudy.analysis.timelines.assembly import build_timelines
 from pullstudy.analysis.timelines.timeline import JobTimeline
-from pullstudy.analysis.timelines.witnesses import build_timelines
 from pullstudy.pulls.milestone import Moment
 from tests.analysis.hand_made import HandMade, image_of
 

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pullstudy.analysis.reading.study import read_study
+from pullstudy.analysis.timelines.assembly import build_timelines
 from pullstudy.analysis.timelines.timeline import JobTimeline
-from pullstudy.analysis.timelines.witnesses import build_timelines
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.milestone import Moment, Witness
 from pullstudy.pulls.record import Outcome

@@ -9,13 +9,13 @@ from statistics import fmean
 from typing import Any
 
 from dashboards.study import BANDS
+from pullstudy.analysis.findings.stragglers import job_spreads, slowest_nodes
 from pullstudy.analysis.reading.study import Study
 from pullstudy.analysis.report.facts import image_key
 from pullstudy.analysis.statistics.quantiles import median, quantile
+from pullstudy.analysis.timelines.assembly import build_timelines
 from pullstudy.analysis.timelines.critical_path import critical_path
-from pullstudy.analysis.timelines.stragglers import job_spreads, slowest_nodes
 from pullstudy.analysis.timelines.timeline import JOB_MOMENTS, MOMENTS, JobTimeline
-from pullstudy.analysis.timelines.witnesses import build_timelines
 from pullstudy.pulls.milestone import Milestone, Moment
 from pullstudy.pulls.record import WITNESS_PREFIX, Outcome, PullRecord
 from pullstudy.store.influx.point_layout import nanoseconds

@@ -24,7 +24,7 @@ from dashboards.build import GRAFANA_RULES, dashboards, files, write_files
 from dashboards.columns import Columns, pull
 from dashboards.errors import SchemaError
 from dashboards.flux import Bucket
-from pullstudy.analysis.report.figure import PHASE_COLOURS, size_colours
+from pullstudy.analysis.report.colours import PHASE_COLOURS, size_colours
 from pullstudy.pulls.metric_names import METRICS
 from pullstudy.store.influx.point_layout import MEASUREMENTS, MILESTONE, PULL
 from tests.dashboards.variables import substituted

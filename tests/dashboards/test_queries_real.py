@@ -24,8 +24,8 @@ import pytest_asyncio
 from dashboards.alerts import failing_pulls
 from dashboards.build import dashboards
 from dashboards.flux import Bucket
+from pullstudy.analysis.findings.phase_points import phase_points
 from pullstudy.analysis.reading.study import Study, read_study
-from pullstudy.analysis.timelines.phase_points import phase_points
 from pullstudy.pulls.batch import Batch, Gap, Reject
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.milestone import Milestone, Moment

@@ -1,6 +1,7 @@
 """A study, read whole: its records, its ledger and its layers."""
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,6 +71,16 @@ def read_study(where: Path | Source) -> Study:
         gaps=gaps,
         rejects=rejects,
     )
+
+
+def latest_states(records: Iterable[PullRecord]) -> list[PullRecord]:
+    """Of each event the record with the highest count, which includes the earlier ones."""
+    last: dict[str, PullRecord] = {}
+    for record in records:
+        known = last.get(record.event_uid)
+        if known is None or record.count > known.count:
+            last[record.event_uid] = record
+    return list(last.values())
 
 
 def _ledger(directory: Path) -> LedgerTables:

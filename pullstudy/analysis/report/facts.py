@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from pullstudy.analysis.findings.growth import Decomposition, decompositions
 from pullstudy.analysis.reading.study import Study
 from pullstudy.analysis.report.series import Series, series_of
-from pullstudy.analysis.statistics.mystery import Decomposition, decompositions
+from pullstudy.analysis.timelines.assembly import build_timelines
 from pullstudy.analysis.timelines.timeline import JobTimeline
-from pullstudy.analysis.timelines.witnesses import build_timelines
 from pullstudy.pulls.image import parse_image, study_shape
 from pullstudy.pulls.record import Outcome, PullRecord
 

@@ -6,7 +6,7 @@ from itertools import groupby
 
 from pullstudy.analysis.report.figure import DARK, LIGHT, Figure, config
 from pullstudy.analysis.report.html import Markup, element, html, json_script
-from pullstudy.analysis.report.sections.section import Block, Section
+from pullstudy.analysis.report.section import Block, Section
 from pullstudy.extras import require
 
 _NO_SCRIPT = "The charts are drawn by a script, which does not run here; the tables below are complete without it."

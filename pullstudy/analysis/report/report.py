@@ -12,21 +12,21 @@ from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts, gather_facts
 from pullstudy.analysis.report.figure import Figure
 from pullstudy.analysis.report.page import page
+from pullstudy.analysis.report.section import Section
 from pullstudy.analysis.report.sections import (
     after_pull,
     clocks,
     costs,
     durations,
+    environment,
     failures,
-    likeness,
-    losses,
+    loss_audit,
     makespans,
     rates,
+    similarity,
     slow_nodes,
     summary,
-    surroundings,
 )
-from pullstudy.analysis.report.sections.section import Section
 from pullstudy.extras import require
 from pullstudy.store.embedded.schema import FILE_NAME
 
@@ -42,11 +42,11 @@ SECTIONS: tuple[Callable[[Facts], Section], ...] = (
     rates.build,
     slow_nodes.build,
     failures.build,
-    losses.build,
+    loss_audit.build,
     clocks.build,
     costs.build,
-    likeness.build,
-    surroundings.build,
+    similarity.build,
+    environment.build,
 )
 
 

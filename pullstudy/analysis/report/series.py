@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pullstudy.analysis.reading.study import Study
-from pullstudy.analysis.report.figure import size_colours
+from pullstudy.analysis.report.colours import size_colours
 
 _NO_SERIES = "#8b95a3"  # of a cluster in which no job pulled anything
 

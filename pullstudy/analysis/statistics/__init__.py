@@ -1,1 +1,1 @@
-"""Figures of many values: quantiles, lines, intervals, comparisons. Nothing here reads or draws."""
+"""Figures of many values: quantiles, straight lines, intervals, tests. They know nothing of pulls."""

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import msgspec
 
-from pullstudy.analysis.timelines.company import Company, company_of
+from pullstudy.analysis.timelines.job_context import Company, company_of
 from pullstudy.analysis.timelines.timeline import MOMENTS, ContainerTimeline, JobTimeline, Mark, Marks
 from pullstudy.pulls.milestone import Moment
 

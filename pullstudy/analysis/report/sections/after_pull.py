@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from pullstudy.analysis.findings.writeback import Point, RateFit, fit_makespan, fit_started, points, steps
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts, cache_order
 from pullstudy.analysis.report.figure import Figure
 from pullstudy.analysis.report.html import Markup, element, paragraph, table
+from pullstudy.analysis.report.section import Block, Section, cache_words
 from pullstudy.analysis.report.sections.box_chart import rounded
-from pullstudy.analysis.report.sections.section import Block, Section, cache_words
-from pullstudy.analysis.statistics.writeback import Point, RateFit, fit_makespan, fit_started, points, steps
 
 # Source: AWS, "General Purpose SSD volumes": a gp2 volume of up to 170 GiB has at most 128 MiB/s.
 GP2_BYTES_PER_SECOND = 128 * 1024 * 1024

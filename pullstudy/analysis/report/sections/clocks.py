@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 
+from pullstudy.analysis.findings.clock_skew import NodeClock, node_clocks
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts
 from pullstudy.analysis.report.figure import Figure
 from pullstudy.analysis.report.html import Markup, paragraph, table, warning
+from pullstudy.analysis.report.section import Block, Section
 from pullstudy.analysis.report.sections.box_chart import box_spec
-from pullstudy.analysis.report.sections.section import Block, Section
-from pullstudy.analysis.timelines.clock_skew import NodeClock, node_clocks
 
 _SHOWN = 20
 

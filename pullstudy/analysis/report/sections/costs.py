@@ -2,13 +2,13 @@
 
 from collections import defaultdict
 
+from pullstudy.analysis.findings.cost import ClusterCost, Price, cluster_costs
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts, image_key
 from pullstudy.analysis.report.figure import Figure
 from pullstudy.analysis.report.html import Markup, paragraph, table
+from pullstudy.analysis.report.section import Block, Section
 from pullstudy.analysis.report.sections.box_chart import colour_by_series, rounded
-from pullstudy.analysis.report.sections.section import Block, Section
-from pullstudy.analysis.statistics.cost import ClusterCost, Price, cluster_costs
 
 
 def build(facts: Facts) -> Section:

@@ -6,11 +6,11 @@ from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts, ImageKey, PullGroup
 from pullstudy.analysis.report.figure import Figure
 from pullstudy.analysis.report.html import Markup, element, paragraph, table
+from pullstudy.analysis.report.section import Block, Section, cache_words
 from pullstudy.analysis.report.sections.box_chart import Colours, box_spec, colour_by_series, log_scale, rounded
-from pullstudy.analysis.report.sections.section import Block, Section, cache_words
 from pullstudy.analysis.report.series import Series
 from pullstudy.analysis.statistics.quantiles import ecdf, upper_quantile
-from pullstudy.analysis.timelines.company import company_of
+from pullstudy.analysis.timelines.job_context import company_of
 
 _QUANTILES = (0.5, 0.95, 0.99)
 _DIGITS = (3, 4, 5, 6)

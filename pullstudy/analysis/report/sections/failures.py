@@ -1,14 +1,14 @@
 """Pulls that failed, and the kubelets' waiting between attempts, by class of the cause."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable
 
+from pullstudy.analysis.reading.study import latest_states
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts
 from pullstudy.analysis.report.figure import Figure
 from pullstudy.analysis.report.html import Markup, paragraph, table
+from pullstudy.analysis.report.section import Block, Section
 from pullstudy.analysis.report.sections.box_chart import colour_by_series
-from pullstudy.analysis.report.sections.section import Block, Section
 from pullstudy.pulls.failure import classify
 from pullstudy.pulls.record import Outcome, PullRecord
 
@@ -18,10 +18,10 @@ _SHOWN = 20
 def build(facts: Facts) -> Section:
     records = [*facts.study.pulls, *facts.study.other_pulls]
     failed = [record for record in records if record.outcome is Outcome.FAILED]
-    backed_off = latest([record for record in records if record.outcome is Outcome.BACKOFF])
+    backed_off = latest_states([record for record in records if record.outcome is Outcome.BACKOFF])
     cached = sum(record.outcome is Outcome.CACHED for record in records)
     words = paragraph(
-        f"{wording.plural(sum(record.count for record in latest(failed)), 'failed attempt')}, "
+        f"{wording.plural(sum(record.count for record in latest_states(failed)), 'failed attempt')}, "
         f"{wording.plural(sum(record.count for record in backed_off), 'back-off')} and "
         f"{wording.plural(cached, 'image')} found present, in the pods of the study's jobs and in others around them."
     )
@@ -31,24 +31,14 @@ def build(facts: Facts) -> Section:
         "failures-by-class",
         "Failed pulls by class of their cause",
         "Each attempt counts; an event that was repeated counts as often as it says.",
-        _spec(facts, latest(failed)),
+        _spec(facts, latest_states(failed)),
     )
-    blocks: list[Block] = [words, figure, _texts_table(latest(failed))]
+    blocks: list[Block] = [words, figure, _texts_table(latest_states(failed))]
     failed_jobs = [job for job in facts.study.ledger.jobs if job.error]
     if failed_jobs:
         rows = [[job.job, wording.image_name(job.image), job.size, job.error] for job in failed_jobs[:_SHOWN]]
         blocks.append(table(["job", "image", "nodes", "error"], rows, caption="Jobs that ended early", text_columns=4))
     return Section("failures", "Failures", tuple(blocks))
-
-
-def latest(records: Iterable[PullRecord]) -> list[PullRecord]:
-    """The last state of each event: its count includes those before."""
-    last: dict[str, PullRecord] = {}
-    for record in records:
-        known = last.get(record.event_uid)
-        if known is None or record.count > known.count:
-            last[record.event_uid] = record
-    return list(last.values())
 
 
 def _spec(facts: Facts, failed: list[PullRecord]) -> dict[str, object]:

@@ -4,14 +4,15 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from pullstudy.analysis.findings.growth import Decomposition, PhaseBySize
 from pullstudy.analysis.report import wording
+from pullstudy.analysis.report.colours import phase_colour
 from pullstudy.analysis.report.facts import Facts
-from pullstudy.analysis.report.figure import Figure, phase_colour
+from pullstudy.analysis.report.figure import Figure
 from pullstudy.analysis.report.html import Markup, element, paragraph, table, warning
+from pullstudy.analysis.report.section import Block, Section, cache_words
 from pullstudy.analysis.report.sections.box_chart import rounded
 from pullstudy.analysis.report.sections.pod_phases import critical_table, flags_words, phase_tables
-from pullstudy.analysis.report.sections.section import Block, Section, cache_words
-from pullstudy.analysis.statistics.mystery import Decomposition, PhaseBySize
 from pullstudy.analysis.timelines.critical_path import critical_path
 
 _COARSE_SECONDS = 0.5

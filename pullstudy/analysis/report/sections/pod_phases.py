@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts, cache_order
 from pullstudy.analysis.report.html import Markup, paragraph, table
-from pullstudy.analysis.report.sections.section import cache_words
+from pullstudy.analysis.report.section import cache_words
 from pullstudy.analysis.statistics.quantiles import quantile, upper_quantile
 from pullstudy.analysis.timelines.critical_path import critical_container, critical_path
 from pullstudy.analysis.timelines.phases import BRIDGES, PHASES, Phase, count_flags, phase_rows

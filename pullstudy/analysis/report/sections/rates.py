@@ -6,9 +6,9 @@ from typing import Any
 from pullstudy.analysis.report.facts import Facts, ImageKey, PullGroup
 from pullstudy.analysis.report.figure import Figure
 from pullstudy.analysis.report.html import paragraph
+from pullstudy.analysis.report.section import Block, Section
 from pullstudy.analysis.report.sections.box_chart import colour_by_series, rounded
 from pullstudy.analysis.report.sections.durations import axis_labels, group_slug, group_words, x_title
-from pullstudy.analysis.report.sections.section import Block, Section
 from pullstudy.analysis.report.series import Series
 from pullstudy.analysis.statistics.quantiles import quantile
 from pullstudy.pulls.record import PullRecord

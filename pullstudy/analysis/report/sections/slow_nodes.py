@@ -1,12 +1,12 @@
 """Stragglers: what the last pods cost, and which nodes were slow more than once."""
 
+from pullstudy.analysis.findings.stragglers import JobSpread, job_spreads, slowest_nodes
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts
 from pullstudy.analysis.report.figure import Figure
 from pullstudy.analysis.report.html import Markup, paragraph, table
+from pullstudy.analysis.report.section import Block, Section
 from pullstudy.analysis.report.sections.box_chart import box_spec
-from pullstudy.analysis.report.sections.section import Block, Section
-from pullstudy.analysis.timelines.stragglers import JobSpread, job_spreads, slowest_nodes
 
 _SHOWN = 15
 

@@ -1,12 +1,13 @@
 """The answers first: headline numbers, and what the rest of the page shows, in words."""
 
+from pullstudy.analysis.findings.stragglers import job_spreads
+from pullstudy.analysis.reading.study import latest_states
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import COLD, Facts, ImageKey, PullGroup, cache_order
 from pullstudy.analysis.report.html import Markup, element, warning
-from pullstudy.analysis.report.sections import after_pull, costs, failures, makespans
-from pullstudy.analysis.report.sections.section import Block, Section, cache_words
+from pullstudy.analysis.report.section import Block, Section, cache_words
+from pullstudy.analysis.report.sections import after_pull, costs, makespans
 from pullstudy.analysis.statistics.quantiles import quantile
-from pullstudy.analysis.timelines.stragglers import job_spreads
 from pullstudy.pulls.record import Outcome
 
 
@@ -38,7 +39,7 @@ def _headlines(facts: Facts) -> Markup:
         (f"{len(pulled):,}", "pulls"),
         (str(len({record.image for record in pulled})), "images"),
         (_sizes(facts), "nodes"),
-        (f"{sum(record.count for record in failures.latest(failed)):,}", "failed attempts"),
+        (f"{sum(record.count for record in latest_states(failed)):,}", "failed attempts"),
         (wording.seconds(wall) if wall else wording.UNKNOWN, "wall time of the jobs compared, all sizes"),
     ]
     cost = costs.total_cost(facts)

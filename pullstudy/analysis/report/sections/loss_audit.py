@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts
 from pullstudy.analysis.report.html import Markup, paragraph, table, warning
-from pullstudy.analysis.report.sections.section import Block, Section
+from pullstudy.analysis.report.section import Block, Section
 from pullstudy.store.embedded.ledger import Audit
 
 _SHOWN = 20

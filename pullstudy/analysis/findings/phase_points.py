@@ -8,11 +8,11 @@ from collections.abc import Iterable, Iterator
 from itertools import pairwise
 from typing import Any
 
+from pullstudy.analysis.findings.stragglers import job_spread, pod_starts
 from pullstudy.analysis.reading.study import Study
+from pullstudy.analysis.timelines.assembly import build_timelines
 from pullstudy.analysis.timelines.critical_path import critical_container, critical_path
-from pullstudy.analysis.timelines.stragglers import job_spread, pod_starts
 from pullstudy.analysis.timelines.timeline import JOB_MOMENTS, MOMENTS, ContainerTimeline, JobTimeline
-from pullstudy.analysis.timelines.witnesses import build_timelines
 from pullstudy.pulls.milestone import Moment
 from pullstudy.store.influx.point_layout import JobPhases, PodPhases, PullCache
 

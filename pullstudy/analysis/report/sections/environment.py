@@ -4,7 +4,7 @@ from pullstudy.analysis.reading.environments import differences, environment_of
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts
 from pullstudy.analysis.report.html import element, paragraph, table, warning
-from pullstudy.analysis.report.sections.section import Block, Section
+from pullstudy.analysis.report.section import Block, Section
 
 
 def build(facts: Facts) -> Section:

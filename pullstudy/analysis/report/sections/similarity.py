@@ -2,13 +2,13 @@
 
 from typing import Any
 
+from pullstudy.analysis.findings.similarity import Pair, pairs, spread
 from pullstudy.analysis.reading.layers import Layer, shared_by_all
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts, image_key
 from pullstudy.analysis.report.figure import Figure
 from pullstudy.analysis.report.html import paragraph, table
-from pullstudy.analysis.report.sections.section import Block, Section
-from pullstudy.analysis.statistics.similarity import Pair, pairs, spread
+from pullstudy.analysis.report.section import Block, Section
 
 _KINDS = (
     ("digest_similarity", "by layer digests, without the layers that all share"),
