@@ -182,11 +182,14 @@ def test_the_extra_all_has_every_extra_and_dev_has_all() -> None:
         ("CHANGELOG.md", r"^## (\d\S+) \(\d{4}-\d\d-\d\d\)$"),
         ("CITATION.cff", r"^version: (.*)$"),
         ("deploy/Containerfile", r" -t pullstudy:(\S+) "),
+        ("docs/deploy.md", r"/pullstudy:(\S+) "),
+        ("docs/deploy.md", r"\?ref=v(\S+)"),
+        ("docs/deploy.md", r"newTag: (\S+)"),
         ("deploy/compose.yaml", r"image: pullstudy:(\S+)"),
         ("deploy/kustomize/base/kustomization.yaml", r"newTag: (\S+)"),
         ("deploy/kustomize/production/kustomization.yaml", r"newTag: (\S+)"),
     ],
 )
 def test_the_version_is_the_same_wherever_it_is_told(path: str, pattern: str) -> None:
-    (version, *_) = re.findall(pattern, (ROOT / path).read_text(), re.MULTILINE)
+    (version, *_) = re.findall(pattern, (ROOT / path).read_text(), re.MULTILINE)  # the first: the changelog has more
     assert version == PROJECT["version"]
