@@ -17,7 +17,7 @@ from driver.jobs.hold import hold_seconds
 from driver.jobs.job import job_manifest
 from driver.jobs.job_watch import Ending, JobEnd, JobWatch, disrupted, say_disrupted
 from driver.jobs.node_caches import NodeCaches, not_cold, say_caches
-from driver.jobs.witness import completed_at, nodes_shared, pod_witnesses, recovered_pulls, status_milestones
+from driver.jobs.pod_status import completed_at, nodes_shared, pod_witnesses, recovered_pulls, status_milestones
 from driver.planning.study import CacheMode, Study
 from driver.progress import JobSummary, Progress
 from pullstudy.kube.objects import Job, Pod

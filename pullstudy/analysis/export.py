@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from pullstudy.analysis.atomic_file import atomic_file
+from pullstudy.analysis.output_file import output_file
 from pullstudy.analysis.errors import ChoiceError, NoLayersError
 from pullstudy.analysis.findings.similarity import ImagePair, pairs
 from pullstudy.analysis.reading.joined_records import opened
@@ -51,7 +51,7 @@ def export(where: Path | StudySource, what: str, format: str, to: Path | None, c
     with TABLES[what](source, choice) as table:
         if to is None:
             return WRITERS[format](table, sys.stdout.buffer)
-        with atomic_file(to) as file:
+        with output_file(to) as file:
             return WRITERS[format](table, file)
 
 

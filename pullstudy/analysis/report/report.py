@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from pullstudy.analysis.atomic_file import atomic_file
+from pullstudy.analysis.output_file import output_file
 from pullstudy.analysis.errors import OutputError
 from pullstudy.analysis.reading.environments import environment_of
 from pullstudy.analysis.reading.source import StudySource, as_source
@@ -63,7 +63,7 @@ def write_report(where: Path | StudySource, to: Path | None = None) -> list[Path
     sections = [build(facts) for build in SECTIONS]
     provenance_line = provenance(facts)
     report = directory / REPORT_FILE
-    with atomic_file(report) as file:
+    with output_file(report) as file:
         text = page(f"Image pulls: {facts.study.name}", provenance_line, facts.study.simulated, sections)
         file.write(text.encode())
     figures = [figure for section in sections for figure in section.figures]
@@ -114,7 +114,7 @@ def _write_figures(directory: Path, figures: Sequence[Figure], provenance_line: 
         raise OutputError(directory, error.strerror or str(error)) from error
     for figure in figures:
         path = directory / f"{figure.name}.png"
-        with atomic_file(path) as file:
+        with output_file(path) as file:
             file.write(figure.png(provenance_line))
         yield path
 
