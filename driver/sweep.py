@@ -13,8 +13,7 @@ from driver.clusters.cluster_lifecycle import ClusterLifecycle
 from driver.clusters.provider import Provider
 from driver.errors import UsageError
 from driver.jobs.audit import say
-from driver.jobs.drain import Drain
-from driver.jobs.job_run import Bench, JobRunner
+from driver.jobs.job_run import JobContext, JobRunner, open_runner
 from driver.planning.budget import Budget, within
 from driver.planning.plan import cluster_name, planned_jobs
 from driver.planning.resume import Remaining, check_same_study, remaining_jobs
@@ -188,7 +187,7 @@ class Sweep:
         # The limits end the making and the jobs, inside: they must never cut the taking down short.
         async with keeper.running(row, lambda: limit("making it")) as (cluster, api), limit("jobs"):
             progress.size_started(row.cluster, row.size, len(jobs))
-            bench = Bench(
+            context = JobContext(
                 study=self._study,
                 provider=self._provider,
                 cluster=cluster,
@@ -199,12 +198,9 @@ class Sweep:
                 progress=progress,
                 sleep=self._sleep,
             )
-            go_on = await self._jobs(JobRunner(bench), jobs)
-            late = await Drain(
-                api, self._ledger, self._store, bench.origin, self._study.limits, sleep=self._sleep
-            ).cluster()
-            if late:
-                progress.note(f"{row.cluster}: {late} events were not stored in time and taken from the list")
+            async with open_runner(context) as runner:
+                go_on = await self._jobs(runner, jobs)
+                await runner.finish()
         await self._tell_over(row.cluster, progress)
         audits = [audit for audit in self._ledger.audits(self.name) if audit.cluster == row.cluster]
         progress.size_ended(row.cluster, say(audits))
