@@ -9,9 +9,9 @@ from typing import Any
 
 import msgspec
 
-from pullstudy.analysis.output_file import output_file
 from pullstudy.analysis.errors import ChoiceError, NoLayersError
 from pullstudy.analysis.findings.similarity import ImagePair, pairs
+from pullstudy.analysis.output_file import output_file
 from pullstudy.analysis.reading.joined_records import opened
 from pullstudy.analysis.reading.layers import Layer, choose_tags, read_layers, read_tags, shared_by_all, without
 from pullstudy.analysis.reading.source import StudySource, as_source

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pullstudy.analysis.output_file import output_file
 from pullstudy.analysis.errors import ChoiceError, OutputError
 from pullstudy.analysis.export import LAYER_COLUMNS, TABLES, LayerChoice, export
 from pullstudy.analysis.findings.similarity import PAIR_COLUMNS
+from pullstudy.analysis.output_file import output_file
 from pullstudy.analysis.tables import FORMULA_BEGINNINGS, WRITERS, Column, Table, write_csv, write_jsonl
 from pullstudy.analysis.timelines.phases import PHASE_COLUMNS, PHASES
 from pullstudy.pulls.record import PULL_COLUMNS, Outcome

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from pullstudy.analysis.output_file import output_file
 from pullstudy.analysis.errors import OutputError
+from pullstudy.analysis.output_file import output_file
 from pullstudy.analysis.reading.environments import environment_of
 from pullstudy.analysis.reading.source import StudySource, as_source
 from pullstudy.analysis.reading.study import read_study
