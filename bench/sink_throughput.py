@@ -101,7 +101,7 @@ async def run_points(servers: Servers, bucket: str, number: int) -> None:
     written = 0
     while written < number:
         parcel = await consumer.take(5_000, 8 << 20, 1.0)
-        points = [_point(decode(message.value).record) for message in parcel.messages]  # type: ignore[arg-type]
+        points = [_point(decode(message.value)) for message in parcel.messages]  # type: ignore[arg-type]
         writer.write(bucket, record=points)
         written += len(points)
         await consumer.commit(parcel)

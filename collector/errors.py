@@ -52,9 +52,6 @@ class SpoolFullError(SpoolError):
 class SpoolLayoutError(SpoolError):
     """The spool was written by another version."""
 
-    def __init__(self, path: Path, found: int, known: int) -> None:
-        super().__init__(
-            f"spool {path} is of layout {found}, this version reads {known}: use the pullstudy that made it, "
-            "or choose another --data-dir"
-        )
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(f"spool {path} {what}: use the pullstudy that made it, or choose another --data-dir")
         self.path = path

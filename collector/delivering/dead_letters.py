@@ -14,7 +14,8 @@ from typing import cast
 import msgspec
 
 from collector.errors import DataDirectoryError
-from pullstudy.bus.record_format import Record, encode
+from pullstudy.bus.record_format import encode
+from pullstudy.pulls.kind import Record
 from pullstudy.store.influx.write import Refused
 
 FILE_NAME = "dead-letters.jsonl"

@@ -82,9 +82,4 @@ def merge(entries: list[Entry]) -> Batch:
     """One batch of all, in order."""
     if len(entries) == 1:
         return entries[0].batch
-    return Batch(
-        pulls=tuple(record for entry in entries for record in entry.batch.pulls),
-        milestones=tuple(milestone for entry in entries for milestone in entry.batch.milestones),
-        rejects=tuple(reject for entry in entries for reject in entry.batch.rejects),
-        gaps=tuple(gap for entry in entries for gap in entry.batch.gaps),
-    )
+    return Batch.joined(entry.batch for entry in entries)

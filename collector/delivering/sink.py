@@ -15,8 +15,9 @@ from typing import Protocol
 
 from collector.monitoring.histogram import Histogram
 from pullstudy.bus.protocol import Bus, Consumer, DeadLetter, Lost, Message, Parcel
-from pullstudy.bus.record_format import Record, UnreadableError, decode, to_batch
+from pullstudy.bus.record_format import UnreadableError, decode
 from pullstudy.pulls.batch import Batch, Gap
+from pullstudy.pulls.kind import Record
 from pullstudy.pulls.notices import Notices
 from pullstudy.store.influx.write import Delivered
 
@@ -156,7 +157,7 @@ class Sink:
         gaps = [_gap(lost, self._now()) for lost in parcel.lost]
         self.counters.lost_ranges += len(gaps)
         started = self._monotonic()
-        delivered = await self._keeper.deliver(to_batch([*(record for record, _ in records), *gaps]))
+        delivered = await self._keeper.deliver(Batch(more=[*(record for record, _ in records), *gaps]))
         self.counters.write_seconds.observe(self._monotonic() - started)
         self.counters.stored += delivered.written
         letters += self._refused(delivered, records)
@@ -211,7 +212,7 @@ def _read(messages: tuple[Message, ...]) -> tuple[list[tuple[Record, Message]], 
     letters: list[DeadLetter] = []
     for message in messages:
         try:
-            records.append((decode(message.value).record, message))
+            records.append((decode(message.value), message))
         except UnreadableError as error:
             letters.append(DeadLetter(str(error), message.value, message.key, message.place))
     return records, letters

@@ -1,6 +1,7 @@
 """Which events were read already, so that a list after a gap brings only the unseen. Bounded in memory.
 
-What is forgotten here is still kept once: every store knows a record by (event uid, count). This only spares it work.
+What is forgotten here is still kept once: every store knows a record by (cluster, event uid, count). This only spares
+it work.
 """
 
 from collector.recent import Recent

@@ -9,10 +9,12 @@ position of source ``events``, whose encoding it has.
 
 import struct
 from collections.abc import Iterator
+from typing import Any
 from zlib import crc32
 
 import msgspec
 
+from collector.spooling.stored_batch import BATCHES
 from pullstudy.pulls.batch import Batch
 
 LAYOUT = 2
@@ -28,14 +30,24 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     source: str  # its name; empty in a segment's first entry, which is of no source
     position: bytes | None = None  # the source's own encoding; None: it stays where it was
     positions: dict[str, bytes] = {}  # of all sources; in a segment's first entry only
-    batch: Batch = Batch()
-    layout: int = LAYOUT
+    batch: Batch = msgspec.field(default_factory=Batch)
 
 
-class _EntryOfLayout1(msgspec.Struct, frozen=True, kw_only=True):
-    number: int
-    checkpoint: msgspec.Raw
-    batch: Batch = Batch()
+# As they stand on disk. The batch's type is made from the table of kinds.
+_STORED_ENTRY: Any = msgspec.defstruct(
+    "StoredEntry",
+    [
+        ("number", int),
+        ("source", str),
+        ("position", bytes | None),
+        ("positions", dict[str, bytes]),
+        ("batch", BATCHES.stored),
+        ("layout", int),
+    ],
+)
+_ENTRY_OF_LAYOUT_1: Any = msgspec.defstruct(
+    "EntryOfLayout1", [("number", int), ("checkpoint", msgspec.Raw), ("batch", BATCHES.stored)]
+)
 
 
 class _Layout(msgspec.Struct):
@@ -43,21 +55,26 @@ class _Layout(msgspec.Struct):
 
 
 class LayoutError(Exception):
-    """The frame is whole, and was written by another version."""
-
-    def __init__(self, layout: int) -> None:
-        super().__init__(f"layout {layout}")
-        self.layout = layout
+    """The frame is whole, and was written by another version. ``str()`` says what it has."""
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Entry).decode
-_decode_layout_1 = msgspec.msgpack.Decoder(_EntryOfLayout1).decode
+_decode = msgspec.msgpack.Decoder(_STORED_ENTRY).decode
+_decode_layout_1 = msgspec.msgpack.Decoder(_ENTRY_OF_LAYOUT_1).decode
 _decode_layout = msgspec.msgpack.Decoder(_Layout).decode
 
 
 def encode_frame(entry: Entry) -> bytes:
-    payload = _encode(entry)
+    payload = _encode(
+        {
+            "number": entry.number,
+            "source": entry.source,
+            "position": entry.position,
+            "positions": entry.positions,
+            "batch": BATCHES.to_map(entry.batch),
+            "layout": LAYOUT,
+        }
+    )
     length = len(payload).to_bytes(4, "little")
     return b"".join((length, crc32(payload, crc32(length)).to_bytes(4, "little"), payload))
 
@@ -75,20 +92,33 @@ def read_frames(data: bytes | memoryview, offset: int = 0) -> Iterator[tuple[Ent
 
 def _read_entry(payload: memoryview) -> Entry:
     try:
-        entry = _decode(payload)
-    except msgspec.DecodeError:
-        return _read_older(payload)
-    if entry.layout != LAYOUT:
-        raise LayoutError(entry.layout)
-    return entry
+        stored = _decode(payload)
+    except msgspec.DecodeError as error:
+        return _read_older(payload, error)
+    if stored.layout != LAYOUT:
+        raise _of_layout(stored.layout)
+    return Entry(
+        number=stored.number,
+        source=stored.source,
+        position=stored.position,
+        positions=stored.positions,
+        batch=BATCHES.to_batch(stored.batch),
+    )
 
 
-def _read_older(payload: memoryview) -> Entry:
+def _read_older(payload: memoryview, error: msgspec.DecodeError) -> Entry:
     layout = _decode_layout(payload).layout
+    if layout == LAYOUT:
+        raise LayoutError(f"has records that this version does not know ({error})") from error
     if layout != 1:
-        raise LayoutError(layout)
+        raise _of_layout(layout)
     old = _decode_layout_1(payload)
-    return Entry(number=old.number, source=_LAYOUT_1_SOURCE, position=bytes(old.checkpoint), batch=old.batch)
+    batch = BATCHES.to_batch(old.batch)
+    return Entry(number=old.number, source=_LAYOUT_1_SOURCE, position=bytes(old.checkpoint), batch=batch)
+
+
+def _of_layout(layout: int) -> LayoutError:
+    return LayoutError(f"is of layout {layout}, this version reads 1 and {LAYOUT}")
 
 
 def _payload(view: memoryview, offset: int) -> memoryview | None:

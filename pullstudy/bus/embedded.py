@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from zlib import crc32
 
-from pullstudy.bus.protocol import BusError, Consumer, DeadLetter, Lost, Message, Parcel, Published, records_of
-from pullstudy.bus.record_format import Record, encode, key
+from pullstudy.bus.protocol import BusError, Consumer, DeadLetter, Lost, Message, Parcel, Published
+from pullstudy.bus.record_format import encode, is_main, key
 from pullstudy.pulls.batch import Batch
-from pullstudy.pulls.record import PullRecord
+from pullstudy.pulls.kind import Record
 
 PULLS, CONTEXT = "pulls", "pulls-context"
 TOPICS = (PULLS, CONTEXT)
@@ -52,7 +52,7 @@ class EmbeddedBus:
         self.dead: list[DeadLetter] = []
 
     async def publish(self, batch: Batch) -> Published:
-        letters = [letter for record in records_of(batch) if (letter := self._append_record(record)) is not None]
+        letters = [letter for record in batch.records() if (letter := self._append_record(record)) is not None]
         self.dead.extend(letters)
         async with self._arrived:
             self._arrived.notify_all()
@@ -66,7 +66,7 @@ class EmbeddedBus:
         if len(value) > self._most_message_bytes:
             reason = f"the message of {len(value)} bytes is over the limit of {self._most_message_bytes}"
             return DeadLetter(reason, value, key(record))
-        self.append(PULLS if type(record) is PullRecord else CONTEXT, key(record), value)
+        self.append(PULLS if is_main(record) else CONTEXT, key(record), value)
         return None
 
     def append(self, topic: str, message_key: bytes, value: bytes) -> Message:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from pullstudy.bus.record_format import Record
 from pullstudy.pulls.batch import Batch
 
 
@@ -115,8 +114,3 @@ class Bus(Protocol):
     async def close(self) -> None:
         """Ends within a limit, whatever the bus does: what publish() did not return for may not be there."""
         ...
-
-
-def records_of(batch: Batch) -> list[Record]:
-    """All of a batch, in the order of its kinds."""
-    return [*batch.pulls, *batch.milestones, *batch.rejects, *batch.gaps]

@@ -2,8 +2,11 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated
 
-import msgspec
+from msgspec import Meta
+
+from pullstudy.pulls.kind import Record
 
 
 class Moment(StrEnum):
@@ -29,29 +32,39 @@ class Witness(StrEnum):
     JOB = "job"  # job metadata or status, whole seconds
 
 
-class Milestone(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One moment of one pod's (or job's) life. Identity is ``(event_uid, count, moment)``.
+class Milestone(Record, frozen=True, kw_only=True, gc=False):
+    """One moment of one pod's (or job's) life. Identity is ``(cluster, event_uid, count, moment)``.
 
     ``clock`` names whose clock the time was read from: a node's name for what a kubelet says, ``control-plane``
     for the scheduler, the job controller and the API server. ``resolution_seconds`` is how fine the time is.
     """
 
-    cluster: str
-    run: str | None = None
-    size: int | None = None
-    node: str | None = None
-    namespace: str | None = None
-    job: str | None = None
-    pod: str | None = None
-    pod_uid: str | None = None
-    container: str | None = None
-    moment: Moment
-    at: datetime
-    resolution_seconds: float
-    witness: Witness
-    clock: str
-    count: int
-    event_uid: str
+    run: Annotated[str | None, Meta(description="the run; empty where it belongs to none")] = None
+    size: Annotated[int | None, Meta(description="nodes in the cluster")] = None
+    node: Annotated[str | None, Meta(description="the pod's node, where it has one")] = None
+    namespace: Annotated[str | None, Meta(description="of the pod")] = None
+    job: Annotated[str | None, Meta(description="the pod's job")] = None
+    pod: Annotated[str | None, Meta(description="the pod's name")] = None
+    pod_uid: Annotated[str | None, Meta(description="the pod's uid")] = None
+    container: Annotated[str | None, Meta(description="of the pod, where the moment is a container's")] = None
+    moment: Annotated[
+        Moment,
+        Meta(
+            description="`job_created`, `pod_created`, `scheduled`, `pulling`, `pulled`, `created`, `started`, "
+            "`finished` or `job_completed`"
+        ),
+    ]
+    at: Annotated[datetime, Meta(description="when")]
+    resolution_seconds: Annotated[float, Meta(description="how fine the time is")]
+    witness: Annotated[Witness, Meta(description="whose word it is: `event-name`, `event`, `pod` or `job`")]
+    clock: Annotated[str, Meta(description="whose clock it was read from: a node's name, or `control-plane`")]
+    count: Annotated[int, Meta(description="how often the event was seen")]
+    event_uid: Annotated[str, Meta(description="of the event, or of what stands for one")]
+
+    @property
+    def event(self) -> tuple[str, str, int]:
+        """What told of it, as ``PullRecord.identity``: one event may tell of several moments."""
+        return (self.cluster, self.event_uid, self.count)
 
 
 CONTROL_PLANE = "control-plane"

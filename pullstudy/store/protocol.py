@@ -7,12 +7,14 @@ from typing import Protocol
 import msgspec
 
 from pullstudy.pulls.batch import Batch, Gap, Reject
+from pullstudy.pulls.kind import Kind, R
+from pullstudy.pulls.kinds import GAP, MILESTONE, REJECT
 from pullstudy.pulls.milestone import Milestone
 from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.store.influx.point_layout import AbandonedJob
 from pullstudy.store.selection import ALL, Selection
 
-Identity = tuple[str, int]  # event_uid and count
+Identity = tuple[str, str, int]  # cluster, event_uid and count
 
 
 class StoreError(Exception):
@@ -70,17 +72,21 @@ class Records(Protocol):
         """
         ...
 
-    def milestones(self, selection: Selection = ALL) -> Iterator[Milestone]:
-        """All milestones but those of abandoned job attempts, in order of cluster and time."""
+    def records(self, kind: Kind[R], selection: Selection = ALL) -> Iterator[R]:
+        """All of one kind, in order of cluster and then as the kind says; for pulls see pulls().
+
+        Left out are those of abandoned job attempts. A kind that knows no runs is selected by cluster alone.
+        """
         ...
+
+    def milestones(self, selection: Selection = ALL) -> Iterator[Milestone]:
+        return self.records(MILESTONE, selection)
 
     def rejects(self, selection: Selection = ALL) -> Iterator[Reject]:
-        """In order of cluster, source and position. A reject belongs to no run."""
-        ...
+        return self.records(REJECT, selection)
 
     def gaps(self, selection: Selection = ALL) -> Iterator[Gap]:
-        """In order of cluster and time. A gap belongs to no run."""
-        ...
+        return self.records(GAP, selection)
 
 
 class Store(RecordStore, Records, Protocol):

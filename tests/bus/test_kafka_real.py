@@ -72,7 +72,7 @@ async def everything(settings: KafkaSettings, group: str = "oracle") -> Counter[
     while empty < 3:
         parcel = await member.take(5_000, 32 << 20, 1.0)
         empty = 0 if parcel.messages else empty + 1
-        found.update(decode(message.value).record.event_uid for message in parcel.messages)  # type: ignore[union-attr]
+        found.update(decode(message.value).event_uid for message in parcel.messages)  # type: ignore[attr-defined]
     await member.close()
     return found
 
@@ -200,7 +200,7 @@ async def _take_until(member: KafkaGroupMember, found: set[str], number: int) ->
     started = time.monotonic()
     while len(found) < number:
         parcel = await member.take(1_000, 8 << 20, 0.5)
-        found |= {decode(message.value).record.event_uid for message in parcel.messages}  # type: ignore[union-attr]
+        found |= {decode(message.value).event_uid for message in parcel.messages}  # type: ignore[attr-defined]
         await member.commit(parcel)
         assert time.monotonic() - started < 60, f"{len(found)} of {number}: {member.counters}"
 
@@ -217,7 +217,7 @@ async def test_a_second_member_comes_and_goes_and_every_record_is_taken(kafka: K
                 break
             parcel = await member.take(50, 8 << 20, 0.1)
             await asyncio.sleep(0.01)
-            seen.update(decode(message.value).record.event_uid for message in parcel.messages)  # type: ignore[union-attr]
+            seen.update(decode(message.value).event_uid for message in parcel.messages)  # type: ignore[attr-defined]
             await member.commit(parcel)
         await member.close()
 
@@ -244,7 +244,7 @@ async def test_a_loop_that_stalls_costs_a_rebalance_at_most(kafka: Kafka, topic:
     time.sleep(8)  # noqa: ASYNC251
     await member.commit(parcel)
     # What was taken before is stored by now, so that it need not come again; it may.
-    taken = {decode(message.value).record.event_uid for message in parcel.messages}  # type: ignore[union-attr]
+    taken = {decode(message.value).event_uid for message in parcel.messages}  # type: ignore[attr-defined]
     await _take_until(member, taken, 100)
     await bus.publish(pulls(50, 100))
     await _take_until(member, taken, 150)

@@ -71,7 +71,7 @@ async def test_a_pull_without_an_event_is_recorded_with_what_pod_status_knows(
         assert (running.status.untold.total(), running.status.awaited) == (0, 1)
         await grace_over(running)
     (record,) = [each for each in records(tmp_path) if each.pod == "untold"]
-    assert record.identity == (witness_uid("uid-untold", "c0"), 1)
+    assert record.identity == (record.cluster, witness_uid("uid-untold", "c0"), 1)
     assert (record.node, record.image, record.digest, record.outcome) == ("n7", OTHER, DIGEST, Outcome.PULLED)
     assert (record.started_at, record.pull_seconds, record.image_bytes) == (None, None, None)
     assert record.finished_at == START + timedelta(seconds=10)

@@ -3,6 +3,7 @@
 import shutil
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from zlib import crc32
 
 import msgspec
 import pytest
@@ -27,6 +28,11 @@ def batch(number: int, records: int = 1) -> Batch:
             for index in range(records)
         )
     )
+
+
+def framed(payload: bytes) -> bytes:
+    length = len(payload).to_bytes(4, "little")
+    return length + crc32(length + payload).to_bytes(4, "little") + payload
 
 
 def positions(entries: list[Entry]) -> list[str]:
@@ -163,10 +169,21 @@ def test_two_collectors_cannot_share_a_spool(tmp_path: Path) -> None:
 
 
 def test_a_spool_of_another_layout_is_refused_and_not_touched(tmp_path: Path) -> None:
-    frame = encode_frame(msgspec.structs.replace(Entry(number=1, source="events", position=b"7"), layout=9))
+    frame = framed(msgspec.msgpack.encode({"number": 1, "layout": 9, "other": True}))
     path = tmp_path / "segment-0000000000000001.spool"
     path.write_bytes(frame)
     with pytest.raises(SpoolLayoutError, match="layout 9"):
+        Spool(tmp_path, SMALL)
+    assert path.read_bytes() == frame
+
+
+def test_a_spool_with_records_of_a_kind_that_is_not_known_is_refused_and_not_touched(
+    tmp_path: Path,
+) -> None:
+    entry = {"number": 1, "source": "s", "position": None, "positions": {}, "batch": {"novelties": [{}]}, "layout": 2}
+    path = tmp_path / "segment-0000000000000001.spool"
+    path.write_bytes(frame := framed(msgspec.msgpack.encode(entry)))
+    with pytest.raises(SpoolLayoutError, match="novelties"):
         Spool(tmp_path, SMALL)
     assert path.read_bytes() == frame
 

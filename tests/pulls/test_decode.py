@@ -39,7 +39,7 @@ def test_each_known_pull_message_becomes_its_record(row: Row, make: Any) -> None
     assert (record.node, record.namespace, record.pod) == ("node-1", "default", "container-pull-0-xhjfv")
     assert (record.job, record.container) == ("container-pull", "container-pull")
     assert (record.cluster, record.run, record.size) == ("pulling-study", "1", 4)
-    assert record.identity == ("8d9bbcdb-79f2-4c8a-96af-d0bb3f51e81f", 1)
+    assert record.identity == (record.cluster, "8d9bbcdb-79f2-4c8a-96af-d0bb3f51e81f", 1)
 
 
 @pytest.mark.parametrize("make", [core_event, new_event], ids=["core/v1", "events.k8s.io/v1"])
@@ -108,7 +108,7 @@ def test_an_updated_event_takes_its_last_time_and_its_count() -> None:
         core_event("BackOff", f'Back-off pulling image "{X}"', count=5, lastTimestamp="2024-11-11T00:40:00Z")
     )
     assert record.finished_at == datetime(2024, 11, 11, 0, 40, tzinfo=UTC)
-    assert record.identity == ("8d9bbcdb-79f2-4c8a-96af-d0bb3f51e81f", 5)
+    assert record.identity == (record.cluster, "8d9bbcdb-79f2-4c8a-96af-d0bb3f51e81f", 5)
 
 
 def test_a_new_style_event_with_a_series_takes_the_series_count_and_time() -> None:

@@ -73,7 +73,7 @@ def test_a_pull_that_no_event_told_of_has_no_duration_and_cannot_be_taken_for_a_
     )
     assert (record.finished_at, record.digest, record.tag, record.job) == (at(10), DIGEST, "1", None)
     assert (record.started_at, record.pull_seconds, record.waiting_seconds, record.image_bytes) == (None,) * 4
-    assert record.identity == (witness_uid("u", "k"), 1)
+    assert record.identity == (record.cluster, witness_uid("u", "k"), 1)
 
 
 def test_a_failure_and_what_came_of_it_later_are_two_records() -> None:

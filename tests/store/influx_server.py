@@ -37,12 +37,16 @@ class FakeInflux:
         self.conflicting: Callable[[Line], bool] = lambda line: False
         self.most_bytes = 50_000_000
         self.hold: Callable[[], Awaitable[None]] | None = None
+        self.answers: Callable[[str], list[dict[str, object]]] = lambda flux: []
         self.url = ""
 
     async def query(self, request: web.Request) -> web.Response:
-        """It can be asked, and has nothing to tell."""
+        """It answers as told, and else has nothing to tell."""
         self.tokens.append(request.headers.get("Authorization"))
-        return web.Response(content_type="text/csv", text="\r\n")
+        rows = self.answers((await request.json())["query"])
+        head = dict.fromkeys(name for row in rows for name in row)
+        lines = [",".join(head), *(",".join(str(row.get(name, "")) for name in head) for row in rows)]
+        return web.Response(content_type="text/csv", text="\r\n".join([*lines, ""]))
 
     async def write(self, request: web.Request) -> web.Response:
         body = await request.read()

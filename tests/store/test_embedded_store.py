@@ -236,9 +236,11 @@ def test_the_engines_own_shell_reads_the_file(tmp_path: Path) -> None:
 def test_the_documented_layout_is_the_layout() -> None:
     document = (Path(__file__).parents[2] / "docs" / "store.md").read_text()
     connection = sqlite3.connect(":memory:")
-    from pullstudy.store.embedded.schema import create_script
+    from pullstudy.pulls.kinds import KINDS
+    from pullstudy.store.embedded.schema import create_statements
 
-    connection.executescript(create_script())
+    for statement in create_statements(KINDS):
+        connection.execute(statement)
     names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")]
     columns = [row[1] for name in names for row in connection.execute(f"PRAGMA table_info({name})")]
     connection.close()

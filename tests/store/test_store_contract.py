@@ -327,8 +327,8 @@ def test_all_identities_of_a_cluster_in_a_run_can_be_asked_for(case: Case) -> No
         ),
     )
     case.abandon("c", "j")
-    assert asked(case, lambda store: store.identities("c", "r")) == {("a", 1), ("b", 7), ("e", 1)}
-    assert asked(case, lambda store: store.identities("c", None)) == {("d", 1)}
+    assert asked(case, lambda store: store.identities("c", "r")) == {("c", "a", 1), ("c", "b", 7), ("c", "e", 1)}
+    assert asked(case, lambda store: store.identities("c", None)) == {("c", "d", 1)}
     assert asked(case, lambda store: store.identities("nowhere", "r")) == set()
 
 

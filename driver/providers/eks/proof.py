@@ -40,12 +40,15 @@ async def hold_proven(name: str, handle: EksHandle, read: Path, waiting: Waiting
     A tunnel may still be writing its file, and a new cluster not yet know whom to let in: that is waited for.
     Raises ProviderError.
     """
-    async for _ in waiting.settling():
+    waited = 0.0
+    while True:
         try:
             return await _hold_now(name, handle, read, waiting)
         except (ApiError, ProviderError) as error:
-            last = error
-    raise ProviderError(f"{name}: {last}") from last
+            if waited >= waiting.patience.settle_seconds:
+                raise ProviderError(f"{name}: {error}") from error
+        await waiting.sleep(waiting.patience.poll_seconds)
+        waited += waiting.patience.poll_seconds
 
 
 async def _hold_now(name: str, handle: EksHandle, read: Path, waiting: Waiting) -> tuple[Path, bool]:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pullstudy.analysis.errors import NoSuchRunError
-from pullstudy.analysis.reading.source import StudySource
+from pullstudy.analysis.reading.source import Source
 from pullstudy.pulls.batch import Gap, Reject
+from pullstudy.pulls.kinds import GAP, MILESTONE, PULL, REJECT
 from pullstudy.pulls.milestone import Milestone
 from pullstudy.pulls.record import PullRecord
 from pullstudy.store.embedded.store import EmbeddedStore
@@ -34,23 +35,23 @@ class JoinedRecords:
         ]
 
     def pulls(self) -> Iterator[PullRecord]:
-        return self._joined(lambda records, selection: records.pulls(selection), _pull_order)
+        return self._joined(lambda records, selection: records.pulls(selection), PULL.reading_order())
 
     def milestones(self) -> Iterator[Milestone]:
-        return self._joined(lambda records, selection: records.milestones(selection), _milestone_order)
+        return self._joined(lambda records, selection: records.milestones(selection), MILESTONE.reading_order())
 
     def rejects(self) -> Iterator[Reject]:
-        return self._joined(lambda records, selection: records.rejects(selection), _reject_order)
+        return self._joined(lambda records, selection: records.rejects(selection), REJECT.reading_order())
 
     def gaps(self) -> Iterator[Gap]:
-        return self._joined(lambda records, selection: records.gaps(selection), _gap_order)
+        return self._joined(lambda records, selection: records.gaps(selection), GAP.reading_order())
 
     def _joined(self, read: Callable[[Records, Selection], Iterator[T]], order: Callable[[T], Any]) -> Iterator[T]:
         return heapq.merge(*(read(*part) for part in self.parts), key=order)
 
 
 @contextmanager
-def opened(source: StudySource) -> Iterator[JoinedRecords]:
+def opened(source: Source) -> Iterator[JoinedRecords]:
     """Its records, for as long as the block lasts. Raises NotAStudyError, StoreError."""
     parts: list[tuple[Records, Selection]] = []
     file: EmbeddedStore | None = None
@@ -68,7 +69,7 @@ def opened(source: StudySource) -> Iterator[JoinedRecords]:
             file.close_now()
 
 
-def check_chosen(source: StudySource, runs: Sequence[str | None], clusters: Sequence[str]) -> None:
+def check_chosen(source: Source, runs: Sequence[str | None], clusters: Sequence[str]) -> None:
     """Raises NoSuchRunError where no record is of a run or cluster asked for: an empty answer would mislead."""
     with opened(source) as records:
         found = records.runs()
@@ -76,20 +77,3 @@ def check_chosen(source: StudySource, runs: Sequence[str | None], clusters: Sequ
             return
         there = [each for part, _ in records.parts for each in part.runs()]
     raise NoSuchRunError(str(source), runs, clusters, there)
-
-
-def _pull_order(pull: PullRecord) -> tuple[Any, ...]:
-    at = pull.finished_at
-    return (pull.cluster, at is not None, at, pull.event_uid, pull.count)
-
-
-def _milestone_order(milestone: Milestone) -> tuple[Any, ...]:
-    return (milestone.cluster, milestone.at, milestone.event_uid, milestone.count, milestone.moment)
-
-
-def _reject_order(reject: Reject) -> tuple[str, ...]:
-    return (reject.cluster, reject.source, reject.position)
-
-
-def _gap_order(gap: Gap) -> tuple[Any, ...]:
-    return (gap.cluster, gap.found_at)

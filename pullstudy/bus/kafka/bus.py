@@ -10,12 +10,12 @@ from random import Random
 from pullstudy.bus.kafka.consumer import KafkaGroupMember
 from pullstudy.bus.kafka.producer import KafkaSender, Outgoing, SendCounters
 from pullstudy.bus.kafka.settings import KafkaSettings
-from pullstudy.bus.protocol import DeadLetter, Published, records_of
-from pullstudy.bus.record_format import Record, encode, key
+from pullstudy.bus.protocol import DeadLetter, Published
+from pullstudy.bus.record_format import encode, is_main, key
 from pullstudy.bus.trouble import Trouble
 from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.kind import Record
 from pullstudy.pulls.notices import Notices
-from pullstudy.pulls.record import PullRecord
 
 REASON_BYTES = 1_000
 CUT_BYTES = 64 * 1024  # what is kept of a dead letter that even its own topic does not take
@@ -50,7 +50,7 @@ class KafkaBus:
     async def publish(self, batch: Batch) -> Published:
         messages: list[Outgoing] = []
         letters: list[DeadLetter] = []
-        for record in records_of(batch):
+        for record in batch.records():
             try:
                 messages.append(Outgoing(self._topic_of(record), key(record), encode(record)))
             except ValueError as error:
@@ -64,7 +64,7 @@ class KafkaBus:
         return Published(sent=len(messages) - len(too_large), dead=len(letters))
 
     def _topic_of(self, record: Record) -> str:
-        return self._settings.topic if type(record) is PullRecord else self._settings.context_topic
+        return self._settings.topic if is_main(record) else self._settings.context_topic
 
     async def bury(self, letters: Sequence[DeadLetter]) -> None:
         for letter in letters:

@@ -220,7 +220,8 @@ class Ledger:
 
     def _all(self, struct: type[S], sql: str, *values: object) -> list[S]:
         try:
-            return list(from_rows(struct, self._rows(sql, *values)))
+            with store_errors(self.path):
+                return list(from_rows(struct, self._connection.execute(sql, values)))
         except msgspec.ValidationError as error:
             raise StoreError(f"{self.path}: a row of the ledger cannot be read ({error})") from error
 

@@ -1,14 +1,16 @@
 """Structs to SQLite rows and back: times as ISO 8601 text in UTC with microseconds, enums as their words."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from enum import Enum
-from functools import cache, partial
+from functools import cache
 from operator import attrgetter
-from types import UnionType
-from typing import Any, TypeVar, get_args, get_type_hints
+from sqlite3 import Cursor
+from typing import Any, TypeVar
 
 import msgspec
+
+from pullstudy.pulls.columns import columns_of
 
 S = TypeVar("S", bound=msgspec.Struct)
 ToRow = Callable[[Any], Sequence[Any]]
@@ -46,19 +48,16 @@ def row_maker(struct: type[msgspec.Struct]) -> ToRow:
 
 
 def _places(struct: type[msgspec.Struct], kind: type) -> list[int]:
-    hints = get_type_hints(struct)
-    return [place for place, name in enumerate(struct.__struct_fields__) if _is(hints[name], kind)]
+    return [place for place, column in enumerate(columns_of(struct)) if issubclass(column.type, kind)]
 
 
-def _is(hint: Any, kind: type) -> bool:
-    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    return any(isinstance(one, type) and issubclass(one, kind) for one in kinds)
-
-
-def from_rows(struct: type[S], rows: Any) -> Any:
-    """Structs from rows whose columns are the struct's fields in order."""
-    return map(partial(_from_row, struct), rows)
-
-
-def _from_row(struct: type[S], row: tuple[Any, ...]) -> S:
-    return msgspec.convert(dict(zip(struct.__struct_fields__, row, strict=True)), struct)
+def from_rows(struct: type[S], cursor: Cursor) -> Iterator[S]:
+    """Structs from rows, by the names of their columns, in whatever order those stand; the struct's own are taken."""
+    names = [described[0] for described in cursor.description]
+    convert, booleans = msgspec.convert, [column.name for column in columns_of(struct) if column.type is bool]
+    for row in cursor:
+        values = dict(zip(names, row, strict=True))
+        for name in booleans:
+            if values.get(name) is not None:
+                values[name] = bool(values[name])
+        yield convert(values, struct)

@@ -1,50 +1,48 @@
-"""The layout of the embedded store, in one place: docs/store.md is written from it."""
+"""The layout of the embedded store, in one place: record tables from the table of kinds, the driver's beside them.
 
-from types import UnionType
-from typing import Any, get_args, get_type_hints
+What is only added (a kind, a column that may be unknown) raises no version: an older pullstudy reads and writes such a
+file by name, and a newer one adds to an older file what it lacks, when it opens it.
+"""
 
-import msgspec
+from collections.abc import Iterable, Iterator
+from sqlite3 import Connection, complete_statement
+from typing import Any
 
-from pullstudy.pulls.batch import REJECT_IDENTITY, Gap, Reject
-from pullstudy.pulls.milestone import Milestone
-from pullstudy.pulls.record import WITNESS_PREFIX, PullRecord
+from pullstudy.pulls.columns import Column
+from pullstudy.pulls.kind import Kind
+from pullstudy.pulls.record import WITNESS_PREFIX
 
-VERSION = 3  # PRAGMA user_version; a file of a version that is neither this nor in UPGRADES is refused, never changed
-UPGRADES = {  # what makes a file of that version one of the next
-    1: ("ALTER TABLE rejects ADD COLUMN at TEXT",),
-    2: ("ALTER TABLE jobs ADD COLUMN hold_seconds REAL NOT NULL DEFAULT 0",),
-}
-
+VERSION = 4  # PRAGMA user_version; a file of a version that is neither this nor in UPGRADES is refused, never changed
 FILE_NAME = "study.sqlite3"
 
-
-def _columns(struct: type[msgspec.Struct], key: tuple[str, ...]) -> str:
-    hints = get_type_hints(struct)
-    lines = []
-    for name in struct.__struct_fields__:
-        kinds = get_args(hints[name]) if isinstance(hints[name], UnionType) else (hints[name],)
-        optional = type(None) in kinds
-        lines.append(f"  {name} {_affinity(kinds)}{'' if optional else ' NOT NULL'}")
-    return ",\n".join([*lines, f"  PRIMARY KEY ({', '.join(key)})"])
-
-
-def _form(struct: type[msgspec.Struct], key: tuple[str, ...]) -> str:
-    # Uids are random: rows kept in their order would have each new one rewrite a page of wide rows somewhere, at a
-    # third of the speed. Where the key is nearly the whole row, the other form would keep it twice.
-    return " WITHOUT ROWID" if len(key) >= len(struct.__struct_fields__) - 1 else ""
+# The record tables of layout 4 as they were when it came, which later kinds and columns are added to.
+_PULLS_4 = """cluster TEXT NOT NULL, run TEXT, size INTEGER, node TEXT, namespace TEXT, job TEXT, pod TEXT,
+  pod_uid TEXT, container TEXT, image TEXT, repository TEXT, tag TEXT, digest TEXT, outcome TEXT NOT NULL,
+  started_at TEXT, finished_at TEXT, pull_seconds REAL, waiting_seconds REAL, image_bytes INTEGER, error TEXT,
+  count INTEGER NOT NULL, event_uid TEXT NOT NULL"""
+_MILESTONES_4 = """cluster TEXT NOT NULL, run TEXT, size INTEGER, node TEXT, namespace TEXT, job TEXT, pod TEXT,
+  pod_uid TEXT, container TEXT, moment TEXT NOT NULL, at TEXT NOT NULL, resolution_seconds REAL NOT NULL,
+  witness TEXT NOT NULL, clock TEXT NOT NULL, count INTEGER NOT NULL, event_uid TEXT NOT NULL"""
 
 
-def _affinity(kinds: tuple[Any, ...]) -> str:
-    if float in kinds:
-        return "REAL"
-    return "INTEGER" if int in kinds else "TEXT"  # times are ISO 8601 in UTC: they sort as text
+def _made_anew(table: str, columns: str, key: str) -> tuple[str, ...]:
+    """SQLite changes no primary key: another table takes the rows."""
+    names = ", ".join(column.split()[0] for column in columns.split(","))
+    return (
+        f"ALTER TABLE {table} RENAME TO {table}_before",
+        f"CREATE TABLE {table} ({columns}, PRIMARY KEY ({key}))",
+        f"INSERT INTO {table} ({names}) SELECT {names} FROM {table}_before",
+        f"DROP TABLE {table}_before",
+    )
 
 
-RECORD_TABLES: dict[str, tuple[type[msgspec.Struct], tuple[str, ...]]] = {
-    "pull_records": (PullRecord, ("event_uid", "count")),
-    "milestone_records": (Milestone, ("event_uid", "count", "moment")),
-    "rejects": (Reject, REJECT_IDENTITY),
-    "gaps": (Gap, ("cluster", "from_version", "to_version", "found_at", "why")),
+UPGRADES: dict[int, tuple[str, ...]] = {  # what makes tables of that version those of the next; views are made anew
+    1: ("ALTER TABLE rejects ADD COLUMN at TEXT",),
+    2: ("ALTER TABLE jobs ADD COLUMN hold_seconds REAL NOT NULL DEFAULT 0",),
+    3: (  # the cluster became a part of the key
+        *_made_anew("pull_records", _PULLS_4, "cluster, event_uid, count"),
+        *_made_anew("milestone_records", _MILESTONES_4, "cluster, event_uid, count, moment"),
+    ),
 }
 
 # What the driver writes. Times are ISO 8601 in UTC, JSON is JSON.
@@ -115,31 +113,75 @@ CREATE TABLE layers (               -- one row a layer of an image's manifest
 
 # Pod status tells that an image is there, and only guesses whether it was pulled: either event tells it better.
 PRESENT = "('pulled', 'cached')"
-
-VIEWS = f"""
-CREATE VIEW pulls AS SELECT r.* FROM pull_records r
-  WHERE NOT EXISTS (
-    SELECT 1 FROM jobs j WHERE j.cluster = r.cluster AND j.job = r.job AND j.state = 'abandoned')
+_TOLD_BY_AN_EVENT = f"""
   AND NOT (r.event_uid LIKE '{WITNESS_PREFIX}%' AND EXISTS (
-    SELECT 1 FROM pull_records e WHERE e.pod_uid = r.pod_uid AND e.container = r.container
+    SELECT 1 FROM pull_records e WHERE e.pod_uid = r.pod_uid AND e.container = r.container AND e.cluster = r.cluster
       AND (e.outcome = r.outcome OR (e.outcome IN {PRESENT} AND r.outcome IN {PRESENT}))
-      AND e.event_uid NOT LIKE '{WITNESS_PREFIX}%'));
-CREATE VIEW milestones AS SELECT r.* FROM milestone_records r
+      AND e.event_uid NOT LIKE '{WITNESS_PREFIX}%'))"""
+
+
+def create_statements(kinds: Iterable[Kind[Any]]) -> Iterator[str]:
+    """All of the layout."""
+    kinds = tuple(kinds)
+    yield from map(_table, kinds)
+    yield from _statements(LEDGER_TABLES)
+    yield from views_and_indexes(kinds)
+    yield f"PRAGMA user_version = {VERSION}"
+
+
+def _statements(script: str) -> Iterator[str]:
+    # executescript() would commit first, and the layout has to appear whole or not at all.
+    statement = ""
+    for line in script.splitlines(keepends=True):
+        statement += line
+        if complete_statement(statement):
+            yield statement
+            statement = ""
+
+
+def additions(connection: Connection, kinds: Iterable[Kind[Any]]) -> list[str]:
+    """What a file of this version lacks, since it was made before a kind or a column was."""
+    statements = []
+    for kind in kinds:
+        there = {row[1] for row in connection.execute(f"PRAGMA table_info({kind.table})")}
+        if not there:
+            statements.append(_table(kind))
+        else:
+            missing = (column for column in kind.columns if column.name not in there)
+            statements += [f"ALTER TABLE {kind.table} ADD COLUMN {_column(column)}" for column in missing]
+    return statements
+
+
+def views_and_indexes(kinds: Iterable[Kind[Any]]) -> Iterator[str]:
+    """What holds no rows of its own, and is made anew where a table changes; what there is stays."""
+    for kind in kinds:
+        if kind.of_job:
+            yield _view(kind)
+            yield f"CREATE INDEX IF NOT EXISTS {kind.table}_by_job ON {kind.table} (cluster, job)"
+    yield "CREATE INDEX IF NOT EXISTS pull_records_by_pod ON pull_records (pod_uid, container)"
+
+
+def _view(kind: Kind[Any]) -> str:
+    return f"""CREATE VIEW {kind.plural} AS SELECT r.* FROM {kind.table} r
   WHERE NOT EXISTS (
-    SELECT 1 FROM jobs j WHERE j.cluster = r.cluster AND j.job = r.job AND j.state = 'abandoned');
-"""
-
-INDEXES = """
-CREATE INDEX pull_records_by_job ON pull_records (cluster, job);
-CREATE INDEX pull_records_by_pod ON pull_records (pod_uid, container);
-CREATE INDEX milestone_records_by_job ON milestone_records (cluster, job);
-"""
+    SELECT 1 FROM jobs j WHERE j.cluster = r.cluster AND j.job = r.job AND j.state = 'abandoned')""" + (
+        _TOLD_BY_AN_EVENT if kind.main else ""
+    )
 
 
-def create_script() -> str:
-    """All of the layout, as SQL."""
-    tables = [
-        f"CREATE TABLE {table} (\n{_columns(struct, key)}\n){_form(struct, key)};\n"
-        for table, (struct, key) in RECORD_TABLES.items()
-    ]
-    return "".join([*tables, LEDGER_TABLES, VIEWS, INDEXES, f"PRAGMA user_version = {VERSION};\n"])
+def _table(kind: Kind[Any]) -> str:
+    columns = "".join(f"  {_column(column)},\n" for column in kind.columns)
+    # Uids are random: rows kept in their order would have each new one rewrite a page of wide rows somewhere, at a
+    # third of the speed. Where the key is nearly the whole row, the other form would keep it twice.
+    form = " WITHOUT ROWID" if len(kind.identity) >= len(kind.columns) - 1 else ""
+    return f"CREATE TABLE {kind.table} (\n{columns}  PRIMARY KEY ({', '.join(kind.identity)})\n){form}"
+
+
+def _column(column: Column) -> str:
+    return f"{column.name} {_affinity(column.type)}{'' if column.optional else ' NOT NULL'}"
+
+
+def _affinity(of: type) -> str:
+    if of is float:
+        return "REAL"
+    return "INTEGER" if of in (int, bool) else "TEXT"  # times are ISO 8601 in UTC: they sort as text

@@ -7,7 +7,7 @@ import asyncio
 import json
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,13 +15,14 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from pullstudy.pulls.batch import Batch, Gap, Reject
-from pullstudy.pulls.milestone import Milestone
+from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.kind import Kind, R, Record
+from pullstudy.pulls.kinds import KINDS, MILESTONE, PULL
 from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.store.embedded import schema
 from pullstudy.store.embedded.rows import from_rows, row_maker
 from pullstudy.store.influx.point_layout import AbandonedJob
-from pullstudy.store.protocol import Identity, StoreBusyError, StoredRun, StoreError
+from pullstudy.store.protocol import Identity, Store, StoreBusyError, StoredRun, StoreError
 from pullstudy.store.selection import ALL, Selection
 
 BUSY_SECONDS = 30.0  # how long a writer waits for the other writer of the file
@@ -37,7 +38,7 @@ class NotAStudyError(StoreError):
     """The directory holds no study, or the file is no store of ours."""
 
 
-def open_connection(directory: Path, *, create: bool) -> sqlite3.Connection:
+def open_connection(directory: Path, *, create: bool, kinds: tuple[Kind[Any], ...] = KINDS) -> sqlite3.Connection:
     """A connection to the directory's study, made first if create is set and there is none.
 
     Where the user may not write, a study can still be read. Raises NotAStudyError, StoreError.
@@ -54,7 +55,7 @@ def open_connection(directory: Path, *, create: bool) -> sqlite3.Connection:
             return _open_to_read(path)
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
         try:
-            _prepare(connection, path)
+            _prepare(connection, path, kinds)
         except BaseException:
             connection.close()
             raise
@@ -78,8 +79,8 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+def _prepare(connection: sqlite3.Connection, path: Path, kinds: tuple[Kind[Any], ...]) -> None:
+    version = _version(connection)
     if version not in (0, *schema.UPGRADES, schema.VERSION):
         raise NotAStudyError(
             f"{path} is of layout {version}, not {schema.VERSION}: read it with the pullstudy that made it"
@@ -88,43 +89,48 @@ def _prepare(connection: sqlite3.Connection, path: Path) -> None:
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
-    if version in schema.UPGRADES:
-        _upgrade(connection)
-    if version == 0:
-        connection.execute("BEGIN IMMEDIATE")
-        # The other process may have made it while this one waited for the lock.
-        if connection.execute("PRAGMA user_version").fetchone()[0] == 0:
-            if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
-                connection.execute("ROLLBACK")
-                raise NotAStudyError(f"{path} is an SQLite file, but not of a study; choose another --out")
-            for statement in _statements(schema.create_script()):
-                connection.execute(statement)
-        connection.execute("COMMIT")
+    if version != schema.VERSION or schema.additions(connection, kinds):
+        with _transaction(connection):
+            _make_current(connection, path, kinds)
 
 
-def _upgrade(connection: sqlite3.Connection) -> None:
-    """Step by step, all or nothing, and only by one of the processes that may open the file at a time."""
+def _make_current(connection: sqlite3.Connection, path: Path, kinds: tuple[Kind[Any], ...]) -> None:
+    # In a transaction: another process that opens the file may have done it while this one waited for the lock.
+    if _version(connection) == 0:
+        if connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            raise NotAStudyError(f"{path} is an SQLite file, but not of a study; choose another --out")
+        _execute(connection, schema.create_statements(kinds))
+        return
+    for (view,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'").fetchall():
+        connection.execute(f"DROP VIEW {view}")
+    while (version := _version(connection)) in schema.UPGRADES:
+        _execute(connection, schema.UPGRADES[version])
+        connection.execute(f"PRAGMA user_version = {version + 1}")
+    _execute(connection, schema.additions(connection, kinds))
+    _execute(connection, schema.views_and_indexes(kinds))
+
+
+def _version(connection: sqlite3.Connection) -> int:
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+    return version
+
+
+def _execute(connection: sqlite3.Connection, statements: Iterable[str]) -> None:
+    for statement in statements:
+        connection.execute(statement)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All of the block or nothing, and only by one process at a time."""
     connection.execute("BEGIN IMMEDIATE")
     try:
-        while (version := connection.execute("PRAGMA user_version").fetchone()[0]) in schema.UPGRADES:
-            for statement in schema.UPGRADES[version]:
-                connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {version + 1}")
+        yield
         connection.execute("COMMIT")
     except BaseException:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
         raise
-
-
-def _statements(script: str) -> Iterator[str]:
-    # executescript() would commit first, and the layout has to appear whole or not at all.
-    statement = ""
-    for line in script.splitlines(keepends=True):
-        statement += line
-        if sqlite3.complete_statement(statement):
-            yield statement
-            statement = ""
 
 
 @contextmanager
@@ -144,13 +150,14 @@ def store_errors(path: Path) -> Iterator[None]:
         raise StoreError(f"store {path}: {error.strerror or error}") from error
 
 
-class EmbeddedStore:
+class EmbeddedStore(Store):
     """The Store on one SQLite file."""
 
-    def __init__(self, directory: Path, *, create: bool) -> None:
+    def __init__(self, directory: Path, *, create: bool, kinds: tuple[Kind[Any], ...] = KINDS) -> None:
         """Raises NotAStudyError where create is not set and the directory holds no study."""
         self.path = directory / schema.FILE_NAME
-        self._connection = open_connection(directory, create=create)
+        self._connection = open_connection(directory, create=create, kinds=kinds)
+        self._inserts = {kind.struct: _insert(kind) for kind in kinds}
         # One thread: writes keep their order, and the event loop does not wait for the disk.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
 
@@ -159,35 +166,16 @@ class EmbeddedStore:
 
     def write_now(self, batch: Batch) -> int:
         """write(), for callers that have no event loop."""
-        groups: dict[str, tuple[msgspec.Struct, ...]] = {
-            "pull_records": batch.pulls,
-            "milestone_records": batch.milestones,
-            "rejects": batch.rejects,
-            "gaps": batch.gaps,
-        }
-        return self._transaction(lambda: sum(self._insert(table, rows) for table, rows in groups.items()))
+        return self._transaction(lambda: sum(self._insert(*of_kind) for of_kind in batch.of_kinds.items()))
 
-    def _insert(self, table: str, records: tuple[msgspec.Struct, ...]) -> int:
-        if not records:
-            return 0
-        marks = ", ".join("?" * len(records[0].__struct_fields__))
+    def _insert(self, struct: type[Record], records: tuple[Record, ...]) -> int:
         before = self._connection.total_changes
-        self._connection.executemany(
-            f"INSERT OR IGNORE INTO {table} VALUES ({marks})", map(row_maker(type(records[0])), records)
-        )
+        self._connection.executemany(self._inserts[struct], map(row_maker(struct), records))
         return self._connection.total_changes - before
 
     def _transaction(self, work: Callable[[], T]) -> T:
-        with store_errors(self.path):
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                result = work()
-                self._connection.execute("COMMIT")
-            except BaseException:
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-                raise
-        return result
+        with store_errors(self.path), _transaction(self._connection):
+            return work()
 
     async def abandon(self, jobs: Sequence[AbandonedJob]) -> None:
         """Of jobs that the ledger has: the file keeps their state there."""
@@ -200,8 +188,10 @@ class EmbeddedStore:
         return await self._in_thread(lambda: list(self._read(PullRecord, sql, (cluster, run, job))))
 
     async def identities(self, cluster: str, run: str | None) -> set[Identity]:
-        tables = ("pull_records", "milestone_records")
-        sql = " UNION ".join(f"SELECT event_uid, count FROM {each} WHERE cluster = ?1 AND run IS ?2" for each in tables)
+        tables = (PULL.table, MILESTONE.table)
+        sql = " UNION ".join(
+            f"SELECT cluster, event_uid, count FROM {each} WHERE cluster = ?1 AND run IS ?2" for each in tables
+        )
         return await self._in_thread(lambda: set(self._all(sql, (cluster, run))))
 
     def runs(self) -> list[StoredRun]:
@@ -215,27 +205,17 @@ class EmbeddedStore:
     def pulls(
         self, selection: Selection = ALL, *, outcome: Outcome | None = None, job: str | None = None
     ) -> Iterator[PullRecord]:
-        return self._read(
-            PullRecord,
-            f"SELECT * FROM pulls WHERE {_SELECTED} AND (?3 IS NULL OR outcome = ?3) AND (?4 IS NULL OR job = ?4)"
-            " ORDER BY cluster, finished_at, event_uid, count",
-            (*_lists(selection), outcome, job),
-        )
+        more = "(?3 IS NULL OR outcome = ?3) AND (?4 IS NULL OR job = ?4)"
+        return self._of_kind(PULL, selection, more, outcome, job)
 
-    def milestones(self, selection: Selection = ALL) -> Iterator[Milestone]:
-        return self._read(
-            Milestone,
-            f"SELECT * FROM milestones WHERE {_SELECTED} ORDER BY cluster, at, event_uid, count, moment",
-            _lists(selection),
-        )
+    def records(self, kind: Kind[R], selection: Selection = ALL) -> Iterator[R]:
+        return self._of_kind(kind, selection)
 
-    def rejects(self, selection: Selection = ALL) -> Iterator[Reject]:
-        sql = f"SELECT * FROM rejects WHERE {_OF_CLUSTERS} ORDER BY cluster, source, position"
-        return self._read(Reject, sql, _lists(selection)[:1])
-
-    def gaps(self, selection: Selection = ALL) -> Iterator[Gap]:
-        sql = f"SELECT * FROM gaps WHERE {_OF_CLUSTERS} ORDER BY cluster, found_at"
-        return self._read(Gap, sql, _lists(selection)[:1])
+    def _of_kind(self, kind: Kind[R], selection: Selection, more: str = "TRUE", *values: object) -> Iterator[R]:
+        by_run = kind.has("run")
+        selected = _SELECTED if by_run else _OF_CLUSTERS
+        sql = f"SELECT * FROM {kind.plural} WHERE {selected} AND {more} ORDER BY cluster, {', '.join(kind.order)}"
+        return self._read(kind.struct, sql, (*_lists(selection)[: 2 if by_run else 1], *values))
 
     def _read(self, struct: type[S], sql: str, parameters: tuple[object, ...] = ()) -> Iterator[S]:
         with store_errors(self.path):
@@ -260,3 +240,12 @@ def _lists(selection: Selection) -> tuple[str | None, str | None]:
     """Clusters and runs as JSON; None is any."""
     clusters, runs = selection.clusters, selection.runs
     return (json.dumps(clusters) if clusters else None, json.dumps(runs) if runs else None)
+
+
+def _insert(kind: Kind[Any]) -> str:
+    """By name: an older file has its columns in another order."""
+    names = [column.name for column in kind.columns]
+    return (
+        f"INSERT INTO {kind.table} ({', '.join(names)}) VALUES ({', '.join('?' * len(names))})"
+        f" ON CONFLICT ({', '.join(kind.identity)}) DO NOTHING"
+    )

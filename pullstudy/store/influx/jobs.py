@@ -12,11 +12,11 @@ from pullstudy.store.influx.answers import Action, judge
 from pullstudy.store.influx.connection import InfluxConnection, NoAnswerError
 from pullstudy.store.influx.flux import read_rows
 from pullstudy.store.influx.point_layout import MILESTONE, PULL, Measurement
-from pullstudy.store.influx.point_text import original
 from pullstudy.store.influx.query import (
     PIVOT,
     has_field,
     has_tag,
+    identity_of,
     is_field,
     is_of,
     is_whole,
@@ -53,12 +53,8 @@ class InfluxJobs:
         for layout in (PULL, MILESTONE):
             conditions = [*_of_run(layout, cluster, run), is_field("event_uid", "count")]
             flux = points(self._settings.bucket, conditions)
-            rows = await self._rows(f'{flux} {PIVOT} |> keep(columns: ["event_uid", "count"]) |> group()')
-            found |= {
-                (original(row["event_uid"]), int(row["count"]))
-                for row in rows
-                if row.get("event_uid") and row.get("count")
-            }
+            rows = await self._rows(f'{flux} {PIVOT} |> keep(columns: ["cluster", "event_uid", "count"]) |> group()')
+            found |= {identity_of(row) for row in rows if row.get("event_uid") and row.get("count")}
         return found
 
     async def _rows(self, flux: str) -> list[dict[str, str]]:

@@ -6,7 +6,7 @@ identity; the exact time is a field. See docs/influxdb.md for how likely two of 
 """
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache
 from hashlib import blake2b
@@ -27,14 +27,30 @@ class PointError(ValueError):
     """The record has a value that no point can hold."""
 
 
-def encode_point(record: msgspec.Struct) -> str:
-    """The record's line, without the newline. Raises PointError."""
-    return _encoder(type(record))(record)
+class PointFormat:
+    """The lines of these measurements."""
+
+    def __init__(self, measurements: Iterable[Measurement]) -> None:
+        self._by_name: dict[str, Measurement] = {}
+        self._encoders: dict[type[msgspec.Struct], Callable[[msgspec.Struct], str]] = {}
+        for layout in measurements:
+            self._by_name.setdefault(layout.name, layout)
+            self._encoders[layout.struct] = _encoder(layout)
+
+    def encode(self, record: msgspec.Struct) -> str:
+        """The record's line, without the newline. Raises PointError."""
+        return self._encoders[type(record)](record)
+
+    def decode(self, line: str) -> msgspec.Struct:
+        """The record of a line that encode() made. Raises PointError."""
+        parts = parse_line(line)
+        layout = self._by_name.get(parts.measurement)
+        if layout is None:
+            raise PointError(f"no measurement of ours: {parts.measurement}")
+        return decode_columns(layout, {**parts.tags, **parts.fields})
 
 
-@lru_cache
-def _encoder(struct: type[msgspec.Struct]) -> Callable[[msgspec.Struct], str]:
-    layout = next(each for each in MEASUREMENTS if each.struct is struct)
+def _encoder(layout: Measurement) -> Callable[[msgspec.Struct], str]:
     tags, fields = attrgetter(*layout.tags), attrgetter(*layout.fields)
     # One name gives the bare value, not a tuple.
     tag_values = tags if len(layout.tags) > 1 else lambda record: (tags(record),)
@@ -49,7 +65,7 @@ def _encoder(struct: type[msgspec.Struct]) -> Callable[[msgspec.Struct], str]:
             for (name, write), value in zip(writers, fields(record), strict=True)
             if value is not None
         ]
-        at = _time(getattr(record, time) if time else None, digest)
+        at = _time(getattr(record, time), digest)
         return f"{_head(layout, tag_values(record), lane)} {','.join(cells)} {at}"
 
     return encode
@@ -64,7 +80,7 @@ def _head(layout: Measurement, values: tuple[Any, ...], lane: int | None) -> str
 
 
 def _digest(layout: Measurement, record: msgspec.Struct) -> bytes:
-    identity = "\0".join([str(getattr(record, name)) for name in layout.identity])
+    identity = "\0".join([str(getattr(record, name)) for name in layout.hashed])
     return blake2b(identity.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
@@ -94,6 +110,7 @@ def _float(value: float) -> str:
 _WRITERS: dict[type, Callable[[Any], str]] = {
     int: _integer,
     float: _float,
+    bool: lambda value: "true" if value else "false",
     datetime: lambda value: _integer(nanoseconds(value)),
 }
 
@@ -125,15 +142,6 @@ class Line(msgspec.Struct, frozen=True):
     tags: dict[str, str]
     fields: dict[str, str]
     time: int
-
-
-def decode_point(line: str) -> msgspec.Struct:
-    """The record of a line that encode_point made. Raises PointError."""
-    parts = parse_line(line)
-    layout = next((each for each in MEASUREMENTS if each.name == parts.measurement), None)
-    if layout is None:
-        raise PointError(f"no measurement of ours: {parts.measurement}")
-    return decode_columns(layout, {**parts.tags, **parts.fields})
 
 
 def parse_line(line: str) -> Line:
@@ -198,3 +206,7 @@ def _unescape(text: str, escapable: str) -> str:
         parts.append(text[position])
         position += 1
     return "".join(parts)
+
+
+_format = PointFormat(MEASUREMENTS)
+encode_point, decode_point = _format.encode, _format.decode

@@ -1,4 +1,4 @@
-"""Which columns are tags and which are fields, in this one table: docs/influxdb.md is written from it.
+"""Which columns of a point are tags and which are fields: of the kinds of record, and of what the driver tells.
 
 A tag is indexed, and each combination of tags is a series that the server keeps in its index for as long as a shard
 with it lives; so only what is bounded by the fleet and by the software that runs on it is a tag. Names of pods and
@@ -8,14 +8,14 @@ jobs, uids, digests and image tags grow with every pod and every release: they a
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from types import UnionType
-from typing import Any, get_args, get_type_hints
+from functools import cache
+from typing import Any
 
 import msgspec
 
-from pullstudy.pulls.batch import REJECT_IDENTITY, Gap, Reject
-from pullstudy.pulls.milestone import Milestone
-from pullstudy.pulls.record import PullRecord
+from pullstudy.pulls import kinds
+from pullstudy.pulls.columns import columns_of
+from pullstudy.pulls.kind import Kind
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -30,22 +30,23 @@ class Measurement:
 
     name: str
     struct: type[msgspec.Struct]
-    identity: tuple[str, ...]
-    time: str | None  # the column with the point's time; None where the struct has none
+    hashed: tuple[str, ...]  # the columns that, with the tags, tell one from another
+    time: str  # the column with the point's time
     tags: tuple[str, ...]
+    meaning: str  # what one point is
     fields: tuple[str, ...] = field(init=False)
     types: dict[str, type] = field(init=False)
 
     def __post_init__(self) -> None:
-        columns = self.struct.__struct_fields__
-        object.__setattr__(self, "fields", tuple(name for name in columns if name not in self.tags))
-        object.__setattr__(self, "types", {name: _type(hint) for name, hint in get_type_hints(self.struct).items()})
+        types = {column.name: column.type for column in columns_of(self.struct)}
+        object.__setattr__(self, "fields", tuple(name for name in types if name not in self.tags))
+        object.__setattr__(self, "types", types)
 
 
-def _type(hint: Any) -> type:
-    kinds = get_args(hint) if isinstance(hint, UnionType) else (hint,)
-    found: type = next(kind for kind in kinds if kind is not type(None))
-    return found
+@cache
+def measurement_of(kind: Kind[Any]) -> Measurement:
+    """How the kind's records become points."""
+    return Measurement(kind.name, kind.struct, kind.point_hash or kind.identity, kind.time, kind.tags, kind.meaning)
 
 
 class AbandonedJob(msgspec.Struct, frozen=True, kw_only=True):
@@ -119,66 +120,44 @@ class PodPhases(Stretches, frozen=True, kw_only=True):
 
 
 LANE = "lane"
-PULL = Measurement(
-    name="pull",
-    struct=PullRecord,
-    identity=("event_uid", "count"),
-    time="finished_at",
-    tags=("cluster", "node", "outcome", "repository", "run", "size"),
-)
-MILESTONE = Measurement(
-    name="milestone",
-    struct=Milestone,
-    identity=("event_uid", "count", "moment"),
-    time="at",
-    tags=("cluster", "moment", "node", "run", "size"),
-)
-REJECT = Measurement(
-    name="reject",
-    struct=Reject,
-    identity=REJECT_IDENTITY,
-    time="at",
-    tags=("cluster",),
-)
-GAP = Measurement(
-    name="gap",
-    struct=Gap,
-    identity=Gap.__struct_fields__,
-    time="found_at",
-    tags=("cluster",),
-)
+PULL = measurement_of(kinds.PULL)
+MILESTONE = measurement_of(kinds.MILESTONE)
+REJECT = measurement_of(kinds.REJECT)
+GAP = measurement_of(kinds.GAP)
 ABANDONED = Measurement(
     name="abandoned",
     struct=AbandonedJob,
-    identity=("cluster", "job"),
+    hashed=("cluster", "job"),
     time="at",
     tags=("cluster",),
+    meaning="one job attempt that another replaced; its pulls are left out on reading",
 )
-PULL_CACHE = Measurement(name=PULL.name, struct=PullCache, identity=PULL.identity, time=PULL.time, tags=PULL.tags)
+PULL_CACHE = Measurement(
+    name=PULL.name,
+    struct=PullCache,
+    hashed=PULL.hashed,
+    time=PULL.time,
+    tags=PULL.tags,
+    meaning="to the same point as the pull's own: what the node held before the job",
+)
 JOB_PHASES = Measurement(
     name="job_phases",
     struct=JobPhases,
-    identity=("cluster", "run", "job", "image"),
+    hashed=("cluster", "run", "job", "image"),
     time="at",
     tags=("cache", "cluster", "run", "size"),
+    meaning="where the makespan of one job that is over went: its critical path, as the report has it",
 )
 POD_PHASES = Measurement(
     name="pod_phases",
     struct=PodPhases,
-    identity=("cluster", "run", "job", "image", "pod", "container"),
+    hashed=("cluster", "run", "job", "image", "pod", "container"),
     time="at",
     tags=("cache", "cluster", "node", "run", "size"),
+    meaning="where the time of one container of such a job went, and how late its pod started",
 )
-MEASUREMENTS: tuple[Measurement, ...] = (
-    PULL,
-    MILESTONE,
-    REJECT,
-    GAP,
-    ABANDONED,
-    PULL_CACHE,
-    JOB_PHASES,
-    POD_PHASES,
-)
+TOLD: tuple[Measurement, ...] = (ABANDONED, PULL_CACHE, JOB_PHASES, POD_PHASES)  # by the driver; no kinds of record
+MEASUREMENTS: tuple[Measurement, ...] = (*map(measurement_of, kinds.KINDS), *TOLD)
 
 
 def nanoseconds(at: datetime) -> int:
@@ -196,5 +175,6 @@ def from_nanoseconds(value: int) -> datetime:
 READERS: dict[type, Callable[[str], Any]] = {
     int: int,
     float: float,
+    bool: lambda text: text == "true",
     datetime: lambda text: from_nanoseconds(int(text)),
 }

@@ -12,8 +12,8 @@ import msgspec
 from pullstudy.store.influx.flux import EVER, literal
 from pullstudy.store.influx.line_protocol import PointError, decode_columns
 from pullstudy.store.influx.point_layout import Measurement
-from pullstudy.store.influx.point_text import stored_field, stored_tag
-from pullstudy.store.protocol import StoreError
+from pullstudy.store.influx.point_text import original, stored_field, stored_tag
+from pullstudy.store.protocol import Identity, StoreError
 from pullstudy.store.selection import Selection
 
 PIVOT = '|> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")'
@@ -66,6 +66,11 @@ def is_whole(layout: Measurement, row: Mapping[str, str]) -> bool:
 @cache
 def _required(struct: type[msgspec.Struct]) -> frozenset[str]:
     return frozenset(field.name for field in msgspec.structs.fields(struct) if field.required)
+
+
+def identity_of(row: Mapping[str, str]) -> Identity:
+    """Of a joined row of pulls or milestones."""
+    return (original(row["cluster"]), original(row["event_uid"]), int(row["count"]))
 
 
 def record_of(layout: Measurement, row: Mapping[str, str]) -> msgspec.Struct:

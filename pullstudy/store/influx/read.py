@@ -16,26 +16,37 @@ from typing import Any
 
 import msgspec
 
-from pullstudy.pulls.batch import Gap, Reject
-from pullstudy.pulls.milestone import Milestone
+from pullstudy.pulls.kind import Kind, R
+from pullstudy.pulls.kinds import PULL
 from pullstudy.pulls.record import WITNESS_PREFIX, Outcome, PullRecord
 from pullstudy.store.influx import point_layout
 from pullstudy.store.influx.answers import judge
 from pullstudy.store.influx.flux import EVER, literal, read_rows
 from pullstudy.store.influx.line_protocol import DAY, LAST
 from pullstudy.store.influx.pieces import WINDOWS, Piece, finer_than, first_day_first, is_first_day, merged
-from pullstudy.store.influx.point_layout import Measurement
+from pullstudy.store.influx.point_layout import Measurement, measurement_of
 from pullstudy.store.influx.point_text import original
-from pullstudy.store.influx.query import PIVOT, has_tag, is_field, is_of, is_whole, points, record_of, selected, stretch
+from pullstudy.store.influx.query import (
+    PIVOT,
+    has_tag,
+    identity_of,
+    is_field,
+    is_of,
+    is_whole,
+    points,
+    record_of,
+    selected,
+    stretch,
+)
 from pullstudy.store.influx.settings import InfluxSettings
-from pullstudy.store.protocol import Identity, StoredRun, StoreError
+from pullstudy.store.protocol import Identity, Records, StoredRun, StoreError
 from pullstudy.store.selection import ALL, Selection
 
 LOOKS, LOOK_SECONDS = 5, 0.2  # at a piece with half a point in it
 _ERROR_BYTES = 64 * 1024
 
 
-class InfluxReader:
+class InfluxReader(Records):
     """Asks one bucket. Plain blocking calls, as all reading of stores is."""
 
     def __init__(self, settings: InfluxSettings, sleep: Callable[[float], None] = time.sleep) -> None:
@@ -71,45 +82,42 @@ class InfluxReader:
     def pulls(
         self, selection: Selection = ALL, *, outcome: Outcome | None = None, job: str | None = None
     ) -> Iterator[PullRecord]:
-        abandoned = self.abandoned(selection)
         superseded = self._superseded(selection)
         more = [] if outcome is None else [has_tag("outcome", outcome)]
-        for record in self._ordered(point_layout.PULL, selection, _pull_order, more):
-            if (
-                (job is None or record.job == job)
-                and (record.cluster, record.job) not in abandoned
-                and (record.cluster, record.run, *record.identity) not in superseded
-            ):
+        for record in self.records(PULL, selection, more):
+            if (job is None or record.job == job) and (record.run, *record.identity) not in superseded:
                 yield record
 
-    def milestones(self, selection: Selection = ALL) -> Iterator[Milestone]:
-        abandoned = self.abandoned(selection)
-        for record in self._ordered(point_layout.MILESTONE, selection, _milestone_order):
-            if (record.cluster, record.job) not in abandoned:
+    def records(self, kind: Kind[R], selection: Selection = ALL, more: list[str] | None = None) -> Iterator[R]:
+        """Those of one kind, in its order; of abandoned job attempts none. ``more`` are conditions in Flux."""
+        abandoned = self.abandoned(selection) if kind.of_job else set()
+        for record in self._in_order(kind, selection, more or []):
+            if not abandoned or (record.cluster, getattr(record, "job", None)) not in abandoned:
                 yield record
 
-    def rejects(self, selection: Selection = ALL) -> Iterator[Reject]:
-        # Their order is not that of time: they are few, or something is badly wrong.
-        found = self._records(point_layout.REJECT, selection)
-        return iter(sorted(found, key=lambda reject: (reject.cluster, reject.source, reject.position)))
-
-    def gaps(self, selection: Selection = ALL) -> Iterator[Gap]:
-        return self._ordered(point_layout.GAP, selection, lambda gap: (gap.found_at,))
+    def _in_order(self, kind: Kind[R], selection: Selection, more: list[str]) -> Iterator[R]:
+        pieces = self._pieces(measurement_of(kind), selection, more)
+        if kind.order[0] == kind.time:  # pieces are stretches of time, one cluster after the other
+            for records in pieces:
+                yield from sorted(records, key=kind.reading_order())
+        else:  # they are few, or something is badly wrong
+            yield from sorted(chain.from_iterable(pieces), key=kind.reading_order())
 
     def abandoned(self, selection: Selection) -> set[tuple[str, str | None]]:
         """(cluster, job) of the attempts that another one replaced."""
-        return {(each.cluster, each.job) for each in self._records(point_layout.ABANDONED, selection)}
+        pieces = self._pieces(point_layout.ABANDONED, selection, [])
+        return {(each.cluster, each.job) for each in chain.from_iterable(pieces)}
 
-    def _superseded(self, selection: Selection) -> set[tuple[str, str | None, str, int]]:
-        """What only pod status witnessed, where an event came after all: cluster, run, event_uid, count."""
+    def _superseded(self, selection: Selection) -> set[tuple[str | None, str, str, int]]:
+        """What only pod status witnessed, where an event came after all: the run and the identity."""
         witnessed: dict[tuple[str, ...], list[Identity]] = {}
         for row in self._places(selection, witness=True):
-            witnessed.setdefault(_place(row), []).append((original(row["event_uid"]), int(row["count"])))
+            witnessed.setdefault(_place(row), []).append(identity_of(row))
         if not witnessed:
             return set()
         told = {_place(row) for row in self._places(selection, witness=False)}
         return {
-            (original(cluster), original(run) if run else None, *identity)
+            (original(run) if run else None, *identity)
             for (cluster, run, *place), identities in witnessed.items()
             if "" not in place and (cluster, run, *place) in told
             for identity in identities
@@ -126,20 +134,6 @@ class InfluxReader:
         )
 
     # -- all records of a measurement --------------------------------------------------------------------------------
-
-    def _ordered(
-        self,
-        layout: Measurement,
-        selection: Selection,
-        order: Callable[[Any], tuple[Any, ...]],
-        more: list[str] | None = None,
-    ) -> Iterator[Any]:
-        """By cluster, then as ``order`` says, which has to begin with the point's time."""
-        for records in self._pieces(layout, selection, more or []):
-            yield from sorted(records, key=order)
-
-    def _records(self, layout: Measurement, selection: Selection) -> Iterator[Any]:
-        return chain.from_iterable(self._pieces(layout, selection, []))
 
     def _pieces(self, layout: Measurement, selection: Selection, more: list[str]) -> Iterator[list[Any]]:
         wanted = [is_of(layout), *selected(layout, selection), *more]
@@ -185,7 +179,7 @@ class InfluxReader:
 
     def _counted(self, layout: Measurement, wanted: list[str], times: str, every: str) -> Iterator[tuple[str, Piece]]:
         """By cluster and window; a field that every point has stands for the point."""
-        always = next(name for name in layout.identity if name in layout.fields)
+        always = next(name for name in layout.hashed if name in layout.fields)
         flux = points(self._settings.bucket, [*wanted, is_field(always)], times)
         rows = self._query(
             f'{flux} |> group(columns: ["cluster"])'
@@ -228,12 +222,3 @@ def _place(row: dict[str, str]) -> tuple[str, ...]:
     # Pod status tells that an image is there, and only guesses whether it was pulled: either event tells it better.
     outcome = Outcome.PULLED if row["outcome"] == Outcome.CACHED else row["outcome"]
     return (row["cluster"], row.get("run", ""), outcome, row.get("pod_uid", ""), row.get("container", ""))
-
-
-def _pull_order(record: PullRecord) -> tuple[Any, ...]:
-    at = record.finished_at
-    return (at is not None, at, record.event_uid, record.count)
-
-
-def _milestone_order(record: Milestone) -> tuple[Any, ...]:
-    return (record.at, record.event_uid, record.count, record.moment)

@@ -1,19 +1,22 @@
 """The Store on InfluxDB 2: one point a record, overwritten and never doubled when it is written again."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from random import Random
+from typing import Any
 
-from pullstudy.pulls.batch import Batch, Gap, Reject
-from pullstudy.pulls.milestone import Milestone
+from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.kind import Kind, R
+from pullstudy.pulls.kinds import KINDS
 from pullstudy.pulls.notices import Notices
 from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.store.influx.connection import InfluxConnection
 from pullstudy.store.influx.jobs import InfluxJobs
-from pullstudy.store.influx.point_layout import AbandonedJob, JobPhases, PodPhases, PullCache
+from pullstudy.store.influx.line_protocol import PointFormat
+from pullstudy.store.influx.point_layout import TOLD, AbandonedJob, JobPhases, PodPhases, PullCache, measurement_of
 from pullstudy.store.influx.read import InfluxReader
 from pullstudy.store.influx.settings import InfluxSettings
 from pullstudy.store.influx.write import Delivered, InfluxWriter, Refused, Timing, WriteCounters
-from pullstudy.store.protocol import Identity, StoredRun, StoreError
+from pullstudy.store.protocol import Identity, Store, StoredRun, StoreError
 from pullstudy.store.selection import ALL, Selection
 
 
@@ -26,15 +29,21 @@ class RefusedError(StoreError):
         self.refused = refused
 
 
-class InfluxStore:
+class InfluxStore(Store):
     """One bucket. Writing waits for ever: for a server that is away, for a setting to be put right."""
 
     def __init__(
-        self, settings: InfluxSettings, notices: Notices, random: Random, timing: Timing | None = None
+        self,
+        settings: InfluxSettings,
+        notices: Notices,
+        random: Random,
+        timing: Timing | None = None,
+        kinds: Iterable[Kind[Any]] = KINDS,
     ) -> None:
         """Connects at the first write or read."""
+        points = PointFormat((*map(measurement_of, kinds), *TOLD))
         self._connection = InfluxConnection(settings)
-        self._writer = InfluxWriter(settings, self._connection, notices, random, timing or Timing())
+        self._writer = InfluxWriter(settings, self._connection, notices, random, timing or Timing(), points)
         self._jobs = InfluxJobs(settings, self._connection)
         self._reader = InfluxReader(settings)
 
@@ -44,7 +53,7 @@ class InfluxStore:
 
     async def deliver(self, batch: Batch) -> Delivered:
         """Write the batch. What the server will never take comes back with the reason: it is the caller's now."""
-        return await self._writer.deliver([*batch.pulls, *batch.milestones, *batch.rejects, *batch.gaps])
+        return await self._writer.deliver(batch.records())
 
     async def write(self, batch: Batch) -> int:
         """deliver() for callers that can do nothing about a refused record.
@@ -83,14 +92,8 @@ class InfluxStore:
     ) -> Iterator[PullRecord]:
         return self._reader.pulls(selection, outcome=outcome, job=job)
 
-    def milestones(self, selection: Selection = ALL) -> Iterator[Milestone]:
-        return self._reader.milestones(selection)
-
-    def rejects(self, selection: Selection = ALL) -> Iterator[Reject]:
-        return self._reader.rejects(selection)
-
-    def gaps(self, selection: Selection = ALL) -> Iterator[Gap]:
-        return self._reader.gaps(selection)
+    def records(self, kind: Kind[R], selection: Selection = ALL) -> Iterator[R]:
+        return self._reader.records(kind, selection)
 
     async def close(self) -> None:
         await self._connection.close()

@@ -12,7 +12,7 @@ import msgspec
 from pullstudy.pulls.notices import Notices
 from pullstudy.store.influx.answers import Action, Verdict, judge
 from pullstudy.store.influx.connection import InfluxConnection, NoAnswerError
-from pullstudy.store.influx.line_protocol import PointError, encode_point
+from pullstudy.store.influx.line_protocol import PointError, PointFormat
 from pullstudy.store.influx.settings import InfluxSettings
 
 
@@ -75,8 +75,10 @@ class InfluxWriter:
         notices: Notices,
         random: Random,
         timing: Timing,
+        points: PointFormat,
     ) -> None:
         self._settings = settings
+        self._points = points
         self._connection = connection
         self._notices = notices
         self._random = random
@@ -86,13 +88,22 @@ class InfluxWriter:
 
     async def deliver(self, records: Sequence[msgspec.Struct]) -> Delivered:
         """Write them all: returns when each is written or refused, and waits for the server for ever."""
-        points, refused = _encode(records)
+        points, refused = self._encode(records)
         for piece in self._pieces(points):
             refused += await self._write(piece)
         written = len(records) - len(refused)
         self.counters.points += written
         self.counters.refused += len(refused)
         return Delivered(written, tuple(refused))
+
+    def _encode(self, records: Iterable[msgspec.Struct]) -> tuple[list[Point], list[Refused]]:
+        points, refused = [], []
+        for record in records:
+            try:
+                points.append(Point(record, self._points.encode(record).encode()))
+            except PointError as error:
+                refused.append(Refused(record, str(error)))
+        return points, refused
 
     def _pieces(self, points: list[Point]) -> Iterator[list[Point]]:
         piece: list[Point] = []
@@ -173,13 +184,3 @@ class InfluxWriter:
             seconds = round(self._timing.monotonic() - self._troubled_at)
             self._notices.info(f"InfluxDB {self._settings.url} takes points again", after_seconds=seconds)
             self.counters.trouble, self.counters.alarm = None, False
-
-
-def _encode(records: Iterable[msgspec.Struct]) -> tuple[list[Point], list[Refused]]:
-    points, refused = [], []
-    for record in records:
-        try:
-            points.append(Point(record, encode_point(record).encode()))
-        except PointError as error:
-            refused.append(Refused(record, str(error)))
-    return points, refused

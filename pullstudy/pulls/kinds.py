@@ -1,0 +1,55 @@
+"""The table of kinds: every kind of record there is. A new one is a struct, a row here, and what makes its records."""
+
+from typing import Any
+
+from pullstudy.pulls.batch import Gap, Reject
+from pullstudy.pulls.kind import Kind
+from pullstudy.pulls.milestone import Milestone
+from pullstudy.pulls.record import PullRecord
+
+PULL = Kind(
+    name="pull",
+    plural="pulls",
+    struct=PullRecord,
+    meaning="one pull: an attempt of one kubelet to make one image present for one container",
+    identity=("cluster", "event_uid", "count"),
+    time="finished_at",
+    tags=("cluster", "node", "outcome", "repository", "run", "size"),
+    order=("finished_at", "event_uid", "count"),
+    # Not the cluster: it is a tag, so that points of two clusters never meet, and those of older versions stay theirs.
+    point_hash=("event_uid", "count"),
+    main=True,
+)
+MILESTONE = Kind(
+    name="milestone",
+    plural="milestones",
+    struct=Milestone,
+    meaning="one moment of a pod's or job's life",
+    identity=("cluster", "event_uid", "count", "moment"),
+    time="at",
+    tags=("cluster", "moment", "node", "run", "size"),
+    order=("at", "event_uid", "count", "moment"),
+    point_hash=("event_uid", "count", "moment"),
+)
+REJECT = Kind(
+    name="reject",
+    plural="rejects",
+    struct=Reject,
+    meaning="one input that could not be understood, kept whole",
+    identity=("cluster", "source", "position", "problem", "raw"),  # two who see the same see it at two times
+    time="at",
+    tags=("cluster",),
+    order=("source", "position"),
+)
+GAP = Kind(
+    name="gap",
+    plural="gaps",
+    struct=Gap,
+    meaning="one stretch of the event stream, or of the bus, that nobody read",
+    identity=("cluster", "from_version", "to_version", "found_at", "why"),
+    time="found_at",
+    tags=("cluster",),
+    order=("found_at",),
+)
+
+KINDS: tuple[Kind[Any], ...] = (PULL, MILESTONE, REJECT, GAP)
