@@ -18,6 +18,7 @@ from driver.commands.dashboards_command import dashboards_app
 from driver.commands.down_command import down_command
 from driver.commands.export_command import export_command
 from driver.commands.import_command import import_command
+from driver.commands.interrupt import InterruptedByUserError
 from driver.commands.janitor_command import janitor_command
 from driver.commands.options import DEFAULT_OUT
 from driver.commands.plan_command import plan_command
@@ -25,7 +26,6 @@ from driver.commands.report_command import report_command
 from driver.commands.status_command import status_command
 from driver.commands.sweep_command import sweep_command
 from driver.errors import DriverError, UnaskedError
-from driver.interrupt import InterruptedByUserError
 from pullstudy.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USE
 from pullstudy.kube.errors import KubeError
 from pullstudy.sim.cli import app as sim_app

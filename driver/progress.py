@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Protocol
 
 import msgspec
 
-from driver.jobs.job_watch import Tally
 from driver.planning.plan import image_slug
 from pullstudy.pulls.image import parse_image, study_shape
 from pullstudy.store.embedded.ledger import JobRow, JobState
@@ -15,6 +14,15 @@ from pullstudy.store.embedded.ledger import JobRow, JobState
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import TaskID
+
+
+class Tally(msgspec.Struct, frozen=True):
+    """How far a job is."""
+
+    size: int
+    started: int  # its image is there
+    succeeded: int
+    failing: int  # waiting after a failed pull
 
 
 class JobSummary(msgspec.Struct, frozen=True, kw_only=True):

@@ -9,18 +9,17 @@ from pathlib import Path
 
 import msgspec
 
-from driver.clusters.budget import Budget, within
-from driver.clusters.cluster_api import Sleep
-from driver.clusters.cluster_run import ClusterKeeper
+from driver.clusters.cluster_lifecycle import ClusterLifecycle
 from driver.clusters.provider import Provider
 from driver.errors import UsageError
 from driver.jobs.audit import say
-from driver.jobs.drain import Drain
-from driver.jobs.job_run import Bench, JobRunner
+from driver.jobs.job_run import JobContext, JobRunner, open_runner
+from driver.planning.budget import Budget, within
 from driver.planning.plan import cluster_name, planned_jobs
 from driver.planning.resume import Remaining, check_same_study, remaining_jobs
 from driver.planning.study import OnFailure, Study, decode_study, encode_study
 from driver.progress import Progress
+from pullstudy.polling import Sleep
 from pullstudy.pulls.decode import Origin
 from pullstudy.store.embedded.ledger import ClusterRow, JobRow, JobState, Ledger, Run
 from pullstudy.store.influx.point_layout import AbandonedJob
@@ -127,7 +126,7 @@ class Sweep:
     async def run(self, progress: Progress) -> Outcome:
         """Raises SweepError, StoreError, OSError; what was done until then is kept."""
         self._begin()
-        keeper = ClusterKeeper(
+        keeper = ClusterLifecycle(
             self._provider,
             self._ledger,
             self._study,
@@ -170,7 +169,7 @@ class Sweep:
         names = ((cluster_name(self._provider.prefix, self._study, size), size) for size in self._study.sizes)
         self._ledger.begin(run, [ClusterRow(cluster=name, run=run.run, size=size) for name, size in names])
 
-    async def _sizes(self, jobs: list[JobRow], keeper: ClusterKeeper, progress: Progress) -> bool:
+    async def _sizes(self, jobs: list[JobRow], keeper: ClusterLifecycle, progress: Progress) -> bool:
         """Whether all of them were run, well or badly."""
         rows = {row.cluster: row for row in self._ledger.clusters(self.name)}
         for cluster, group in groupby(jobs, key=lambda job: job.cluster):
@@ -179,7 +178,7 @@ class Sweep:
                 return False
         return True
 
-    async def _size(self, row: ClusterRow, jobs: list[JobRow], keeper: ClusterKeeper, progress: Progress) -> bool:
+    async def _size(self, row: ClusterRow, jobs: list[JobRow], keeper: ClusterLifecycle, progress: Progress) -> bool:
         began = self._now()
 
         def limit(what: str) -> AbstractAsyncContextManager[None]:
@@ -188,7 +187,7 @@ class Sweep:
         # The limits end the making and the jobs, inside: they must never cut the taking down short.
         async with keeper.running(row, lambda: limit("making it")) as (cluster, api), limit("jobs"):
             progress.size_started(row.cluster, row.size, len(jobs))
-            bench = Bench(
+            context = JobContext(
                 study=self._study,
                 provider=self._provider,
                 cluster=cluster,
@@ -199,12 +198,9 @@ class Sweep:
                 progress=progress,
                 sleep=self._sleep,
             )
-            go_on = await self._jobs(JobRunner(bench), jobs)
-            late = await Drain(
-                api, self._ledger, self._store, bench.origin, self._study.limits, sleep=self._sleep
-            ).cluster()
-            if late:
-                progress.note(f"{row.cluster}: {late} events were not stored in time and taken from the list")
+            async with open_runner(context) as runner:
+                go_on = await self._jobs(runner, jobs)
+                await runner.finish()
         await self._tell_over(row.cluster, progress)
         audits = [audit for audit in self._ledger.audits(self.name) if audit.cluster == row.cluster]
         progress.size_ended(row.cluster, say(audits))

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from collector.checks.finding import Finding, Findings, Place
 from collector.configuration.quantity import ByteSize
-from collector.spooling.spool import LOCK, locked_by
+from collector.spooling.spool import LOCK
+from pullstudy.file_lock import lock_holder
 from pullstudy.store.embedded.schema import FILE_NAME, VERSION
 
 place = Place("data")
@@ -64,7 +65,7 @@ class DataCheck:
 
     def _lock(self) -> Finding:
         try:
-            holder = locked_by(self._spool_directory / LOCK)
+            holder = lock_holder(self._spool_directory / LOCK)
         except OSError as error:
             return place.failed("spool", f"{self._spool_directory}: {error.strerror or error}", "look at its owner")
         if holder is not None:

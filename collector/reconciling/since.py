@@ -1,8 +1,9 @@
 """From when on pods have to be looked at again: a small file beside the spool, for the next start."""
 
-import os
 from datetime import datetime
 from pathlib import Path
+
+from pullstudy.atomic_file import write_file
 
 FILE_NAME = "reconciled-until"
 
@@ -18,7 +19,4 @@ def read_since(directory: Path) -> datetime | None:
 
 def save_since(directory: Path, at: datetime) -> None:
     """Whole or not at all. Raises OSError."""
-    path = directory / FILE_NAME
-    new = path.with_suffix(".new")
-    new.write_text(f"{at.isoformat()}\n")
-    os.replace(new, path)
+    write_file(directory / FILE_NAME, f"{at.isoformat()}\n".encode())

@@ -9,7 +9,6 @@ Plain blocking calls, used by one thread at a time: ``spool_queue`` is the form 
 """
 
 import errno
-import fcntl
 import os
 from collections import deque
 from contextlib import suppress
@@ -21,6 +20,7 @@ from zlib import crc32
 from collector.errors import DataDirectoryError, SpoolError, SpoolFullError, SpoolLayoutError
 from collector.settings import SpoolSettings
 from collector.spooling.frame import Entry, LayoutError, encode_frame, read_frames
+from pullstudy.file_lock import LockedError, lock_file
 from pullstudy.pulls.batch import Batch
 
 SUFFIX = ".spool"
@@ -265,38 +265,17 @@ class Spool:
                 self._read_bytes = 0
 
 
-def locked_by(lock: Path) -> str | None:
-    """The process that writes the spool of this lock file, or None. Raises OSError."""
-    try:
-        file = os.open(lock, os.O_RDONLY)
-    except FileNotFoundError:
-        return None
-    try:
-        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return os.pread(file, 20, 0).decode(errors="replace").strip()
-    finally:
-        os.close(file)
-    return None
-
-
 def _lock(directory: Path) -> int:
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        lock = os.open(directory / LOCK, os.O_RDWR | os.O_CREAT, 0o644)
+        return lock_file(directory / LOCK)
     except OSError as error:
         raise DataDirectoryError(directory, f"cannot be written ({_reason(error)})") from error
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        holder = os.pread(lock, 20, 0).decode(errors="replace").strip()
-        os.close(lock)
+    except LockedError as error:
+        holder = error.holder
         raise DataDirectoryError(
             directory, f"another collector (process {holder}) writes it; stop that one, or use another --data-dir"
         ) from error
-    os.ftruncate(lock, 0)
-    os.pwrite(lock, f"{os.getpid()}\n".encode(), 0)
-    return lock
 
 
 def _read_rest(segment: Segment, start: int) -> bytes:

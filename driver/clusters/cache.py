@@ -4,16 +4,16 @@ import asyncio
 from collections.abc import Callable, Iterable, Set
 from functools import lru_cache
 
-from driver.clusters.cluster_api import ClusterApi, Sleep
+from driver.clusters.cluster_api import ClusterApi
 from driver.errors import LimitError
 from pullstudy.kube.objects import Node
+from pullstudy.polling import Pace, Sleep, polls
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.image import ImageReference, parse_image
 
 Layers = Callable[[ImageReference], frozenset[str]]  # of an image, as far as its manifest is known; else empty
 
-POLL_SECONDS = 0.02
-SLOWEST_POLL_SECONDS = 5.0
+PACE = Pace(0.02, 5.0, factor=1.5)
 
 
 @lru_cache(maxsize=4096)
@@ -79,17 +79,12 @@ async def wait_until_cleared(
     sleep: Sleep = asyncio.sleep,
 ) -> tuple[Node, ...]:
     """The nodes, as soon as none of them has any of the images. Raises LimitError, ApiError."""
-    pause, waited = POLL_SECONDS, 0.0
-    while True:
+    async for _ in polls(PACE, limit_seconds, sleep=sleep):
         nodes = await api.nodes()
         still = holding(nodes, images)
         if not still:
             return nodes
-        if waited >= limit_seconds:
-            raise LimitError(
-                f"{len(still)} of {len(nodes)} nodes ({still[0]}, ...) still list {images[0]} after"
-                f" {limit_seconds:.0f} s: raise limits.cache_clear_seconds, or run with --cache warm"
-            )
-        await sleep(pause)
-        waited += pause
-        pause = min(pause * 1.5, SLOWEST_POLL_SECONDS)
+    raise LimitError(
+        f"{len(still)} of {len(nodes)} nodes ({still[0]}, ...) still list {images[0]} after"
+        f" {limit_seconds:.0f} s: raise limits.cache_clear_seconds, or run with --cache warm"
+    )

@@ -161,7 +161,7 @@ class ClusterApi:
     async def events(self, reason: str | None = None) -> EventList:
         """The events of the namespace, of one reason or all, that the API server still has."""
         query = [("fieldSelector", f"reason={reason}")] if reason else []
-        return await self._ask("list the events", "GET", self._events_path, query, decode=decode_event_list)
+        return await self._ask("list the events", "GET", self.events_path, query, decode=decode_event_list)
 
     async def event_pages(self) -> AsyncIterator[EventList]:
         """All events of the namespace, some at a time: those of a large cluster would fill the memory at once.
@@ -172,7 +172,7 @@ class ClusterApi:
         while True:
             query = [("limit", str(PAGE_ITEMS))] + ([("continue", token)] if token else [])
             try:
-                page = await self._ask("list the events", "GET", self._events_path, query, decode=decode_event_list)
+                page = await self._ask("list the events", "GET", self.events_path, query, decode=decode_event_list)
             except ApiError as error:
                 if error.status != GONE or not token:
                     raise
@@ -229,7 +229,7 @@ class ClusterApi:
         return ("labelSelector", f"batch.kubernetes.io/job-name={job}")
 
     @property
-    def _events_path(self) -> str:
+    def events_path(self) -> str:
         return f"/api/v1/namespaces/{self.namespace}/events"
 
     async def _ask(

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from driver.clusters.child import end_child, last_line, start_child
-from driver.clusters.cluster_api import Sleep
+from driver.child_process import end_child, last_line, start_child
 from driver.clusters.provider import Cluster
 from driver.errors import CollectorError
+from pullstudy.polling import Sleep, every, polls
 from pullstudy.store.destination import Destination
 
 WATCHING = "watching"  # the word of its first line on stderr once the first list is done
@@ -21,7 +21,7 @@ STOP_SECONDS = 60.0  # it gives itself 20 to drain
 LOCKED = "another collector"
 STARTS = 15  # with the pauses as long as a collector may drain
 RETRY_SECONDS = 2.0
-POLL_SECONDS = 0.02
+PACE = every(0.02)
 # What a user's own collectors store to is not what this run's does.
 OUTPUT_VARIABLES = ("PULLSTUDY_COLLECTOR_KAFKA", "PULLSTUDY_COLLECTOR_INFLUX", "PULLSTUDY_COLLECTOR_CONFIG")
 RESTARTS = 3  # of a collector that died: its spool and checkpoint make it go on where it was
@@ -75,15 +75,13 @@ class Collector:
             self._argv, self._log, stdin=DEVNULL, stdout=DEVNULL, environment=self._environment
         )
         self._save_pid(self._process.pid)
-        waited = 0.0
-        while not self._said_watching(offset):
+        async for _ in polls(PACE, START_SECONDS, sleep=self._sleep):
+            if self._said_watching(offset):
+                return
             if self._process.returncode is not None:
                 raise CollectorError(self._death())
-            if waited >= START_SECONDS:
-                await end_child(self._process, grace_seconds=0)  # the next one needs its lock
-                raise CollectorError(f"the collector of {self._cluster.name} did not watch after {START_SECONDS:.0f} s")
-            await self._sleep(POLL_SECONDS)
-            waited += POLL_SECONDS
+        await end_child(self._process, grace_seconds=0)  # the next one needs its lock
+        raise CollectorError(f"the collector of {self._cluster.name} did not watch after {START_SECONDS:.0f} s")
 
     async def keep(self) -> NoReturn:
         """Start it again when it dies; raise CollectorError when it has died too often."""

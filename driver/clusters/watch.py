@@ -20,14 +20,22 @@ from driver.clusters.cluster_api import (
     api_errors,
 )
 from driver.errors import ApiError
-from pullstudy.kube.objects import Metadata, Page, Status, WatchLine
+from pullstudy.kube.objects import Page, Status, WatchLine
 
 FAILURES = 15  # in a row: with the pauses about 2 minutes
 
 
+class _Metadata(Protocol):
+    @property
+    def uid(self) -> str: ...
+
+    @property
+    def resource_version(self) -> str: ...
+
+
 class _Named(Protocol):
     @property
-    def metadata(self) -> Metadata: ...
+    def metadata(self) -> _Metadata: ...
 
 
 T = TypeVar("T", bound=_Named)

@@ -10,7 +10,7 @@ from driver.commands.options import Json
 from driver.commands.reading import source_of
 
 if TYPE_CHECKING:
-    from pullstudy.analysis.reading.source import Source
+    from pullstudy.analysis.reading.source import StudySource
 
 
 class Form(StrEnum):
@@ -53,7 +53,7 @@ def compare_command(
         print("\n".join(comparison.lines()))
 
 
-def _source(study: str, influx: str | None) -> "Source":
+def _source(study: str, influx: str | None) -> "StudySource":
     """A directory with a study in it, or else a run in the InfluxDB."""
     from pullstudy.store.embedded.schema import FILE_NAME
 

@@ -15,8 +15,8 @@ def down_command(out: Out = DEFAULT_OUT) -> None:
 
       pulldriver down --out pulling-study
     """
-    from driver.interrupt import interruptible
-    from driver.lock import directory_lock
+    from driver.commands.directory_lock import directory_lock
+    from driver.commands.interrupt import interruptible
     from pullstudy.store.embedded.store import open_connection
 
     open_connection(out, create=False).close()  # before the lock's file is put into a directory that is no study
@@ -25,7 +25,7 @@ def down_command(out: Out = DEFAULT_OUT) -> None:
 
 
 async def _down(out: Path) -> None:
-    from driver.clusters.cluster_run import ClusterKeeper
+    from driver.clusters.cluster_lifecycle import ClusterLifecycle
     from driver.planning.study import decode_study
     from driver.progress import PlainProgress
     from driver.providers import make_provider
@@ -39,7 +39,7 @@ async def _down(out: Path) -> None:
         # The last one first: what it took over from the one before is then gone with it.
         left = [row for row in reversed(ledger.clusters(run.run)) if row.alive]
         provider = make_provider(run.provider)
-        keeper = ClusterKeeper(provider, ledger, decode_study(run.study), out, PlainProgress(print), now=wall_clock)
+        keeper = ClusterLifecycle(provider, ledger, decode_study(run.study), out, PlainProgress(print), now=wall_clock)
         try:
             for row in left:
                 await keeper.clean_up(row)

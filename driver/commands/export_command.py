@@ -46,13 +46,13 @@ def export_command(
       pulldriver export pulls --influx http://influx:8086 --run run-20261124T061500Z
     """
     from pullstudy.analysis.export import LAYER_TABLES, LayerChoice, export
-    from pullstudy.analysis.reading.source import Source, whole_bucket
+    from pullstudy.analysis.reading.source import StudySource, whole_bucket
 
     if what not in LAYER_TABLES and (tags_of or without_shared):
         given = "--tags-of" if tags_of else "--without-shared"
         raise UsageError(f"{given}: chooses layers; {what} has none, so leave it out")
     if what in LAYER_TABLES and influx is None:
-        source = Source(name=str(out), directory=out)  # no record is read, and no token is asked for
+        source = StudySource(name=str(out), directory=out)  # no record is read, and no token is asked for
     elif what == "runs" and influx is not None and not run and not cluster:
         source = whole_bucket(influx_of(out, influx))  # which there are is asked before one is chosen
     else:

@@ -1,4 +1,4 @@
-"""``--influx``, ``--run`` and ``--cluster`` of the commands that read a study, as a Source."""
+"""``--influx``, ``--run`` and ``--cluster`` of the commands that read a study, as a StudySource."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from pullstudy.analysis.reading.source import Source
+    from pullstudy.analysis.reading.source import StudySource
     from pullstudy.store.influx.settings import InfluxSettings
 
 ReadInflux = Annotated[
@@ -27,7 +27,7 @@ Clusters = Annotated[
 ]
 
 
-def source_of(out: Path, influx: str | None, runs: list[str] | None, clusters: list[str] | None) -> "Source":
+def source_of(out: Path, influx: str | None, runs: list[str] | None, clusters: list[str] | None) -> "StudySource":
     """The directory's study, or what is in InfluxDB. Raises AnalysisError, NotAStudyError, StoreError."""
     from pullstudy.analysis.reading.joined_records import check_chosen
     from pullstudy.analysis.reading.source import of_directory, of_influx

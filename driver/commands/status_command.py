@@ -6,9 +6,9 @@ from pathlib import Path
 
 import msgspec
 
+from driver.commands.directory_lock import holder
 from driver.commands.options import DEFAULT_OUT, Json, Out
 from driver.errors import UsageError
-from driver.lock import holder
 from driver.planning.study import decode_study
 from driver.progress import say_image
 from pullstudy.store.destination import Destination

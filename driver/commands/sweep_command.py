@@ -12,8 +12,10 @@ from typing import Annotated
 import msgspec
 import typer
 
-from driver.clusters.budget import Budget, rest_of, spent
+from driver.clusters.cluster_record import cost_so_far
 from driver.clusters.provider import Provider
+from driver.commands.directory_lock import directory_lock
+from driver.commands.interrupt import InterruptedByUserError, interruptible
 from driver.commands.options import (
     DEFAULT_OUT,
     Cache,
@@ -31,15 +33,14 @@ from driver.commands.options import (
     provider_of,
 )
 from driver.commands.plan_command import hourly_price, plan_of, say_plan, with_price
+from driver.commands.summary import size_lines
 from driver.errors import SweepError, UnaskedError, UsageError
-from driver.interrupt import InterruptedByUserError, interruptible
-from driver.lock import directory_lock
+from driver.planning.budget import Budget, rest_of
 from driver.planning.plan import Plan
 from driver.planning.study import Overrides, Study, load_study
 from driver.progress import make_progress
 from driver.recording.destinations import Asked, check_reachable, check_same_destination, destination_of_new_run
 from driver.recording.stores import Stores, open_stores
-from driver.summary import size_lines
 from driver.sweep import Outcome, Sweep, begun_run, study_of, wall_clock
 from pullstudy.kube.errors import KubeError
 from pullstudy.store.embedded.ledger import Ledger
@@ -157,7 +158,7 @@ def _budget(amount: float, plan: Plan, study: Study, provider: Provider, ledger:
     """What the sweep may still cost. Raises UsageError where that is less than it will."""
     run = ledger.swept_run()
     clusters, jobs = (ledger.clusters(run.run), ledger.jobs(run.run)) if run else ([], [])
-    paid = spent(clusters, hourly_price(study, provider), wall_clock())
+    paid = cost_so_far(clusters, hourly_price(study, provider), wall_clock())
     budget = Budget(amount=amount, plan=rest_of(plan, study, jobs), spent=paid)
     budget.check()
     return budget

@@ -18,6 +18,7 @@ import msgspec
 
 from driver.clusters.environment import Environment, environment_of
 from driver.errors import UsageError
+from pullstudy.atomic_file import write_file
 from pullstudy.pulls.batch import Batch, Reject
 from pullstudy.pulls.decode import Decoded, Origin, decode_event
 from pullstudy.pulls.eventlog import ExporterLine, Item, LoggedEvent, OtherDocument, UnreadableLine, read_log
@@ -225,11 +226,8 @@ def _opened(path: Path) -> Iterator[IO[bytes]]:
 
 
 def _write_rejects(store: ImportStore, directory: Path) -> None:
-    """All rejects of the store, in a file beside it: written whole and renamed, or not at all."""
+    """All rejects of the store, in a file beside it."""
     rejects = list(store.rejects())
-    path = directory / REJECTS_FILE
-    if not rejects:
-        return
-    beside = path.with_suffix(".tmp")
-    beside.write_bytes(b"".join(msgspec.json.encode(reject) + b"\n" for reject in rejects))
-    beside.replace(path)
+    if rejects:
+        lines = b"".join(msgspec.json.encode(reject) + b"\n" for reject in rejects)
+        write_file(directory / REJECTS_FILE, lines)

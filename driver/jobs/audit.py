@@ -4,8 +4,6 @@ from collections.abc import Iterable, Set
 
 import msgspec
 
-from pullstudy.pulls.decode import Origin, decode_event
-from pullstudy.pulls.event import Event
 from pullstudy.pulls.record import WITNESS_PREFIX, Outcome, PullRecord
 from pullstudy.pulls.witness import PodWitness, had_its_image
 from pullstudy.store.embedded.ledger import Audit, JobRow
@@ -23,11 +21,6 @@ def places(pulls: Iterable[PullRecord], outcomes: frozenset[Outcome] = PRESENT) 
         for pull in pulls
         if pull.pod_uid is not None and pull.container is not None and pull.outcome in outcomes
     }
-
-
-def told_by_events(events: Iterable[Event], origin: Origin, job: str) -> list[PullRecord]:
-    """The job's pulls by the events that the API server still has."""
-    return [pull for event in events for pull in decode_event(event, origin).pulls if pull.job == job]
 
 
 def make_audit(

@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from driver.clusters.labels import CONTAINER, JOB_LABEL, MANAGED_BY
 from driver.planning.study import Study
-
-MANAGED_BY = {"app.kubernetes.io/managed-by": "pulldriver"}
-CONTAINER = "pull"
 
 
 def job_manifest(
@@ -28,7 +26,7 @@ def job_manifest(
     spec = _pod_spec(study, name, image, mine)
     if hold_seconds:
         _hold(spec, hold_seconds)
-    template_labels = {**labels, "pullstudy/job": name}
+    template_labels = {**labels, JOB_LABEL: name}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
@@ -77,5 +75,5 @@ def _hold(spec: dict[str, Any], seconds: int) -> None:
 
 def _one_a_node(name: str) -> dict[str, Any]:
     # Required, not preferred: the upstream study let the scheduler choose, and used 3 of 4 nodes.
-    term = {"labelSelector": {"matchLabels": {"pullstudy/job": name}}, "topologyKey": "kubernetes.io/hostname"}
+    term = {"labelSelector": {"matchLabels": {JOB_LABEL: name}}, "topologyKey": "kubernetes.io/hostname"}
     return {"requiredDuringSchedulingIgnoredDuringExecution": [term]}

@@ -11,6 +11,7 @@ from driver.clusters.cluster_api import ClusterApi, Sleep
 from driver.clusters.watch import ObjectWatch
 from driver.errors import LimitError, first_error
 from driver.planning.study import Study
+from driver.progress import Tally
 from pullstudy.kube.objects import Job, Pod
 from pullstudy.pulls.failure import FailureClass, classify
 from pullstudy.pulls.witness import BACKOFF_REASON, FAILED_REASONS
@@ -35,15 +36,6 @@ class JobEnd(msgspec.Struct, frozen=True, kw_only=True):
     job: Job
     pods: dict[str, Pod]  # by uid
     error: str | None = None
-
-
-class Tally(msgspec.Struct, frozen=True):
-    """How far a job is."""
-
-    size: int
-    started: int  # its image is there
-    succeeded: int
-    failing: int  # waiting after a failed pull
 
 
 class JobWatch:

@@ -10,10 +10,11 @@ from collections.abc import Iterable, Mapping
 from functools import lru_cache
 
 from driver.clusters.cache import cache_state, cached_names, canonical, holding, wait_until_cleared
-from driver.clusters.cluster_api import ClusterApi, Sleep
+from driver.clusters.cluster_api import ClusterApi
 from driver.clusters.provider import Cluster, Provider
 from driver.planning.study import CacheMode, Study
 from pullstudy.kube.objects import Node
+from pullstudy.polling import Sleep
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.image import ImageReference
 from pullstudy.pulls.record import Outcome, PullRecord

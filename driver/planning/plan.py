@@ -1,14 +1,14 @@
 """What a sweep would do, how long it takes and what it costs, before anything is started."""
 
+import random
 import re
 from collections.abc import Callable
 from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from driver.planning.order import ordered
 from driver.planning.price import HourlyPrice, nodes_price
-from driver.planning.study import Study
+from driver.planning.study import Order, RunPlan, Study
 from pullstudy.pulls.image import parse_image, study_shape
 
 # Read off the upstream logs (c5a.4xlarge, 4 to 16 nodes): a job takes 14.7 s for 1.18 GB and 153 s for 19.03 GB.
@@ -106,6 +106,18 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     pulls: int
     seconds: float
     cost: float
+
+
+def ordered(images: tuple[str, ...], run: RunPlan, size: int) -> list[tuple[str, int]]:
+    """(image, repeat) in the order in which they run at one size, the same in every process; repeats count from 1."""
+    rounds = range(1, run.repeats + 1)
+    if run.order is Order.SEQUENTIAL:
+        return [(image, repeat) for image in images for repeat in rounds]
+    pairs = [(image, repeat) for repeat in rounds for image in images]
+    if run.order is Order.RANDOM:
+        # Seeding with a text is hashed by sha512, the same everywhere; a tuple would go through hash().
+        random.Random(f"{run.seed}/{size}").shuffle(pairs)
+    return pairs
 
 
 def planned_jobs(study: Study) -> list[PlannedJob]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import msgspec
 
-from driver.clusters.child import end_child, end_stranger, last_line, start_child
+from driver.child_process import end_child, end_stranger, last_line, start_child
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.errors import ProviderError
 from driver.planning.study import SimPlan

@@ -5,8 +5,8 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
-from driver.clusters.cluster_api import Sleep
 from driver.errors import LimitError
+from pullstudy.polling import Sleep
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.record import PullRecord
 from pullstudy.store.influx.point_layout import AbandonedJob

@@ -7,7 +7,7 @@ import msgspec
 
 from pullstudy.analysis.findings.phase_points import phase_points
 from pullstudy.analysis.reading.ledger import LedgerTables, read_ledger
-from pullstudy.analysis.reading.study import Study
+from pullstudy.analysis.reading.study import StudyData
 from pullstudy.store.embedded.store import open_connection
 from pullstudy.store.influx.store import InfluxStore
 from pullstudy.store.selection import Selection
@@ -26,11 +26,11 @@ class PhaseTelling:
         await self._store.tell(points)
         return len(points)
 
-    def _study(self, cluster: str) -> Study:
+    def _study(self, cluster: str) -> StudyData:
         ledger = self._ledger()
         runs = tuple(row.run for row in ledger.clusters if row.cluster == cluster)
         selection = Selection(runs=runs, clusters=(cluster,))
-        return Study(
+        return StudyData(
             name=self._directory.name,
             pulls=tuple(pull for pull in self._store.pulls(selection) if pull.job is not None),
             milestones=tuple(each for each in self._store.milestones(selection) if each.job is not None),

@@ -7,9 +7,9 @@ from pathlib import Path
 from statistics import fmean
 from typing import NamedTuple
 
-from pullstudy.analysis.findings.cost import Price, cluster_costs
+from pullstudy.analysis.findings.cost import NodePrice, cluster_costs
 from pullstudy.analysis.reading.environments import differences, environment_of
-from pullstudy.analysis.reading.source import Source
+from pullstudy.analysis.reading.source import StudySource
 from pullstudy.analysis.reading.study import latest_states, read_study
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import UNKNOWN_CACHE, Facts, cache_order, gather_facts, image_key
@@ -35,7 +35,7 @@ class PullComparison:
     first_jobs: int
     second_jobs: int
     speed_up: SpeedUp | None
-    verdict: str  # what the second is, held against all rows together
+    verdict: str  # whether the second is faster, corrected for all rows compared
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class SizeComparison:
     size: int
     images: int
     pull_speed_up: SpeedUp | None  # of pull durations, over the images
-    verdict: str  # what the second's pulls are, held against all sizes together
+    verdict: str  # whether the second's pulls are faster, corrected for all sizes compared
     first_makespans_seconds: float
     second_makespans_seconds: float
     first_cost: Amount | None
@@ -68,7 +68,7 @@ class SizeComparison:
 
 @dataclass(frozen=True)
 class Comparison:
-    """``cautions`` say where like is not compared with like."""
+    """``cautions`` say in what the two studies are not comparable."""
 
     first: str
     second: str
@@ -98,7 +98,7 @@ class Comparison:
         yield from _SIZE_NOTES
 
 
-def compare(first: Path | Source, second: Path | Source) -> Comparison:
+def compare(first: Path | StudySource, second: Path | StudySource) -> Comparison:
     """Raises NotAStudyError, StoreError."""
     sides = [gather_facts(read_study(where)) for where in (first, second)]
     values = [_durations(facts) for facts in sides]
@@ -193,11 +193,11 @@ def _makespans(facts: Facts) -> dict[Key, list[float]]:
     return dict(found)
 
 
-def _price(facts: Facts) -> Price | None:
+def _price(facts: Facts) -> NodePrice | None:
     return next((cost.price for cost in cluster_costs(facts.study, facts.jobs) if cost.price), None)
 
 
-def _cost(seconds: float, size: int, price: Price | None) -> Amount | None:
+def _cost(seconds: float, size: int, price: NodePrice | None) -> Amount | None:
     return Amount(size * seconds / 3600 * price.per_node_hour, price.currency) if price else None
 
 
@@ -228,7 +228,7 @@ def _environment_cautions(sides: Sequence[Facts]) -> Iterator[str]:
     }
     for place, word in enumerate(("first", "second")):
         if not any(values for name, values in environments.items() if name.startswith(f"{place}: ")):
-            yield f"the {word} has no environment saved: whether the nodes were alike is unknown"
+            yield f"the {word} has no environment saved: whether the nodes were the same is unknown"
     for name, by_cluster in differences(environments).items():
         seen = [
             {value for cluster, value in by_cluster.items() if cluster.startswith(f"{place}: ")} for place in (0, 1)
@@ -240,7 +240,7 @@ def _environment_cautions(sides: Sequence[Facts]) -> Iterator[str]:
 
 
 def _short(value: str) -> str:
-    text = value or "not said"
+    text = value or "not recorded"
     return text if len(text) <= _LISTED_VALUES else f"{text[:_LISTED_VALUES]}…"
 
 
@@ -262,7 +262,7 @@ def _failure_cautions(sides: Sequence[Facts]) -> Iterator[str]:
     if any(jobs):
         yield f"{jobs[0]:,} failed jobs in the first and {jobs[1]:,} in the second are in no makespan"
     if any(missing):
-        yield f"{missing[0]:,} pulls of the first and {missing[1]:,} of the second are accounted for by nobody"
+        yield f"{missing[0]:,} pulls of the first and {missing[1]:,} of the second are not accounted for"
 
 
 def _failed_attempts(facts: Facts) -> int:
@@ -303,7 +303,7 @@ def _multiplicity(rows: Sequence[PullComparison]) -> Iterator[str]:
     tested = sum(row.speed_up is not None and row.speed_up.p is not None for row in rows)
     yield f"Rows with an interval: {tested} of {len(rows)}."
     if tested > 1:
-        yield "One in twenty of such intervals leaves 1 out by chance: verdicts are held against all of them together"
+        yield "One in twenty of such intervals excludes 1 by chance: verdicts are corrected for all of them together"
         yield "(Holm's method, 5%)."
 
 

@@ -3,7 +3,7 @@
 AnalysisError
 ├── ManifestsError   a file of image manifests that cannot be read
 ├── TagsError        a file that should name images and does not
-├── ChoiceError      a word that is none of those offered
+├── ChoiceError      a choice that is none of those offered
 ├── NoLayersError    layers asked for of a source that is no directory
 ├── NoSuchRunError   a run or cluster that no record is of
 ├── SeveralRunsError a store of several runs, none of which was chosen
@@ -58,7 +58,7 @@ class ChoiceError(AnalysisError):
 
 
 class NoLayersError(AnalysisError):
-    """Layers lie in the directory of a study, and none was given."""
+    """Layers are in the directory of a study, and none was given."""
 
     exit_code = 2  # wrong use
 
@@ -86,7 +86,7 @@ class NoSuchRunError(AnalysisError):
 
 
 class SeveralRunsError(AnalysisError):
-    """Runs are not mixed unasked."""
+    """Runs are mixed only where that is asked for."""
 
     exit_code = 2  # wrong use
 

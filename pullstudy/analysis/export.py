@@ -9,12 +9,12 @@ from typing import Any
 
 import msgspec
 
-from pullstudy.analysis.atomic_file import atomic_file
 from pullstudy.analysis.errors import ChoiceError, NoLayersError
-from pullstudy.analysis.findings.similarity import Pair, pairs
+from pullstudy.analysis.findings.similarity import ImagePair, pairs
+from pullstudy.analysis.output_file import output_file
 from pullstudy.analysis.reading.joined_records import opened
 from pullstudy.analysis.reading.layers import Layer, choose_tags, read_layers, read_tags, shared_by_all, without
-from pullstudy.analysis.reading.source import Source, as_source
+from pullstudy.analysis.reading.source import StudySource, as_source
 from pullstudy.analysis.reading.study import read_study
 from pullstudy.analysis.tables import WRITERS, Column, Table, columns_of
 from pullstudy.analysis.timelines.assembly import build_timelines
@@ -38,7 +38,7 @@ class LayerChoice:
 ALL_LAYERS = LayerChoice()
 
 
-def export(where: Path | Source, what: str, format: str, to: Path | None, choice: LayerChoice = ALL_LAYERS) -> int:
+def export(where: Path | StudySource, what: str, format: str, to: Path | None, choice: LayerChoice = ALL_LAYERS) -> int:
     """Write the table of a directory or another source to the file, or to standard output; return how many rows it has.
 
     Raises ChoiceError, TagsError, NoLayersError, OutputError, NotAStudyError, StoreError.
@@ -51,26 +51,26 @@ def export(where: Path | Source, what: str, format: str, to: Path | None, choice
     with TABLES[what](source, choice) as table:
         if to is None:
             return WRITERS[format](table, sys.stdout.buffer)
-        with atomic_file(to) as file:
+        with output_file(to) as file:
             return WRITERS[format](table, file)
 
 
 @contextmanager
-def pulls_table(source: Source, choice: LayerChoice) -> Iterator[Table]:
+def pulls_table(source: StudySource, choice: LayerChoice) -> Iterator[Table]:
     """Every record, the study's own and those around it, in the columns of PullRecord."""
     with opened(source) as store:
         yield Table(columns_of(PullRecord), map(msgspec.structs.astuple, store.pulls()))
 
 
 @contextmanager
-def runs_table(source: Source, choice: LayerChoice) -> Iterator[Table]:
+def runs_table(source: StudySource, choice: LayerChoice) -> Iterator[Table]:
     """A row a run and cluster, with the number of its pulls."""
     with opened(source) as store:
         yield Table(columns_of(StoredRun), map(msgspec.structs.astuple, store.runs()))
 
 
 @contextmanager
-def phases_table(source: Source, choice: LayerChoice) -> Iterator[Table]:
+def phases_table(source: StudySource, choice: LayerChoice) -> Iterator[Table]:
     """A row a job, followed by one a container of it."""
     jobs = build_timelines(read_study(source))
     yield Table(columns_of(PhaseRow), map(msgspec.structs.astuple, phase_rows(jobs)))
@@ -89,13 +89,13 @@ LAYER_COLUMNS: dict[str, tuple[type, Callable[[Layer], Any]]] = {
 
 
 @contextmanager
-def layers_table(source: Source, choice: LayerChoice) -> Iterator[Table]:
+def layers_table(source: StudySource, choice: LayerChoice) -> Iterator[Table]:
     """A row a layer of an image, in the columns of the study's own container-layers.csv."""
     columns = tuple(Column(name, kind) for name, (kind, _) in LAYER_COLUMNS.items())
     yield Table(columns, _layer_rows(choice.of(_layers(source))))
 
 
-def _layers(source: Source) -> list[Layer]:
+def _layers(source: StudySource) -> list[Layer]:
     if source.directory is None:
         raise NoLayersError(source.name)
     return read_layers(source.directory)
@@ -107,12 +107,12 @@ def _layer_rows(layers: Iterable[Layer]) -> Iterator[tuple[Any, ...]]:
 
 
 @contextmanager
-def similarity_table(source: Source, choice: LayerChoice) -> Iterator[Table]:
+def similarity_table(source: StudySource, choice: LayerChoice) -> Iterator[Table]:
     """A row a pair of images, each with itself too."""
-    yield Table(columns_of(Pair), map(astuple, pairs(choice.of(_layers(source)))))
+    yield Table(columns_of(ImagePair), map(astuple, pairs(choice.of(_layers(source)))))
 
 
-TABLES: dict[str, Callable[[Source, LayerChoice], Any]] = {
+TABLES: dict[str, Callable[[StudySource, LayerChoice], Any]] = {
     "pulls": pulls_table,
     "phases": phases_table,
     "runs": runs_table,

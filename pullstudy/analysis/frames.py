@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from pullstudy.analysis.errors import ChoiceError
 from pullstudy.analysis.export import ALL_LAYERS, TABLES, LayerChoice
-from pullstudy.analysis.reading.source import Source, as_source
+from pullstudy.analysis.reading.source import StudySource, as_source
 from pullstudy.extras import require
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ _DTYPES: dict[type, str] = {
 }
 
 
-def frame(where: Path | Source, what: str = "pulls", choice: LayerChoice = ALL_LAYERS) -> "pd.DataFrame":
+def frame(where: Path | StudySource, what: str = "pulls", choice: LayerChoice = ALL_LAYERS) -> "pd.DataFrame":
     """The table pulls, phases, runs, layers or similarity, with a dtype a column; times are aware, in UTC.
 
     Raises ChoiceError, NotAStudyError, StoreError, MissingExtraError.

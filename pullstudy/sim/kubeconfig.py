@@ -1,9 +1,10 @@
 """The kubeconfig that leads any client to the simulator."""
 
-import os
 from pathlib import Path
 
 import msgspec
+
+from pullstudy.atomic_file import write_file
 
 
 def write_kubeconfig(path: Path, cluster: str, url: str) -> None:
@@ -16,9 +17,5 @@ def write_kubeconfig(path: Path, cluster: str, url: str) -> None:
         "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": "simulated"}}],
         "current-context": cluster,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     # JSON is YAML.
-    draft.write_bytes(msgspec.json.format(msgspec.json.encode(document)) + b"\n")
-    draft.chmod(0o600)
-    draft.replace(path)
+    write_file(path, msgspec.json.format(msgspec.json.encode(document)) + b"\n", mode=0o600)

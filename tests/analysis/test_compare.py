@@ -91,7 +91,7 @@ def test_a_simulation_against_reality_is_said(tmp_path: Path) -> None:
 
 def test_studies_without_environments_say_that_it_is_unknown(tmp_path: Path, aws_directory: Path) -> None:
     found = compare(aws_directory, aws_directory)
-    assert any("whether the nodes were alike is unknown" in caution for caution in found.cautions)
+    assert any("whether the nodes were the same is unknown" in caution for caution in found.cautions)
     assert {row.verdict for row in found.pulls} == {TOO_FEW}  # one job of each image at each size
     assert {size.verdict for size in found.sizes} == {TOO_FEW}  # every image's speed-up is 1 to the last digit
 

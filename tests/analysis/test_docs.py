@@ -11,7 +11,7 @@ from pullstudy.analysis.timelines.phases import PHASE_COLUMNS
 from pullstudy.pulls.record import PULL_COLUMNS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-FLAGS = ("missing:", "unresolved:", "negative:", "shares-node", "rides-along", "image-inferred", "no-pod-seen")
+FLAGS = ("missing:", "unresolved:", "negative:", "shares-node", "shared-pull", "image-inferred", "no-pod-seen")
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pullstudy.analysis.atomic_file import atomic_file
 from pullstudy.analysis.errors import ChoiceError, OutputError
 from pullstudy.analysis.export import LAYER_COLUMNS, TABLES, LayerChoice, export
 from pullstudy.analysis.findings.similarity import PAIR_COLUMNS
+from pullstudy.analysis.output_file import output_file
 from pullstudy.analysis.tables import FORMULA_BEGINNINGS, WRITERS, Column, Table, write_csv, write_jsonl
 from pullstudy.analysis.timelines.phases import PHASE_COLUMNS, PHASES
 from pullstudy.pulls.record import PULL_COLUMNS, Outcome
@@ -216,7 +216,7 @@ def test_a_directory_without_a_study_makes_no_file(tmp_path: Path) -> None:
 
 
 def write_half(path: Path) -> None:
-    with atomic_file(path) as file:
+    with output_file(path) as file:
         file.write(b"half")
         raise OSError(28, os.strerror(28))
 
@@ -244,7 +244,7 @@ def test_a_link_stays_a_link_and_its_target_is_written(tmp_path: Path) -> None:
     target, link = tmp_path / "target.csv", tmp_path / "link.csv"
     target.write_text("old")
     link.symlink_to(target)
-    with atomic_file(link) as file:
+    with output_file(link) as file:
         file.write(b"new")
     assert link.is_symlink()
     assert target.read_text() == "new"

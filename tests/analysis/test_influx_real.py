@@ -15,7 +15,7 @@ from pullstudy.analysis.compare import compare
 from pullstudy.analysis.errors import NoSuchRunError, SeveralRunsError
 from pullstudy.analysis.export import TABLES, export
 from pullstudy.analysis.frames import frame
-from pullstudy.analysis.reading.source import Source, of_directory, of_influx, whole_bucket
+from pullstudy.analysis.reading.source import StudySource, of_directory, of_influx, whole_bucket
 from pullstudy.analysis.report.report import write_report
 from pullstudy.analysis.tables import WRITERS
 from pullstudy.pulls.batch import Batch, Gap, Reject
@@ -181,7 +181,7 @@ async def test_runs_are_not_mixed_unasked_and_can_be_chosen(filled: Bucket, swee
     third: list[PullRecord] = [msgspec.structs.replace(pull, run=None, event_uid="none") for pull in first.pulls[:1]]
     await filled.fill(Batch(pulls=(*first.pulls, *second, *third)))
 
-    def read(**choice: Any) -> Source:
+    def read(**choice: Any) -> StudySource:
         return of_influx(filled.settings, **choice)
 
     with pytest.raises(SeveralRunsError, match=r"has several runs; choose by --run: .*second \(5 pulls\)"):

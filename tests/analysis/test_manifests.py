@@ -1,5 +1,6 @@
 """Manifests and the layer table."""
 
+import gzip
 import json
 from pathlib import Path
 
@@ -55,6 +56,16 @@ def test_a_tag_that_moved_has_only_its_new_layers(tmp_path: Path) -> None:
         ("one", "sha256:c"),
         ("two", "sha256:a"),
     ]
+
+
+def test_a_file_packed_with_gzip_holds_the_same_layers_and_a_cut_one_none(study_data: Path, tmp_path: Path) -> None:
+    plain = study_data / "pulling-aws" / "manifests-config-layers.json"
+    packed = tmp_path / "manifests.json.gz"
+    packed.write_bytes(gzip.compress(plain.read_bytes(), 1))
+    assert read_manifests(packed) == read_manifests(plain)
+    packed.write_bytes(packed.read_bytes()[:1000])
+    with pytest.raises(ManifestsError, match="no image manifests"):
+        read_manifests(packed)
 
 
 def test_importing_twice_changes_nothing(aws_directory: Path, study_data: Path) -> None:

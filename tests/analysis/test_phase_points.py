@@ -8,7 +8,7 @@ import pytest
 
 from pullstudy.analysis.findings.phase_points import phase_points
 from pullstudy.analysis.reading.ledger import LedgerTables
-from pullstudy.analysis.reading.study import Study
+from pullstudy.analysis.reading.study import StudyData
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
 from pullstudy.pulls.record import Outcome, PullRecord
@@ -27,7 +27,7 @@ SECONDS = {
 }
 
 
-def study(*, completed: bool = True) -> Study:
+def study(*, completed: bool = True) -> StudyData:
     milestones = tuple(
         Milestone(
             cluster="c",
@@ -65,13 +65,13 @@ def study(*, completed: bool = True) -> Study:
         event_uid="e",
     )
     caches = (NodeCache(cluster="c", job="j", node="n", cache=CacheState.PARTIAL),)
-    return Study("s", pulls=(pull,), milestones=milestones, ledger=LedgerTables(node_caches=caches))
+    return StudyData("s", pulls=(pull,), milestones=milestones, ledger=LedgerTables(node_caches=caches))
 
 
 def test_a_jobs_stretches_add_up_to_its_makespan() -> None:
     (job,) = (point for point in phase_points(study()) if isinstance(point, JobPhases))
-    stretches = [getattr(job, name) for name in Stretches.__struct_fields__]
-    assert sum(each for each in stretches if each is not None) == job.makespan_seconds == 40.0
+    segments = [getattr(job, name) for name in Stretches.__struct_fields__]
+    assert sum(each for each in segments if each is not None) == job.makespan_seconds == 40.0
     assert (job.until_pulled_seconds, job.until_finished_seconds) == (10.0, None)
     assert (job.at, job.pod, job.cache, job.image) == (BEGAN, "j-0-abcde", CacheState.PARTIAL, "i:1")
 
@@ -84,7 +84,7 @@ def test_a_pods_stretches_are_its_own() -> None:
         None,
     )
     assert pod.started_seconds == 12.0
-    assert pod.straggled is None, "one pod is no company to be late in"
+    assert pod.straggled is None, "one pod is no context to be late in"
 
 
 def test_a_job_that_is_not_over_has_no_phases() -> None:

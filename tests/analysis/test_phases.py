@@ -1,4 +1,4 @@
-"""Phases, critical paths and the company a container keeps, on timelines made by hand."""
+"""Phases, critical paths and the context a container keeps, on timelines made by hand."""
 
 from pathlib import Path
 from typing import Any
@@ -136,20 +136,20 @@ def test_without_the_jobs_creation_its_first_pod_begins_the_path(tmp_path: Path)
     path = critical_path(job)
     assert path[0].name == "pod_created_to_scheduled"
     assert path[0].seconds == pytest.approx(2.5)
-    assert sum(stretch.seconds for stretch in path) == pytest.approx(19) == job.makespan_seconds
+    assert sum(segment.seconds for segment in path) == pytest.approx(19) == job.makespan_seconds
 
 
-def test_pods_that_share_a_node_are_counted_and_who_rode_on_whose_pull(tmp_path: Path) -> None:
+def test_pods_that_share_a_node_are_counted_and_shared_pulls_are_flagged(tmp_path: Path) -> None:
     made = HandMade()
     made.life("j", "leader", IMAGE, ALL, node="shared")
-    made.life("j", "rider", IMAGE, {**ALL, M.PULLING: 3.5}, node="shared")
+    made.life("j", "second", IMAGE, {**ALL, M.PULLING: 3.5}, node="shared")
     made.life("j", "after", IMAGE, {**ALL, M.PULLING: 12.75, M.PULLED: 13}, node="shared")
     made.life("j", "alone", IMAGE, ALL, node="other")
     rows = {row.pod: row for row in rows_of(made, tmp_path) if row.level == "pod"}
-    assert {pod: row.pods_on_node for pod, row in rows.items()} == {"leader": 3, "rider": 3, "after": 3, "alone": 1}
-    riding = {pod for pod, row in rows.items() if "rides-along" in row.flags.split()}
-    assert riding == {"rider"}
-    assert all("shares-node" in rows[pod].flags.split() for pod in ("leader", "rider", "after"))
+    assert {pod: row.pods_on_node for pod, row in rows.items()} == {"leader": 3, "second": 3, "after": 3, "alone": 1}
+    sharing = {pod for pod, row in rows.items() if "shared-pull" in row.flags.split()}
+    assert sharing == {"second"}
+    assert all("shares-node" in rows[pod].flags.split() for pod in ("leader", "second", "after"))
     assert sorted(row.start_rank for row in rows.values()) == [1, 2, 3, 4]
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pullstudy.analysis.findings.growth import BETWEEN_JOBS
-from pullstudy.analysis.findings.similarity import pairs, spread
+from pullstudy.analysis.findings.similarity import mean_and_deviation, pairs
 from pullstudy.analysis.findings.writeback import fit_makespan, fit_started, points, steps
 from pullstudy.analysis.reading.layers import Layer, choose_tags, read_layers, read_tags, shared_by_all, without
 from pullstudy.analysis.report.facts import Facts
@@ -31,8 +31,8 @@ def test_the_layer_table_without_the_shared_base_has_the_figures_of_the_study(ch
 
 def test_the_similarities_have_mean_and_deviation_of_the_study_to_the_last_digit(chosen: list[Layer]) -> None:
     found = pairs(chosen)
-    digest = spread(pair.digest_similarity for pair in found)
-    content = spread(pair.content_similarity for pair in found)
+    digest = mean_and_deviation(pair.digest_similarity for pair in found)
+    content = mean_and_deviation(pair.content_similarity for pair in found)
     assert (digest.mean, digest.std) == (0.03125, 0.17399263633843817)
     assert (content.mean, content.std) == (0.04973742826236392, 0.17210235537054003)
 
@@ -63,7 +63,7 @@ def test_every_cell_of_a_similarity_matrix_is_that_of_the_study(
 def test_bytes_weigh_the_shared_base_unlike_the_studys_content_similarity(chosen: list[Layer]) -> None:
     # The base is 2.2 MB compressed, the whole of the smallest image 2.3 MB: by bytes small images are much alike.
     assert max(pair.bytes_similarity for pair in pairs(chosen) if pair.image != pair.other_image) > 0.9
-    assert spread(pair.bytes_similarity for pair in pairs(chosen)).mean == pytest.approx(0.68357, abs=1e-5)
+    assert mean_and_deviation(pair.bytes_similarity for pair in pairs(chosen)).mean == pytest.approx(0.68357, abs=1e-5)
 
 
 def test_every_image_has_one_job_a_size_though_all_jobs_have_one_name(aws: Facts) -> None:
@@ -73,7 +73,7 @@ def test_every_image_has_one_job_a_size_though_all_jobs_have_one_name(aws: Facts
 
 def test_critical_paths_add_up_to_their_makespans(aws: Facts) -> None:
     for job in aws.jobs:
-        assert sum(stretch.seconds for stretch in critical_path(job)) == pytest.approx(job.makespan_seconds)
+        assert sum(segment.seconds for segment in critical_path(job)) == pytest.approx(job.makespan_seconds)
 
 
 def test_up_to_16_nodes_the_wall_time_does_not_grow_and_two_fifths_of_it_follow_the_start(aws: Facts) -> None:
@@ -109,7 +109,7 @@ def test_the_pulls_themselves_come_down_to_that_rate_beyond_ten_gigabytes(aws: F
 
 def test_several_pods_of_a_job_shared_a_node_and_its_pull(aws: Facts) -> None:
     flags = count_flags(phase_rows(aws.jobs))
-    assert (flags["shares-node"], flags["rides-along"]) == (47, 25)
+    assert (flags["shares-node"], flags["shared-pull"]) == (47, 25)
 
 
 def test_no_phase_of_the_real_logs_is_negative(aws: Facts) -> None:

@@ -11,7 +11,7 @@ import altair
 import pytest
 
 from pullstudy.analysis.reading.environments import differences
-from pullstudy.analysis.reading.study import Study, read_study
+from pullstudy.analysis.reading.study import StudyData, read_study
 from pullstudy.analysis.report.colours import size_colours
 from pullstudy.analysis.report.facts import Facts, gather_facts
 from pullstudy.analysis.report.figure import Figure
@@ -155,13 +155,13 @@ def test_an_empty_study_is_told_in_words(tmp_path: Path) -> None:
     words = Reader(page_file.read_text()).words()
     assert figures == []
     for sentence in (
-        "no pull of a job is in this study",
+        "No pull of a job is in this study",
         "No job is in this study",
         "No audit was made",
         "No layers are known",
         "No environment was saved",
         "clocks cannot be compared",
-        "no hours can be told",
+        "node-hours are unknown",
     ):
         assert sentence in words
 
@@ -234,7 +234,7 @@ def test_a_study_of_pulled_events_alone_has_a_report(tmp_path: Path, sizes: tupl
     assert f"{len(sizes)} pull" in words
 
 
-def test_pulls_that_rode_on_anothers_are_counted_beside_the_durations(aws: Facts, sweep: Facts) -> None:
+def test_pulls_that_shared_a_download_are_counted_beside_the_durations(aws: Facts, sweep: Facts) -> None:
     words = [Reader("".join(map(str, durations.build(facts).blocks))).words() for facts in (aws, sweep)]
     assert "25 pulls began while another pod's pull of the same image was under way on the same node" in words[0]
     assert "under way" not in words[1]
@@ -357,4 +357,4 @@ def test_sizes_have_colours_of_their_own_however_many_there_are() -> None:
 
 
 def test_a_study_of_no_records_has_no_provenance_to_invent() -> None:
-    assert provenance(gather_facts(Study(name="empty"))) == "clusters none"
+    assert provenance(gather_facts(StudyData(name="empty"))) == "clusters none"

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pullstudy.analysis.findings.similarity import Pair, pairs, spread
+from pullstudy.analysis.findings.similarity import ImagePair, mean_and_deviation, pairs
 from pullstudy.analysis.reading.layers import Layer
 
 IMAGES = st.dictionaries(
@@ -19,7 +19,7 @@ def layers_of(images: dict[str, set[str]], size: int = 1) -> list[Layer]:
     ]
 
 
-def found(images: dict[str, set[str]]) -> dict[tuple[str, str], Pair]:
+def found(images: dict[str, set[str]]) -> dict[tuple[str, str], ImagePair]:
     return {(pair.image[2:], pair.other_image[2:]): pair for pair in pairs(layers_of(images))}
 
 
@@ -50,4 +50,4 @@ def test_a_base_shared_by_all_counts_for_content_and_bytes_only() -> None:
 
 
 def test_the_deviation_is_the_populations_own() -> None:
-    assert (spread([0, 2]).mean, spread([0, 2]).std) == (1, 1)
+    assert (mean_and_deviation([0, 2]).mean, mean_and_deviation([0, 2]).std) == (1, 1)

@@ -13,7 +13,7 @@ from pullstudy.analysis.errors import NoSuchRunError, SeveralRunsError
 from pullstudy.analysis.export import export
 from pullstudy.analysis.frames import frame
 from pullstudy.analysis.reading.joined_records import JoinedRecords
-from pullstudy.analysis.reading.source import Source, of_directory
+from pullstudy.analysis.reading.source import StudySource, of_directory
 from pullstudy.analysis.reading.study import read_study
 from pullstudy.pulls.batch import Batch
 from pullstudy.store.destination import Destination
@@ -141,7 +141,7 @@ def test_without_a_token_only_what_needs_none_is_told(
 
 def test_layers_lie_in_directories_alone(tmp_path: Path) -> None:
     with pytest.raises(Exception, match="they are in no InfluxDB; give --out DIR"):
-        export(Source(name="run-x", file=None), "layers", "csv", tmp_path / "layers.csv")
+        export(StudySource(name="run-x", file=None), "layers", "csv", tmp_path / "layers.csv")
     assert list(tmp_path.iterdir()) == []
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from dashboards.study import BANDS
 from pullstudy.analysis.findings.stragglers import job_spreads, slowest_nodes
-from pullstudy.analysis.reading.study import Study
+from pullstudy.analysis.reading.study import StudyData
 from pullstudy.analysis.report.facts import image_key
 from pullstudy.analysis.statistics.quantiles import median, quantile
 from pullstudy.analysis.timelines.assembly import build_timelines
@@ -27,7 +27,7 @@ WINDOW_SECONDS = 10
 class Figures:
     """One study's figures, by dashboard and panel, of one state of the nodes' caches."""
 
-    def __init__(self, study: Study, cache: str, abandoned: Sequence[Milestone] = ()) -> None:
+    def __init__(self, study: StudyData, cache: str, abandoned: Sequence[Milestone] = ()) -> None:
         self.abandoned = abandoned
         self.study = study
         caches = {(row.cluster, row.job, row.node): str(row.cache) for row in study.ledger.node_caches}
@@ -41,7 +41,7 @@ class Figures:
         ]
         self.wrong = [each for each in self.reported if each.outcome in (Outcome.FAILED, Outcome.BACKOFF)]
         self.jobs = build_timelines(study)
-        self.ended = [job for job in self.jobs if job.cache == cache and Moment.JOB_COMPLETED in job.marks]
+        self.ended = [job for job in self.jobs if job.cache == cache and Moment.JOB_COMPLETED in job.times]
 
     def of(self, uid: str, title: str) -> list[Row]:
         found: Callable[[], Iterable[Row]] = PANELS[uid, title].__get__(self)
@@ -121,8 +121,8 @@ class Figures:
     def critical(self) -> list[Row]:
         parts: dict[tuple[int, str], list[float]] = defaultdict(list)
         for job in self.ended:
-            for stretch in critical_path(job):
-                parts[job.size or 0, until(stretch.end)].append(stretch.seconds)
+            for segment in critical_path(job):
+                parts[job.size or 0, until(segment.end)].append(segment.seconds)
         return by_size(parts, fmean)
 
     def makespans(self) -> list[Row]:
@@ -138,7 +138,7 @@ class Figures:
         parts: dict[tuple[int, str], list[float]] = defaultdict(list)
         for job in self.ended:
             for container in job.containers:
-                known = [(m, container.marks[m]) for m in MOMENTS if m in container.marks and m not in JOB_MOMENTS]
+                known = [(m, container.times[m]) for m in MOMENTS if m in container.times and m not in JOB_MOMENTS]
                 for (_, earlier), (moment, later) in pairwise(known):
                     parts[job.size or 0, until(moment)].append(later.seconds_since(earlier))
         return by_size(parts, median)
@@ -236,15 +236,15 @@ class Figures:
     def pulling_now(self) -> list[Row]:
         over = {Moment.PULLED, Moment.STARTED, Moment.FINISHED}
         pods = [
-            container.marks
+            container.times
             for job in self.jobs
             for container in job.containers
-            if Moment.PULLING in container.marks and not over & set(container.marks)
+            if Moment.PULLING in container.times and not over & set(container.times)
         ]
         return [{"_value": len(pods)}]
 
     def completed(self) -> list[Row]:
-        return [{"_value": sum(Moment.JOB_COMPLETED in job.marks for job in self.jobs)}]
+        return [{"_value": sum(Moment.JOB_COMPLETED in job.times for job in self.jobs)}]
 
     def latest_median(self) -> list[Row]:
         # By the point's time, whose order within a second is not that of the record.
@@ -278,8 +278,8 @@ class Figures:
             "cluster": job.cluster,
             "job": job.job,
             "nodes": job.size,
-            **{str(moment): sum(moment in each.marks for each in job.containers) for moment in counted},
-            "completed": int(Moment.JOB_COMPLETED in job.marks),
+            **{str(moment): sum(moment in each.times for each in job.containers) for moment in counted},
+            "completed": int(Moment.JOB_COMPLETED in job.times),
         }
 
     def moments(self) -> list[Row]:

@@ -25,7 +25,7 @@ from dashboards.alerts import failing_pulls
 from dashboards.build import dashboards
 from dashboards.flux import Bucket
 from pullstudy.analysis.findings.phase_points import phase_points
-from pullstudy.analysis.reading.study import Study, read_study
+from pullstudy.analysis.reading.study import StudyData, read_study
 from pullstudy.pulls.batch import Batch, Gap, Reject
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.milestone import Milestone, Moment
@@ -71,14 +71,14 @@ class Filled:
     """The server with a study in it, and the study."""
 
     influx: Influx
-    study: Study
+    study: StudyData
 
     @cached_property
     def figures(self) -> Figures:
         return Figures(self.study, CacheState.COLD, [begun(self.study, GIVEN_UP)])
 
 
-def sweep(directory: Path) -> Study:
+def sweep(directory: Path) -> StudyData:
     (directory / "study.toml").write_text(STUDY + ("" if SIZES else FEW_IMAGES))
     command = [str(Path(sys.executable).with_name("pulldriver")), "sweep", "--study", str(directory / "study.toml")]
     where = ["--sizes", SIZES or "4..16", "--out", str(directory / "out")]
@@ -86,7 +86,7 @@ def sweep(directory: Path) -> Study:
     return with_what_a_good_sweep_lacks(read_study(directory / "out"))
 
 
-def with_what_a_good_sweep_lacks(study: Study) -> Study:
+def with_what_a_good_sweep_lacks(study: StudyData) -> StudyData:
     """A cached image, a pull that only pod status told of, a pod that pulls still, a reject, a gap, texts that would be
     markup; a job on nodes that held some of the layers, and one on nodes that nobody looked at."""
     first = study.pulls[0]
@@ -111,13 +111,13 @@ def with_what_a_good_sweep_lacks(study: Study) -> Study:
     )
 
 
-def begun(study: Study, job: str) -> Milestone:
+def begun(study: StudyData, job: str) -> Milestone:
     """A pod of another job that says Pulling and nothing more."""
     first = next(each for each in study.milestones if each.moment is Moment.PULLING)
     return msgspec.structs.replace(first, job=job, pod=f"{job}-0-bcdfg", pod_uid=job, event_uid=job)
 
 
-async def write_an_abandoned_job(store: InfluxStore, study: Study) -> None:
+async def write_an_abandoned_job(store: InfluxStore, study: StudyData) -> None:
     """None of its records is in what is read, nor in a panel."""
     pulled = next(each for each in study.pulls if each.outcome is Outcome.PULLED and each.pull_seconds is not None)
     gone = msgspec.structs.replace(pulled, job=GIVEN_UP, pull_seconds=9999.0, event_uid=GIVEN_UP)
@@ -125,7 +125,7 @@ async def write_an_abandoned_job(store: InfluxStore, study: Study) -> None:
     await store.abandon([AbandonedJob(cluster=gone.cluster, job=GIVEN_UP, at=datetime(2026, 1, 2, tzinfo=UTC))])
 
 
-def other_caches(study: Study) -> Iterator[NodeCache]:
+def other_caches(study: StudyData) -> Iterator[NodeCache]:
     partial, unknown = ((job.cluster, job.job) for job in study.ledger.jobs[1:3])
     for row in study.ledger.node_caches:
         if (row.cluster, row.job) == partial:

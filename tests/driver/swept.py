@@ -16,9 +16,8 @@ import msgspec
 import psutil
 
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
-from driver.jobs.job_watch import Tally
 from driver.planning.study import ClusterPlan, Images, JobPlan, Limits, RunPlan, SimPlan, Study
-from driver.progress import JobSummary
+from driver.progress import JobSummary, Tally
 from driver.providers.sim import SimProvider
 from driver.sweep import Outcome, Sweep, wall_clock
 from pullstudy.store.embedded.ledger import JobRow, Ledger

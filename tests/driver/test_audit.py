@@ -1,7 +1,7 @@
 """The loss audit's sums."""
 
 from driver.jobs.audit import make_audit, places, say
-from driver.jobs.witness import pod_witnesses
+from driver.jobs.pod_status import pod_witnesses
 from pullstudy.pulls.record import Outcome, witness_uid
 from pullstudy.store.embedded.ledger import Audit
 from tests.driver.made import ORIGIN, ROW, pod, pulled, waiting

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from driver import cli
-from driver.clusters.budget import Budget, rest_of, spent, within
-from driver.clusters.cluster_run import Leftovers
+from driver.clusters.cluster_record import SavedHandle, cost_so_far
 from driver.errors import LimitError, UsageError
+from driver.planning.budget import Budget, rest_of, within
 from driver.planning.plan import Overhead, PlannedJob, estimated_job_seconds, make_plan, planned_jobs
 from driver.planning.price import nodes_price
 from driver.planning.study import Overrides, encode_study, load_study
@@ -26,7 +26,7 @@ def overhead(size: int) -> Overhead:
 
 
 PLAN = make_plan(STUDY, "sim", "sim-", 0.0, overhead=overhead)
-EARLIER = msgspec.json.encode(Leftovers(earlier_seconds=1800.0)).decode()
+EARLIER = msgspec.json.encode(SavedHandle(earlier_seconds=1800.0)).decode()
 
 
 def job_row(job: PlannedJob) -> JobRow:
@@ -64,7 +64,7 @@ def test_what_was_spent_before_counts_and_a_resumed_sweep_has_only_the_rest() ->
         ClusterRow(cluster="b", run="run1", size=4, created_at=started),
         ClusterRow(cluster="c", run="run1", size=8),
     ]
-    cost = spent(rows, lambda size: nodes_price(STUDY, size), ended)
+    cost = cost_so_far(rows, lambda size: nodes_price(STUDY, size), ended)
     assert cost == pytest.approx(0.616 * (2 * 1.5 + 4))
     with pytest.raises(UsageError, match=r"4\.31 USD were spent, and the rest costs about"):
         Budget(amount=PLAN.cost, plan=PLAN, spent=cost).check()

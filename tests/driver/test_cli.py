@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from driver import cli
+from driver.commands.directory_lock import directory_lock
 from driver.commands.plan_command import say_plan
 from driver.errors import ApiError, CollectorError, LimitError, ProviderError, UsageError
-from driver.lock import directory_lock
 from driver.planning.plan import Plan
 from driver.planning.study import Overrides, encode_study, load_study
 from driver.providers import PROVIDERS

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import msgspec
 
+from driver.clusters.cluster_lifecycle import save_nodes
 from driver.clusters.environment import environment_of, read_environment
-from driver.clusters.snapshot import save_nodes
 from tests.driver.scripted_api import scripted
 
 NODE = {"metadata": {"name": "n"}, "status": {"nodeInfo": {"kubeletVersion": "v1.34.4"}}}

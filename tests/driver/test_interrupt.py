@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from driver.interrupt import SIGNALS, InterruptedByUserError, interruptible
+from driver.commands.interrupt import SIGNALS, InterruptedByUserError, interruptible
 
 
 @pytest.fixture(autouse=True)

@@ -9,7 +9,7 @@ import pytest
 from driver.clusters.cluster_api import ClusterApi
 from driver.clusters.provider import Cluster
 from driver.errors import LimitError
-from driver.jobs.job_run import Bench, JobRunner
+from driver.jobs.job_run import JobContext, open_runner
 from driver.planning.study import CacheMode, Limits, RunPlan, Study
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.record import Outcome
@@ -55,6 +55,7 @@ class World:
         if gone:
             script.say(PODS, {"items": []})
         script.say(EVENTS, {"items": []})
+        script.watch(EVENTS, stay=True)
         script.say(f"{JOBS}/pull-0", {}, method="DELETE")
         for images in nodes:
             held = [{"names": images}] if images else []
@@ -66,7 +67,7 @@ class World:
         study = Study(
             run=RunPlan(**run), limits=Limits(quiet_seconds=1.0, cache_clear_seconds=5.0, pods_gone_seconds=3.0)
         )
-        bench = Bench(
+        context = JobContext(
             study=study,
             provider=self.provider,
             cluster=Cluster(name=ORIGIN.cluster, size=2, kubeconfig=self.directory, handle={}),
@@ -77,7 +78,8 @@ class World:
             progress=self.heard,
             sleep=self.sleep,
         )
-        return await JobRunner(bench).run(ROW, 1, 1)
+        async with open_runner(context) as runner:
+            return await runner.run(ROW, 1, 1)
 
 
 @pytest.fixture

@@ -9,8 +9,9 @@ import pytest
 
 from driver.clusters.cluster_api import PATIENCE_SECONDS, ClusterApi
 from driver.errors import ApiError, LimitError
-from driver.jobs.job_watch import STUCK_LOOKS, Ending, JobEnd, JobWatch, Tally
+from driver.jobs.job_watch import STUCK_LOOKS, Ending, JobEnd, JobWatch
 from driver.planning.study import RunPlan, Study
+from driver.progress import Tally
 from tests.driver.made import COMPLETE, DEADLINE, job, job_json, pod_json, waiting
 from tests.driver.scripted_api import ScriptedApi, scripted
 

@@ -7,8 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from driver.planning.order import ordered
-from driver.planning.plan import JOB_NAME_LENGTH, PlannedJob, estimated_job_seconds, image_slug, make_plan, planned_jobs
+from driver.planning.plan import (
+    JOB_NAME_LENGTH,
+    PlannedJob,
+    estimated_job_seconds,
+    image_slug,
+    make_plan,
+    ordered,
+    planned_jobs,
+)
 from driver.planning.study import Order, Overrides, RunPlan, Study, load_study
 
 IMAGES = ("a", "b", "c", "d", "e")

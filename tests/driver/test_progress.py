@@ -6,8 +6,7 @@ from io import StringIO
 import msgspec
 import pytest
 
-from driver.jobs.job_watch import Tally
-from driver.progress import JobSummary, LiveProgress, PlainProgress, Progress, say_image, say_seconds
+from driver.progress import JobSummary, LiveProgress, PlainProgress, Progress, Tally, say_image, say_seconds
 from pullstudy.store.embedded.ledger import JobRow, JobState
 
 DONE = JobRow(

@@ -12,7 +12,7 @@ import pytest
 import pytest_asyncio
 
 from driver.jobs.audit import places
-from driver.jobs.witness import pod_witnesses
+from driver.jobs.pod_status import pod_witnesses
 from pullstudy.kube.objects import Page, Pod
 from pullstudy.pulls.decode import Origin
 from pullstudy.pulls.failure import FailureClass, classify

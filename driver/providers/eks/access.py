@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 
 from driver.clusters.cluster_api import ClusterApi, open_cluster
+from driver.clusters.labels import MANAGED_BY
 from driver.errors import ApiError
-from driver.jobs.job import MANAGED_BY
 from driver.providers.eks.control_plane import ControlPlane
 from driver.providers.eks.token import exec_section
 from driver.providers.eks.waiting import Waiting
+from pullstudy.atomic_file import write_file
 from pullstudy.kube.objects import Metadata, Page
 
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
@@ -57,12 +58,8 @@ def write_kubeconfig(path: Path, cluster: str, region: str, plane: ControlPlane)
         "contexts": [{"name": cluster, "context": {"cluster": cluster, "user": cluster}}],
         "current-context": cluster,
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = path.with_suffix(".partial")
     # JSON is YAML.
-    draft.write_bytes(msgspec.json.format(msgspec.json.encode(document)) + b"\n")
-    draft.chmod(0o600)
-    draft.replace(path)
+    write_file(path, msgspec.json.format(msgspec.json.encode(document)) + b"\n", mode=0o600)
 
 
 def leads_to_simulator(kubeconfig: Path) -> bool:

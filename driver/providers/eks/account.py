@@ -4,13 +4,13 @@ import asyncio
 import os
 import random
 import threading
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 from driver.providers.eks.aws_errors import AwsError, Kind, read_error
 from pullstudy.extras import require
+from pullstudy.polling import Sleep
 
-Sleep = Callable[[float], Awaitable[None]]
 Answer = dict[str, Any]
 
 FIRST_PAUSE_SECONDS = 0.5

@@ -1,11 +1,12 @@
 """The image caches of a cluster's nodes, cleared between jobs by the nodes' own runtimes."""
 
-from driver.clusters.cluster_api import ClusterApi, Sleep
+from driver.clusters.cluster_api import ClusterApi
 from driver.planning.study import Study
 from driver.providers.eks.access import is_simulator
 from driver.providers.eks.handle import EksHandle
 from driver.providers.eks.proof import prove
 from driver.providers.kubeconfig.cleaner import Cleaner
+from pullstudy.polling import Sleep
 
 RUNTIME_SOCKET = "/run/containerd/containerd.sock"  # of the EKS AMIs
 

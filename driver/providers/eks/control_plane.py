@@ -81,8 +81,7 @@ async def ask_with_role(account: Account, waiting: Waiting, operation: str, want
 
     A role that was just made is not seen everywhere for some seconds, and EKS then says that it is no good one.
     """
-    waited = 0.0
-    while True:
+    async for _ in waiting.settling():
         try:
             await account.call("eks", operation, **wanted)
             return
@@ -91,10 +90,8 @@ async def ask_with_role(account: Account, waiting: Waiting, operation: str, want
                 return
             if not (error.code == "InvalidParameterException" and "role" in error.why.lower()):
                 raise
-            if waited >= waiting.patience.settle_seconds:
-                raise
-        await waiting.sleep(waiting.patience.poll_seconds)
-        waited += waiting.patience.poll_seconds
+            unknown_role = error
+    raise unknown_role
 
 
 def health(described: Answer) -> str:

@@ -40,15 +40,12 @@ async def hold_proven(name: str, handle: EksHandle, read: Path, waiting: Waiting
     A tunnel may still be writing its file, and a new cluster not yet know whom to let in: that is waited for.
     Raises ProviderError.
     """
-    waited = 0.0
-    while True:
+    async for _ in waiting.settling():
         try:
             return await _hold_now(name, handle, read, waiting)
         except (ApiError, ProviderError) as error:
-            if waited >= waiting.patience.settle_seconds:
-                raise ProviderError(f"{name}: {error}") from error
-        await waiting.sleep(waiting.patience.poll_seconds)
-        waited += waiting.patience.poll_seconds
+            last = error
+    raise ProviderError(f"{name}: {last}") from last
 
 
 async def _hold_now(name: str, handle: EksHandle, read: Path, waiting: Waiting) -> tuple[Path, bool]:

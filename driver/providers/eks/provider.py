@@ -18,7 +18,7 @@ from driver.planning.plan import Overhead
 from driver.planning.price import HourlyPrice
 from driver.planning.study import Study
 from driver.providers.eks.access import forget_nodes, free_balancers, is_simulator, leads_to_simulator, write_kubeconfig
-from driver.providers.eks.account import Account, Clients, Sleep, endpoint, load_boto3
+from driver.providers.eks.account import Account, Clients, endpoint, load_boto3
 from driver.providers.eks.announcement import Announcer
 from driver.providers.eks.aws_errors import AwsError, Kind
 from driver.providers.eks.caches import clear_caches
@@ -35,6 +35,7 @@ from driver.providers.eks.proof import hold_proven, prove
 from driver.providers.eks.teardown import Teardown
 from driver.providers.eks.tunnel import Tunnels
 from driver.providers.eks.waiting import Waiting
+from pullstudy.polling import Sleep
 
 PREFIX = "eks-"  # of what is made, also where its API is a simulator's
 LOOK_SECONDS = 60.0  # between two looks whether the cluster is still there

@@ -5,15 +5,15 @@ from asyncio.subprocess import DEVNULL, PIPE, Process
 from contextlib import suppress
 from pathlib import Path
 
-from driver.clusters.child import end_child, last_line, start_child
+from driver.child_process import end_child, last_line, start_child
 from driver.errors import ProviderError
-from driver.providers.eks.account import Sleep
 from driver.providers.eks.control_plane import ControlPlane
 from driver.providers.eks.handle import EksHandle
+from pullstudy.polling import Sleep, every, polls
 
 START_SECONDS = 60.0
 GRACE_SECONDS = 5.0
-POLL_SECONDS = 0.1
+PACE = every(0.1)
 
 
 class Tunnels:
@@ -38,15 +38,16 @@ class Tunnels:
             [word.format_map(filled) for word in handle.plan.tunnel], log, stdin=PIPE, stdout=DEVNULL
         )
         self._running[name] = (tunnel, log)
-        waited = 0.0
         # One that is there already may be the last size's, or stay as it is: the tunnel is given time to write it anew.
-        while (found := _written_at(handle.kubeconfig)) == before:
-            if found is not None and waited >= START_SECONDS:
+        async for _ in polls(PACE, START_SECONDS, sleep=self._sleep):
+            if _written_at(handle.kubeconfig) != before:
                 return
-            if tunnel.returncode is not None or waited >= START_SECONDS:
-                raise ProviderError(f"the tunnel to {name} did not write {handle.kubeconfig}: {last_line(log)}")
-            await self._sleep(POLL_SECONDS)
-            waited += POLL_SECONDS
+            if tunnel.returncode is not None:
+                break
+        else:
+            if before is not None:
+                return
+        raise ProviderError(f"the tunnel to {name} did not write {handle.kubeconfig}: {last_line(log)}")
 
     async def pause(self, name: str, seconds: float) -> None:
         """Wait so long. Raises ProviderError where the cluster has a tunnel that ends before."""

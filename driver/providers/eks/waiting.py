@@ -1,12 +1,12 @@
 """Waiting for AWS: looks at something again and again, within a limit."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
 from typing import TypeVar
 
 from driver.errors import ProviderError
 from driver.planning.eks_plan import Patience
-from driver.providers.eks.account import Sleep
+from pullstudy.polling import Sleep, every, polls
 
 T = TypeVar("T")
 
@@ -21,15 +21,15 @@ class Waiting:
 
     async def until(self, look: Callable[[], Awaitable[T | None]], what: str, limit_seconds: float) -> T:
         """What ``look`` finds at last. Raises ProviderError where it finds nothing within the limit."""
-        waited = 0.0
-        while True:
+        async for _ in polls(every(self.patience.poll_seconds), limit_seconds, sleep=self.sleep):
             found = await look()
             if found is not None:
                 return found
-            if waited >= limit_seconds:
-                raise ProviderError(f"{what} took longer than {limit_seconds:.0f} s")
-            await self.sleep(self.patience.poll_seconds)
-            waited += self.patience.poll_seconds
+        raise ProviderError(f"{what} took longer than {limit_seconds:.0f} s")
+
+    def settling(self) -> AsyncIterator[float]:
+        """For as long as what was just made may not be known everywhere: the seconds waited at each look."""
+        return polls(every(self.patience.poll_seconds), self.patience.settle_seconds, sleep=self.sleep)
 
     async def settled(self, look: Callable[[], Awaitable[T | None]], asked_at: datetime) -> T | None:
         """What ``look`` finds; None is only believed once the settling time since ``asked_at`` is over.

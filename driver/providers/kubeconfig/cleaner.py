@@ -13,18 +13,17 @@ from typing import Any
 import msgspec
 
 from driver.clusters.cache import canonical
-from driver.clusters.cluster_api import ClusterApi, Sleep
+from driver.clusters.cluster_api import ClusterApi
+from driver.clusters.labels import CONTAINER, JOB_LABEL, MANAGED_BY
 from driver.errors import ProviderError
-from driver.jobs.job import CONTAINER, MANAGED_BY
 from pullstudy.kube.objects import Page, Pod
+from pullstudy.polling import Pace, Sleep, polls
 from pullstudy.pulls.pod import Terminated
 
-POLL_SECONDS = 0.25
-SLOWEST_POLL_SECONDS = 5.0
+PACE = Pace(0.25, 5.0, factor=1.25)
 REFUSED_AFTER_SECONDS = 5.0  # without a pod, the controller's events are asked why; a new namespace refuses a moment
 LOST_AFTER_SECONDS = 15.0  # from then on, nodes are looked at too
 NAME = "pullstudy-clear"
-LABEL = "pullstudy/job"
 
 _pods = msgspec.json.Decoder(Page[Pod]).decode
 
@@ -67,9 +66,8 @@ class Cleaner:
             await self._api.delete(f"{daemon_sets(self._api)}/{name}?propagationPolicy=Background")
 
     async def _wait(self, name: str, size: int) -> frozenset[str]:
-        pause, waited = POLL_SECONDS, 0.0
-        while True:
-            page = await self._api.list_objects(self._api.pods_path, ("labelSelector", f"{LABEL}={name}"), _pods)
+        async for waited in polls(PACE, self._limit_seconds, sleep=self._sleep):
+            page = await self._api.list_objects(self._api.pods_path, ("labelSelector", f"{JOB_LABEL}={name}"), _pods)
             ends = [(pod, ended) for pod in page.objects if (ended := _ended(pod)) is not None]
             for pod, ended in ends:
                 if ended.exit_code != 0:
@@ -80,16 +78,12 @@ class Cleaner:
                 return done
             if not page.objects and waited >= REFUSED_AFTER_SECONDS:
                 await self._raise_if_refused(name)
-            if waited >= self._limit_seconds:
-                if len(page.objects) < size:
-                    await self._raise_if_refused(name)
-                raise ProviderError(
-                    f"clearing the image caches: {len(done)} of {size} nodes are clear after"
-                    f" {self._limit_seconds:.0f} s; {_waits_for(page.objects, done)}"
-                )
-            await self._sleep(pause)
-            waited += pause
-            pause = min(pause * 1.25, SLOWEST_POLL_SECONDS)
+        if len(page.objects) < size:
+            await self._raise_if_refused(name)
+        raise ProviderError(
+            f"clearing the image caches: {len(done)} of {size} nodes are clear after"
+            f" {self._limit_seconds:.0f} s; {_waits_for(page.objects, done)}"
+        )
 
     async def _ready_nodes(self) -> set[str]:
         """A node that is lost meanwhile does no more: it is looked at when it is back."""
@@ -104,13 +98,13 @@ class Cleaner:
 
     def manifest(self, name: str, images: Sequence[str]) -> dict[str, Any]:
         """The DaemonSet: a pod on each node of the run, tainted or not."""
-        labels = {**self._node_selector, **MANAGED_BY, LABEL: name}
+        labels = {**self._node_selector, **MANAGED_BY, JOB_LABEL: name}
         return {
             "apiVersion": "apps/v1",
             "kind": "DaemonSet",
             "metadata": {"name": name, "namespace": self._api.namespace, "labels": labels},
             "spec": {
-                "selector": {"matchLabels": {LABEL: name}},
+                "selector": {"matchLabels": {JOB_LABEL: name}},
                 "template": {"metadata": {"labels": labels}, "spec": self._pod_spec(images)},
             },
         }

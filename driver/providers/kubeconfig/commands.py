@@ -5,7 +5,7 @@ from asyncio.subprocess import DEVNULL, STDOUT
 from collections.abc import Iterator, Sequence
 from tempfile import TemporaryFile
 
-from driver.clusters.child import end_child
+from driver.child_process import end_child
 from driver.errors import ProviderError
 
 GRACE_SECONDS = 5.0

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from driver.clusters.cluster_api import CONFLICT, NOT_FOUND, ClusterApi, Sleep, current_context, open_cluster
+from driver.clusters.cluster_api import CONFLICT, NOT_FOUND, ClusterApi, current_context, open_cluster
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.errors import ApiError, ProviderError
 from driver.planning.study import CacheMode, Study
@@ -19,9 +19,9 @@ from driver.providers.kubeconfig.context import hold_context, keep_context, kept
 from driver.providers.kubeconfig.nodes import RUN_LABEL, choose_nodes, free_nodes
 from driver.providers.kubeconfig.permissions import provider_errors
 from pullstudy.kube.objects import Node
+from pullstudy.polling import Pace, Sleep, polls
 
-FIRST_PAUSE_SECONDS = 0.5
-SLOWEST_PAUSE_SECONDS = 10.0
+SCALING_PACE = Pace(0.5, 10.0)
 CLEARS_AT_ONCE = 8  # local commands
 
 
@@ -213,16 +213,13 @@ class KubeconfigProvider:
 
     async def _choose(self, api: ClusterApi, study: Study, size: int) -> list[Node]:
         """After a scale command the nodes may take a while to come."""
-        pause, waited = FIRST_PAUSE_SECONDS, 0.0
         limit = study.limits.nodes_ready_seconds if study.kubeconfig.scale_command else 0.0
-        while True:
+        async for _ in polls(SCALING_PACE, limit, sleep=self._sleep):
             nodes = await api.nodes()
-            if len(free_nodes(nodes, study)) >= size or waited >= limit:
-                chosen = choose_nodes(nodes, study, size)
-                return sorted((node for node in nodes if _name(node) in chosen), key=_name)
-            await self._sleep(pause)
-            waited += pause
-            pause = min(pause * 2, SLOWEST_PAUSE_SECONDS)
+            if len(free_nodes(nodes, study)) >= size:
+                break
+        chosen = choose_nodes(nodes, study, size)
+        return sorted((node for node in nodes if _name(node) in chosen), key=_name)
 
     async def _clear_by_command(self, study: Study, nodes: Sequence[str], images: tuple[str, ...]) -> None:
         few = asyncio.Semaphore(CLEARS_AT_ONCE)

@@ -12,8 +12,8 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from driver.clusters.child import end_child, end_stranger, last_line, start_child
-from driver.clusters.cluster_api import ClusterApi, Sleep, current_context, open_cluster
+from driver.child_process import end_child, end_stranger, last_line, start_child
+from driver.clusters.cluster_api import ClusterApi, current_context, open_cluster
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.errors import ApiError, ProviderError
 from driver.providers.kubeconfig.context import hold_context, keep_context, kept_context
@@ -32,11 +32,12 @@ from driver.providers.kwok.servers import (
 )
 from driver.providers.kwok.stages import stage_file
 from pullstudy.kube.objects import Node, Page, Taint
+from pullstudy.polling import Sleep, every, polls
 
 START_SECONDS = 60.0
 STOP_SECONDS = 10.0
 CLEAR_SECONDS = 60.0
-POLL_SECONDS = 0.1
+PACE = every(0.1)
 KUBELETS = "driver.providers.kwok.kubelets"
 LABEL = "pullstudy/fake"  # of the nodes of one cluster, and the annotation by which its kwok knows them
 TAINT = Taint(key=LABEL, value="node", effect="NoSchedule")
@@ -212,15 +213,13 @@ class KwokProvider:
 
     async def _until(self, name: str, reached: Callable[[], Awaitable[bool]], otherwise: str) -> None:
         """The API server writes its certificate first, then answers, then makes the namespace."""
-        waited = 0.0
-        while not await reached():
+        async for _ in polls(PACE, START_SECONDS, sleep=self._sleep):
+            if await reached():
+                return
             for program, process in self._processes[name].items():
                 if process.returncode is not None:
                     raise ProviderError(self._death(name, program))
-            if waited >= START_SECONDS:
-                raise ProviderError(f"the API server of {name} {otherwise} within {START_SECONDS:.0f} s")
-            await self._sleep(POLL_SECONDS)
-            waited += POLL_SECONDS
+        raise ProviderError(f"the API server of {name} {otherwise} within {START_SECONDS:.0f} s")
 
     def _held(self, kubeconfig: Path, directory: Path) -> Path:
         """The nodes of all sizes are made on one cluster. kwok takes no other than the current one."""

@@ -2,9 +2,9 @@
 
 A pod is scheduled (control plane's clock) before its node says Pulling (node's clock), so the node's offset is at most
 the least difference of the two that was seen. Its container starts before the job completes, so it is at least the
-greatest difference of those. Truth lies between; the times' resolution widens the bounds.
-Among nodes the least delay from Scheduled to the node's first word is alike, so what a node has more or less of it
-than the median node is its clock's offset from theirs, to within the jitter of that delay.
+greatest difference of those. The offset is between them; the times' resolution widens the bounds.
+The shortest delay from Scheduled to the node's first event is the same on all nodes, so what a node has more or less
+of it than the median node is its clock's offset from theirs, to within the jitter of that delay.
 """
 
 from collections import defaultdict
@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from pullstudy.analysis.statistics.quantiles import median
-from pullstudy.analysis.timelines.timeline import JobTimeline, Mark
+from pullstudy.analysis.timelines.timeline import JobTimeline, Timestamp
 from pullstudy.pulls.milestone import CONTROL_PLANE, Moment
 
 
@@ -45,7 +45,7 @@ def node_clocks(jobs: Iterable[JobTimeline]) -> list[NodeClock]:
     bounds: dict[tuple[str, str], _Bounds] = defaultdict(_Bounds)
     for job in jobs:
         for container in job.containers:
-            _observe(bounds, job.cluster, container.marks)
+            _observe(bounds, job.cluster, container.times)
     middle = _median_delays(bounds)
     return [
         NodeClock(
@@ -60,15 +60,15 @@ def node_clocks(jobs: Iterable[JobTimeline]) -> list[NodeClock]:
     ]
 
 
-def _observe(bounds: dict[tuple[str, str], _Bounds], cluster: str, marks: dict[Moment, Mark]) -> None:
-    scheduled, completed = marks.get(Moment.SCHEDULED), marks.get(Moment.JOB_COMPLETED)
-    words = [marks[m] for m in (Moment.PULLING, Moment.PULLED, Moment.CREATED, Moment.STARTED) if m in marks]
-    words = [mark for mark in words if mark.clock not in (CONTROL_PLANE, "unknown")]
+def _observe(bounds: dict[tuple[str, str], _Bounds], cluster: str, times: dict[Moment, Timestamp]) -> None:
+    scheduled, completed = times.get(Moment.SCHEDULED), times.get(Moment.JOB_COMPLETED)
+    words = [times[m] for m in (Moment.PULLING, Moment.PULLED, Moment.CREATED, Moment.STARTED) if m in times]
+    words = [time for time in words if time.clock not in (CONTROL_PLANE, "unknown")]
     if not words:
         return
     first, last = words[0], words[-1]
     if scheduled is not None:
-        # A time cut to the second is up to a second late of what it says.
+        # A time cut to the second may be up to a second later.
         bounds[cluster, first.clock].upper.append(first.seconds_since(scheduled) + first.resolution_seconds)
     if completed is not None:
         bounds[cluster, last.clock].lower.append(last.seconds_since(completed) - completed.resolution_seconds)

@@ -1,7 +1,7 @@
 """What a study cost: node-hours at the price that its study names.
 
 Hours are by the cluster's own clock, from the first job's creation to the last one's end, because a simulated cluster
-has no other and a real one's making and taking down differ by provider; those are told apart where they are known.
+has no other and a real one's creation and deletion differ by provider; those are given separately where they are known.
 """
 
 import json
@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pullstudy.analysis.reading.study import Study
+from pullstudy.analysis.reading.study import StudyData
 from pullstudy.analysis.timelines.timeline import JobTimeline
 
 _HOUR = 3600.0
 
 
 @dataclass(frozen=True)
-class Price:
+class NodePrice:
     """Of one node for an hour."""
 
     per_node_hour: float
@@ -34,7 +34,7 @@ class ClusterCost:
     size: int
     jobs_seconds: float
     lifetime_seconds: float | None
-    price: Price | None
+    price: NodePrice | None
 
     @property
     def node_hours(self) -> float:
@@ -51,16 +51,16 @@ class ClusterCost:
         return self.size * self.lifetime_seconds / _HOUR * self.price.per_node_hour
 
 
-def price_of(study_json: str) -> Price | None:
+def price_of(study_json: str) -> NodePrice | None:
     """The price in a run's study; None where it names none, as an import does."""
     study: Any = json.loads(study_json)
     price = study.get("cluster", {}).get("price") if isinstance(study, dict) else None
     if not price or price.get("per_node_hour") is None:
         return None
-    return Price(float(price["per_node_hour"]), str(price.get("currency", "USD")), price.get("as_of"))
+    return NodePrice(float(price["per_node_hour"]), str(price.get("currency", "USD")), price.get("as_of"))
 
 
-def cluster_costs(study: Study, jobs: Iterable[JobTimeline]) -> list[ClusterCost]:
+def cluster_costs(study: StudyData, jobs: Iterable[JobTimeline]) -> list[ClusterCost]:
     """Of each cluster of which a job's start and end are known, by size."""
     prices = {run.run: price_of(run.study) for run in study.ledger.runs}
     rows = {row.cluster: row for row in study.ledger.clusters}

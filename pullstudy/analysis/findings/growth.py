@@ -1,10 +1,12 @@
-"""The study's open question: pulls take as long on 256 nodes as on 4, yet the whole run takes far longer. Where?
+"""Where the wall time of a study grows with the cluster: by phase of the jobs' critical paths, and between jobs.
+
+The upstream study left this open: pulls take as long on 256 nodes as on 4, yet the whole run takes far longer.
 
 The wall time of a size is its jobs' makespans and the time between jobs; each makespan is its critical path's
-stretches. So wall time is a sum of stretches by name, and what grows with the size can be read off, to the second.
+segments. So wall time is a sum of segments by name, and what grows with the size can be read off, to the second.
 Compared are the images that every size pulled, a mean of their repeats, in one cache state. A moment counts
 where at every size at least half of the jobs have it; left out are jobs that lack one that counts, because their
-stretches would lie under another name.
+segments would have other names.
 """
 
 from collections import Counter, defaultdict
@@ -13,13 +15,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from statistics import fmean
 
-from pullstudy.analysis.statistics.regression import Line, fit_grouped
-from pullstudy.analysis.timelines.critical_path import Stretch, critical_path
-from pullstudy.analysis.timelines.timeline import MOMENTS, JobTimeline, Mark
+from pullstudy.analysis.statistics.regression import FittedLine, fit_grouped
+from pullstudy.analysis.timelines.critical_path import Segment, critical_path
+from pullstudy.analysis.timelines.timeline import MOMENTS, JobTimeline, Timestamp
 from pullstudy.pulls.milestone import Moment
 
 BETWEEN_JOBS = "between_jobs"
-# The same, parted where the ledger tells when a job and its pods were gone.
+# The same in two, where the ledger has when a job and its pods were deleted.
 UNTIL_DELETED, UNTIL_NEXT = "job_completed_to_job_deleted", "job_deleted_to_next_job"
 _AFTER_JOBS = (BETWEEN_JOBS, UNTIL_DELETED, UNTIL_NEXT)
 
@@ -31,13 +33,13 @@ class PhaseBySize:
     phase: str
     seconds: dict[int, float]
     resolution_seconds: float  # by how much they can be off at most, times of whole seconds being cut off
-    per_node: Line | None  # its growth in seconds a node, of the mean image; images have intercepts of their own
+    per_node: FittedLine | None  # its growth in seconds a node, of the mean image; images have intercepts of their own
 
     def growth_seconds(self, small: int, large: int) -> float:
         return self.seconds[large] - self.seconds[small]
 
     def resolved(self, small: int, large: int) -> bool:
-        """Whether it changed by more than cut-off times can make: another witness at one size looks like growth."""
+        """Whether it changed by more than its times' resolution: a coarser source at one size looks like growth."""
         return abs(self.growth_seconds(small, large)) > self.resolution_seconds
 
 
@@ -59,7 +61,7 @@ class Decomposition:
         return self.wall_seconds[self.sizes[-1]] - self.wall_seconds[self.sizes[0]]
 
     def share_of_growth(self, phase: PhaseBySize) -> float | None:
-        """None where the whole grew by less than a twentieth: a share of nothing says nothing."""
+        """None where the whole grew by less than a twentieth: the shares would be arbitrary."""
         small, large = self.sizes[0], self.sizes[-1]
         if self.growth_seconds <= max(0.0, 0.05 * self.wall_seconds[small]):
             return None
@@ -68,7 +70,7 @@ class Decomposition:
 
 @dataclass(frozen=True)
 class _Part:
-    """A stretch of one job, or the gap after it."""
+    """A segment of one job, or the gap after it."""
 
     seconds: float
     resolution_seconds: float
@@ -122,14 +124,14 @@ def decompose(jobs: Sequence[JobTimeline], gaps: Gaps) -> Decomposition | None:
     )
 
 
-Stretches = list[Stretch]
+Segments = list[Segment]
 
 
-def _moments(path: Stretches) -> list[Moment]:
-    return [*(stretch.begin for stretch in path), path[-1].end]
+def _moments(path: Segments) -> list[Moment]:
+    return [*(segment.begin for segment in path), path[-1].end]
 
 
-def _usual_moments(paths: Sequence[tuple[JobTimeline, Stretches]]) -> set[Moment]:
+def _usual_moments(paths: Sequence[tuple[JobTimeline, Segments]]) -> set[Moment]:
     usual = set(MOMENTS)
     for size in {job.size for job, _ in paths}:
         seen = [_moments(path) for job, path in paths if job.size == size]
@@ -138,24 +140,24 @@ def _usual_moments(paths: Sequence[tuple[JobTimeline, Stretches]]) -> set[Moment
     return usual
 
 
-def _coarsened(path: Stretches, usual: set[Moment]) -> Stretches:
-    """The path with only those moments: stretches around the others are joined."""
-    joined: Stretches = []
-    for stretch in path:
-        if joined and stretch.begin not in usual:
+def _coarsened(path: Segments, usual: set[Moment]) -> Segments:
+    """The path with only those moments: segments around the others are joined."""
+    joined: Segments = []
+    for segment in path:
+        if joined and segment.begin not in usual:
             before = joined.pop()
-            resolution = max(before.resolution_seconds, stretch.resolution_seconds)
-            stretch = Stretch(before.begin, stretch.end, before.seconds + stretch.seconds, resolution)
-        joined.append(stretch)
+            resolution = max(before.resolution_seconds, segment.resolution_seconds)
+            segment = Segment(before.begin, segment.end, before.seconds + segment.seconds, resolution)
+        joined.append(segment)
     return joined
 
 
 def gaps_between(jobs: Iterable[JobTimeline]) -> Gaps:
     """From each job's end to the next one's start on its cluster, by the earlier job. The last has none.
 
-    Parted at the job's deletion where every job's is known and lies between.
+    Divided at the job's deletion where every job's is known and is between.
     """
-    by_cluster: dict[str, list[tuple[Mark, Mark, JobTimeline]]] = defaultdict(list)
+    by_cluster: dict[str, list[tuple[Timestamp, Timestamp, JobTimeline]]] = defaultdict(list)
     for job in jobs:
         start, end = job.start, job.end
         if start and end:
@@ -165,27 +167,27 @@ def gaps_between(jobs: Iterable[JobTimeline]) -> Gaps:
         for timed in by_cluster.values()
         for (_, ended, job), (begun, _, _) in pairwise(sorted(timed, key=lambda item: item[0].at))
     ]
-    parted = all(job.deleted is not None and job.deleted.at <= begun.at for _, job, begun in following)
+    divided = all(job.deleted is not None and job.deleted.at <= begun.at for _, job, begun in following)
     return {
-        (job.cluster, job.job, job.image): _gap_parts(ended, job.deleted if parted else None, begun)
+        (job.cluster, job.job, job.image): _gap_parts(ended, job.deleted if divided else None, begun)
         for ended, job, begun in following
     }
 
 
-def _gap_parts(ended: Mark, deleted: Mark | None, begun: Mark) -> dict[str, _Part]:
+def _gap_parts(ended: Timestamp, deleted: Timestamp | None, begun: Timestamp) -> dict[str, _Part]:
     if deleted is None:
         return {BETWEEN_JOBS: _part(ended, begun)}
     return {UNTIL_DELETED: _part(ended, deleted), UNTIL_NEXT: _part(deleted, begun)}
 
 
-def _part(earlier: Mark, later: Mark) -> _Part:
+def _part(earlier: Timestamp, later: Timestamp) -> _Part:
     return _Part(later.seconds_since(earlier), max(earlier.resolution_seconds, later.resolution_seconds))
 
 
-def _cost(job: JobTimeline, path: Stretches, gaps: Gaps) -> _Cost:
+def _cost(job: JobTimeline, path: Segments, gaps: Gaps) -> _Cost:
     assert job.size is not None  # decompose looked
     assert job.image is not None
-    parts = {stretch.name: _Part(stretch.seconds, stretch.resolution_seconds) for stretch in path}
+    parts = {segment.name: _Part(segment.seconds, segment.resolution_seconds) for segment in path}
     gap = gaps.get((job.cluster, job.job, job.image), {})
     return _Cost(job.size, job.image, {**parts, **gap})
 

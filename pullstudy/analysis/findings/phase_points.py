@@ -1,4 +1,4 @@
-"""What only the whole of a job tells, as points for dashboards: phases, stragglers, and what nodes held before a pull.
+"""What follows only from a whole job, as points for dashboards: phases, stragglers, and what nodes held before a pull.
 
 A dashboard's query can join tens of thousands of moments only in many seconds; here they are joined once. The figures
 are those of the report, by the same code.
@@ -9,7 +9,7 @@ from itertools import pairwise
 from typing import Any
 
 from pullstudy.analysis.findings.stragglers import job_spread, pod_starts
-from pullstudy.analysis.reading.study import Study
+from pullstudy.analysis.reading.study import StudyData
 from pullstudy.analysis.timelines.assembly import build_timelines
 from pullstudy.analysis.timelines.critical_path import critical_container, critical_path
 from pullstudy.analysis.timelines.timeline import JOB_MOMENTS, MOMENTS, ContainerTimeline, JobTimeline
@@ -17,16 +17,16 @@ from pullstudy.pulls.milestone import Moment
 from pullstudy.store.influx.point_layout import JobPhases, PodPhases, PullCache
 
 
-def phase_points(study: Study) -> Iterator[JobPhases | PodPhases | PullCache]:
+def phase_points(study: StudyData) -> Iterator[JobPhases | PodPhases | PullCache]:
     """Of each job that is over, and of each pull of a node whose cache was looked at."""
     yield from _caches(study)
     for job in build_timelines(study):
-        if job.start is not None and Moment.JOB_COMPLETED in job.marks:
+        if job.start is not None and Moment.JOB_COMPLETED in job.times:
             yield _job(job)
             yield from _pods(job)
 
 
-def _caches(study: Study) -> Iterator[PullCache]:
+def _caches(study: StudyData) -> Iterator[PullCache]:
     known = {(row.cluster, row.job, row.node): str(row.cache) for row in study.ledger.node_caches}
     for pull in study.pulls:
         cache = known.get((pull.cluster, pull.job or "", pull.node or ""))
@@ -41,8 +41,8 @@ def _of(job: JobTimeline) -> dict[str, Any]:
     return {**place, "at": job.start[1].at}
 
 
-def _until(stretches: Iterable[tuple[Moment, float]]) -> dict[str, Any]:
-    return {f"until_{end}_seconds": seconds for end, seconds in stretches}
+def _until(segments: Iterable[tuple[Moment, float]]) -> dict[str, Any]:
+    return {f"until_{end}_seconds": seconds for end, seconds in segments}
 
 
 def _job(job: JobTimeline) -> JobPhases:
@@ -53,7 +53,7 @@ def _job(job: JobTimeline) -> JobPhases:
         pod=critical.pod if critical else None,
         node=critical.node if critical else None,
         makespan_seconds=job.makespan_seconds,
-        **_until((stretch.end, stretch.seconds) for stretch in critical_path(job)),
+        **_until((segment.end, segment.seconds) for segment in critical_path(job)),
     )
 
 
@@ -74,13 +74,13 @@ def _pods(job: JobTimeline) -> Iterator[PodPhases]:
             median_seconds=spread.median_seconds if spread and counts else None,
             excess_seconds=seconds - spread.median_seconds if spread and counts and seconds is not None else None,
             straggled=int(container.pod in late) if counts else None,
-            **_until(_stretches(container)),
+            **_until(_segments(container)),
         )
 
 
-def _stretches(container: ContainerTimeline) -> Iterator[tuple[Moment, float]]:
+def _segments(container: ContainerTimeline) -> Iterator[tuple[Moment, float]]:
     """Between the pod's own moments that are known."""
-    known = [(moment, container.marks[moment]) for moment in MOMENTS if moment in container.marks]
-    own = [(moment, mark) for moment, mark in known if moment not in JOB_MOMENTS]
+    known = [(moment, container.times[moment]) for moment in MOMENTS if moment in container.times]
+    own = [(moment, time) for moment, time in known if moment not in JOB_MOMENTS]
     for (_, earlier), (moment, later) in pairwise(own):
         yield moment, later.seconds_since(earlier)

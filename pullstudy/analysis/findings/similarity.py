@@ -1,10 +1,10 @@
-"""How alike images are: three Jaccard indices over their layers.
+"""How similar images are: three Jaccard indices over their layers.
 
 Each is |A ∩ B| / |A ∪ B| of two images' layers. They differ in what is counted:
 
-- ``digest``: layer digests, without those that all the images share (a common base says nothing about two of them);
+- ``digest``: layer digests, without those that all the images share (a common base distinguishes no two of them);
 - ``content``: layer digests, with the shared ones: what the study calls content similarity, though no byte is weighed;
-- ``bytes``: compressed bytes of the layers, with the shared ones: what a node that has the one is spared of both.
+- ``bytes``: compressed bytes of the layers, with the shared ones: the share that a node with one of them need not pull.
 """
 
 import math
@@ -18,8 +18,8 @@ from pullstudy.analysis.reading.layers import Layer, shared_by_all, without
 
 
 @dataclass(frozen=True)
-class Pair:
-    """Two images and how alike they are."""
+class ImagePair:
+    """Two images and how similar they are."""
 
     image: str
     other_image: str
@@ -32,18 +32,18 @@ class Pair:
     union_bytes: int
 
 
-PAIR_COLUMNS: tuple[str, ...] = tuple(Pair.__dataclass_fields__)
+PAIR_COLUMNS: tuple[str, ...] = tuple(ImagePair.__dataclass_fields__)
 
 
 @dataclass(frozen=True)
-class Spread:
+class MeanAndDeviation:
     """Mean and population standard deviation over the whole matrix, the ones of its diagonal among them."""
 
     mean: float
     std: float
 
 
-def pairs(layers: Iterable[Layer]) -> list[Pair]:
+def pairs(layers: Iterable[Layer]) -> list[ImagePair]:
     """The whole matrix, image by image in the order in which the images come."""
     layers = list(layers)
     whole = _layers_by_image(layers)
@@ -54,10 +54,10 @@ def pairs(layers: Iterable[Layer]) -> list[Pair]:
     ]
 
 
-def spread(values: Iterable[float]) -> Spread:
+def mean_and_deviation(values: Iterable[float]) -> MeanAndDeviation:
     matrix = list(values)
     mean = _pairwise_sum(matrix) / len(matrix)
-    return Spread(mean, math.sqrt(_pairwise_sum([(value - mean) ** 2 for value in matrix]) / len(matrix)))
+    return MeanAndDeviation(mean, math.sqrt(_pairwise_sum([(value - mean) ** 2 for value in matrix]) / len(matrix)))
 
 
 def _pairwise_sum(values: Sequence[float]) -> float:
@@ -84,12 +84,12 @@ def _layers_by_image(layers: Iterable[Layer]) -> dict[str, dict[str, int]]:
 
 def _pair(
     left: str, right: str, whole: dict[str, dict[str, int]], own_left: Iterable[str], own_right: Iterable[str]
-) -> Pair:
+) -> ImagePair:
     shared = whole[left].keys() & whole[right].keys()
     union = whole[left] | whole[right]
     shared_bytes = sum(union[digest] for digest in shared)
     union_bytes = sum(union.values())
-    return Pair(
+    return ImagePair(
         image=left,
         other_image=right,
         digest_similarity=_jaccard(set(own_left), set(own_right)),

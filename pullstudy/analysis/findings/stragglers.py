@@ -10,7 +10,7 @@ from pullstudy.pulls.milestone import Moment
 
 # 1.4826 makes the median deviation of normal values their standard deviation.
 DEVIATIONS = 3 * 1.4826
-# Under a twentieth of the median nobody waits noticeably, however alike the other pods are.
+# Less than a twentieth of the median is no noticeable wait, however close together the other pods are.
 LEAST_SHARE = 0.05
 LEAST_PODS = 4
 
@@ -35,7 +35,7 @@ class Straggler:
 
 @dataclass(frozen=True)
 class JobSpread:
-    """How far the pods of a job lie apart, and what the last one cost."""
+    """How much the starts of a job's pods differ, and what the last one cost."""
 
     cluster: str
     size: int | None
@@ -79,9 +79,9 @@ def pod_starts(job: JobTimeline) -> dict[str, tuple[ContainerTimeline, float]]:
         return {}
     seconds: dict[str, tuple[ContainerTimeline, float]] = {}
     for container in job.containers:
-        mark = container.marks.get(Moment.STARTED)
-        if mark is not None:
-            elapsed = mark.seconds_since(start[1])
+        time = container.times.get(Moment.STARTED)
+        if time is not None:
+            elapsed = time.seconds_since(start[1])
             if container.pod not in seconds or elapsed > seconds[container.pod][1]:
                 seconds[container.pod] = (container, elapsed)
     return seconds

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from pullstudy.analysis.statistics.quantiles import median
-from pullstudy.analysis.statistics.regression import Line, fit
+from pullstudy.analysis.statistics.regression import FittedLine, fit
 from pullstudy.analysis.timelines.timeline import JobTimeline
 from pullstudy.pulls.image import parse_image, study_shape
 from pullstudy.pulls.milestone import Moment
@@ -19,7 +19,7 @@ from pullstudy.pulls.record import Outcome
 
 
 @dataclass(frozen=True)
-class Point:
+class JobPoint:
     """One job: its image's layers and unpacked bytes, its makespan, the part before the last start, its median pull."""
 
     cache: str
@@ -32,7 +32,7 @@ class Point:
 
 
 @dataclass(frozen=True)
-class Step:
+class SizeStep:
     """From one image size to the next: at how many bytes a second further bytes came. None where it took no longer."""
 
     from_bytes: int
@@ -53,21 +53,21 @@ class RateFit:
     count: int
 
 
-def points(jobs: Iterable[JobTimeline]) -> list[Point]:
+def points(jobs: Iterable[JobTimeline]) -> list[JobPoint]:
     """Of the jobs that pulled on every node, of which start, end and size of the image are known."""
     return [point for point in map(_point, jobs) if point is not None]
 
 
-def _point(job: JobTimeline) -> Point | None:
+def _point(job: JobTimeline) -> JobPoint | None:
     shape = study_shape(parse_image(job.image).tag) if job.image else None
     start, makespan = job.start, job.makespan_seconds
-    starts = [container.marks[Moment.STARTED] for container in job.containers if Moment.STARTED in container.marks]
-    if shape is None or start is None or makespan is None or not starts or Moment.JOB_COMPLETED not in job.marks:
+    starts = [container.times[Moment.STARTED] for container in job.containers if Moment.STARTED in container.times]
+    if shape is None or start is None or makespan is None or not starts or Moment.JOB_COMPLETED not in job.times:
         return None
     if job.failed or any(container.outcome is Outcome.CACHED for container in job.containers):
         return None
-    started = max(mark.seconds_since(start[1]) for mark in starts)
-    return Point(job.cache, job.size, *shape, makespan, started, _median_pull(job))
+    started = max(time.seconds_since(start[1]) for time in starts)
+    return JobPoint(job.cache, job.size, *shape, makespan, started, _median_pull(job))
 
 
 def _median_pull(job: JobTimeline) -> float | None:
@@ -76,24 +76,24 @@ def _median_pull(job: JobTimeline) -> float | None:
     return median(known) if known else None
 
 
-def fit_makespan(found: Iterable[Point]) -> RateFit | None:
+def fit_makespan(found: Iterable[JobPoint]) -> RateFit | None:
     found = list(found)
     return _rate(fit([point.image_bytes for point in found], [point.makespan_seconds for point in found]))
 
 
-def fit_started(found: Iterable[Point]) -> RateFit | None:
+def fit_started(found: Iterable[JobPoint]) -> RateFit | None:
     """The same line for the time until the last container started: what the pulls alone would make."""
     found = list(found)
     return _rate(fit([point.image_bytes for point in found], [point.started_seconds for point in found]))
 
 
-def steps(found: Iterable[Point]) -> list[Step]:
+def steps(found: Iterable[JobPoint]) -> list[SizeStep]:
     """Between neighbouring image sizes, by the medians of their jobs.
 
     A rate that falls to the volume's from some size on says that the pull itself waits for the volume by then: Linux
     lets so many pages be dirty (vm.dirty_ratio, of free memory) and then makes the writer wait.
     """
-    by_size: dict[int, list[Point]] = defaultdict(list)
+    by_size: dict[int, list[JobPoint]] = defaultdict(list)
     for point in found:
         by_size[point.image_bytes].append(point)
     pulls = {
@@ -103,7 +103,7 @@ def steps(found: Iterable[Point]) -> list[Step]:
     }
     makespans = {size: median([point.makespan_seconds for point in group]) for size, group in by_size.items()}
     return [
-        Step(small, large, _step_rate(small, large, pulls), _step_rate(small, large, makespans))
+        SizeStep(small, large, _step_rate(small, large, pulls), _step_rate(small, large, makespans))
         for small, large in pairwise(sorted(by_size))
     ]
 
@@ -114,7 +114,7 @@ def _step_rate(small: int, large: int, seconds: Mapping[int, float]) -> float | 
     return (large - small) / (seconds[large] - seconds[small])
 
 
-def _rate(line: Line | None) -> RateFit | None:
+def _rate(line: FittedLine | None) -> RateFit | None:
     if line is None:
         return None
     return RateFit(

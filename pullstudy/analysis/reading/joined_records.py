@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pullstudy.analysis.errors import NoSuchRunError
-from pullstudy.analysis.reading.source import Source
+from pullstudy.analysis.reading.source import StudySource
 from pullstudy.pulls.batch import Gap, Reject
 from pullstudy.pulls.kinds import GAP, MILESTONE, PULL, REJECT
 from pullstudy.pulls.milestone import Milestone
@@ -51,7 +51,7 @@ class JoinedRecords:
 
 
 @contextmanager
-def opened(source: Source) -> Iterator[JoinedRecords]:
+def opened(source: StudySource) -> Iterator[JoinedRecords]:
     """Its records, for as long as the block lasts. Raises NotAStudyError, StoreError."""
     parts: list[tuple[Records, Selection]] = []
     file: EmbeddedStore | None = None
@@ -69,7 +69,7 @@ def opened(source: Source) -> Iterator[JoinedRecords]:
             file.close_now()
 
 
-def check_chosen(source: Source, runs: Sequence[str | None], clusters: Sequence[str]) -> None:
+def check_chosen(source: StudySource, runs: Sequence[str | None], clusters: Sequence[str]) -> None:
     """Raises NoSuchRunError where no record is of a run or cluster asked for: an empty answer would mislead."""
     with opened(source) as records:
         found = records.runs()

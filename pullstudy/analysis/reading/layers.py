@@ -35,7 +35,7 @@ class Layer(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_layers(directory: Path, layers: Iterable[Layer]) -> int:
-    """Keep the layers, made anew for each image that is named; return how many there are.
+    """Store the layers; return how many there are.
 
     An image's rows are replaced as a whole, since a tag can be moved. Raises StoreError.
     """
@@ -74,7 +74,7 @@ def choose_tags(layers: Iterable[Layer], tags: Sequence[str]) -> list[Layer]:
 
 
 def read_layers(directory: Path) -> list[Layer]:
-    """What the study knows of its images' layers, in the order in which it was told. Raises StoreError."""
+    """What the study knows of its images' layers, in the order in which they were imported. Raises StoreError."""
     connection = open_connection(directory, create=False)
     try:
         with store_errors(directory / FILE_NAME):

@@ -4,6 +4,8 @@ The file's keys: ``manifests`` and ``configs``, each from tag to the registry's 
 (Docker manifest v2 schema 2 or OCI image manifest), and perhaps ``uri``, the repository of all of them.
 """
 
+import gzip
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -50,15 +52,15 @@ def looks_like_manifests(document: Any) -> bool:
 
 
 def read_manifests(path: Path, repository: str | None = None) -> list[Layer]:
-    """All layers of all images of the file, in its order.
+    """All layers of all images of the file, plain or gzip, in its order.
 
     ``repository`` is theirs where the file does not say it (default: the study's). Raises ManifestsError.
     """
     try:
-        file = msgspec.json.decode(path.read_bytes(), type=_File)
+        file = msgspec.json.decode(_unpacked(path.read_bytes()), type=_File)
     except OSError as error:
         raise ManifestsError(path, error.strerror or str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, EOFError, zlib.error) as error:
         raise ManifestsError(path, f"no image manifests ({error})") from error
     owner = file.uri or repository or STUDY_REPOSITORY
     return [
@@ -66,6 +68,10 @@ def read_manifests(path: Path, repository: str | None = None) -> list[Layer]:
         for tag, manifest in file.manifests.items()
         for layer in _layers(owner, tag, manifest, file.configs.get(tag, _Config()))
     ]
+
+
+def _unpacked(content: bytes) -> bytes:
+    return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
 
 
 def _layers(repository: str, tag: str, manifest: _Manifest, config: _Config) -> list[Layer]:

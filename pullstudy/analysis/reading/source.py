@@ -1,7 +1,7 @@
 """Where a study is read: its directory, an InfluxDB, or both.
 
-The ledger (jobs, caches, audits) and the layers lie in a directory only. Without one a study is its records: what the
-driver wrote down is then unknown, and the report says so.
+The ledger (jobs, caches, audits) and the layers are in a directory only. Without one a study is its records: what the
+driver recorded is then unknown, and the report says so.
 """
 
 import os
@@ -24,7 +24,7 @@ from pullstudy.store.selection import ALL, Selection
 
 
 @dataclass(frozen=True)
-class Source:
+class StudySource:
     """What is read, and where. ``file`` and ``bucket`` have records, ``directory`` has the ledger and the layers."""
 
     name: str
@@ -46,9 +46,9 @@ class Source:
         return str(self.directory) if self.directory is not None else self.name
 
 
-def as_source(where: "Path | Source", environment: Mapping[str, str] | None = None) -> Source:
+def as_source(where: "Path | StudySource", environment: Mapping[str, str] | None = None) -> StudySource:
     """A directory stands for all that is in it. Raises NotAStudyError, StoreError."""
-    return where if isinstance(where, Source) else of_directory(where, environment=environment)
+    return where if isinstance(where, StudySource) else of_directory(where, environment=environment)
 
 
 def of_directory(
@@ -57,15 +57,15 @@ def of_directory(
     runs: tuple[str | None, ...] = (),
     clusters: tuple[str, ...] = (),
     environment: Mapping[str, str] | None = None,
-) -> Source:
-    """The file's records, and those of its runs that lie in an InfluxDB. Raises NotAStudyError, StoreError."""
+) -> StudySource:
+    """The file's records, and those of its runs that are in an InfluxDB. Raises NotAStudyError, StoreError."""
     environment = os.environ if environment is None else environment
     buckets: dict[InfluxSettings, list[str]] = {}
     for run in runs_of(directory):
         destination = destination_of(run)
         if destination.shared and (not runs or run.run in runs):
             buckets.setdefault(destination.influx_settings(environment), []).append(run.run)
-    return Source(
+    return StudySource(
         name=directory.resolve().name,
         directory=directory,
         file=Selection(runs, clusters),
@@ -79,7 +79,7 @@ def of_influx(
     runs: tuple[str | None, ...] = (),
     clusters: tuple[str, ...] = (),
     directory: Path | None = None,
-) -> Source:
+) -> StudySource:
     """The runs of these names; without any, the one of the directory, or the only one.
 
     The directory is used where it holds one of them. Raises NoSuchRunError, SeveralRunsError, StoreError.
@@ -92,7 +92,7 @@ def of_influx(
     names = tuple(dict.fromkeys(each.run for each in chosen))
     found = dict.fromkeys(each.cluster for each in chosen)
     with_ledger = directory is not None and not {run.run for run in known}.isdisjoint(names)
-    return Source(
+    return StudySource(
         name=directory.resolve().name if with_ledger and directory else "-".join(name or "no run" for name in names),
         directory=directory if with_ledger else None,
         file=None,
@@ -100,9 +100,9 @@ def of_influx(
     )
 
 
-def whole_bucket(settings: InfluxSettings) -> Source:
+def whole_bucket(settings: InfluxSettings) -> StudySource:
     """All runs together: for a look at which there are."""
-    return Source(name=settings.bucket, file=None, buckets=((settings, ALL),))
+    return StudySource(name=settings.bucket, file=None, buckets=((settings, ALL),))
 
 
 def _chosen(

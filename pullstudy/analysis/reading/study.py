@@ -8,7 +8,7 @@ from pathlib import Path
 from pullstudy.analysis.reading.joined_records import opened
 from pullstudy.analysis.reading.layers import Layer, read_layers
 from pullstudy.analysis.reading.ledger import LedgerTables, of_selection, read_ledger
-from pullstudy.analysis.reading.source import Source, as_source
+from pullstudy.analysis.reading.source import StudySource, as_source
 from pullstudy.pulls.batch import Gap, Reject
 from pullstudy.pulls.milestone import Milestone
 from pullstudy.pulls.record import PullRecord
@@ -19,7 +19,7 @@ SIMULATED_PREFIXES = ("sim-", "kwok-")  # kwok's nodes pull nothing: their times
 
 
 @dataclass(frozen=True)
-class Study:
+class StudyData:
     """What is known, in the order of the store. ``pulls`` holds those of the study's jobs, ``other_pulls`` the rest."""
 
     name: str
@@ -38,7 +38,7 @@ class Study:
 
     @property
     def simulated(self) -> bool:
-        """Whether any of it came from the simulator: it is said on every picture."""
+        """Whether any of it came from the simulator: every picture says so."""
         return any(map(self.is_simulated, self.clusters))
 
     def is_simulated(self, cluster: str) -> bool:
@@ -53,7 +53,7 @@ def said_simulated(row: ClusterRow) -> bool:
     return bool(saved.get("provider", {}).get("simulated"))
 
 
-def read_study(where: Path | Source) -> Study:
+def read_study(where: Path | StudySource) -> StudyData:
     """Raises NotAStudyError, StoreError."""
     source = as_source(where)
     with opened(source) as store:
@@ -61,7 +61,7 @@ def read_study(where: Path | Source) -> Study:
         milestones = tuple(milestone for milestone in store.milestones() if milestone.job is not None)
         gaps, rejects = tuple(store.gaps()), tuple(store.rejects())
     directory = source.directory
-    return Study(
+    return StudyData(
         name=source.name,
         pulls=tuple(record for record in records if record.job is not None),
         other_pulls=tuple(record for record in records if record.job is None),

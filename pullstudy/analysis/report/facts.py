@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from pullstudy.analysis.findings.growth import Decomposition, decompositions
-from pullstudy.analysis.reading.study import Study
+from pullstudy.analysis.reading.study import StudyData
 from pullstudy.analysis.report.series import Series, series_of
 from pullstudy.analysis.timelines.assembly import build_timelines
 from pullstudy.analysis.timelines.timeline import JobTimeline
@@ -46,7 +46,7 @@ class PullGroup:
 class Facts:
     """A study and what follows from it."""
 
-    study: Study
+    study: StudyData
     jobs: tuple[JobTimeline, ...]
     series: Series
     groups: tuple[PullGroup, ...]
@@ -66,7 +66,7 @@ class Facts:
         return list(dict.fromkeys(run.provider for run in self.study.ledger.runs))
 
 
-def gather_facts(study: Study) -> Facts:
+def gather_facts(study: StudyData) -> Facts:
     jobs = tuple(build_timelines(study))
     series = series_of(study)
     return Facts(study, jobs, series, tuple(_groups(study, series)), tuple(decompositions(jobs)))
@@ -81,7 +81,7 @@ def cache_order(cache: str) -> int:
     return _CACHE_ORDER.index(cache) if cache in _CACHE_ORDER else len(_CACHE_ORDER)
 
 
-def _groups(study: Study, series: Series) -> Sequence[PullGroup]:
+def _groups(study: StudyData, series: Series) -> Sequence[PullGroup]:
     caches = {(row.cluster, row.job, row.node): str(row.cache) for row in study.ledger.node_caches}
     groups: dict[tuple[str, int | None], PullGroup] = {}
     for record in study.pulls:

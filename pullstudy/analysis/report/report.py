@@ -3,10 +3,10 @@
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from pullstudy.analysis.atomic_file import atomic_file
 from pullstudy.analysis.errors import OutputError
+from pullstudy.analysis.output_file import output_file
 from pullstudy.analysis.reading.environments import environment_of
-from pullstudy.analysis.reading.source import Source, as_source
+from pullstudy.analysis.reading.source import StudySource, as_source
 from pullstudy.analysis.reading.study import read_study
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts, gather_facts
@@ -50,7 +50,7 @@ SECTIONS: tuple[Callable[[Facts], Section], ...] = (
 )
 
 
-def write_report(where: Path | Source, to: Path | None = None) -> list[Path]:
+def write_report(where: Path | StudySource, to: Path | None = None) -> list[Path]:
     """Write report.html and figures/*.png of a directory or another source; return what was written, the page first.
 
     They go into the directory ``to``, made if absent; without it into the study's own.
@@ -61,16 +61,16 @@ def write_report(where: Path | Source, to: Path | None = None) -> list[Path]:
     directory = _directory(source, to)
     facts = gather_facts(read_study(source))
     sections = [build(facts) for build in SECTIONS]
-    whence = provenance(facts)
+    provenance_line = provenance(facts)
     report = directory / REPORT_FILE
-    with atomic_file(report) as file:
-        text = page(f"Image pulls: {facts.study.name}", whence, facts.study.simulated, sections)
+    with output_file(report) as file:
+        text = page(f"Image pulls: {facts.study.name}", provenance_line, facts.study.simulated, sections)
         file.write(text.encode())
     figures = [figure for section in sections for figure in section.figures]
-    return [report, *_write_figures(directory / FIGURES_DIRECTORY, figures, whence)]
+    return [report, *_write_figures(directory / FIGURES_DIRECTORY, figures, provenance_line)]
 
 
-def _directory(source: Source, to: Path | None) -> Path:
+def _directory(source: StudySource, to: Path | None) -> Path:
     """Where the report goes: never into a study that it is not of."""
     directory = to or source.directory or Path(source.name)
     if directory != source.directory and (directory / FILE_NAME).is_file():
@@ -83,7 +83,7 @@ def _directory(source: Source, to: Path | None) -> Path:
 
 
 def provenance(facts: Facts) -> str:
-    """Where the figures come from: said on every picture."""
+    """Where the figures come from: written on every picture."""
     parts = ["SIMULATED"] if facts.study.simulated else []
     if facts.providers:
         parts.append(f"provider {wording.listed(facts.providers)}")
@@ -106,7 +106,7 @@ def _machines(facts: Facts) -> list[str]:
     return found
 
 
-def _write_figures(directory: Path, figures: Sequence[Figure], whence: str) -> Iterable[Path]:
+def _write_figures(directory: Path, figures: Sequence[Figure], provenance_line: str) -> Iterable[Path]:
     try:
         directory.mkdir(exist_ok=True)
         _remove_others(directory, {f"{figure.name}.png" for figure in figures})
@@ -114,8 +114,8 @@ def _write_figures(directory: Path, figures: Sequence[Figure], whence: str) -> I
         raise OutputError(directory, error.strerror or str(error)) from error
     for figure in figures:
         path = directory / f"{figure.name}.png"
-        with atomic_file(path) as file:
-            file.write(figure.png(whence))
+        with output_file(path) as file:
+            file.write(figure.png(provenance_line))
         yield path
 
 

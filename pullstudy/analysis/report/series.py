@@ -1,13 +1,13 @@
-"""What one colour in a chart stands for: a cluster, called by its nodes.
+"""What one colour in a chart stands for: a cluster, named by its number of nodes.
 
-Where two clusters have as many nodes, of two runs say, they are two series and called by name too.
+Where two clusters have the same number of nodes, as in two runs, the cluster's name is added.
 """
 
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pullstudy.analysis.reading.study import Study
+from pullstudy.analysis.reading.study import StudyData
 from pullstudy.analysis.report.colours import size_colours
 
 _NO_SERIES = "#8b95a3"  # of a cluster in which no job pulled anything
@@ -24,7 +24,7 @@ class Series:
         return list(self.label_of.values())
 
     def colours(self, labels: Iterable[str]) -> dict[str, str]:
-        """Of these labels, in their order: a label's colour is the same in every figure, whoever stands beside it."""
+        """Of these labels, in their order: a label's colour is the same in every figure, whichever others are in it."""
         known = dict(zip(self.labels, size_colours(self.labels), strict=True))
         return {label: known.get(label, _NO_SERIES) for label in labels}
 
@@ -32,13 +32,13 @@ class Series:
         return self.label_of.get(cluster, cluster)
 
 
-def series_of(study: Study) -> Series:
+def series_of(study: StudyData) -> Series:
     sizes = _sizes(study)
     ordered = sorted(sizes, key=lambda cluster: (sizes[cluster], cluster))
     return Series(dict(zip(ordered, _labels(ordered, sizes), strict=True)))
 
 
-def _sizes(study: Study) -> dict[str, int]:
+def _sizes(study: StudyData) -> dict[str, int]:
     sizes = {record.cluster: record.size or 0 for record in study.pulls}
     # A cluster that was planned and never pulled anything has no place in a chart.
     sizes.update({row.cluster: row.size for row in study.ledger.clusters if row.cluster in sizes})

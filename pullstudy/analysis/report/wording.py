@@ -67,7 +67,7 @@ def moment_of(at: datetime | None) -> str:
 
 
 def image_name(image: str | None) -> str:
-    """A study's image by what it is made of; another by the end of its name."""
+    """A study's image by its size and layers; another by the end of its name."""
     if image is None:
         return "unknown image"
     shape = study_shape(parse_image(image).tag)

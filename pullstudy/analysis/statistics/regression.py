@@ -12,7 +12,7 @@ CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True)
-class Line:
+class FittedLine:
     """y = intercept + slope * x. Bounds are None where there are too few points for any."""
 
     intercept: float
@@ -28,12 +28,12 @@ class Line:
         return self.slope_low is not None and self.slope_low > 0
 
 
-def fit(xs: Sequence[float], ys: Sequence[float]) -> Line | None:
+def fit(xs: Sequence[float], ys: Sequence[float]) -> FittedLine | None:
     """None where the xs don't differ."""
     return fit_grouped([None] * len(xs), xs, ys)
 
 
-def fit_grouped(groups: Sequence[Hashable], xs: Sequence[float], ys: Sequence[float]) -> Line | None:
+def fit_grouped(groups: Sequence[Hashable], xs: Sequence[float], ys: Sequence[float]) -> FittedLine | None:
     """One slope for all groups, an intercept for each (fixed effects); ``intercept`` is their mean.
 
     None where no group's xs differ.
@@ -53,7 +53,7 @@ def fit_grouped(groups: Sequence[Hashable], xs: Sequence[float], ys: Sequence[fl
     total = math.fsum(d * d for d in dy)
     freedom = len(xs) - len(members) - 1
     margin = student_quantile((1 + CONFIDENCE) / 2, freedom) * math.sqrt(residual / freedom / sxx) if freedom else None
-    return Line(
+    return FittedLine(
         intercept=fmean(mean_y[group] - slope * mean_x[group] for group in members),
         slope=slope,
         slope_low=slope - margin if margin is not None else None,

@@ -1,7 +1,7 @@
-"""How sure a speed-up is: its confidence interval, and a verdict that is held against all comparisons made beside it.
+"""How sure a speed-up is: its confidence interval, and a verdict that is corrected for all comparisons made together.
 
 Pulls of one job share a registry, a moment and the cluster's state, so that they are no independent draws: a job is one
-value, the median of its pulls. More nodes make that value finer; only repeats tell how far jobs lie apart.
+value, the median of its pulls. More nodes make that value more precise; only repeats show how much jobs differ.
 Logarithms are compared, since a speed-up is a ratio. Sources: Welch 1947 for jobs; Student's paired t for images;
 Holm 1979 for many comparisons at once.
 """
@@ -20,7 +20,7 @@ NO_DIFFERENCE = "no difference beyond chance"
 
 @dataclass(frozen=True)
 class SpeedUp:
-    """How many times as fast the second is. Bounds and p are None where too few values tell how far they lie apart.
+    """How many times as fast the second is. Bounds and p are None where too few values leave their spread unknown.
 
     ``p`` is the chance of as great a difference, either way, where there is none.
     """
@@ -44,7 +44,7 @@ def speed_up(first: Sequence[float], second: Sequence[float]) -> SpeedUp | None:
         return SpeedUp(math.exp(difference))
     parts = [variance(side) / len(side) for side in sides]
     error = math.sqrt(sum(parts))
-    if error == 0:  # jobs that are alike to the last digit tell nothing of how far jobs lie apart
+    if error == 0:  # equal to the last digit: no estimate of how much jobs differ
         return SpeedUp(math.exp(difference))
     freedom = sum(parts) ** 2 / sum(part**2 / (len(side) - 1) for part, side in zip(parts, sides, strict=True))
     return _interval(difference, error, freedom)
@@ -68,22 +68,22 @@ def _interval(difference: float, error: float, freedom: float) -> SpeedUp:
 
 
 def _exp(value: float) -> float:
-    # Two jobs a side that lie far apart make bounds beyond what a float holds.
+    # Two jobs a side that differ much make bounds beyond what a float holds.
     return math.exp(min(value, 700.0))
 
 
 def verdicts(found: Sequence[SpeedUp | None]) -> list[str]:
-    """What the second is, "faster" or "slower" only where Holm's method says so of all that are compared at once."""
+    """ "faster" or "slower", of the second, only where that holds after Holm's correction for all comparisons."""
     tested = [place for place, each in enumerate(found) if each is not None and each.p is not None]
-    told = [TOO_FEW if each is not None else "" for each in found]
+    verdict = [TOO_FEW if each is not None else "" for each in found]
     for place in tested:
-        told[place] = NO_DIFFERENCE
+        verdict[place] = NO_DIFFERENCE
     for rank, place in enumerate(sorted(tested, key=lambda place: _p(found[place]))):
         if _p(found[place]) * (len(tested) - rank) > 1 - CONFIDENCE:
             break
         each = found[place]
-        told[place] = "faster" if each is not None and each.value > 1 else "slower"
-    return told
+        verdict[place] = "faster" if each is not None and each.value > 1 else "slower"
+    return verdict
 
 
 def _p(each: SpeedUp | None) -> float:

@@ -1,7 +1,7 @@
-"""From what the witnesses said to timelines: each moment by its finest witness, each pod with its job.
+"""Timelines put together from records: each moment by its most precise source, each pod with its job.
 
-Several witnesses tell of one moment: the event's name to the microsecond, its timestamp and the status of pod
-and job to the second. The finest is taken, of equals the earliest, since a later one tells of a repetition.
+One moment has several sources: the event's name to the microsecond, its timestamp and the status of pod and job to
+the second. The most precise is taken, of equals the earliest, since a later one is of a repetition.
 """
 
 from collections import defaultdict
@@ -9,20 +9,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from pullstudy.analysis.reading.study import Study
-from pullstudy.analysis.timelines.timeline import JOB_MOMENTS, ContainerTimeline, JobTimeline, Mark, Marks
+from pullstudy.analysis.reading.study import StudyData
+from pullstudy.analysis.timelines.timeline import JOB_MOMENTS, ContainerTimeline, JobTimeline, MomentTimes, Timestamp
 from pullstudy.pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
 from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.store.embedded.ledger import JobRow, JobState, PodWitness
 
 _STATUS_SECONDS = 1.0  # metav1.Time has whole seconds
-# Pods of one job are made within moments of each other; the next job of the same name came 3.6 s later at the soonest.
+# Pods of one job are created within this; the next job of the same name came 3.6 s later at the soonest (real logs).
 _SAME_START_SECONDS = 3.0
 
 
 @dataclass
-class _Container:
-    """What the witnesses said of one container, while it is gathered."""
+class _GatheredContainer:
+    """What the records have of one container, while they are read."""
 
     job: str
     run: str | None = None
@@ -31,18 +31,18 @@ class _Container:
     node: str | None = None
     pull: PullRecord | None = None
     image_inferred: bool = False
-    marks: Marks = field(default_factory=dict)
+    times: MomentTimes = field(default_factory=dict)
 
     @property
     def first_at(self) -> datetime | None:
-        return min((mark.at for mark in self.marks.values()), default=None)
+        return min((time.at for time in self.times.values()), default=None)
 
 
 JobKey = tuple[str, str | None, str, str | None]  # cluster, run, job, image
-Members = dict[tuple[str, str | None], _Container]  # by pod and container
+Members = dict[tuple[str, str | None], _GatheredContainer]  # by pod and container
 
 
-def build_timelines(study: Study) -> list[JobTimeline]:
+def build_timelines(study: StudyData) -> list[JobTimeline]:
     """One timeline a job and image (old studies gave all their images' jobs one name), in order of their start."""
     containers = _gather(study)
     ledger = {(job.cluster, job.job): job for job in study.ledger.jobs}
@@ -52,13 +52,13 @@ def build_timelines(study: Study) -> list[JobTimeline]:
         entry = ledger.get((cluster, found.job))
         image = entry.image if entry else found.image
         groups[cluster, found.run, found.job, image][pod, name] = found
-    _place_nameless(groups, _completions(study.milestones))
+    _place_unnamed(groups, _completions(study.milestones))
     for (cluster, job_name), job in ledger.items():
         if not any(key[0] == cluster and key[2] == job_name for key in groups):
             groups[cluster, job.run, job_name, job.image] = {}
-    job_marks = _job_marks(study, groups)
+    job_times = _job_times(study, groups)
     timelines = [
-        _job_timeline(key, members, job_marks[key], ledger.get((key[0], key[2])), nodes)
+        _job_timeline(key, members, job_times[key], ledger.get((key[0], key[2])), nodes)
         for key, members in groups.items()
     ]
     return sorted(timelines, key=_order)
@@ -69,17 +69,17 @@ def _order(job: JobTimeline) -> tuple[int, str, bool, float, str]:
     return (job.size or 0, job.cluster, start is None, start[1].at.timestamp() if start else 0.0, job.job)
 
 
-Gathered = dict[tuple[str, str, str | None], _Container]
+Gathered = dict[tuple[str, str, str | None], _GatheredContainer]
 
 
-def _gather(study: Study) -> Gathered:
+def _gather(study: StudyData) -> Gathered:
     found: Gathered = {}
     pods: dict[tuple[str, str], list[Milestone]] = defaultdict(list)
     for pull in study.pulls:
         if pull.pod is not None and pull.job is not None and pull.container is not None:
-            _take_pull(found.setdefault((pull.cluster, pull.pod, pull.container), _Container(pull.job)), pull)
+            _add_pull(found.setdefault((pull.cluster, pull.pod, pull.container), _GatheredContainer(pull.job)), pull)
     for row in study.ledger.pods:
-        _take_status(found.setdefault((row.cluster, row.pod, row.container), _Container(row.job)), row)
+        _add_pod_status(found.setdefault((row.cluster, row.pod, row.container), _GatheredContainer(row.job)), row)
     for milestone in study.milestones:
         if milestone.pod is None or milestone.job is None:
             continue
@@ -87,26 +87,26 @@ def _gather(study: Study) -> Gathered:
             pods[milestone.cluster, milestone.pod].append(milestone)
             continue
         key = (milestone.cluster, milestone.pod, milestone.container)
-        _take_milestone(found.setdefault(key, _Container(milestone.job)), milestone)
+        _add_milestone(found.setdefault(key, _GatheredContainer(milestone.job)), milestone)
     _share_with_containers(found, pods)
     return found
 
 
 def _share_with_containers(found: Gathered, pods: Mapping[tuple[str, str], list[Milestone]]) -> None:
-    """What befell the pod befell each of its containers; a pod of which nothing else is known stands by itself."""
-    by_pod: dict[tuple[str, str], list[_Container]] = defaultdict(list)
+    """A pod's moments are those of each of its containers; a pod of no known container has an entry of its own."""
+    by_pod: dict[tuple[str, str], list[_GatheredContainer]] = defaultdict(list)
     for (cluster, pod, _), container in found.items():
         by_pod[cluster, pod].append(container)
     for (cluster, pod), milestones in pods.items():
         for milestone in milestones:
             if not by_pod[cluster, pod]:
-                found[cluster, pod, None] = _Container(milestone.job or "")
+                found[cluster, pod, None] = _GatheredContainer(milestone.job or "")
                 by_pod[cluster, pod].append(found[cluster, pod, None])
             for container in by_pod[cluster, pod]:
-                _take_milestone(container, milestone)
+                _add_milestone(container, milestone)
 
 
-def _take_pull(container: _Container, pull: PullRecord) -> None:
+def _add_pull(container: _GatheredContainer, pull: PullRecord) -> None:
     container.run, container.size = pull.run, pull.size
     container.image = container.image or pull.image
     container.node = container.node or pull.node
@@ -115,7 +115,7 @@ def _take_pull(container: _Container, pull: PullRecord) -> None:
         container.pull = pull
 
 
-def _take_status(container: _Container, row: PodWitness) -> None:
+def _add_pod_status(container: _GatheredContainer, row: PodWitness) -> None:
     container.image = container.image or row.image
     container.node = container.node or row.node
     for moment, at, clock in (
@@ -125,24 +125,24 @@ def _take_status(container: _Container, row: PodWitness) -> None:
         (Moment.FINISHED, row.finished_at, row.node or "unknown"),
     ):
         if at is not None:
-            _keep(container.marks, moment, Mark(at, _STATUS_SECONDS, Witness.POD, clock))
+            _keep_finest(container.times, moment, Timestamp(at, _STATUS_SECONDS, Witness.POD, clock))
 
 
-def _take_milestone(container: _Container, milestone: Milestone) -> None:
+def _add_milestone(container: _GatheredContainer, milestone: Milestone) -> None:
     container.run = container.run if container.run is not None else milestone.run
     container.size = container.size if container.size is not None else milestone.size
     container.node = container.node or milestone.node
-    _keep(container.marks, milestone.moment, _mark(milestone))
+    _keep_finest(container.times, milestone.moment, _timestamp(milestone))
 
 
-def _mark(milestone: Milestone) -> Mark:
-    return Mark(milestone.at, milestone.resolution_seconds, milestone.witness, milestone.clock)
+def _timestamp(milestone: Milestone) -> Timestamp:
+    return Timestamp(milestone.at, milestone.resolution_seconds, milestone.witness, milestone.clock)
 
 
-def _keep(marks: Marks, moment: Moment, mark: Mark) -> None:
-    known = marks.get(moment)
-    if known is None or (mark.resolution_seconds, mark.at) < (known.resolution_seconds, known.at):
-        marks[moment] = mark
+def _keep_finest(times: MomentTimes, moment: Moment, time: Timestamp) -> None:
+    known = times.get(moment)
+    if known is None or (time.resolution_seconds, time.at) < (known.resolution_seconds, known.at):
+        times[moment] = time
 
 
 def _began_at(members: Members) -> datetime | None:
@@ -150,7 +150,7 @@ def _began_at(members: Members) -> datetime | None:
 
 
 def _beginnings(key: JobKey, members: Members, *, has_namesakes: bool) -> Iterable[tuple[datetime, JobKey | None]]:
-    """When the job began. Among namesakes, pods of an unknown image are of other jobs, whose ends are nobody else's."""
+    """When the job began. Among jobs of one name, each pod of an unknown image may be of yet another job."""
     if key[3] is None and has_namesakes:
         return [(member.first_at, None) for member in members.values() if member.first_at is not None]
     began_at = _began_at(members)
@@ -165,8 +165,8 @@ def _completions(milestones: Iterable[Milestone]) -> Mapping[tuple[str, str], li
     return found
 
 
-def _place_nameless(groups: dict[JobKey, Members], completions: Mapping[tuple[str, str], list[datetime]]) -> None:
-    """Containers whose image nobody named, their Pulled being lost, join the namesake job that began with them."""
+def _place_unnamed(groups: dict[JobKey, Members], completions: Mapping[tuple[str, str], list[datetime]]) -> None:
+    """Containers of an unknown image, their Pulled event being lost, join the job of that name that began with them."""
     for key in [key for key in groups if key[3] is None]:
         namesakes = [
             (began_at, other)
@@ -175,10 +175,10 @@ def _place_nameless(groups: dict[JobKey, Members], completions: Mapping[tuple[st
         ]
         ends = completions.get((key[0], key[2]), [])
         for name, member in list(groups[key].items()):
-            home = _nearest(namesakes, ends, member.first_at)
-            if home is not None:
+            job = _nearest(namesakes, ends, member.first_at)
+            if job is not None:
                 member.image_inferred = True
-                groups[home][name] = groups[key].pop(name)
+                groups[job][name] = groups[key].pop(name)
         if not groups[key]:
             del groups[key]
 
@@ -186,7 +186,7 @@ def _place_nameless(groups: dict[JobKey, Members], completions: Mapping[tuple[st
 def _nearest(
     namesakes: Iterable[tuple[datetime, JobKey]], ends: Iterable[datetime], at: datetime | None
 ) -> JobKey | None:
-    """The job that began with ``at``, none of them having ended in between."""
+    """The job that began near ``at``, where none of them ended in between."""
     if at is None:
         return None
     near = [
@@ -197,9 +197,9 @@ def _nearest(
     return min((pair for pair in near if pair[0] <= _SAME_START_SECONDS), default=(0.0, None), key=lambda p: p[0])[1]
 
 
-def _job_marks(study: Study, groups: Mapping[JobKey, Members]) -> dict[JobKey, Marks]:
+def _job_times(study: StudyData, groups: Mapping[JobKey, Members]) -> dict[JobKey, MomentTimes]:
     """The job's own moments; where several images' jobs had one name, by time."""
-    marks: dict[JobKey, Marks] = {key: {} for key in groups}
+    times: dict[JobKey, MomentTimes] = {key: {} for key in groups}
     namesakes: dict[tuple[str, str], list[tuple[datetime, JobKey | None]]] = defaultdict(list)
     named = {(key[0], key[2]) for key in groups if key[3] is not None}
     for key, members in groups.items():
@@ -208,15 +208,15 @@ def _job_marks(study: Study, groups: Mapping[JobKey, Members]) -> dict[JobKey, M
         if milestone.pod is None and milestone.moment in JOB_MOMENTS and milestone.job is not None:
             owner = _owner(namesakes.get((milestone.cluster, milestone.job), []), milestone)
             if owner is not None:
-                _keep(marks[owner], milestone.moment, _mark(milestone))
+                _keep_finest(times[owner], milestone.moment, _timestamp(milestone))
     for job in study.ledger.jobs:
         for owner in [key for key in groups if key[0] == job.cluster and key[2] == job.job]:
-            _take_ledger_times(marks[owner], job)
-    return marks
+            _add_ledger_times(times[owner], job)
+    return times
 
 
 def _owner(candidates: Iterable[tuple[datetime, JobKey | None]], milestone: Milestone) -> JobKey | None:
-    """A job completes after its own pods began and before its namesake's did; its creation comes before both."""
+    """A job completes after its own pods began and before the next job of its name; its creation comes before both."""
     if milestone.moment is Moment.JOB_COMPLETED:
         return max((pair for pair in candidates if pair[0] <= milestone.at), default=(None, None), key=_start)[1]
     later = [pair for pair in candidates if pair[0] >= milestone.at.replace(microsecond=0)]
@@ -228,24 +228,24 @@ def _start(pair: tuple[datetime | None, object]) -> datetime:
     return pair[0]
 
 
-def _take_ledger_times(marks: Marks, job: JobRow) -> None:
+def _add_ledger_times(times: MomentTimes, job: JobRow) -> None:
     for moment, at in ((Moment.JOB_CREATED, job.created_at), (Moment.JOB_COMPLETED, job.completed_at)):
         if at is not None:
             resolution = 1e-6 if at.microsecond else _STATUS_SECONDS
-            _keep(marks, moment, Mark(at, resolution, Witness.JOB, CONTROL_PLANE))
+            _keep_finest(times, moment, Timestamp(at, resolution, Witness.JOB, CONTROL_PLANE))
 
 
-def _deleted(entry: JobRow | None) -> Mark | None:
+def _deleted(entry: JobRow | None) -> Timestamp | None:
     if entry is None or entry.deleted_at is None:
         return None
     resolution = 1e-6 if entry.deleted_at.microsecond else _STATUS_SECONDS
-    return Mark(entry.deleted_at, resolution, Witness.JOB, CONTROL_PLANE)
+    return Timestamp(entry.deleted_at, resolution, Witness.JOB, CONTROL_PLANE)
 
 
 def _job_timeline(
     key: JobKey,
     members: Members,
-    marks: Marks,
+    times: MomentTimes,
     entry: JobRow | None,
     nodes: Mapping[tuple[str, str, str], str],
 ) -> JobTimeline:
@@ -258,7 +258,7 @@ def _job_timeline(
         job=job,
         image=image,
         repeat=entry.repeat if entry else None,
-        marks=marks,
+        times=times,
         deleted=_deleted(entry),
         failed=entry is not None and entry.state == JobState.FAILED,
         containers=tuple(
@@ -269,7 +269,7 @@ def _job_timeline(
                 outcome=member.pull.outcome if member.pull else None,
                 pull=member.pull,
                 cache=nodes.get((cluster, job, member.node or ""), "unknown"),
-                marks={**member.marks, **marks},
+                times={**member.times, **times},
                 image_inferred=member.image_inferred,
             )
             for (pod, name), member in sorted(members.items(), key=lambda item: (item[0][0], item[0][1] or ""))

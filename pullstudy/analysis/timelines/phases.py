@@ -11,14 +11,14 @@ from itertools import pairwise
 
 import msgspec
 
-from pullstudy.analysis.timelines.job_context import Company, company_of
-from pullstudy.analysis.timelines.timeline import MOMENTS, ContainerTimeline, JobTimeline, Mark, Marks
+from pullstudy.analysis.timelines.job_context import JobContext, context_of
+from pullstudy.analysis.timelines.timeline import MOMENTS, ContainerTimeline, JobTimeline, MomentTimes, Timestamp
 from pullstudy.pulls.milestone import Moment
 
 
 @dataclass(frozen=True)
 class Phase:
-    """The stretch between two moments."""
+    """The segment between two moments."""
 
     begin: Moment
     end: Moment
@@ -27,19 +27,19 @@ class Phase:
     def name(self) -> str:
         return f"{self.begin}_to_{self.end}"
 
-    def seconds(self, marks: Marks) -> float | None:
+    def seconds(self, times: MomentTimes) -> float | None:
         """None where one of the two moments is unknown."""
-        if self.begin not in marks or self.end not in marks:
+        if self.begin not in times or self.end not in times:
             return None
-        return marks[self.end].seconds_since(marks[self.begin])
+        return times[self.end].seconds_since(times[self.begin])
 
-    def resolution_seconds(self, marks: Marks) -> float:
-        return max(marks[self.begin].resolution_seconds, marks[self.end].resolution_seconds)
+    def resolution_seconds(self, times: MomentTimes) -> float:
+        return max(times[self.begin].resolution_seconds, times[self.end].resolution_seconds)
 
 
 PHASES: tuple[Phase, ...] = tuple(Phase(begin, end) for begin, end in pairwise(MOMENTS))
-# Sums of phases for what often has no witness between: a cached image is never "Pulling", and events never tell of
-# a container's end. They overlap PHASES: add the ones or the others.
+# Sums of phases for moments that are often unknown: a cached image is never "Pulling", and no event reports a
+# container's end. They overlap PHASES: add the ones or the others.
 BRIDGES: tuple[Phase, ...] = (
     Phase(Moment.SCHEDULED, Moment.PULLED),
     Phase(Moment.STARTED, Moment.JOB_COMPLETED),
@@ -85,28 +85,28 @@ PHASE_COLUMNS: tuple[str, ...] = PhaseRow.__struct_fields__
 def phase_rows(jobs: Iterable[JobTimeline]) -> Iterator[msgspec.Struct]:
     """A row a job, followed by one a container of it."""
     for job in jobs:
-        company = company_of(job)
-        yield _job_row(job, company)
+        context = context_of(job)
+        yield _job_row(job, context)
         for container in job.containers:
-            yield _container_row(job, container, company)
+            yield _container_row(job, container, context)
 
 
-def _job_row(job: JobTimeline, company: Company) -> msgspec.Struct:
-    critical = company.critical
-    marks = critical.marks if critical else job.marks
+def _job_row(job: JobTimeline, context: JobContext) -> msgspec.Struct:
+    critical = context.critical
+    times = critical.times if critical else job.times
     start, end = job.start, job.end
-    flags = _flags(marks)
+    flags = _flags(times)
     if not critical:
         flags.append("no-pod-seen")
     return _row(
         job,
-        marks,
+        times,
         level="job",
         container=critical,
         start=start,
         end=end,
         cache=job.cache,
-        pods_in_job=company.pods,
+        pods_in_job=context.pods,
         pods_on_node=None,
         start_rank=None,
         critical=False,
@@ -114,40 +114,40 @@ def _job_row(job: JobTimeline, company: Company) -> msgspec.Struct:
     )
 
 
-def _container_row(job: JobTimeline, container: ContainerTimeline, company: Company) -> msgspec.Struct:
-    known = [(moment, container.marks[moment]) for moment in _POD_MOMENTS if moment in container.marks]
-    flags = _flags(container.marks)
-    on_node = company.on_node[container.node] if container.node is not None else None
+def _container_row(job: JobTimeline, container: ContainerTimeline, context: JobContext) -> msgspec.Struct:
+    known = [(moment, container.times[moment]) for moment in _POD_MOMENTS if moment in container.times]
+    flags = _flags(container.times)
+    on_node = context.on_node[container.node] if container.node is not None else None
     if on_node is not None and on_node > 1:
         flags.append("shares-node")
-    if company.rides_along(container):
-        flags.append("rides-along")
+    if context.shares_pull(container):
+        flags.append("shared-pull")
     if container.image_inferred:
         flags.append("image-inferred")
     return _row(
         job,
-        container.marks,
+        container.times,
         level="pod",
         container=container,
         start=known[0] if known else None,
         end=known[-1] if known else None,
         cache=container.cache,
-        pods_in_job=company.pods,
+        pods_in_job=context.pods,
         pods_on_node=on_node,
-        start_rank=company.start_rank(container),
-        critical=container is company.critical,
+        start_rank=context.start_rank(container),
+        critical=container is context.critical,
         flags=flags,
     )
 
 
 def _row(
     job: JobTimeline,
-    marks: Marks,
+    times: MomentTimes,
     *,
     level: str,
     container: ContainerTimeline | None,
-    start: tuple[Moment, Mark] | None,
-    end: tuple[Moment, Mark] | None,
+    start: tuple[Moment, Timestamp] | None,
+    end: tuple[Moment, Timestamp] | None,
     cache: str,
     pods_in_job: int,
     pods_on_node: int | None,
@@ -156,7 +156,7 @@ def _row(
     flags: list[str],
 ) -> msgspec.Struct:
     pull = container.pull if container else None
-    resolutions = [mark.resolution_seconds for mark in marks.values()]
+    resolutions = [time.resolution_seconds for time in times.values()]
     return PhaseRow(
         level=level,
         cluster=job.cluster,
@@ -181,16 +181,16 @@ def _row(
         start_rank=start_rank,
         critical=critical,
         flags=" ".join(flags),
-        **{f"{phase.name}_seconds": phase.seconds(marks) for phase in (*PHASES, *BRIDGES)},
+        **{f"{phase.name}_seconds": phase.seconds(times) for phase in (*PHASES, *BRIDGES)},
     )
 
 
-def _flags(marks: Marks) -> list[str]:
-    flags = [f"missing:{moment}" for moment in MOMENTS if moment not in marks]
+def _flags(times: MomentTimes) -> list[str]:
+    flags = [f"missing:{moment}" for moment in MOMENTS if moment not in times]
     for phase in (*PHASES, *BRIDGES):
-        seconds = phase.seconds(marks)
+        seconds = phase.seconds(times)
         if seconds is not None and seconds < 0:
-            within = -seconds < phase.resolution_seconds(marks)
+            within = -seconds < phase.resolution_seconds(times)
             flags.append(f"{'unresolved' if within else 'negative'}:{phase.name}")
     return flags
 

@@ -11,24 +11,24 @@ JOB_MOMENTS = (Moment.JOB_CREATED, Moment.JOB_COMPLETED)
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """When something happened, by whose word and whose clock, and how fine the time is."""
+class Timestamp:
+    """When something happened, with the resolution of the time, its source, and the clock it is by."""
 
     at: datetime
     resolution_seconds: float
-    witness: Witness
+    source: Witness
     clock: str
 
-    def seconds_since(self, earlier: "Mark") -> float:
+    def seconds_since(self, earlier: "Timestamp") -> float:
         return (self.at - earlier.at).total_seconds()
 
 
-Marks = dict[Moment, Mark]
+MomentTimes = dict[Moment, Timestamp]
 
 
 @dataclass(frozen=True)
 class ContainerTimeline:
-    """One container of one pod; ``marks`` has the pod's moments too, and the job's."""
+    """One container of one pod; ``times`` has the pod's moments too, and the job's."""
 
     pod: str
     container: str | None
@@ -36,13 +36,13 @@ class ContainerTimeline:
     outcome: Outcome | None
     pull: PullRecord | None  # the one that made the image present
     cache: str
-    marks: Marks
-    image_inferred: bool = False  # no witness named it: the job that ran at that time had it
+    times: MomentTimes
+    image_inferred: bool = False  # not recorded: taken from the job that ran at that time
 
 
 @dataclass(frozen=True)
 class JobTimeline:
-    """One job of one image at one size, with its containers. ``marks`` has the job's own moments."""
+    """One job of one image at one size, with its containers. ``times`` has the job's own moments."""
 
     cluster: str
     run: str | None
@@ -50,24 +50,24 @@ class JobTimeline:
     job: str
     image: str | None
     repeat: int | None
-    marks: Marks
+    times: MomentTimes
     containers: tuple[ContainerTimeline, ...] = ()
-    deleted: Mark | None = None  # by the ledger: the job and its pods were gone
+    deleted: Timestamp | None = None  # by the ledger: the job and its pods were gone
     failed: bool = False  # by the ledger: it ended without having pulled everywhere
 
     @property
-    def start(self) -> tuple[Moment, Mark] | None:
-        """The job's first known moment: its creation, or the first thing that befell one of its pods."""
-        if Moment.JOB_CREATED in self.marks:
-            return Moment.JOB_CREATED, self.marks[Moment.JOB_CREATED]
+    def start(self) -> tuple[Moment, Timestamp] | None:
+        """The job's first known moment: its creation, or the first moment of one of its pods."""
+        if Moment.JOB_CREATED in self.times:
+            return Moment.JOB_CREATED, self.times[Moment.JOB_CREATED]
         firsts = [first for first in map(_first, self.containers) if first]
         return min(firsts, key=lambda pair: pair[1].at, default=None)
 
     @property
-    def end(self) -> tuple[Moment, Mark] | None:
-        """The job's completion, or where that has no witness the last thing that befell one of its pods."""
-        if Moment.JOB_COMPLETED in self.marks:
-            return Moment.JOB_COMPLETED, self.marks[Moment.JOB_COMPLETED]
+    def end(self) -> tuple[Moment, Timestamp] | None:
+        """The job's completion, or where that is unknown the last moment of one of its pods."""
+        if Moment.JOB_COMPLETED in self.times:
+            return Moment.JOB_COMPLETED, self.times[Moment.JOB_COMPLETED]
         lasts = [last for last in map(_last, self.containers) if last]
         return max(lasts, key=lambda pair: pair[1].at, default=None)
 
@@ -83,17 +83,17 @@ class JobTimeline:
         return states.pop() if len(states) == 1 else ("mixed" if states else "unknown")
 
 
-def _own(container: ContainerTimeline) -> list[tuple[Moment, Mark]]:
+def _own(container: ContainerTimeline) -> list[tuple[Moment, Timestamp]]:
     return [
-        (moment, container.marks[moment])
+        (moment, container.times[moment])
         for moment in MOMENTS
-        if moment in container.marks and moment not in JOB_MOMENTS
+        if moment in container.times and moment not in JOB_MOMENTS
     ]
 
 
-def _first(container: ContainerTimeline) -> tuple[Moment, Mark] | None:
+def _first(container: ContainerTimeline) -> tuple[Moment, Timestamp] | None:
     return next(iter(_own(container)), None)
 
 
-def _last(container: ContainerTimeline) -> tuple[Moment, Mark] | None:
+def _last(container: ContainerTimeline) -> tuple[Moment, Timestamp] | None:
     return next(reversed(_own(container)), None)

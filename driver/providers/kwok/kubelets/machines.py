@@ -9,7 +9,6 @@ import msgspec
 
 from driver.providers.kwok.kubelets.nodes import NodesOrder, make_nodes
 from driver.providers.kwok.kubelets.outbox import Write
-from driver.providers.kwok.kubelets.posts import Posts
 from pullstudy.kube.objects import Metadata
 from pullstudy.sim.api.apiserver import ApiServer, Identities
 from pullstudy.sim.api.history import History
@@ -138,3 +137,37 @@ class Machines:
 
 def _node_key(name: str) -> str:
     return f"node {name}"
+
+
+class Posts:
+    """The way of the kubelets' events to the API server.
+
+    ``versions`` are those that pods, by uid, had when their kubelet first saw them.
+    """
+
+    def __init__(self, put: Callable[[Write], None]) -> None:
+        self._put = put
+        self.versions: dict[str, str] = {}
+
+    def create(self, event: Json) -> str:
+        """Returns the name in the uid's place: the uid is the API server's, and told by its answer only."""
+        meta, involved = event["metadata"], event["involvedObject"]
+        name = {"name": meta["name"], "namespace": meta["namespace"]}
+        seen = {**involved, "resourceVersion": self.versions.get(involved["uid"], "")}
+        path = f"/api/v1/namespaces/{meta['namespace']}/events"
+        self._put(Write(_events_key(event), "POST", path, {**event, "metadata": name, "involvedObject": seen}))
+        return str(meta["name"])
+
+    def patch(self, event: Json) -> bool:
+        meta = event["metadata"]
+        path = f"/api/v1/namespaces/{meta['namespace']}/events/{meta['name']}"
+        self._put(
+            Write(
+                _events_key(event), "PATCH", path, {name: event[name] for name in ("count", "lastTimestamp", "message")}
+            )
+        )
+        return True
+
+
+def _events_key(event: Json) -> str:
+    return f"events of {event['involvedObject']['uid']}"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pullstudy.analysis.findings.writeback import Point, RateFit, fit_makespan, fit_started, points, steps
+from pullstudy.analysis.findings.writeback import JobPoint, RateFit, fit_makespan, fit_started, points, steps
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts, cache_order
 from pullstudy.analysis.report.figure import Figure
@@ -49,21 +49,21 @@ def build(facts: Facts) -> Section:
     return Section("after-the-pull", "After the pull", tuple(blocks))
 
 
-def fitted_groups(facts: Facts) -> dict[tuple[str, int], list[Point]]:
+def fitted_groups(facts: Facts) -> dict[tuple[str, int], list[JobPoint]]:
     """Jobs by cache state and layer count, where three sizes of images or more make a line."""
-    groups: dict[tuple[str, int], list[Point]] = {}
+    groups: dict[tuple[str, int], list[JobPoint]] = {}
     for point in sorted(points(facts.jobs), key=lambda point: (cache_order(point.cache), point.layers)):
         groups.setdefault((point.cache, point.layers), []).append(point)
     return {key: group for key, group in groups.items() if len({point.image_bytes for point in group}) >= LEAST_SIZES}
 
 
 def of_aws(facts: Facts) -> bool:
-    """Whether the nodes' names are those that EC2 gives: only there a gp2 volume is to be thought of."""
+    """Whether the nodes' names are those that EC2 gives: only there can the volume be a gp2 one."""
     nodes = [record.node for record in facts.study.pulls if record.node]
     return bool(nodes) and all(node.endswith((".compute.internal", ".ec2.internal")) for node in nodes)
 
 
-def finding(group: list[Point], *, aws: bool, simulated: bool = False) -> str:
+def finding(group: list[JobPoint], *, aws: bool, simulated: bool = False) -> str:
     """The hypothesis, tested on one layer count's jobs: what the fits say."""
     whole, started = fit_makespan(group), fit_started(group)
     if whole is None or started is None:
@@ -83,7 +83,7 @@ def _verdict(whole: RateFit, started: RateFit, aws: bool) -> str:
     if whole.rate is None or whole.r_squared is None or whole.r_squared < 0.95:
         return "One write rate does not explain these makespans."
     if started.r_squared is not None and started.r_squared >= whole.r_squared:
-        return "The pulls themselves make as straight a line, so that this says nothing about the volume."
+        return "The pulls themselves fit a straight line as well, so this is no evidence about the volume."
     distance = whole.rate / GP2_BYTES_PER_SECOND - 1
     known = f"; a gp2 volume of up to 170 GiB is limited to {wording.rate(GP2_BYTES_PER_SECOND)}, {_apart(distance)}"
     return (
@@ -99,7 +99,7 @@ def _r(fit: RateFit) -> str:
     return wording.UNKNOWN if fit.r_squared is None else f"{fit.r_squared:.4f}"
 
 
-def _spec(found: list[Point]) -> dict[str, Any]:
+def _spec(found: list[JobPoint]) -> dict[str, Any]:
     kinds = ["job completed", "last container started"]
     rows = [
         {"gigabytes": rounded(point.image_bytes / 1e9), "seconds": rounded(value), "nodes": point.size, "until": kind}
@@ -139,7 +139,7 @@ def _spec(found: list[Point]) -> dict[str, Any]:
     }
 
 
-def _steps_table(group: list[Point], words: str) -> Markup:
+def _steps_table(group: list[JobPoint], words: str) -> Markup:
     rows = [
         [
             f"{wording.size_of(step.from_bytes)} to {wording.size_of(step.to_bytes)}",
@@ -152,7 +152,7 @@ def _steps_table(group: list[Point], words: str) -> Markup:
     return table(["from image to image", "into the pull", "into the makespan"], rows, caption=caption)
 
 
-def _step_words(group: list[Point]) -> str:
+def _step_words(group: list[JobPoint]) -> str:
     """How the pull's own rate changes over image sizes, where it falls to the makespans' rate."""
     rates = [step for step in steps(group) if step.pull_rate is not None and step.makespan_rate is not None]
     if len(rates) < LEAST_SIZES:
@@ -170,7 +170,7 @@ def _step_words(group: list[Point]) -> str:
     )
 
 
-def _table(groups: dict[tuple[str, int], list[Point]]) -> Markup:
+def _table(groups: dict[tuple[str, int], list[JobPoint]]) -> Markup:
     rows = []
     for (cache, layers), group in groups.items():
         for size in sorted({point.size or 0 for point in group}):

@@ -27,10 +27,10 @@ def build(facts: Facts) -> Section:
     )
     blocks: list[Block] = [
         paragraph(
-            "A pod is scheduled by the control plane's clock before its node speaks, and its container starts by the "
-            "node's clock before the job completes: that bounds each node's offset. The least delay from Scheduled to "
-            "the kubelet's first word is alike on all nodes, so that what a node has more of it than the median node "
-            "is its clock's offset from theirs, to within that delay's jitter."
+            "A pod is scheduled by the control plane's clock before its node reports anything, and its container "
+            "starts by the node's clock before the job completes: that bounds each node's offset. The shortest delay "
+            "from Scheduled to the kubelet's first event is the same on all nodes, so that what a node has more of it "
+            "than the median node is its clock's offset from theirs, to within that delay's jitter."
         ),
         verdict,
         Figure(

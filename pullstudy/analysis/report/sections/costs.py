@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from pullstudy.analysis.findings.cost import ClusterCost, Price, cluster_costs
+from pullstudy.analysis.findings.cost import ClusterCost, NodePrice, cluster_costs
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts, image_key
 from pullstudy.analysis.report.figure import Figure
@@ -14,7 +14,7 @@ from pullstudy.analysis.report.sections.box_chart import colour_by_series, round
 def build(facts: Facts) -> Section:
     costs = cluster_costs(facts.study, facts.jobs)
     if not costs:
-        return Section("cost", "Cost", (paragraph("No job's start and end are known, so that no hours can be told."),))
+        return Section("cost", "Cost", (paragraph("No job's start and end are known, so node-hours are unknown."),))
     price = next((cost.price for cost in costs if cost.price), None)
     blocks: list[Block] = [paragraph(_words(price, costs, facts)), _sizes_table(facts, costs)]
     if price is not None:
@@ -32,7 +32,7 @@ def total_cost(facts: Facts) -> str | None:
     return wording.money(sum(cost.amount or 0 for cost in priced), priced[0].price.currency)
 
 
-def _words(price: Price | None, costs: list[ClusterCost], facts: Facts) -> str:
+def _words(price: NodePrice | None, costs: list[ClusterCost], facts: Facts) -> str:
     hours = wording.number(sum(cost.node_hours for cost in costs))
     if price is None:
         return f"{hours} node-hours from the first job to the last. The study names no price (imports have none)."
@@ -43,7 +43,7 @@ def _words(price: Price | None, costs: list[ClusterCost], facts: Facts) -> str:
     return words
 
 
-def _figure(facts: Facts, costs: list[ClusterCost], price: Price) -> Figure:
+def _figure(facts: Facts, costs: list[ClusterCost], price: NodePrice) -> Figure:
     labels = [facts.series.label(cost.cluster) for cost in costs]
     rows = [
         {
@@ -84,7 +84,7 @@ def _sizes_table(facts: Facts, costs: list[ClusterCost]) -> Markup:
     return table(header, rows, caption="Cost by cluster size")
 
 
-def _images_table(facts: Facts, price: Price) -> Markup:
+def _images_table(facts: Facts, price: NodePrice) -> Markup:
     seconds: dict[tuple[str, str], float] = defaultdict(float)
     for job in facts.jobs:
         if job.image is not None and job.makespan_seconds is not None and job.size:

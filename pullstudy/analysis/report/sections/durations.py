@@ -10,7 +10,7 @@ from pullstudy.analysis.report.section import Block, Section, cache_words
 from pullstudy.analysis.report.sections.box_chart import Colours, box_spec, colour_by_series, log_scale, rounded
 from pullstudy.analysis.report.series import Series
 from pullstudy.analysis.statistics.quantiles import ecdf, upper_quantile
-from pullstudy.analysis.timelines.job_context import company_of
+from pullstudy.analysis.timelines.job_context import context_of
 
 _QUANTILES = (0.5, 0.95, 0.99)
 _DIGITS = (3, 4, 5, 6)
@@ -19,13 +19,13 @@ _DIGITS = (3, 4, 5, 6)
 def build(facts: Facts) -> Section:
     blocks: list[Block] = [
         paragraph(
-            "The first duration of the kubelet's message, one value a pull. Pulls of different cache states never "
-            "stand in one distribution. Boxes are quartiles, whiskers reach the last value within 1.5 interquartile "
-            "ranges; at most twelve of the values beyond are drawn. p95 is told of 20 pulls or more and p99 of 100: of "
-            "fewer they would be the slowest pull under another name. Pulls that failed, and images found present, "
-            "have no duration and are not in here."
+            "The first duration of the kubelet's message, one value a pull. Pulls of different cache states are never "
+            "in one distribution. Boxes are quartiles, whiskers reach the last value within 1.5 interquartile ranges; "
+            "at most twelve of the values beyond are drawn. p95 is given for 20 pulls or more, p99 for 100: of fewer "
+            "they would equal the slowest pull. Pulls that failed, and images found present, have no duration and are "
+            "left out."
         ),
-        *_riders(facts),
+        *_shared_pulls(facts),
     ]
     for group in facts.groups:
         blocks.extend(_group_blocks(group, facts.series))
@@ -34,14 +34,14 @@ def build(facts: Facts) -> Section:
     return Section("durations", "Pull durations", tuple(blocks))
 
 
-def _riders(facts: Facts) -> list[Markup]:
-    """How many of the pulls are no downloads of their own."""
-    riders = sum(len(company_of(job).riders) for job in facts.jobs)
-    if not riders:
+def _shared_pulls(facts: Facts) -> list[Markup]:
+    """How many of the pulls shared the download of another."""
+    joined = sum(len(context_of(job).shared_pulls) for job in facts.jobs)
+    if not joined:
         return []
     words = (
-        f"{wording.plural(riders, 'pull')} began while another pod's pull of the same image was under way on the same "
-        "node, and ended with it: no downloads of their own, though they count as pulls here."
+        f"{wording.plural(joined, 'pull')} began while another pod's pull of the same image was under way on the same "
+        "node, and ended with it: they downloaded nothing themselves, but count as pulls here."
     )
     return [paragraph(words)]
 

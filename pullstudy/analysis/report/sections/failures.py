@@ -30,7 +30,7 @@ def build(facts: Facts) -> Section:
     figure = Figure(
         "failures-by-class",
         "Failed pulls by class of their cause",
-        "Each attempt counts; an event that was repeated counts as often as it says.",
+        "Each attempt counts; an event that was repeated counts as often as its count.",
         _spec(facts, latest_states(failed)),
     )
     blocks: list[Block] = [words, figure, _texts_table(latest_states(failed))]
@@ -71,5 +71,5 @@ def _texts_table(failed: list[PullRecord]) -> Markup:
         [kind, text, sum(record.count for record in found), len({record.node for record in found})]
         for (kind, text), found in ranked[:_SHOWN]
     ]
-    caption = "What was said" if len(ranked) <= _SHOWN else f"What was said: {_SHOWN} of {len(ranked)} texts"
+    caption = "Error messages" if len(ranked) <= _SHOWN else f"Error messages: {_SHOWN} of {len(ranked)}"
     return table(["class", "text", "attempts", "nodes"], rows, caption=caption, text_columns=2)

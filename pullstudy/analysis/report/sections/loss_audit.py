@@ -1,4 +1,4 @@
-"""The loss audit: expected pulls against what each witness saw; gaps of the watch; input not understood."""
+"""The loss audit: pulls expected, and seen in events, pod status, spool and store; gaps of the watch; rejects."""
 
 from collections import Counter, defaultdict
 
@@ -19,7 +19,7 @@ def build(facts: Facts) -> Section:
 def _audit(facts: Facts) -> list[Markup]:
     audits = facts.study.ledger.audits
     if not audits:
-        return [paragraph("No audit was made: imported logs say nothing of what their cluster was asked for.")]
+        return [paragraph("No audit was made: imported logs do not state which pulls their cluster was asked for.")]
     by_cluster: dict[str, list[Audit]] = defaultdict(list)
     for audit in audits:
         by_cluster[audit.cluster].append(audit)
@@ -34,7 +34,7 @@ def _audit(facts: Facts) -> list[Markup]:
     words = f"{accounted}, {recovered:,} recovered from pod status, {missing:,} missing."
     return [
         warning(words) if missing else paragraph(words),
-        table(header, rows, caption="Pulls by witness; a pull is one container of one pod"),
+        table(header, rows, caption="Pulls by where they were seen; a pull is one container of one pod"),
     ]
 
 
@@ -44,12 +44,12 @@ def _audit_row(facts: Facts, cluster: str, audits: list[Audit]) -> list[object]:
 
     accounted, expected = total("accounted"), total("expected")
     spooled = total("spooled") if any(audit.spooled is not None for audit in audits) else wording.UNKNOWN
-    witnesses = [total("events"), total("pod_status"), spooled, total("stored"), total("recovered")]
+    seen = [total("events"), total("pod_status"), spooled, total("stored"), total("recovered")]
     return [
         facts.series.label(cluster),
         f"{accounted:,}/{expected:,}",
         expected,
-        *witnesses,
+        *seen,
         expected - accounted,
     ]
 
@@ -62,7 +62,7 @@ def _gaps(facts: Facts) -> list[Markup]:
         [gap.cluster, gap.why, gap.from_version or "the beginning", gap.to_version, wording.moment_of(gap.found_at)]
         for gap in gaps[:_SHOWN]
     ]
-    words = f"{wording.plural(len(gaps), 'gap')} in the watch: what came and went within one is known to nobody."
+    words = f"{wording.plural(len(gaps), 'gap')} in the watch: what came and went within one is unknown."
     header = ["cluster", "why", "from version", "to version", "found"]
     return [warning(words), table(header, rows, caption="Gaps of the watch", text_columns=5)]
 

@@ -45,11 +45,11 @@ def answer(decomposition: Decomposition) -> str:
         f"on {wording.plural(small, 'node')} and {wording.seconds(after)} on {wording.plural(large, 'node')}"
     )
     if small == large:
-        return f"One size only, of {wording.seconds(before)} wall time: growth cannot be told."
+        return f"One size only, of {wording.seconds(before)} wall time: growth needs two sizes."
     ranked = _by_growth(decomposition)
     if decomposition.share_of_growth(ranked[0]) is None:
         less = "no growth to explain within these sizes (less than a twentieth)"
-        return f"{head}: {less}. It is made of {_largest_parts(decomposition)}."
+        return f"{head}: {less}. It consists of {_largest_parts(decomposition)}."
     parts = [
         f"{wording.phase_name(phase.phase)} ({wording.percent(decomposition.share_of_growth(phase))}, "
         f"{wording.seconds(phase.growth_seconds(small, large))} more"
@@ -122,7 +122,7 @@ def _below_zero(decomposition: Decomposition) -> list[Markup]:
     """What a sum below zero means, where there is one."""
     lowest = [(min(phase.seconds.values()), phase.resolution_seconds) for phase in decomposition.phases]
     if any(seconds < -max(resolution, _COARSE_SECONDS) for seconds, resolution in lowest):
-        return [warning("A sum lies further below zero than its times can be off: clocks disagree, see below.")]
+        return [warning("A sum is further below zero than its times' resolution allows: clocks disagree, see below.")]
     if any(seconds < 0 for seconds, _ in lowest):
         words = (
             "A sum below zero is within what its times can be off by: times of whole seconds are cut off, so that up "
@@ -148,8 +148,8 @@ def _image_spec(facts: Facts, decomposition: Decomposition, size: int) -> dict[s
     sums: dict[tuple[str, str], list[float]] = defaultdict(list)
     for job in facts.jobs:
         if job.size == size and job.image in decomposition.images and job.cache == decomposition.cache:
-            for stretch in critical_path(job):
-                sums[wording.image_name(job.image), stretch.name].append(stretch.seconds)
+            for segment in critical_path(job):
+                sums[wording.image_name(job.image), segment.name].append(segment.seconds)
     categories = [wording.image_name(image) for image in decomposition.images]
     names = [phase.phase for phase in decomposition.phases]
     rows = [
@@ -244,7 +244,7 @@ def _growth_row(decomposition: Decomposition, phase: PhaseBySize) -> list[object
 
 
 def _slope(phase: PhaseBySize, images: int, resolved: bool) -> list[str]:
-    """Whether the phase grows beyond chance, by how much a node, and the interval of that, for all images together."""
+    """Whether the phase grows significantly, by how much a node, and the interval of that, for all images together."""
     line = phase.per_node
     if line is None:
         return ["", wording.UNKNOWN, wording.UNKNOWN]

@@ -28,7 +28,7 @@ def phase_tables(facts: Facts) -> list[Markup]:
 
 def _seconds(container: ContainerTimeline) -> Iterator[tuple[str, float]]:
     for phase in _SHOWN:
-        seconds = phase.seconds(container.marks)
+        seconds = phase.seconds(container.times)
         if seconds is not None:
             yield phase.name, seconds
     pull = container.pull
@@ -66,8 +66,8 @@ def critical_table(facts: Facts) -> Markup:
         path, critical = critical_path(job), critical_container(job)
         if not path or critical is None:
             continue
-        longest = max(path, key=lambda stretch: stretch.seconds)
-        total = sum(stretch.seconds for stretch in path)
+        longest = max(path, key=lambda segment: segment.seconds)
+        total = sum(segment.seconds for segment in path)
         rows.append(
             [
                 wording.image_name(job.image),
@@ -88,11 +88,11 @@ def flags_words(facts: Facts) -> Markup:
     odd = {flag: count for flag, count in flags.items() if flag.startswith(("negative:", "unresolved:"))}
     if not odd:
         return paragraph("No phase of any pod is negative.")
-    told = [
+    counted = [
         f"{wording.phase_name(flag.partition(':')[2])} {count} times ({flag.partition(':')[0]})"
         for flag, count in odd.items()
     ]
     return paragraph(
-        f"Negative phases stay as they are: {wording.listed(told)}. Within the times' resolution they are unresolved; "
-        "beyond it two clocks disagree."
+        f"Negative phases stay as they are: {wording.listed(counted)}. Within the times' resolution they are "
+        "unresolved; beyond it two clocks disagree."
     )

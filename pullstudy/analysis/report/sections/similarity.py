@@ -1,8 +1,8 @@
-"""How alike the images are, by their layers."""
+"""How similar the images are, by their layers."""
 
 from typing import Any
 
-from pullstudy.analysis.findings.similarity import Pair, pairs, spread
+from pullstudy.analysis.findings.similarity import ImagePair, mean_and_deviation, pairs
 from pullstudy.analysis.reading.layers import Layer, shared_by_all
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts, image_key
@@ -37,10 +37,10 @@ def build(facts: Facts) -> Section:
     return Section("similarity", "Similarity of the images", tuple(blocks))
 
 
-def _table(layers: list[Layer], found: list[Pair]) -> Any:
+def _table(layers: list[Layer], found: list[ImagePair]) -> Any:
     rows: list[list[object]] = []
     for field, words in _KINDS:
-        measured = spread(getattr(pair, field) for pair in found)
+        measured = mean_and_deviation(getattr(pair, field) for pair in found)
         rows.append([words, f"{measured.mean:.5f}", f"{measured.std:.5f}"])
     shared = len(shared_by_all(layers))
     images = len({layer.image for layer in layers})
@@ -56,7 +56,7 @@ def _label(image: str) -> str:
     return f"{key.layers} × {wording.size_of(key.unpacked_bytes)}" if key.layers else wording.image_name(image)
 
 
-def _figure(found: list[Pair], field: str, words: str) -> Figure:
+def _figure(found: list[ImagePair], field: str, words: str) -> Figure:
     images = sorted({pair.image for pair in found}, key=lambda image: image_key(image).order)
     labels = list(map(_label, images))
     rows = [

@@ -78,7 +78,7 @@ def _nodes_table(facts: Facts) -> Markup:
 
 
 def _placement(facts: Facts) -> Markup:
-    """One pod a node is what a study asks for; where it does not hold, it is said."""
+    """A study asks for one pod a node; where it did not get that, this says so."""
     shared = []
     for job in facts.jobs:
         nodes = {container.pod: container.node for container in job.containers if container.node}

@@ -22,9 +22,7 @@ def _cautions(facts: Facts) -> list[Block]:
         found.append(warning("simulated clusters: every figure here comes from a model, none from real nodes."))
     missing = sum(audit.expected - audit.accounted for audit in facts.study.ledger.audits)
     if missing:
-        found.append(
-            warning(f"{wording.plural(missing, 'pull')} that should have been made are accounted for by nobody.")
-        )
+        found.append(warning(f"{wording.plural(missing, 'pull')} that should have been made are not accounted for."))
     unfinished = [job for job in facts.study.ledger.jobs if job.state in ("planned", "created", "complete")]
     if unfinished:
         found.append(warning(f"{wording.plural(len(unfinished), 'job')} of the study are not done: the study goes on."))
@@ -61,7 +59,7 @@ def _answers(facts: Facts) -> list[Markup]:
         element("li", element("b", title if title.endswith("?") else f"{title}:"), " ", words)
         for title, words in _findings(facts)
     ]
-    return items or [element("li", "Nothing to tell: no pull of a job is in this study.")]
+    return items or [element("li", "No pull of a job is in this study.")]
 
 
 def _findings(facts: Facts) -> list[tuple[str, str]]:

@@ -6,7 +6,7 @@ import sys
 from asyncio.subprocess import DEVNULL, PIPE
 from pathlib import Path
 
-from driver.clusters.child import bears, end_child, end_stranger, last_line, start_child
+from driver.child_process import bears, end_child, end_stranger, last_line, start_child
 
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from driver.commands.directory_lock import directory_lock, holder
 from driver.errors import UsageError
-from driver.lock import directory_lock, holder
 
 
 def test_a_second_driver_is_told_who_has_the_directory(tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ def test_of_several_witnesses_the_finest_is_believed(tmp_path: Path) -> None:
     made.mark("j", "p", Moment.PULLING, 5.7)
     made.pull("j", "p", ONE, 2.0, finished=8)
     (job,) = timelines(made, tmp_path)
-    mark = job.containers[0].marks[Moment.PULLING]
-    assert (mark.at, mark.witness) == (at(5.7), Witness.EVENT_NAME)
+    time = job.containers[0].times[Moment.PULLING]
+    assert (time.at, time.source) == (at(5.7), Witness.EVENT_NAME)
 
 
 def test_of_equal_witnesses_the_earlier_counts_because_the_later_repeats(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_of_equal_witnesses_the_earlier_counts_because_the_later_repeats(tmp_pat
     made.mark("j", "p", Moment.PULLING, 30)
     made.mark("j", "p", Moment.PULLING, 5)
     (job,) = timelines(made, tmp_path)
-    assert job.containers[0].marks[Moment.PULLING].at == at(5)
+    assert job.containers[0].times[Moment.PULLING].at == at(5)
 
 
 def test_pod_status_fills_what_no_event_told(tmp_path: Path) -> None:
@@ -59,8 +59,8 @@ def test_pod_status_fills_what_no_event_told(tmp_path: Path) -> None:
         )
     )
     (job,) = timelines(made, tmp_path)
-    marks = job.containers[0].marks
-    assert {moment: mark.at for moment, mark in marks.items()} == {
+    times = job.containers[0].times
+    assert {moment: time.at for moment, time in times.items()} == {
         Moment.JOB_CREATED: at(0),
         Moment.POD_CREATED: at(1),
         Moment.SCHEDULED: at(2),
@@ -68,7 +68,7 @@ def test_pod_status_fills_what_no_event_told(tmp_path: Path) -> None:
         Moment.FINISHED: at(12),
         Moment.JOB_COMPLETED: at(20),
     }
-    assert marks[Moment.FINISHED].resolution_seconds == 1.0
+    assert times[Moment.FINISHED].resolution_seconds == 1.0
 
 
 def test_jobs_that_reused_one_name_are_told_apart_by_image_and_time(tmp_path: Path) -> None:
@@ -78,7 +78,7 @@ def test_jobs_that_reused_one_name_are_told_apart_by_image_and_time(tmp_path: Pa
         made.mark("same", None, Moment.JOB_COMPLETED, begin + 20)
     first, second = timelines(made, tmp_path)
     assert (first.image, second.image) == (ONE, TWO)
-    assert (first.marks[Moment.JOB_COMPLETED].at, second.marks[Moment.JOB_COMPLETED].at) == (at(20), at(120))
+    assert (first.times[Moment.JOB_COMPLETED].at, second.times[Moment.JOB_COMPLETED].at) == (at(20), at(120))
 
 
 def test_a_pod_whose_pulled_event_is_lost_joins_the_job_that_began_with_it(tmp_path: Path) -> None:
@@ -97,8 +97,8 @@ def test_a_pod_of_another_time_joins_nobody_and_takes_no_completion(tmp_path: Pa
     made.mark("same", None, Moment.JOB_COMPLETED, 60)
     jobs = {job.image: job for job in timelines(made, tmp_path)}
     assert [c.pod for c in jobs[ONE].containers] == ["a"]
-    assert Moment.JOB_COMPLETED not in jobs[ONE].marks
-    assert Moment.JOB_COMPLETED not in jobs[None].marks
+    assert Moment.JOB_COMPLETED not in jobs[ONE].times
+    assert Moment.JOB_COMPLETED not in jobs[None].times
 
 
 def test_an_abandoned_attempt_is_no_job(tmp_path: Path) -> None:
@@ -156,7 +156,7 @@ def test_a_pod_without_containers_known_stands_by_itself(tmp_path: Path) -> None
     made.mark("j", "p", Moment.SCHEDULED, 2)
     (job,) = timelines(made, tmp_path)
     assert [(c.pod, c.container) for c in job.containers] == [("p", None)]
-    assert set(job.containers[0].marks) == {Moment.POD_CREATED, Moment.SCHEDULED}
+    assert set(job.containers[0].times) == {Moment.POD_CREATED, Moment.SCHEDULED}
 
 
 def test_each_container_of_a_pod_has_the_pods_moments_and_its_own(tmp_path: Path) -> None:
@@ -166,5 +166,5 @@ def test_each_container_of_a_pod_has_the_pods_moments_and_its_own(tmp_path: Path
         made.pull("j", "p", ONE, 1.0, finished=seconds, container=name)
         made.mark("j", "p", Moment.PULLED, seconds, container=name)
     (job,) = timelines(made, tmp_path)
-    assert {c.container: c.marks[Moment.PULLED].at for c in job.containers} == {"one": at(5), "two": at(9)}
-    assert all(c.marks[Moment.SCHEDULED].at == at(2) for c in job.containers)
+    assert {c.container: c.times[Moment.PULLED].at for c in job.containers} == {"one": at(5), "two": at(9)}
+    assert all(c.times[Moment.SCHEDULED].at == at(2) for c in job.containers)

@@ -5,18 +5,15 @@ What earlier attempts of the same sweep cost counts: a budget is of the sweep, n
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
-from datetime import datetime
 
 import msgspec
 
-from driver.clusters.cluster_run import Leftovers
 from driver.errors import LimitError, UsageError
 from driver.planning.plan import Overhead, Plan, SizePlan, estimated_job_seconds, planned_jobs
-from driver.planning.price import HourlyPrice
 from driver.planning.study import Study
-from pullstudy.store.embedded.ledger import ClusterRow, JobRow, JobState
+from pullstudy.store.embedded.ledger import JobRow, JobState
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
@@ -93,15 +90,3 @@ def _with_jobs(size: SizePlan, jobs: list[float], overhead: Overhead) -> SizePla
     return msgspec.structs.replace(
         size, jobs=len(jobs), pulls=len(jobs) * size.size, seconds=seconds, cost=cost, overhead=overhead
     )
-
-
-def spent(rows: Iterable[ClusterRow], hourly: Callable[[int], HourlyPrice], now: datetime) -> float:
-    """What the clusters of a sweep have cost so far, from the ledger's times; one that is up costs until now."""
-    return sum(hourly(row.size).amount * _seconds_up(row, now) / 3600 for row in rows)
-
-
-def _seconds_up(row: ClusterRow, now: datetime) -> float:
-    earlier = msgspec.json.decode(row.handle, type=Leftovers).earlier_seconds if row.handle else 0.0
-    if row.created_at is None:
-        return earlier
-    return earlier + max(0.0, ((row.down_at or now) - row.created_at).total_seconds())

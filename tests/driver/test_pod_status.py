@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from driver.jobs.witness import nodes_shared, pod_witnesses, recovered_pulls, status_milestones
+from driver.jobs.pod_status import nodes_shared, pod_witnesses, recovered_pulls, status_milestones
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.milestone import Moment, Witness
 from pullstudy.pulls.record import Outcome, witness_uid

@@ -9,10 +9,11 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from driver.clusters.budget import Budget, within
-from driver.clusters.cluster_run import ClusterKeeper, Leftovers
+from driver.clusters.cluster_lifecycle import ClusterLifecycle
+from driver.clusters.cluster_record import SavedHandle
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.errors import LimitError, ProviderError
+from driver.planning.budget import Budget, within
 from driver.planning.plan import make_plan
 from driver.planning.study import Overrides, Study, load_study
 from pullstudy.store.embedded.ledger import ClusterRow, ClusterState, Ledger, Run
@@ -52,8 +53,8 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         yield opened
 
 
-def keeper(provider: Failing, ledger: Ledger, heard: Heard) -> ClusterKeeper:
-    return ClusterKeeper(provider, ledger, Study(), ledger.path.parent, heard, now=lambda: AT)
+def keeper(provider: Failing, ledger: Ledger, heard: Heard) -> ClusterLifecycle:
+    return ClusterLifecycle(provider, ledger, Study(), ledger.path.parent, heard, now=lambda: AT)
 
 
 async def test_what_was_begun_is_written_before_and_taken_down_after(ledger: Ledger) -> None:
@@ -62,7 +63,7 @@ async def test_what_was_begun_is_written_before_and_taken_down_after(ledger: Led
         async with keeper(provider, ledger, Heard()).running(ROW):
             raise AssertionError("there is no cluster")
     assert provider.seen[0] == "creating"
-    assert msgspec.json.decode(provider.seen[1], type=Leftovers).provider == {"step": "network"}
+    assert msgspec.json.decode(provider.seen[1], type=SavedHandle).provider == {"step": "network"}
     assert provider.down_with == [{"step": "network"}]
     assert ledger.clusters("run1")[0].state is ClusterState.DOWN
 
@@ -94,7 +95,7 @@ async def test_a_cluster_that_takes_its_whole_budget_to_make_is_ended_and_taken_
 
 
 async def test_what_a_killed_driver_left_is_taken_down_by_its_handle(ledger: Ledger) -> None:
-    handle = msgspec.json.encode(Leftovers(provider={"step": "nodes"}, collector_pid=2**22 + 1)).decode()
+    handle = msgspec.json.encode(SavedHandle(provider={"step": "nodes"}, collector_pid=2**22 + 1)).decode()
     left = msgspec.structs.replace(ROW, state=ClusterState.UP, handle=handle)
     provider = Failing(ledger)
     await keeper(provider, ledger, Heard()).clean_up(left)
