@@ -19,7 +19,7 @@ pytest_plugins = ["tests.stack.plugin", "tests.stack.fixtures"]
 def study_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The real logs of tests/data, unpacked into a directory of the session."""
     unpacked = tmp_path_factory.mktemp("data")
-    for path in DATA.glob("*/*.*"):
+    for path in filter(Path.is_file, DATA.glob("*/*")):
         place = unpacked / path.parent.name / path.name.removesuffix(".gz")
         place.parent.mkdir(exist_ok=True)
         place.write_bytes(gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes())
