@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from rich.progress import TaskID
 
 
-class Tally(msgspec.Struct, frozen=True):
+class JobTally(msgspec.Struct, frozen=True):
     """How far a job is."""
 
     size: int
@@ -43,7 +43,7 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Progress(Protocol):
-    """Told of everything that happens; decides nothing."""
+    """Called with everything that happens; decides nothing."""
 
     def note(self, text: str) -> None: ...
 
@@ -51,7 +51,7 @@ class Progress(Protocol):
 
     def job_started(self, row: JobRow, number: int, jobs: int) -> None: ...
 
-    def tally(self, tally: Tally) -> None: ...
+    def tally(self, tally: JobTally) -> None: ...
 
     def job_ended(self, summary: JobSummary) -> None: ...
 
@@ -75,7 +75,7 @@ class PlainProgress:
     def job_started(self, row: JobRow, number: int, jobs: int) -> None:
         pass
 
-    def tally(self, tally: Tally) -> None:
+    def tally(self, tally: JobTally) -> None:
         pass
 
     def job_ended(self, summary: JobSummary) -> None:
@@ -112,7 +112,7 @@ class LiveProgress:
         what = f"{row.size} nodes, {say_image(row.image)}"
         self._bars.update(self._job, description=what, total=row.size, completed=0, visible=True)
 
-    def tally(self, tally: Tally) -> None:
+    def tally(self, tally: JobTally) -> None:
         self._bars.update(self._job, completed=max(tally.started, tally.succeeded))
 
     def job_ended(self, summary: JobSummary) -> None:

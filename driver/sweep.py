@@ -33,8 +33,8 @@ def wall_clock() -> datetime:
     return datetime.now(UTC)
 
 
-class Outcome(msgspec.Struct, frozen=True, kw_only=True):
-    """What a sweep came to."""
+class SweepResult(msgspec.Struct, frozen=True, kw_only=True):
+    """How many jobs were done, which failed, and what the audit says."""
 
     done: int
     failed: list[JobRow]
@@ -80,18 +80,18 @@ class Sweep:
         store: RecordStore,
         *,
         budget: Budget | None = None,
-        over: Callable[[str], Awaitable[int]] | None = None,
+        publish_phases: Callable[[str], Awaitable[int]] | None = None,
         now: Callable[[], datetime] = wall_clock,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """``over`` is told each cluster whose jobs are over and accounted for."""
+        """``publish_phases`` is called with each cluster whose jobs are over and accounted for."""
         self._study = study
         self._provider = provider
         self._directory = directory
         self._ledger = ledger
         self._store = store
         self._budget = budget
-        self._over = over
+        self._phases = publish_phases
         self._now = now
         self._sleep = sleep
 
@@ -123,10 +123,10 @@ class Sweep:
         run = self._ledger.swept_run() if self._provider.lasting or self._study.collect.shared else None
         return format(int(run.started_at.timestamp()), "x")[-6:] if run else ""
 
-    async def run(self, progress: Progress) -> Outcome:
+    async def run(self, progress: Progress) -> SweepResult:
         """Raises SweepError, StoreError, OSError; what was done until then is kept."""
         self._begin()
-        keeper = ClusterLifecycle(
+        lifecycle = ClusterLifecycle(
             self._provider,
             self._ledger,
             self._study,
@@ -139,11 +139,11 @@ class Sweep:
         for row in reversed(self._ledger.clusters(self.name)):
             if row.alive:
                 progress.note(f"{row.cluster}: was left {row.state}; taking it down")
-                await keeper.clean_up(row)
+                await lifecycle.clean_up(row)
         left = self.remaining()
         await self._abandon(left.abandoned)
-        async with keeper.keeping():
-            whole = await self._sizes(left.jobs, keeper, progress)
+        async with lifecycle.over_all_sizes():
+            whole = await self._sizes(left.jobs, lifecycle, progress)
         if whole:
             self._ledger.finish_run(self.name, self._now())
         return self._outcome()
@@ -169,23 +169,23 @@ class Sweep:
         names = ((cluster_name(self._provider.prefix, self._study, size), size) for size in self._study.sizes)
         self._ledger.begin(run, [ClusterRow(cluster=name, run=run.run, size=size) for name, size in names])
 
-    async def _sizes(self, jobs: list[JobRow], keeper: ClusterLifecycle, progress: Progress) -> bool:
+    async def _sizes(self, jobs: list[JobRow], lifecycle: ClusterLifecycle, progress: Progress) -> bool:
         """Whether all of them were run, well or badly."""
         rows = {row.cluster: row for row in self._ledger.clusters(self.name)}
         for cluster, group in groupby(jobs, key=lambda job: job.cluster):
-            go_on = await self._size(rows[cluster], list(group), keeper, progress)
+            go_on = await self._size(rows[cluster], list(group), lifecycle, progress)
             if not go_on:
                 return False
         return True
 
-    async def _size(self, row: ClusterRow, jobs: list[JobRow], keeper: ClusterLifecycle, progress: Progress) -> bool:
+    async def _size(self, row: ClusterRow, jobs: list[JobRow], lifecycle: ClusterLifecycle, progress: Progress) -> bool:
         began = self._now()
 
         def limit(what: str) -> AbstractAsyncContextManager[None]:
             return within(self._budget, row.size, (self._now() - began).total_seconds(), what)
 
         # The limits end the making and the jobs, inside: they must never cut the taking down short.
-        async with keeper.running(row, lambda: limit("making it")) as (cluster, api), limit("jobs"):
+        async with lifecycle.running(row, lambda: limit("making it")) as (cluster, api), limit("jobs"):
             progress.size_started(row.cluster, row.size, len(jobs))
             context = JobContext(
                 study=self._study,
@@ -201,18 +201,18 @@ class Sweep:
             async with open_runner(context) as runner:
                 go_on = await self._jobs(runner, jobs)
                 await runner.finish()
-        await self._tell_over(row.cluster, progress)
+        await self._publish_phases(row.cluster, progress)
         audits = [audit for audit in self._ledger.audits(self.name) if audit.cluster == row.cluster]
         progress.size_ended(row.cluster, say(audits))
         return go_on
 
-    async def _tell_over(self, cluster: str, progress: Progress) -> None:
+    async def _publish_phases(self, cluster: str, progress: Progress) -> None:
         """Nothing is lost without it: the records are stored, and phases follow from them."""
-        if self._over is None:
+        if self._phases is None:
             return
         try:
             async with asyncio.timeout(self._study.limits.store_seconds):
-                await self._over(cluster)
+                await self._phases(cluster)
         except (StoreError, TimeoutError) as error:
             why = str(error) or "no answer in time"
             progress.note(f"{cluster}: the dashboards miss its phases: {why}")
@@ -226,9 +226,9 @@ class Sweep:
                 return False
         return True
 
-    def _outcome(self) -> Outcome:
+    def _outcome(self) -> SweepResult:
         rows = self._ledger.jobs(self.name)
-        return Outcome(
+        return SweepResult(
             done=sum(row.state is JobState.DONE for row in rows),
             failed=[row for row in rows if row.state is JobState.FAILED],
             accounted=say(self._ledger.audits(self.name)),

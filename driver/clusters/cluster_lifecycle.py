@@ -14,7 +14,7 @@ from driver.clusters.cluster_api import ClusterApi, open_cluster
 from driver.clusters.cluster_record import ClusterRecord
 from driver.clusters.collecting import Collector
 from driver.clusters.environment import read_environment
-from driver.clusters.provider import Cluster, ClusterOrder, Handle, Provider, Successive
+from driver.clusters.provider import Cluster, ClusterOrder, Handle, Provider, ReusesClusters
 from driver.errors import LimitError, ProviderError, first_error
 from driver.planning.study import Study
 from driver.progress import Progress
@@ -48,16 +48,16 @@ class ClusterLifecycle:
         self._progress = progress
         self._now = now
         self._sleep = sleep
-        self._emptied: ClusterRecord | None = None  # the size before, what of it is kept for the next one
+        self._reusable: ClusterRecord | None = None  # the size before, what of it is kept for the next one
 
     @asynccontextmanager
-    async def keeping(self) -> AsyncIterator[None]:
+    async def over_all_sizes(self) -> AsyncIterator[None]:
         """Around all sizes: what one left for the next is taken down where no next one takes it. Raises as running."""
         try:
             yield
         finally:
-            if self._emptied is not None:
-                await _whole(self._down(self._emptied))
+            if self._reusable is not None:
+                await _whole(self._down(self._reusable))
 
     @asynccontextmanager
     async def running(
@@ -107,7 +107,7 @@ class ClusterLifecycle:
         return open_cluster(cluster.kubeconfig, self._study.cluster.namespace, node_selector=cluster.node_selector)
 
     async def _up(self, state: ClusterRecord) -> Cluster:
-        row, before = state.row, self._emptied
+        row, before = state.row, self._reusable
         state.put_creating(self._now())
         order = ClusterOrder(
             name=row.cluster,
@@ -120,19 +120,19 @@ class ClusterLifecycle:
 
         def save(handle: Handle) -> None:
             state.put_handle(provider=handle)
-            if self._emptied is not None:  # from now on it is found under the new name
-                self._emptied.put(state=ClusterState.DOWN, down_at=self._now())
-                self._emptied = None
+            if self._reusable is not None:  # from now on it is found under the new name
+                self._reusable.put(state=ClusterState.DOWN, down_at=self._now())
+                self._reusable = None
 
         return await self._provider.up(order, save)
 
     async def _empty(self, state: ClusterRecord) -> None:
         """Leave a size that went well: its nodes go, and the rest where no other size can use it."""
-        if isinstance(self._provider, Successive):
+        if isinstance(self._provider, ReusesClusters):
             self._try_put(state, state=ClusterState.DELETING)
             try:
                 if await self._provider.empty(state.row.cluster, state.handle.provider):
-                    self._emptied = state
+                    self._reusable = state
                     return
             except ProviderError as error:
                 self._progress.note(f"{error}; all of {state.row.cluster} is taken down")

@@ -71,7 +71,7 @@ class Provider(Protocol):
 
 
 @runtime_checkable
-class Successive(Protocol):
+class ReusesClusters(Protocol):
     """A provider whose clusters can follow each other on what is slow to make."""
 
     async def empty(self, name: str, handle: Handle) -> bool:

@@ -39,10 +39,12 @@ async def _down(out: Path) -> None:
         # The last one first: what it took over from the one before is then gone with it.
         left = [row for row in reversed(ledger.clusters(run.run)) if row.alive]
         provider = make_provider(run.provider)
-        keeper = ClusterLifecycle(provider, ledger, decode_study(run.study), out, PlainProgress(print), now=wall_clock)
+        lifecycle = ClusterLifecycle(
+            provider, ledger, decode_study(run.study), out, PlainProgress(print), now=wall_clock
+        )
         try:
             for row in left:
-                await keeper.clean_up(row)
+                await lifecycle.clean_up(row)
                 print(f"{row.cluster}: down")
         finally:
             await provider.close()

@@ -14,7 +14,7 @@ from driver.errors import ProviderError, UnaskedError
 
 if TYPE_CHECKING:
     from driver.providers.eks.account import Account
-    from driver.providers.eks.janitor import Forgotten
+    from driver.providers.eks.janitor import LeftCluster
 
 
 def janitor_command(
@@ -43,13 +43,13 @@ def _clean(region: str, *, delete: bool, yes: bool, json: bool) -> bool:
     """Whether anything past its expiry is left."""
     from driver.planning.eks_plan import Patience
     from driver.providers.eks.account import Account, Clients, load_boto3
-    from driver.providers.eks.janitor import find_forgotten
+    from driver.providers.eks.janitor import find_left_clusters
 
     load_boto3()
     account = Account(Clients(region), retry_seconds=Patience().retry_seconds)
 
-    async def look() -> "list[Forgotten]":
-        return await find_forgotten(account, await account.number(), datetime.now(UTC))
+    async def look() -> "list[LeftCluster]":
+        return await find_left_clusters(account, await account.number(), datetime.now(UTC))
 
     found = asyncio.run(look())
     print(msgspec.json.format(msgspec.json.encode(found)).decode() if json else "\n".join(say_found(found, region)))
@@ -66,16 +66,16 @@ def _clean(region: str, *, delete: bool, yes: bool, json: bool) -> bool:
     return bool(left)
 
 
-async def _delete(account: "Account", left: "list[Forgotten]") -> None:
+async def _delete(account: "Account", left: "list[LeftCluster]") -> None:
     """Takes from the list what is deleted."""
     from driver.planning.eks_plan import Patience
-    from driver.providers.eks.janitor import delete_forgotten
+    from driver.providers.eks.janitor import delete_left_cluster
     from driver.providers.eks.waiting import Waiting
 
     waiting = Waiting(Patience(), now=lambda: datetime.now(UTC), sleep=asyncio.sleep)
     for each in list(left):
         try:
-            await delete_forgotten(account, waiting, each)
+            await delete_left_cluster(account, waiting, each)
         except ProviderError as error:  # the others are deleted all the same
             print(f"pulldriver: {each.cluster or each.run}: {error}", file=sys.stderr)
         else:
@@ -83,7 +83,7 @@ async def _delete(account: "Account", left: "list[Forgotten]") -> None:
             print(f"{each.cluster or each.run}: deleted", file=sys.stderr)
 
 
-def say_found(found: "list[Forgotten]", region: str) -> Iterator[str]:
+def say_found(found: "list[LeftCluster]", region: str) -> Iterator[str]:
     """A line a cluster, and what there is of it."""
     if not found:
         yield f"nothing of pulldriver is in {region}"

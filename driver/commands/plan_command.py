@@ -19,8 +19,8 @@ from driver.commands.options import (
     StudyFile,
     provider_of,
 )
-from driver.planning.plan import Making, Plan, Timed, make_plan
-from driver.planning.price import HourlyPrice, Priced, nodes_price
+from driver.planning.plan import DescribesResources, EstimatesOverhead, Plan, make_plan
+from driver.planning.price import HourlyPrice, KnowsPrices, nodes_price
 from driver.planning.study import Overrides, Price, Study, load_study
 from driver.progress import say_image, say_seconds
 
@@ -55,12 +55,12 @@ def plan_command(
 
 def hourly_price(study: Study, provider: Provider) -> Callable[[int], HourlyPrice]:
     """What a cluster of a size costs there."""
-    return partial(provider.price if isinstance(provider, Priced) else nodes_price, study)
+    return partial(provider.price if isinstance(provider, KnowsPrices) else nodes_price, study)
 
 
 def with_price(study: Study, provider: Provider) -> Study:
     """The study with what a node costs there, as it is kept with a run: reports count by it."""
-    if not isinstance(provider, Priced):
+    if not isinstance(provider, KnowsPrices):
         return study
     found = provider.price(study, study.sizes[0])
     price = Price(per_node_hour=found.node, currency=found.currency, as_of=found.as_of)
@@ -69,9 +69,11 @@ def with_price(study: Study, provider: Provider) -> Study:
 
 def plan_of(study: Study, provider: Provider) -> Plan:
     hourly = hourly_price(study, provider)
-    overhead = partial(provider.overhead, study) if isinstance(provider, Timed) else None
+    overhead = partial(provider.overhead, study) if isinstance(provider, EstimatesOverhead) else None
     plan = make_plan(study, provider.name, provider.prefix, provider.overhead_seconds, hourly, overhead)
-    return msgspec.structs.replace(plan, makes=provider.makes(study)) if isinstance(provider, Making) else plan
+    return (
+        msgspec.structs.replace(plan, makes=provider.makes(study)) if isinstance(provider, DescribesResources) else plan
+    )
 
 
 def say_plan(plan: Plan) -> Iterator[str]:

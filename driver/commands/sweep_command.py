@@ -39,9 +39,14 @@ from driver.planning.budget import Budget, rest_of
 from driver.planning.plan import Plan
 from driver.planning.study import Overrides, Study, load_study
 from driver.progress import make_progress
-from driver.recording.destinations import Asked, check_reachable, check_same_destination, destination_of_new_run
+from driver.recording.destinations import (
+    AskedDestination,
+    check_reachable,
+    check_same_destination,
+    destination_of_new_run,
+)
 from driver.recording.stores import Stores, open_stores
-from driver.sweep import Outcome, Sweep, begun_run, study_of, wall_clock
+from driver.sweep import Sweep, SweepResult, begun_run, study_of, wall_clock
 from pullstudy.kube.errors import KubeError
 from pullstudy.store.embedded.ledger import Ledger
 from pullstudy.store.protocol import StoreError
@@ -86,20 +91,22 @@ def sweep_command(
     """
     overrides = Overrides(sizes=sizes, repeats=repeats, seed=seed, order=order, cache=cache, eks_mode=eks_mode)
     asked = None if study is None and overrides == Overrides() else load_study(study, overrides)
-    where = Asked(kafka=kafka, influx=influx)
+    where = AskedDestination(kafka=kafka, influx=influx)
     cluster_provider = provider_of(provider, kubeconfig, eks_mode)
     if not resume:
         asked = _new_study(asked, where)
     if asked is not None:
         asked = with_price(asked, cluster_provider)
-    way_on = _resumed(out, provider, kubeconfig, budget, yes=yes)
+    resume_command = _command_to_resume(out, provider, kubeconfig, budget, yes=yes)
     with directory_lock(out):
-        code = _sweep(asked, where, cluster_provider, out, resume=resume, budget=budget, yes=yes, way_on=way_on)
+        code = _sweep(
+            asked, where, cluster_provider, out, resume=resume, budget=budget, yes=yes, resume_command=resume_command
+        )
     if code:
         raise typer.Exit(code)
 
 
-def _new_study(asked: Study | None, where: Asked) -> Study:
+def _new_study(asked: Study | None, where: AskedDestination) -> Study:
     """With its destination, found to be there before anything is made. Raises UsageError."""
     study = asked or load_study(None, Overrides())
     destination = destination_of_new_run(where, study.collect, os.environ)
@@ -109,14 +116,14 @@ def _new_study(asked: Study | None, where: Asked) -> Study:
 
 def _sweep(
     asked: Study | None,
-    where: Asked,
+    where: AskedDestination,
     provider: Provider,
     out: Path,
     *,
     resume: bool,
     budget: float | None,
     yes: bool,
-    way_on: str,
+    resume_command: str,
 ) -> int:
     with ExitStack() as stack:
         ledger = stack.enter_context(closing(Ledger(out, create=True)))
@@ -128,14 +135,14 @@ def _sweep(
         limit = None if budget is None else _budget(budget, plan, study, provider, ledger)
         _confirm(provider, yes=yes)
         stores = open_stores(study, out, os.environ, _say)
-        sweep = Sweep(study, provider, out, ledger, stores.records, budget=limit, over=stores.over)
-        with _way_on(way_on):
+        sweep = Sweep(study, provider, out, ledger, stores.records, budget=limit, publish_phases=stores.publish_phases)
+        with _resume_command(resume_command):
             outcome, lines = _run(sweep, provider, ledger, stores)
         _say("\n".join(lines))
-    return _tell(outcome, out)
+    return _report(outcome, out)
 
 
-def _resumed(out: Path, provider: str, kubeconfig: Path | None, budget: float | None, *, yes: bool) -> str:
+def _command_to_resume(out: Path, provider: str, kubeconfig: Path | None, budget: float | None, *, yes: bool) -> str:
     """The command that goes on; the study and its destination are in the directory."""
     words = ["pulldriver", "sweep"]
     words += ["--provider", provider] if provider != "sim" else []
@@ -146,7 +153,7 @@ def _resumed(out: Path, provider: str, kubeconfig: Path | None, budget: float | 
 
 
 @contextmanager
-def _way_on(command: str) -> Iterator[None]:
+def _resume_command(command: str) -> Iterator[None]:
     try:
         yield
     except (SweepError, KubeError, StoreError, InterruptedByUserError):
@@ -164,7 +171,9 @@ def _budget(amount: float, plan: Plan, study: Study, provider: Provider, ledger:
     return budget
 
 
-def _study(ledger: Ledger, out: Path, asked: Study | None, where: Asked, provider: Provider, *, resume: bool) -> Study:
+def _study(
+    ledger: Ledger, out: Path, asked: Study | None, where: AskedDestination, provider: Provider, *, resume: bool
+) -> Study:
     run = begun_run(ledger, out, resume=resume)
     if run is None:
         return with_price(_new_study(asked, where), provider) if resume or asked is None else asked
@@ -176,14 +185,14 @@ def _study(ledger: Ledger, out: Path, asked: Study | None, where: Asked, provide
     return study
 
 
-def _run(sweep: Sweep, provider: Provider, ledger: Ledger, stores: Stores) -> tuple[Outcome, list[str]]:
+def _run(sweep: Sweep, provider: Provider, ledger: Ledger, stores: Stores) -> tuple[SweepResult, list[str]]:
     """What it came to, and each size in a line."""
     left = sweep.remaining()
     if left.done:
         _say(f"resumed: {left.done} jobs are done, {len(left.jobs)} are left")
     progress = make_progress(_say, total_jobs=left.done + len(left.jobs), done_jobs=left.done)
 
-    async def work() -> tuple[Outcome, list[str]]:
+    async def work() -> tuple[SweepResult, list[str]]:
         try:
             return await sweep.run(progress), list(size_lines(ledger, stores.whole, sweep.name))
         finally:
@@ -204,7 +213,7 @@ def _confirm(provider: Provider, *, yes: bool) -> None:
     typer.confirm("Make these clusters?", abort=True)
 
 
-def _tell(outcome: Outcome, out: Path) -> int:
+def _report(outcome: SweepResult, out: Path) -> int:
     _say(outcome.accounted)
     for row in outcome.failed:
         print(f"failed: {row.cluster} {row.job}: {row.error}", file=sys.stderr)

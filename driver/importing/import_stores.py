@@ -8,8 +8,8 @@ from random import Random
 
 from driver.errors import UsageError
 from driver.importing.import_logs import ImportStore
-from driver.recording.destinations import Asked, check_reachable, destination_of_new_run
-from driver.recording.stores import Said
+from driver.recording.destinations import AskedDestination, check_reachable, destination_of_new_run
+from driver.recording.stores import PlainNotices
 from pullstudy.pulls.batch import Batch, Reject
 from pullstudy.store.destination import Destination
 from pullstudy.store.embedded.schema import FILE_NAME
@@ -26,7 +26,7 @@ def destination_of_import(directory: Path, run: str, url: str | None, environmen
     begun = next((destination_of(each) for each in known if each.run == run), None)
     if url is None:
         return begun or Destination()
-    asked = destination_of_new_run(Asked(influx=url), Destination(), environment)
+    asked = destination_of_new_run(AskedDestination(influx=url), Destination(), environment)
     if begun is not None and begun != asked:
         raise UsageError(f"run {run!r} is in {begun}, not in {asked}; import under another --run, or without --influx")
     return asked
@@ -49,21 +49,21 @@ def import_store(
             store.close_now()
         return
     asyncio.run(check_reachable(destination, environment))
-    influx = InfluxTarget(destination.influx_settings(environment), cluster, note)
+    influx = InfluxImportStore(destination.influx_settings(environment), cluster, note)
     try:
         yield influx
     finally:
         influx.close_now()
 
 
-class InfluxTarget:
+class InfluxImportStore:
     """Waits for an InfluxDB that goes away, and says so. Ctrl-C ends that; importing again changes nothing."""
 
     def __init__(self, settings: InfluxSettings, cluster: str, note: Callable[[str], None]) -> None:
         from pullstudy.store.influx.store import InfluxStore
 
         self._of_cluster = Selection(clusters=(cluster,))
-        self._store = InfluxStore(settings, Said(note), Random())
+        self._store = InfluxStore(settings, PlainNotices(note), Random())
         self._loop = asyncio.Runner()
 
     def write_now(self, batch: Batch) -> None:

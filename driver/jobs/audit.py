@@ -1,4 +1,4 @@
-"""The loss audit: the pulls that a job must have made, against what each witness accounts for. Pure."""
+"""The loss audit: the pulls that a job must have made, against what events, pod status and store account for. Pure."""
 
 from collections.abc import Iterable, Set
 
@@ -15,7 +15,7 @@ FAILED = frozenset((Outcome.FAILED,))
 
 
 def places(pulls: Iterable[PullRecord], outcomes: frozenset[Outcome] = PRESENT) -> set[Place]:
-    """The containers of which a pull with one of the outcomes is told."""
+    """The containers of which there is a pull with one of the outcomes."""
     return {
         (pull.pod_uid, pull.container)
         for pull in pulls
@@ -42,8 +42,8 @@ def make_audit(
     present = places(by_event)
     recovered = places(pull for pull in kept if pull.event_uid.startswith(WITNESS_PREFIX)) - present
     failed = places(by_event, FAILED) - present - recovered
-    told = present | recovered | failed
-    expected = [row for row in rows if row.pod_uid not in taken or (row.pod_uid, row.container) in told]
+    known_places = present | recovered | failed
+    expected = [row for row in rows if row.pod_uid not in taken or (row.pod_uid, row.container) in known_places]
     return Audit(
         cluster=job.cluster,
         job=job.job,

@@ -11,7 +11,7 @@ from driver.clusters.cluster_api import ClusterApi, Sleep
 from driver.clusters.watch import ObjectWatch
 from driver.errors import LimitError, first_error
 from driver.planning.study import Study
-from driver.progress import Tally
+from driver.progress import JobTally
 from pullstudy.kube.objects import Job, Pod
 from pullstudy.pulls.failure import FailureClass, classify
 from pullstudy.pulls.witness import BACKOFF_REASON, FAILED_REASONS
@@ -49,7 +49,7 @@ class JobWatch:
         size: int,
         *,
         stall_seconds: float | None,
-        tell: Callable[[Tally], None] = lambda tally: None,
+        tell: Callable[[JobTally], None] = lambda tally: None,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
         """``stall_seconds`` without any change is taken for a stuck cluster; None waits as long as the job may take."""
@@ -158,8 +158,8 @@ class JobWatch:
         if self._attempts[pod.metadata.uid] >= self._study.run.hopeless_attempts:
             self._finish(Ending.HOPELESS, _say_hopeless(cause, pod, message))
 
-    def tally(self) -> Tally:
-        return Tally(self._size, self._states["started"], self._job.status.succeeded, self._states["failing"])
+    def tally(self) -> JobTally:
+        return JobTally(self._size, self._states["started"], self._job.status.succeeded, self._states["failing"])
 
     def _alive(self) -> None:
         now = asyncio.get_running_loop().time()

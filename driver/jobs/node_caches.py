@@ -1,6 +1,6 @@
-"""The image caches of one cluster's nodes around each job: cleared and proven before it, and what they held told.
+"""The image caches of one cluster's nodes around each job: cleared and proven before it, and what they held recorded.
 
-What a runtime said to be gone is believed over the kubelet's list, which is told late.
+What a runtime said to be gone is believed over the kubelet's list, which comes late.
 """
 
 import asyncio
@@ -44,7 +44,7 @@ class NodeCaches:
         self._cold = study.run.cache is CacheMode.COLD
         self._nodes: tuple[Node, ...] | None = None  # as they were after the last job, or not looked at yet
         self._gone: dict[str, frozenset[str]] = {}  # canonical image -> nodes whose runtime said that it has it no more
-        self._cleared: frozenset[str] | None = None  # since the last job, by their own runtime; None: that is not told
+        self._cleared: frozenset[str] | None = None  # since the last job, by their own runtime; None: not known
         self._layers = lru_cache(maxsize=4096)(self._known_layers)
 
     async def before(self, row: JobRow) -> dict[str, CacheState]:

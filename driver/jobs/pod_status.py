@@ -1,7 +1,4 @@
-"""What the second witness tells the driver: status of a job and its pods, and which pulls no event told of.
-
-Pure. What a pod's status tells is in ``pullstudy.pulls.witness``.
-"""
+"""What the status of a job and of its pods says: their moments, and the pulls that no event reported. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -16,12 +13,12 @@ from pullstudy.pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
 from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.pulls.witness import EPOCH, PodWitness, container_witness, had_its_image, pod_milestones, witnessed_pull
 
-JOB_WITNESS_PREFIX = "job-status:"
+JOB_STATUS_PREFIX = "job-status:"
 INDEX_KEY = "batch.kubernetes.io/job-completion-index"  # an annotation, and since Kubernetes 1.28 a label
 
 
 def completion_index(pod: Pod) -> str:
-    """Which of the job's indexes the pod is for; the pod's name tells it where nothing else does."""
+    """Which of the job's indexes the pod is for; the pod's name has it where nothing else does."""
     metadata = pod.metadata
     return metadata.annotations.get(INDEX_KEY) or metadata.labels.get(INDEX_KEY) or metadata.name.split("-")[-2]
 
@@ -42,14 +39,14 @@ def _status_of(pod: Pod, container: str) -> ContainerStatus:
 
 def recovered_pulls(
     rows: Iterable[PodWitness],
-    told: set[tuple[str, str]],
+    by_event: set[tuple[str, str]],
     before: Mapping[str, CacheState],
     origin: Origin,
     namespace: str,
 ) -> list[PullRecord]:
-    """The pulls that pod status proves and no event told of; ``told`` has the (pod_uid, container) that events did.
+    """The pulls that pod status proves and no event reported; ``by_event``: those it did, as (pod_uid, container).
 
-    Whether it was pulled or already there is told by what the node held ``before`` the job: the first pod of a cold
+    Whether it was pulled or already there follows from what the node held ``before`` the job: the first pod of a cold
     node pulled.
     """
     first_on_node: set[tuple[str | None, str | None]] = set()
@@ -59,13 +56,13 @@ def recovered_pulls(
         warm = before.get(row.node or "") is CacheState.WARM or place in first_on_node
         if had_its_image(row):
             first_on_node.add(place)
-            if (row.pod_uid, row.container) not in told:
+            if (row.pod_uid, row.container) not in by_event:
                 found.append(witnessed_pull(row, Outcome.CACHED if warm else Outcome.PULLED, origin, namespace))
     return found
 
 
 def status_milestones(job: Job, rows: Iterable[PodWitness], origin: Origin, namespace: str) -> list[Milestone]:
-    """The moments that the job's and its pods' status tell, to the second."""
+    """The moments in the status of the job and of its pods, to the second."""
     return [
         *_job_milestones(job, origin, namespace),
         *pod_milestones(rows, origin, namespace),
@@ -85,7 +82,7 @@ def _job_milestones(job: Job, origin: Origin, namespace: str) -> list[Milestone]
         witness=Witness.JOB,
         clock=CONTROL_PLANE,
         count=1,
-        event_uid=f"{JOB_WITNESS_PREFIX}{job.metadata.uid}",
+        event_uid=f"{JOB_STATUS_PREFIX}{job.metadata.uid}",
     )
     moments = {Moment.JOB_CREATED: job.metadata.creation_timestamp, Moment.JOB_COMPLETED: completed_at(job)}
     return [msgspec.structs.replace(base, moment=moment, at=at) for moment, at in moments.items() if at]

@@ -58,7 +58,7 @@ class Overhead(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @runtime_checkable
-class Making(Protocol):
+class DescribesResources(Protocol):
     """A provider of which a user wants to know what it makes before it does."""
 
     def makes(self, study: Study) -> tuple[str, ...]:
@@ -67,7 +67,7 @@ class Making(Protocol):
 
 
 @runtime_checkable
-class Timed(Protocol):
+class EstimatesOverhead(Protocol):
     """A provider that knows better than ``overhead_seconds`` what it takes to make and delete the cluster of a size."""
 
     def overhead(self, study: Study, size: int) -> Overhead: ...

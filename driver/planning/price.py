@@ -24,7 +24,7 @@ class HourlyPrice(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @runtime_checkable
-class Priced(Protocol):
+class KnowsPrices(Protocol):
     """A provider that knows its prices better than ``cluster.price``, which is a node's alone."""
 
     def price(self, study: Study, size: int) -> HourlyPrice:

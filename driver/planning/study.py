@@ -98,7 +98,7 @@ class JobPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The Job that pulls an image: it does nothing, once on every node."""
 
     command: tuple[str, ...] = ("true",)
-    # After its start, so that no node gets a second pod of the job; "auto" is what driver/hold.py finds to be needed.
+    # After its start, so that no node gets a second pod of the job; "auto": as long as driver/jobs/hold.py computes.
     hold_seconds: Annotated[float, msgspec.Meta(ge=0)] | Literal["auto"] = "auto"
     image_pull_policy: str = "IfNotPresent"
     image_pull_secrets: tuple[str, ...] = ()
@@ -193,7 +193,7 @@ _OWN = {
 
 
 class Overrides(msgspec.Struct, frozen=True, kw_only=True):
-    """What the command line says over the study's file; None says nothing."""
+    """The options that override the study's file; None: not given."""
 
     sizes: str | None = None
     repeats: int | None = None

@@ -12,7 +12,7 @@ from pullstudy.store.protocol import StoreError
 KAFKA_VARIABLE, INFLUX_VARIABLE = "PULLSTUDY_DRIVER_KAFKA", "PULLSTUDY_DRIVER_INFLUX"
 
 
-class Asked(msgspec.Struct, frozen=True, kw_only=True):
+class AskedDestination(msgspec.Struct, frozen=True, kw_only=True):
     """``--kafka`` and ``--influx``; None where they are not given."""
 
     kafka: str | None = None
@@ -22,7 +22,7 @@ class Asked(msgspec.Struct, frozen=True, kw_only=True):
         return self.kafka is not None or self.influx is not None
 
 
-def destination_of_new_run(asked: Asked, study: Destination, environment: Mapping[str, str]) -> Destination:
+def destination_of_new_run(asked: AskedDestination, study: Destination, environment: Mapping[str, str]) -> Destination:
     """With every name filled in. Raises UsageError, also where nothing could be read back."""
     given = msgspec.structs.replace(
         study,
@@ -33,7 +33,7 @@ def destination_of_new_run(asked: Asked, study: Destination, environment: Mappin
 
 
 def check_same_destination(
-    asked: Asked, study: Destination | None, kept: Destination, environment: Mapping[str, str]
+    asked: AskedDestination, study: Destination | None, kept: Destination, environment: Mapping[str, str]
 ) -> None:
     """Of a run that goes on: what the command line and its study say must be what the run began with.
 

@@ -16,10 +16,10 @@ class Stores(NamedTuple):
 
     whole: Store
     records: RecordStore
-    over: Callable[[str], Awaitable[int]] | None = None  # told each cluster whose jobs are over
+    publish_phases: Callable[[str], Awaitable[int]] | None = None  # of a cluster whose jobs are over
 
 
-class Said:
+class PlainNotices:
     """Notices as plain lines."""
 
     def __init__(self, note: Callable[[str], None]) -> None:
@@ -40,10 +40,10 @@ def open_stores(study: Study, directory: Path, environment: Mapping[str, str], n
     if not study.collect.shared:
         embedded = EmbeddedStore(directory, create=True)
         return Stores(embedded, embedded)
-    from driver.recording.phase_telling import PhaseTelling
+    from driver.recording.phase_publisher import PhasePublisher
     from pullstudy.store.influx.store import InfluxStore
 
-    influx = InfluxStore(study.collect.influx_settings(environment), Said(note), Random())
+    influx = InfluxStore(study.collect.influx_settings(environment), PlainNotices(note), Random())
     name = f"InfluxDB {study.collect.influx}"
     patient = PatientStore(influx, name, study.limits.store_seconds, note)
-    return Stores(influx, patient, PhaseTelling(influx, directory))
+    return Stores(influx, patient, PhasePublisher(influx, directory))

@@ -11,6 +11,7 @@ import msgspec
 
 from pullstudy.pulls.decode import Origin
 from pullstudy.pulls.image import parse_image
+from pullstudy.pulls.message import PULL_ERRORS
 from pullstudy.pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
 from pullstudy.pulls.pod import Container, ContainerStatus, Pod
 from pullstudy.pulls.record import Outcome, PullRecord, witness_uid
@@ -19,17 +20,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 # What a kubelet gives as the reason of a container that waits for its image after a pull failed. The first one's
 # message is the cause; ImagePullBackOff repeats it only from Kubernetes 1.32 on.
-FAILED_REASONS = frozenset(
-    (
-        "ErrImagePull",
-        "ErrImageNeverPull",
-        "InvalidImageName",
-        "ImageInspectError",
-        "RegistryUnavailable",
-        "SignatureValidationFailed",
-    )
-)
 BACKOFF_REASON = "ImagePullBackOff"
+FAILED_REASONS = PULL_ERRORS - {BACKOFF_REASON}
 
 
 class PodWitness(msgspec.Struct, frozen=True, kw_only=True):

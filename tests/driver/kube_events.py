@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.driver.made import IMAGE
+from tests.driver.kube_objects import IMAGE
 
 
 def pod_event(index: int, reason: str, message: str, *, uid: str | None = None, count: int = 1) -> dict[str, Any]:

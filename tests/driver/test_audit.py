@@ -4,7 +4,7 @@ from driver.jobs.audit import make_audit, places, say
 from driver.jobs.pod_status import pod_witnesses
 from pullstudy.pulls.record import Outcome, witness_uid
 from pullstudy.store.embedded.ledger import Audit
-from tests.driver.made import ORIGIN, ROW, pod, pulled, waiting
+from tests.driver.kube_objects import ORIGIN, ROW, pod, pulled, waiting
 
 ROWS = pod_witnesses([pod(0), pod(1)], ORIGIN, "pull-0")
 RECOVERED = pulled(1, event_uid=witness_uid("uid-1", "pull"))

@@ -9,7 +9,7 @@ from driver.clusters.cache import cache_state, cached_names, canonical, holding
 from pullstudy.kube.objects import Node
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.image import ImageReference
-from tests.driver.made import DIGEST, node
+from tests.driver.kube_objects import DIGEST, node
 
 MINE = "ghcr.io/study/images:a"
 

@@ -12,7 +12,7 @@ from driver.clusters.cluster_api import ClusterApi
 from driver.errors import ProviderError
 from driver.planning.study import KubeconfigPlan
 from driver.providers.kubeconfig.cleaner import Cleaner, script
-from tests.driver.made import READY
+from tests.driver.kube_objects import READY
 from tests.driver.scripted_api import ScriptedApi, scripted
 
 SETS = "/apis/apps/v1/namespaces/default/daemonsets"

@@ -17,14 +17,14 @@ from driver.planning.budget import Budget, within
 from driver.planning.plan import make_plan
 from driver.planning.study import Overrides, Study, load_study
 from pullstudy.store.embedded.ledger import ClusterRow, ClusterState, Ledger, Run
-from tests.driver.standing import Standing
-from tests.driver.swept import Heard
+from tests.driver.existing_cluster import ExistingCluster
+from tests.driver.sweeps import RecordedProgress
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 ROW = ClusterRow(cluster="sim-test-2", run="run1", size=2)
 
 
-class Failing(Standing):
+class Failing(ExistingCluster):
     """Cannot make a cluster, but leaves something behind when it tries."""
 
     def __init__(self, ledger: Ledger, *, full: bool = False) -> None:
@@ -53,14 +53,14 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
         yield opened
 
 
-def keeper(provider: Failing, ledger: Ledger, heard: Heard) -> ClusterLifecycle:
+def lifecycle(provider: Failing, ledger: Ledger, heard: RecordedProgress) -> ClusterLifecycle:
     return ClusterLifecycle(provider, ledger, Study(), ledger.path.parent, heard, now=lambda: AT)
 
 
 async def test_what_was_begun_is_written_before_and_taken_down_after(ledger: Ledger) -> None:
     provider = Failing(ledger)
     with pytest.raises(ProviderError, match="no more addresses"):
-        async with keeper(provider, ledger, Heard()).running(ROW):
+        async with lifecycle(provider, ledger, RecordedProgress()).running(ROW):
             raise AssertionError("there is no cluster")
     assert provider.seen[0] == "creating"
     assert msgspec.json.decode(provider.seen[1], type=SavedHandle).provider == {"step": "network"}
@@ -69,9 +69,9 @@ async def test_what_was_begun_is_written_before_and_taken_down_after(ledger: Led
 
 
 async def test_a_ledger_that_cannot_be_written_is_no_reason_to_leave_a_cluster_up(ledger: Ledger) -> None:
-    provider, heard = Failing(ledger, full=True), Heard()
+    provider, heard = Failing(ledger, full=True), RecordedProgress()
     with pytest.raises(ProviderError, match="no more addresses"):
-        async with keeper(provider, ledger, heard).running(ROW):
+        async with lifecycle(provider, ledger, heard).running(ROW):
             raise AssertionError("there is no cluster")
     assert provider.down_with == [{"step": "network"}]
     assert "is taken down, but that could not be written" in heard.notes[0]
@@ -87,7 +87,7 @@ async def test_a_cluster_that_takes_its_whole_budget_to_make_is_ended_and_taken_
     plan = make_plan(load_study(None, Overrides(sizes="2")), "standing", "sim-", 0.0)
     provider = Slow(ledger)
     with pytest.raises(LimitError, match="the share of 2 nodes is used up after 0 min of making it"):
-        async with keeper(provider, ledger, Heard()).running(
+        async with lifecycle(provider, ledger, RecordedProgress()).running(
             ROW, lambda: within(Budget(amount=0.0, plan=plan), 2, what="making it")
         ):
             raise AssertionError("there is no cluster")
@@ -98,6 +98,6 @@ async def test_what_a_killed_driver_left_is_taken_down_by_its_handle(ledger: Led
     handle = msgspec.json.encode(SavedHandle(provider={"step": "nodes"}, collector_pid=2**22 + 1)).decode()
     left = msgspec.structs.replace(ROW, state=ClusterState.UP, handle=handle)
     provider = Failing(ledger)
-    await keeper(provider, ledger, Heard()).clean_up(left)
+    await lifecycle(provider, ledger, RecordedProgress()).clean_up(left)
     assert provider.down_with == [{"step": "nodes"}]
     assert ledger.clusters("run1")[0].state is ClusterState.DOWN

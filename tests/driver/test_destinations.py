@@ -15,7 +15,7 @@ from driver.planning.study import Study, encode_study
 from driver.recording.destinations import (
     INFLUX_VARIABLE,
     KAFKA_VARIABLE,
-    Asked,
+    AskedDestination,
     check_reachable,
     check_same_destination,
     destination_of_new_run,
@@ -37,22 +37,22 @@ NOWHERE = Destination()
 def test_a_flag_goes_before_the_environment_and_that_before_the_study() -> None:
     study = Destination(influx="http://study:1", kafka="study:1", bucket="study", topic="t")
     variables = {**ENVIRONMENT, INFLUX_VARIABLE: "http://variable:1", KAFKA_VARIABLE: "variable:1"}
-    found = destination_of_new_run(Asked(influx=INFLUX), study, variables)
+    found = destination_of_new_run(AskedDestination(influx=INFLUX), study, variables)
     assert (found.influx, found.kafka, found.bucket, found.topic) == (INFLUX, "variable:1", "study", "t")
-    found = destination_of_new_run(Asked(), study, ENVIRONMENT)
+    found = destination_of_new_run(AskedDestination(), study, ENVIRONMENT)
     assert (found.influx, found.kafka) == ("http://study:1", "study:1")
 
 
 def test_names_that_are_not_given_are_settled_and_kept_without_secrets() -> None:
     variables = {**ENVIRONMENT, "INFLUXDB_V2_BUCKET": "b", "KAFKA_TOPIC": "t", "KAFKA_SASL_PASSWORD": TOKEN}
-    found = destination_of_new_run(Asked(influx=f"{INFLUX}/", kafka="broker:9092"), NOWHERE, variables)
+    found = destination_of_new_run(AskedDestination(influx=f"{INFLUX}/", kafka="broker:9092"), NOWHERE, variables)
     assert found == Destination(kafka="broker:9092", topic="t", influx=INFLUX, organisation="lab", bucket="b")
     assert TOKEN not in encode_study(Study(collect=found))
     assert found.flags() == ["--kafka", "broker:9092", "--influx", INFLUX]
 
 
 def test_a_variable_that_only_says_where_influxdb_is_sends_no_sweep_there() -> None:
-    assert destination_of_new_run(Asked(), NOWHERE, {**ENVIRONMENT, "INFLUXDB_V2_URL": INFLUX}) == NOWHERE
+    assert destination_of_new_run(AskedDestination(), NOWHERE, {**ENVIRONMENT, "INFLUXDB_V2_URL": INFLUX}) == NOWHERE
 
 
 def test_the_collector_gets_the_runs_own_names_and_our_secrets() -> None:
@@ -73,16 +73,23 @@ def test_the_collector_gets_the_runs_own_names_and_our_secrets() -> None:
     assert not {"PULLSTUDY_COLLECTOR_KAFKA", "PULLSTUDY_COLLECTOR_INFLUX"} & collector_environment(ours, NOWHERE).keys()
 
 
-@pytest.mark.parametrize("asked", [Asked(), Asked(influx=INFLUX), Asked(kafka="broker:9092", influx=f"{INFLUX}/")])
-def test_a_run_goes_on_where_its_records_are(asked: Asked) -> None:
+@pytest.mark.parametrize(
+    "asked",
+    [AskedDestination(), AskedDestination(influx=INFLUX), AskedDestination(kafka="broker:9092", influx=f"{INFLUX}/")],
+)
+def test_a_run_goes_on_where_its_records_are(asked: AskedDestination) -> None:
     check_same_destination(asked, None, KEPT, ENVIRONMENT)
     check_same_destination(asked, NOWHERE, KEPT, ENVIRONMENT)
 
 
 @pytest.mark.parametrize(
-    ("asked", "study"), [(Asked(influx="http://other:1"), None), (Asked(), Destination(influx=INFLUX, bucket="other"))]
+    ("asked", "study"),
+    [
+        (AskedDestination(influx="http://other:1"), None),
+        (AskedDestination(), Destination(influx=INFLUX, bucket="other")),
+    ],
 )
-def test_a_run_never_goes_on_elsewhere(asked: Asked, study: Destination | None) -> None:
+def test_a_run_never_goes_on_elsewhere(asked: AskedDestination, study: Destination | None) -> None:
     with pytest.raises(UsageError, match=r"are in bucket pulls of InfluxDB http://influx:8086, through topic pulls"):
         check_same_destination(asked, study, KEPT, ENVIRONMENT)
     with pytest.raises(UsageError, match="are in the study's own file"):

@@ -16,7 +16,7 @@ from pullstudy.pulls.event import Event
 from pullstudy.store.embedded.ledger import JobRow, Ledger
 from pullstudy.store.embedded.store import EmbeddedStore
 from tests.driver.kube_events import event_list, pod_event, pulled_event
-from tests.driver.made import ORIGIN
+from tests.driver.kube_objects import ORIGIN
 from tests.driver.scripted_api import ScriptedApi, scripted
 
 EVENTS = "/api/v1/namespaces/default/events"

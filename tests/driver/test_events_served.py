@@ -10,7 +10,7 @@ from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.progress import JobSummary
 from driver.providers.sim import SimProvider
 from pullstudy.sim.kubeconfig import write_kubeconfig
-from tests.driver.swept import Heard, small_study, swept
+from tests.driver.sweeps import RecordedProgress, run_sweep, small_study
 
 EVENT = b'"involvedObject"'
 JOBS, NODES = 12, 4
@@ -75,7 +75,7 @@ class CountedSim(SimProvider):
         await self.proxy.stop()
 
 
-class CountAtEachJob(Heard):
+class CountAtEachJob(RecordedProgress):
     def __init__(self, proxy: CountingProxy) -> None:
         super().__init__()
         self._proxy = proxy
@@ -90,7 +90,7 @@ async def test_the_twelfth_job_is_served_no_more_events_than_the_second(tmp_path
     provider = CountedSim()
     heard = CountAtEachJob(provider.proxy)
     tags = tuple(f"9-layers-size-{1176249324 + number}-bytes" for number in range(JOBS))
-    outcome, _ = await swept(small_study(*tags, size=NODES), tmp_path, provider, heard)
+    outcome, _ = await run_sweep(small_study(*tags, size=NODES), tmp_path, provider, heard)
     assert outcome.accounted == f"{JOBS * NODES}/{JOBS * NODES} accounted for"
     each_job = [later - earlier for earlier, later in zip(heard.served, heard.served[1:], strict=False)]
     assert len(each_job) == JOBS - 1

@@ -17,7 +17,7 @@ from driver.providers.kubeconfig.commands import fill, run_command
 from driver.providers.kubeconfig.nodes import RUN_LABEL, choose_nodes
 from driver.providers.kubeconfig.permissions import provider_errors
 from pullstudy.kube.objects import Node, Pod
-from tests.driver.made import READY, pod, pod_json, waiting
+from tests.driver.kube_objects import READY, pod, pod_json, waiting
 from tests.stack.wait import until
 
 

@@ -12,7 +12,7 @@ from driver.errors import ProviderError
 from driver.planning.study import KubeconfigPlan, Study
 from driver.providers.kubeconfig.nodes import RUN_LABEL
 from driver.providers.kubeconfig.provider import KubeconfigProvider
-from tests.driver.made import READY
+from tests.driver.kube_objects import READY
 from tests.driver.scripted_api import ScriptedApi, scripted
 
 NODES = "/api/v1/nodes"

@@ -17,7 +17,7 @@ from driver.clusters.provider import ClusterOrder, Handle
 from driver.errors import ApiError, ProviderError
 from driver.planning.study import Study
 from driver.providers.kubeconfig.provider import KubeconfigProvider
-from tests.driver.made import READY
+from tests.driver.kube_objects import READY
 from tests.driver.scripted_api import ScriptedApi, kubeconfig_of, scripted
 from tests.stack.wait import until
 

@@ -8,7 +8,7 @@ from driver.jobs.hold import hold_seconds
 from driver.jobs.job import job_manifest
 from driver.planning.study import JobPlan, Study
 from pullstudy.store.embedded.ledger import PodLives
-from tests.driver.swept import SMALL, rows, small_study, swept
+from tests.driver.sweeps import SMALL, rows, run_sweep, small_study
 
 
 @pytest.mark.parametrize(("size", "held"), [(1, 0), (30, 0), (64, 2), (256, 12), (5000, 249)])
@@ -39,6 +39,6 @@ def test_the_kubelet_holds_them_whatever_the_image_has() -> None:
 
 
 async def test_each_of_100_nodes_gets_one_pod_though_their_image_is_there(tmp_path: Path) -> None:
-    outcome, _ = await swept(small_study(SMALL, size=100, cache="warm", repeats=2), tmp_path)
+    outcome, _ = await run_sweep(small_study(SMALL, size=100, cache="warm", repeats=2), tmp_path)
     assert outcome.failed == []
     assert rows(tmp_path, "SELECT repeat, hold_seconds FROM jobs ORDER BY 1") == [(1, 4.0), (2, 4.0)]

@@ -12,19 +12,19 @@ import pytest
 
 from driver.errors import ProviderError
 from driver.progress import JobSummary
-from tests.driver.swept import (
+from tests.driver.sweeps import (
     LARGE,
     REPOSITORY,
     SMALL,
-    Heard,
+    RecordedProgress,
     TruthfulSim,
     left_running,
     pulled,
     rows,
     run_command,
+    run_sweep,
     small_study,
     start_command,
-    swept,
     write_study,
 )
 
@@ -112,7 +112,7 @@ def test_a_signal_takes_the_cluster_down_before_it_ends_the_sweep(tmp_path: Path
     assert left_running(out) == []
 
 
-class Meddler(Heard):
+class Meddler(RecordedProgress):
     """Does something to the sweep's processes when the first job is over."""
 
     def __init__(self, victim: str) -> None:
@@ -129,7 +129,7 @@ class Meddler(Heard):
 
 async def test_a_collector_that_dies_is_started_again_and_loses_nothing(tmp_path: Path) -> None:
     provider, heard = TruthfulSim(), Meddler("collector")
-    await swept(small_study(SMALL, LARGE), tmp_path, provider, heard)
+    await run_sweep(small_study(SMALL, LARGE), tmp_path, provider, heard)
     assert any("ended with code -9" in note for note in heard.notes)
     assert heard.sizes == ["4/4 accounted for"]
     stored = rows(tmp_path, "SELECT event_uid, count FROM pulls ORDER BY 1")
@@ -138,6 +138,6 @@ async def test_a_collector_that_dies_is_started_again_and_loses_nothing(tmp_path
 
 async def test_a_cluster_that_is_lost_ends_the_sweep_with_its_last_words(tmp_path: Path) -> None:
     with pytest.raises(ProviderError, match="the simulator of sim-test-2 ended with code -9"):
-        await swept(small_study(SMALL, LARGE), tmp_path, heard=Meddler("sim"))
+        await run_sweep(small_study(SMALL, LARGE), tmp_path, heard=Meddler("sim"))
     assert rows(tmp_path, "SELECT state FROM clusters") == [("down",)]
     assert left_running(tmp_path) == []

@@ -15,10 +15,10 @@ from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.record import Outcome
 from pullstudy.store.embedded.ledger import JobRow, JobState, Ledger
 from pullstudy.store.embedded.store import EmbeddedStore
-from tests.driver.made import COMPLETE, IMAGE, ORIGIN, READY, ROW, job_json, pod_json, pulled, waiting
+from tests.driver.existing_cluster import ExistingCluster
+from tests.driver.kube_objects import COMPLETE, IMAGE, ORIGIN, READY, ROW, job_json, pod_json, pulled, waiting
 from tests.driver.scripted_api import ScriptedApi, scripted
-from tests.driver.standing import Standing
-from tests.driver.swept import Heard, rows
+from tests.driver.sweeps import RecordedProgress, rows
 
 JOBS = "/apis/batch/v1/namespaces/default/jobs"
 PODS = "/api/v1/namespaces/default/pods"
@@ -33,8 +33,8 @@ class World:
         self.directory = directory
         self.script = script
         self.api = api
-        self.provider = Standing()
-        self.heard = Heard()
+        self.provider = ExistingCluster()
+        self.heard = RecordedProgress()
         self.store = EmbeddedStore(directory, create=True)
         self.ledger = Ledger(directory, create=False)
         self.slept = 0.0

@@ -11,8 +11,8 @@ from driver.clusters.cluster_api import PATIENCE_SECONDS, ClusterApi
 from driver.errors import ApiError, LimitError
 from driver.jobs.job_watch import STUCK_LOOKS, Ending, JobEnd, JobWatch
 from driver.planning.study import RunPlan, Study
-from driver.progress import Tally
-from tests.driver.made import COMPLETE, DEADLINE, job, job_json, pod_json, waiting
+from driver.progress import JobTally
+from tests.driver.kube_objects import COMPLETE, DEADLINE, job, job_json, pod_json, waiting
 from tests.driver.scripted_api import ScriptedApi, scripted
 
 JOBS = "/apis/batch/v1/namespaces/default/jobs"
@@ -50,7 +50,7 @@ async def test_a_complete_job_comes_with_its_pods_and_how_it_got_there(api: Api)
     script.watch(PODS, modified(pod_json(0), "ADDED"), modified(pod_json(1), "ADDED"), stay=True)
     script.watch(JOBS)
     script.watch(JOBS, modified(job_json(COMPLETE)), stay=True)
-    tallies: list[Tally] = []
+    tallies: list[JobTally] = []
     end = await follow(client, tell=tallies.append)
     assert (end.ending, end.error, end.job.status.succeeded) == (Ending.COMPLETE, None, 2)
     assert sorted(end.pods) == ["uid-0", "uid-1"]
@@ -119,10 +119,10 @@ async def test_a_pod_that_was_deleted_while_nobody_watched_holds_nothing_up(api:
     script.watch(JOBS, stay=True)
     script.say(NODES, {"items": []})
     looks = 0
-    tallies: list[Tally] = []
+    tallies: list[JobTally] = []
     relisted, looked_often = asyncio.Event(), asyncio.Event()
 
-    def tell(tally: Tally) -> None:
+    def tell(tally: JobTally) -> None:
         tallies.append(tally)
         if len(tallies) == 4:  # there, gone, and two new ones
             relisted.set()
@@ -184,7 +184,7 @@ async def test_a_hopeless_pod_may_try_as_often_as_the_study_says(api: Api) -> No
     script.watch(JOBS, stay=True)
     script.say(PODS, EMPTY)
     script.watch(PODS, *map(modified, changes), stay=True)
-    tallies: list[Tally] = []
+    tallies: list[JobTally] = []
     end = await follow(client, Study(run=RunPlan(hopeless_attempts=2)), tell=tallies.append)
     assert end.ending is Ending.HOPELESS
     assert [tally.failing for tally in tallies] == [1, 1, 1, 1]

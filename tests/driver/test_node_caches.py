@@ -14,9 +14,9 @@ from driver.jobs.node_caches import NodeCaches
 from driver.planning.study import CacheMode, Images, RunPlan, Study
 from pullstudy.pulls.cache import CacheState
 from pullstudy.store.embedded.ledger import Ledger
-from tests.driver.made import IMAGE, READY, ROW
+from tests.driver.existing_cluster import ExistingCluster
+from tests.driver.kube_objects import IMAGE, READY, ROW
 from tests.driver.scripted_api import ScriptedApi, scripted
-from tests.driver.standing import Standing
 
 NODES = "/api/v1/nodes"
 OTHER = "quay.io/study/other:1"
@@ -47,7 +47,7 @@ class World:
             }
         )
 
-    def caches(self, provider: Standing, cache: CacheMode = CacheMode.COLD) -> NodeCaches:
+    def caches(self, provider: ExistingCluster, cache: CacheMode = CacheMode.COLD) -> NodeCaches:
         study = Study(
             images=Images(repository="ghcr.io/study/images", tags=(IMAGE.rpartition(":")[2],), more=(OTHER,)),
             run=RunPlan(cache=cache),
@@ -56,7 +56,7 @@ class World:
         return NodeCaches(study, provider, cluster, self._api, self.ledger, sleep=lambda seconds: asyncio.sleep(0))
 
 
-class Claiming(Standing):
+class Claiming(ExistingCluster):
     """A cluster that was there before, whose runtimes say what they removed: what was ready."""
 
     lasting = True
@@ -72,7 +72,7 @@ class Claiming(Standing):
         return cleared
 
 
-class Emptying(Standing):
+class Emptying(ExistingCluster):
     """A cluster of the sweep's own: its kubelets' lists tell what was removed."""
 
     def __init__(self, world: World) -> None:

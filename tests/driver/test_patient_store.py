@@ -11,7 +11,7 @@ from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.record import PullRecord
 from pullstudy.store.influx.point_layout import AbandonedJob
 from pullstudy.store.protocol import Identity, StoreError
-from tests.driver.made import pulled
+from tests.driver.kube_objects import pulled
 
 
 class Absent:

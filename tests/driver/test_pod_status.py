@@ -6,7 +6,7 @@ from driver.jobs.pod_status import nodes_shared, pod_witnesses, recovered_pulls,
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.milestone import Moment, Witness
 from pullstudy.pulls.record import Outcome, witness_uid
-from tests.driver.made import COMPLETE, DEADLINE, DIGEST, IMAGE, ORIGIN, job, pod, waiting
+from tests.driver.kube_objects import COMPLETE, DEADLINE, DIGEST, IMAGE, ORIGIN, job, pod, waiting
 
 COLD = {"node-0": CacheState.COLD, "node-1": CacheState.COLD}
 

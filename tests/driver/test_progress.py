@@ -6,7 +6,7 @@ from io import StringIO
 import msgspec
 import pytest
 
-from driver.progress import JobSummary, LiveProgress, PlainProgress, Progress, Tally, say_image, say_seconds
+from driver.progress import JobSummary, JobTally, LiveProgress, PlainProgress, Progress, say_image, say_seconds
 from pullstudy.store.embedded.ledger import JobRow, JobState
 
 DONE = JobRow(
@@ -33,7 +33,7 @@ def summary(row: JobRow) -> JobSummary:
 def tell_all(progress: Progress) -> None:
     progress.size_started("sim-x-4", 4, 12)
     progress.job_started(DONE, 3, 12)
-    progress.tally(Tally(4, 2, 1, 0))
+    progress.tally(JobTally(4, 2, 1, 0))
     progress.job_ended(summary(DONE))
     progress.job_ended(summary(FAILED))
     progress.note("a note")

@@ -12,7 +12,7 @@ from driver.jobs.pull_events import PullEvents, watch_pull_events
 from pullstudy.polling import every, polls
 from pullstudy.pulls.event import Event
 from tests.driver.kube_events import event_list, pod_event, pulled_event
-from tests.driver.made import ORIGIN
+from tests.driver.kube_objects import ORIGIN
 from tests.driver.scripted_api import scripted
 
 EVENTS = "/api/v1/namespaces/default/events"

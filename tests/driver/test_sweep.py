@@ -8,17 +8,17 @@ import msgspec
 
 from pullstudy.pulls.record import WITNESS_PREFIX
 from pullstudy.store.embedded.ledger import JobRow
-from tests.driver.swept import (
+from tests.driver.sweeps import (
     LARGE,
     REPOSITORY,
     SMALL,
-    Heard,
+    RecordedProgress,
     TruthfulSim,
     left_running,
     pulled,
     rows,
+    run_sweep,
     small_study,
-    swept,
 )
 
 
@@ -33,7 +33,7 @@ async def test_every_pull_that_happened_is_stored_once_and_the_cluster_is_gone(t
     )
     study = small_study(size=3, repeats=2, order="interleaved", faults=faults)
     provider = TruthfulSim()
-    outcome, heard = await swept(study, tmp_path, provider)
+    outcome, heard = await run_sweep(study, tmp_path, provider)
     assert (outcome.done, outcome.failed, outcome.accounted) == (4, [], "12/12 accounted for")
     stored = rows(tmp_path, "SELECT event_uid, count, node, image, job, outcome FROM pulls")
     truth = [
@@ -65,7 +65,7 @@ async def test_what_goes_wrong_in_one_sweep_is_told_apart(tmp_path: Path) -> Non
     study = small_study(SMALL, "no-such-tag", LARGE, "busy", "9-layers-size-6836726027-bytes", faults=faults)
     limits = msgspec.structs.replace(study.limits, job_seconds=300.0)
     study = msgspec.structs.replace(study, limits=limits)
-    outcome, heard = await swept(study, tmp_path, provider)
+    outcome, heard = await run_sweep(study, tmp_path, provider)
     lossy, hopeless, retried, busy, peaceful = heard.jobs
     assert lossy.accounted == "2/2 accounted for, 1 recovered from pod status"
     assert hopeless.row.state == "failed"
@@ -95,7 +95,7 @@ async def test_what_goes_wrong_in_one_sweep_is_told_apart(tmp_path: Path) -> Non
 
 
 async def test_warm_caches_are_left_and_said_to_be_warm(tmp_path: Path) -> None:
-    outcome, heard = await swept(small_study(SMALL, repeats=2, cache="warm"), tmp_path)
+    outcome, heard = await run_sweep(small_study(SMALL, repeats=2, cache="warm"), tmp_path)
     assert outcome.accounted == "4/4 accounted for"
     assert [summary.caches for summary in heard.jobs] == ["cold", "warm"]
     assert rows(tmp_path, "SELECT outcome, count(*) FROM pulls GROUP BY 1") == [("cached", 2), ("pulled", 2)]
@@ -108,7 +108,7 @@ async def test_warm_caches_are_left_and_said_to_be_warm(tmp_path: Path) -> None:
 async def test_the_run_is_described_where_it_is_kept_and_no_time_is_the_drivers(tmp_path: Path) -> None:
     """The driver's clock stands in the year 2000, one node's is ten minutes ahead."""
     skew = {"fault": "clock-skew", "node": "*", "seconds": 600.0}
-    await swept(small_study(SMALL, faults=(skew,)), tmp_path, now=lambda: datetime(2000, 1, 1, tzinfo=UTC))
+    await run_sweep(small_study(SMALL, faults=(skew,)), tmp_path, now=lambda: datetime(2000, 1, 1, tzinfo=UTC))
     assert rows(tmp_path, "SELECT started_at LIKE '2000-%' FROM runs") == [(1,)]
     for table, column in (
         ("pulls", "finished_at"),
@@ -143,13 +143,13 @@ async def test_the_run_is_described_where_it_is_kept_and_no_time_is_the_drivers(
 async def test_a_study_may_stop_at_its_first_failure_and_go_on_later(tmp_path: Path) -> None:
     fault = {"fault": "pull-fails", "kind": "unauthorized", "image": "*:private"}
     study = small_study("private", SMALL, faults=(fault,), on_failure="stop")
-    outcome, heard = await swept(study, tmp_path)
+    outcome, heard = await run_sweep(study, tmp_path)
     assert [len(heard.jobs), outcome.done, len(outcome.failed)] == [1, 0, 1]
     assert rows(tmp_path, "SELECT finished_at FROM runs") == [(None,)]
     assert rows(tmp_path, "SELECT state FROM clusters") == [("down",)]
 
 
-class Unplugger(Heard):
+class Unplugger(RecordedProgress):
     """Turns the machine of one node off when the first job begins."""
 
     def __init__(self, provider: TruthfulSim) -> None:
@@ -163,7 +163,7 @@ class Unplugger(Heard):
 
 async def test_a_node_that_is_lost_makes_the_next_job_share_one_and_that_is_noticed(tmp_path: Path) -> None:
     provider = TruthfulSim()
-    outcome, heard = await swept(small_study(size=3), tmp_path, provider, Unplugger(provider))
+    outcome, heard = await run_sweep(small_study(size=3), tmp_path, provider, Unplugger(provider))
     assert [summary.accounted for summary in heard.jobs] == ["3/3 accounted for", "3/3 accounted for"]
     (failed,) = outcome.failed
     assert failed.error is not None

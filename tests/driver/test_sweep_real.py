@@ -20,7 +20,7 @@ from pullstudy.store.influx.settings import InfluxSettings
 from pullstudy.store.influx.store import InfluxStore
 from pullstudy.store.protocol import Store
 from pullstudy.store.selection import Selection
-from tests.driver.swept import LARGE, SMALL, has_ledger, left_running, rows, write_study
+from tests.driver.sweeps import LARGE, SMALL, has_ledger, left_running, rows, write_study
 from tests.notices import KeptNotices
 from tests.stack.influx import Influx
 from tests.stack.kafka import Kafka

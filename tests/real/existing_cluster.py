@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tests.driver.swept import has_ledger, rows
+from tests.driver.sweeps import has_ledger, rows
 from tests.stack.control_plane import ControlPlane
 from tests.stack.home import StackHome, system_program
 from tests.stack.image import Layout, umoci

@@ -10,7 +10,7 @@ import pytest
 
 from tests.deploy.conftest import KUSTOMIZE
 from tests.deploy.kubectl import Kubectl
-from tests.driver.swept import rows
+from tests.driver.sweeps import rows
 from tests.real.containerd_log import attempts
 from tests.real.existing_cluster import NODES, STEP_SECONDS, Existing, ended, stopped
 from tests.stack.home import StackHome

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.driver.swept import left_running, rows
+from tests.driver.sweeps import left_running, rows
 from tests.stack.control_plane import ControlPlane
 from tests.stack.home import StackHome
 from tests.stack.influx import Influx

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from tests.driver.swept import rows
+from tests.driver.sweeps import rows
 from tests.real.existing_cluster import NODES, STEP_SECONDS, Existing, ended
 from tests.stack.wait import until
 

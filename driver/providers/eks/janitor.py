@@ -19,7 +19,7 @@ from driver.providers.eks.teardown import Teardown
 from driver.providers.eks.waiting import Waiting
 
 
-class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
+class LeftCluster(msgspec.Struct, frozen=True, kw_only=True):
     """All that there is of one run's cluster. ``expires_at`` is the latest that any of it says; None: unreadable."""
 
     run: str
@@ -32,7 +32,7 @@ class Forgotten(msgspec.Struct, frozen=True, kw_only=True):
     stack: str
 
 
-async def find_forgotten(account: Account, number: str, now: datetime) -> list[Forgotten]:
+async def find_left_clusters(account: Account, number: str, now: datetime) -> list[LeftCluster]:
     """Of this account alone, expired or not; the oldest first. Raises AwsError where any list fails."""
     by_run: dict[str, list[Found]] = {}
     for found in await take_inventory(account):
@@ -42,12 +42,12 @@ async def find_forgotten(account: Account, number: str, now: datetime) -> list[F
     return sorted(groups, key=lambda each: (each.expires_at is None, each.expires_at or now))
 
 
-def _group(run: str, things: list[Found], now: datetime) -> Forgotten:
+def _group(run: str, things: list[Found], now: datetime) -> LeftCluster:
     ends = [expiry_of(found.tags) for found in things]
     known = [end for end in ends if end is not None]
     # One thing without a readable end keeps all: whoever changed it may have meant to.
     latest = max(known) if len(known) == len(ends) else None
-    return Forgotten(
+    return LeftCluster(
         run=run,
         study=things[0].tags.get(STUDY, ""),
         owner=things[0].tags.get(OWNER, ""),
@@ -65,7 +65,7 @@ def _name(things: Iterable[Found], kind: str) -> str:
     return names.get(kind) or names.get("cluster") or names.get("stack") or ""
 
 
-async def delete_forgotten(account: Account, waiting: Waiting, forgotten: Forgotten) -> None:
+async def delete_left_cluster(account: Account, waiting: Waiting, forgotten: LeftCluster) -> None:
     """Take it down in the usual order. Raises ProviderError that names what is left."""
 
     async def free() -> None:

@@ -28,7 +28,7 @@ from driver.providers.eks.provider import EksProvider
 from driver.providers.eks.tags import Mark
 from driver.providers.eks.tunnel import Tunnels
 from driver.providers.eks.waiting import Waiting
-from tests.driver.made import READY
+from tests.driver.kube_objects import READY
 from tests.driver.scripted_api import ScriptedApi, kubeconfig_of, scripted
 from tests.driver.test_held_context import two_clusters
 

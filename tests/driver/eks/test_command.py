@@ -13,7 +13,7 @@ from aiohttp.test_utils import unused_port
 
 from tests.driver.eks.aws_proxy import AwsProxy
 from tests.driver.eks.studies import NOTHING, everything
-from tests.driver.swept import SMALL, left_running
+from tests.driver.sweeps import SMALL, left_running
 
 # A sweep and its moto take some seconds each, and on a busy machine more than a minute.
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]

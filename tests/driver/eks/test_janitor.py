@@ -7,7 +7,7 @@ import pytest
 
 from driver.clusters.provider import ClusterOrder, Handle
 from driver.providers.eks.inventory import Found
-from driver.providers.eks.janitor import _group, delete_forgotten, find_forgotten
+from driver.providers.eks.janitor import _group, delete_left_cluster, find_left_clusters
 from driver.providers.eks.provider import EksProvider
 from driver.providers.eks.tags import EXPIRES, RUN
 from driver.providers.eks.waiting import Waiting
@@ -41,12 +41,12 @@ async def test_only_what_is_ours_here_and_past_its_expiry_is_deleted(
     vpc = {"subnetIds": ["subnet-1"]}
     await asked.call("eks", "create_cluster", name="foreign", roleArn=role, resourcesVpcConfig=vpc)
     now = datetime.now(UTC)
-    (found,) = await find_forgotten(asked, "123456789012", now)
+    (found,) = await find_left_clusters(asked, "123456789012", now)
     assert not found.expired
-    assert await find_forgotten(asked, "111122223333", now) == []
-    (later,) = await find_forgotten(asked, "123456789012", now + timedelta(hours=13))
+    assert await find_left_clusters(asked, "111122223333", now) == []
+    (later,) = await find_left_clusters(asked, "123456789012", now + timedelta(hours=13))
     assert later.expired
     waiting = Waiting(QUICK, now=lambda: datetime.now(UTC), sleep=asyncio.sleep)
-    await delete_forgotten(asked, waiting, later)
+    await delete_left_cluster(asked, waiting, later)
     assert await everything() == {**NOTHING, "clusters": 1}
     await asked.call("eks", "delete_cluster", name="foreign")

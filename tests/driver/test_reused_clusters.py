@@ -9,7 +9,7 @@ from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.errors import ProviderError
 from driver.planning.study import ClusterPlan, Study
 from driver.providers.sim import SimProvider
-from tests.driver.swept import SMALL, rows, small_study, swept
+from tests.driver.sweeps import SMALL, rows, run_sweep, small_study
 
 
 class Lending(SimProvider):
@@ -61,7 +61,7 @@ def study() -> Study:
 
 async def test_the_second_size_stands_on_what_the_first_one_left(tmp_path: Path) -> None:
     provider = Lending(tmp_path)
-    outcome, _ = await swept(study(), tmp_path, provider)
+    outcome, _ = await run_sweep(study(), tmp_path, provider)
     assert outcome.accounted == "3/3 accounted for"
     first, second = ["up 1 on base of 1", "empty base of 1"], ["up 2 on base of 1", "empty base of 1"]
     assert provider.told == [*first, *second, "down base of 1"]
@@ -73,7 +73,7 @@ async def test_what_was_left_is_taken_down_where_the_next_size_cannot_be_made(tm
     provider = Lending(tmp_path)
     provider.refused = 2
     with pytest.raises(ProviderError, match="refused"):
-        await swept(study(), tmp_path, provider)
+        await run_sweep(study(), tmp_path, provider)
     assert provider.there == set()
     assert rows(tmp_path, "SELECT DISTINCT state FROM clusters") == [("down",)]
 
@@ -81,7 +81,7 @@ async def test_what_was_left_is_taken_down_where_the_next_size_cannot_be_made(tm
 async def test_a_size_whose_nodes_do_not_go_is_taken_down_whole(tmp_path: Path) -> None:
     provider = Lending(tmp_path)
     provider.stuck = True
-    outcome, heard = await swept(study(), tmp_path, provider)
+    outcome, heard = await run_sweep(study(), tmp_path, provider)
     assert outcome.accounted == "3/3 accounted for"
     assert provider.told == ["up 1 on base of 1", "down base of 1", "up 2 on base of 2", "down base of 2"]
     assert any("its nodes stay; all of sim-test-1 is taken down" in note for note in heard.notes)

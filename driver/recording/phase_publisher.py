@@ -1,4 +1,4 @@
-"""Tells InfluxDB the phases of a cluster's jobs once they are over: what dashboards draw, and no collector can know."""
+"""Writes the phases of jobs that are over to InfluxDB: dashboards draw them, and no collector knows them."""
 
 import asyncio
 from pathlib import Path
@@ -13,15 +13,15 @@ from pullstudy.store.influx.store import InfluxStore
 from pullstudy.store.selection import Selection
 
 
-class PhaseTelling:
-    """Of one sweep. The records are read back: what the dashboards say is of what is stored."""
+class PhasePublisher:
+    """Of one sweep. The records are read back: the dashboards show what is stored."""
 
     def __init__(self, store: InfluxStore, directory: Path) -> None:
         self._store = store
         self._directory = directory
 
     async def __call__(self, cluster: str) -> int:
-        """How many points were told. Raises StoreError."""
+        """How many points were written. Raises StoreError."""
         points = await asyncio.to_thread(lambda: list(phase_points(self._study(cluster))))
         await self._store.tell(points)
         return len(points)
@@ -46,7 +46,7 @@ class PhaseTelling:
 
 
 def _of_cluster(ledger: LedgerTables, cluster: str) -> LedgerTables:
-    """Jobs of other clusters, whose records are not read, would be told as jobs without pods."""
+    """Jobs of other clusters, whose records are not read, would be written as jobs without pods."""
     return msgspec.structs.replace(
         ledger,
         jobs=tuple(row for row in ledger.jobs if row.cluster == cluster),

@@ -17,9 +17,9 @@ import psutil
 
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.planning.study import ClusterPlan, Images, JobPlan, Limits, RunPlan, SimPlan, Study
-from driver.progress import JobSummary, Tally
+from driver.progress import JobSummary, JobTally
 from driver.providers.sim import SimProvider
-from driver.sweep import Outcome, Sweep, wall_clock
+from driver.sweep import Sweep, SweepResult, wall_clock
 from pullstudy.store.embedded.ledger import JobRow, Ledger
 from pullstudy.store.embedded.store import EmbeddedStore
 
@@ -40,7 +40,7 @@ def small_study(*tags: str, size: int = 2, faults: tuple[dict[str, Any], ...] = 
     )
 
 
-class Heard:
+class RecordedProgress:
     """A Progress that remembers."""
 
     def __init__(self) -> None:
@@ -57,7 +57,7 @@ class Heard:
     def job_started(self, row: JobRow, number: int, jobs: int) -> None:
         pass
 
-    def tally(self, tally: Tally) -> None:
+    def tally(self, tally: JobTally) -> None:
         pass
 
     def job_ended(self, summary: JobSummary) -> None:
@@ -95,15 +95,15 @@ class TruthfulSim(SimProvider):
         await super().down(name, handle)
 
 
-async def swept(
+async def run_sweep(
     study: Study,
     directory: Path,
     provider: SimProvider | None = None,
-    heard: Heard | None = None,
+    heard: RecordedProgress | None = None,
     now: Callable[[], datetime] = wall_clock,
-) -> tuple[Outcome, Heard]:
+) -> tuple[SweepResult, RecordedProgress]:
     """Run the study to its end."""
-    heard = heard or Heard()
+    heard = heard or RecordedProgress()
     provider = provider or SimProvider()
     with closing(Ledger(directory, create=True)) as ledger:
         store = EmbeddedStore(directory, create=True)

@@ -5,7 +5,7 @@ from typing import Any, NoReturn
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 
 
-class Standing:
+class ExistingCluster:
     """A provider whose one cluster stands already; remembers what it was asked."""
 
     name = "standing"
