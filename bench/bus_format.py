@@ -26,7 +26,7 @@ TOGETHER = 500
 
 
 @dataclass(frozen=True)
-class Format:
+class MessageFormat:
     """One way to write a record, and to read it back."""
 
     name: str
@@ -34,18 +34,18 @@ class Format:
     decode: Callable[[bytes], PullRecord]
 
 
-def json_format() -> Format:
-    return Format("JSON", record_format.encode, record_format.decode)  # type: ignore[arg-type]
+def json_format() -> MessageFormat:
+    return MessageFormat("JSON", record_format.encode, record_format.decode)  # type: ignore[arg-type]
 
 
-def message_pack_format() -> Format:
-    return Format("MessagePack", msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(PullRecord).decode)
+def message_pack_format() -> MessageFormat:
+    return MessageFormat("MessagePack", msgspec.msgpack.Encoder().encode, msgspec.msgpack.Decoder(PullRecord).decode)
 
 
 _AVRO = {str: "string", int: "long", float: "double", datetime: {"type": "long", "logicalType": "timestamp-micros"}}
 
 
-def avro_format() -> Format:
+def avro_format() -> MessageFormat:
     """One schemaless value a message, as with a schema registry (which adds 5 bytes)."""
     import fastavro
 
@@ -63,10 +63,10 @@ def avro_format() -> Format:
         read: Any = fastavro.schemaless_reader(io.BytesIO(value), schema, None)
         return PullRecord(**{**read, "outcome": PULL.types["outcome"](read["outcome"])})
 
-    return Format("Avro (fastavro)", encode, decode)
+    return MessageFormat("Avro (fastavro)", encode, decode)
 
 
-def protobuf_format() -> Format:
+def protobuf_format() -> MessageFormat:
     """A message of the same columns, by the upb runtime; unknown is an absent field."""
     from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
@@ -94,7 +94,7 @@ def protobuf_format() -> Format:
                 values[name] = from_nanoseconds(values[name])
         return PullRecord(**{**values, "outcome": PULL.types["outcome"](values["outcome"])})
 
-    return Format("Protobuf", encode, decode)
+    return MessageFormat("Protobuf", encode, decode)
 
 
 def best_seconds(run: Callable[[], object], tries: int = 3) -> float:
@@ -111,7 +111,7 @@ def compressed_bytes(values: list[bytes], compress: Callable[[bytes], Any]) -> f
     return sum(len(bytes(compress(batch))) for batch in batches) / len(values)
 
 
-def show(form: Format, records: list[PullRecord]) -> None:
+def show(form: MessageFormat, records: list[PullRecord]) -> None:
     values = [form.encode(record) for record in records]
     assert [form.decode(value) for value in values] == records, form.name
     encode = best_seconds(lambda: [form.encode(record) for record in records])

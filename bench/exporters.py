@@ -2,8 +2,8 @@
 
     python -m bench.exporters [--events 10000] [--json FILE] [--beside NAME COMMAND COUNT ...]
 
-Starts API server with etcd, Kafka and InfluxDB of the test stack (tests/stack), then all contenders, then writes one
-burst that all of them watch, and waits until each has all of it. The collector stands there in three forms: with its
+Starts API server with etcd, Kafka and InfluxDB of the test stack (tests/stack), then all exporters, then writes one
+burst that all of them watch, and waits until each has all of it. The collector is there in three forms: with its
 embedded store, feeding InfluxDB, and publishing to Kafka with a sink apart. Another exporter takes part with --beside:
 
     COMMAND  a shell command that runs it until it is killed
@@ -55,7 +55,7 @@ Count = Callable[[], Awaitable[int]]
 
 
 @dataclass
-class Contender:
+class MeasuredExporter:
     """One way to bring events somewhere: its processes, and how many events have arrived."""
 
     name: str
@@ -69,7 +69,7 @@ class Contender:
 
 
 @dataclass
-class Servers:
+class ExporterServers:
     """What there is to watch and to write to."""
 
     cluster: ControlPlane
@@ -85,17 +85,17 @@ class Servers:
         return name
 
 
-async def embedded(servers: Servers) -> Contender:
+async def embedded(servers: ExporterServers) -> MeasuredExporter:
     """The collector with nothing beside it."""
     collector = Collector(servers.cluster.access.kubeconfig(), servers.directory, name="embedded")
 
     async def count() -> int:
         return len(collector.stored(NAMESPACE))
 
-    return Contender("collector, embedded store", [collector.process], count, collector.start)
+    return MeasuredExporter("collector, embedded store", [collector.process], count, collector.start)
 
 
-async def direct(servers: Servers) -> Contender:
+async def direct(servers: ExporterServers) -> MeasuredExporter:
     """The spool feeds InfluxDB."""
     bucket = await servers.new_bucket()
     environment = servers.influx.environment() | {"INFLUXDB_V2_BUCKET": bucket}
@@ -106,10 +106,12 @@ async def direct(servers: Servers) -> Contender:
         more=["--influx", servers.influx.url],
         environment=environment,
     )
-    return Contender("collector, InfluxDB", [collector.process], Points(servers.influx, bucket).count, collector.start)
+    return MeasuredExporter(
+        "collector, InfluxDB", [collector.process], Points(servers.influx, bucket).count, collector.start
+    )
 
 
-async def through_kafka(servers: Servers) -> Contender:
+async def through_kafka(servers: ExporterServers) -> MeasuredExporter:
     """A collector that publishes, a sink that stores."""
     bucket = await servers.new_bucket()
     bus = ["--kafka", servers.kafka.bootstrap]
@@ -122,7 +124,7 @@ async def through_kafka(servers: Servers) -> Contender:
         await collector.start()
         await sink.start()
 
-    return Contender(
+    return MeasuredExporter(
         "collector, Kafka, sink",
         [collector.process, sink.process],
         Points(servers.influx, bucket).count,
@@ -130,7 +132,7 @@ async def through_kafka(servers: Servers) -> Contender:
     )
 
 
-async def another(servers: Servers, name: str, command: str, count_command: str) -> Contender:
+async def another(servers: ExporterServers, name: str, command: str, count_command: str) -> MeasuredExporter:
     """What --beside says."""
     own = servers.directory / f"beside-{name}"
     own.mkdir()
@@ -157,26 +159,28 @@ async def another(servers: Servers, name: str, command: str, count_command: str)
         printed, _ = await asked.communicate()
         return int(printed.strip() or b"0")
 
-    return Contender(name, [process], count, start)
+    return MeasuredExporter(name, [process], count, start)
 
 
-async def contend(contenders: Sequence[Contender], servers: Servers, options: argparse.Namespace) -> None:
+async def run_side_by_side(
+    exporters: Sequence[MeasuredExporter], servers: ExporterServers, options: argparse.Namespace
+) -> None:
     """Start all, write the burst, wait for all."""
-    processes = {process.name: process for contender in contenders for process in contender.processes}
+    processes = {process.name: process for exporter in exporters for process in exporter.processes}
     vitals = Vitals(processes, pause_seconds=0.1)
     looking = asyncio.create_task(vitals.run())
     try:
-        for contender in contenders:
-            await contender.start()
+        for exporter in exporters:
+            await exporter.start()
         await asyncio.sleep(options.settle)
         vitals.look()
-        for contender in contenders:
-            contender.cpu_before = _cpu(vitals, contender)
+        for exporter in exporters:
+            exporter.cpu_before = _cpu(vitals, exporter)
         began = time.monotonic()
         async with asyncio.TaskGroup() as group:
             group.create_task(write(servers, options.events))
-            for contender in contenders:
-                group.create_task(_until_complete(contender, vitals, options.events, began))
+            for exporter in exporters:
+                group.create_task(_until_complete(exporter, vitals, options.events, began))
     finally:
         looking.cancel()
         with suppress(asyncio.CancelledError):
@@ -185,29 +189,29 @@ async def contend(contenders: Sequence[Contender], servers: Servers, options: ar
             process.kill()
 
 
-async def _until_complete(contender: Contender, vitals: Vitals, events: int, began: float) -> None:
+async def _until_complete(exporter: MeasuredExporter, vitals: Vitals, events: int, began: float) -> None:
     found = 0
 
     async def complete() -> bool:
         nonlocal found
-        found = await contender.count()
+        found = await exporter.count()
         return found >= events
 
     try:
-        await until(complete, PATIENCE_SECONDS, f"{contender.name} to have {events} events", poll_seconds=0.5)
+        await until(complete, PATIENCE_SECONDS, f"{exporter.name} to have {events} events", poll_seconds=0.5)
     except Exception as error:
         raise SystemExit(f"{error}; it has {found}") from error
-    contender.done_after = time.monotonic() - began
+    exporter.done_after = time.monotonic() - began
     vitals.look()
-    contender.cpu = _cpu(vitals, contender) - contender.cpu_before
-    contender.peak_bytes = sum(vitals.peak_bytes(process.name) for process in contender.processes)
+    exporter.cpu = _cpu(vitals, exporter) - exporter.cpu_before
+    exporter.peak_bytes = sum(vitals.peak_bytes(process.name) for process in exporter.processes)
 
 
-def _cpu(vitals: Vitals, contender: Contender) -> float:
-    return sum(vitals.cpu_seconds(process.name) for process in contender.processes)
+def _cpu(vitals: Vitals, exporter: MeasuredExporter) -> float:
+    return sum(vitals.cpu_seconds(process.name) for process in exporter.processes)
 
 
-async def write(servers: Servers, events: int) -> None:
+async def write(servers: ExporterServers, events: int) -> None:
     """The burst, by a process of its own."""
     command = [sys.executable, "-m", "tests.real.load", "--kubeconfig", str(servers.cluster.access.kubeconfig())]
     more = ["--events", str(events), "--burst", str(events), "--acknowledged", str(servers.directory / "acknowledged")]
@@ -216,14 +220,14 @@ async def write(servers: Servers, events: int) -> None:
         raise SystemExit("the events could not be written")
 
 
-def as_json(contender: Contender, events: int) -> dict[str, Any]:
+def as_json(exporter: MeasuredExporter, events: int) -> dict[str, Any]:
     """A row."""
     return {
-        "name": contender.name,
-        "ready_cpu_seconds": round(contender.cpu_before, 3),
-        "cpu_seconds_per_1000": round(contender.cpu * 1000 / events, 4),
-        "peak_mib": round(contender.peak_bytes / MIB, 1),
-        "seconds": round(contender.done_after, 2),
+        "name": exporter.name,
+        "ready_cpu_seconds": round(exporter.cpu_before, 3),
+        "cpu_seconds_per_1000": round(exporter.cpu * 1000 / events, 4),
+        "peak_mib": round(exporter.peak_bytes / MIB, 1),
+        "seconds": round(exporter.done_after, 2),
     }
 
 
@@ -238,11 +242,11 @@ async def compare(options: argparse.Namespace) -> None:
             Kafka(home, at / "kafka") as kafka,
             Influx(home, at / "influx") as influx,
         ):
-            servers = Servers(cluster, kafka, influx, at)
-            contenders = [await make(servers) for make in (embedded, direct, through_kafka)]
-            contenders += [await another(servers, *beside) for beside in options.beside]
-            await contend(contenders, servers, options)
-    rows = [as_json(contender, options.events) for contender in contenders]
+            servers = ExporterServers(cluster, kafka, influx, at)
+            exporters = [await make(servers) for make in (embedded, direct, through_kafka)]
+            exporters += [await another(servers, *beside) for beside in options.beside]
+            await run_side_by_side(exporters, servers, options)
+    rows = [as_json(exporter, options.events) for exporter in exporters]
     print(f"{'':<28}{'ready CPU':>10}{'CPU/1,000':>11}{'peak MiB':>10}{'seconds':>9}")
     for row in rows:
         cells = (row["ready_cpu_seconds"], row["cpu_seconds_per_1000"], row["peak_mib"], row["seconds"])

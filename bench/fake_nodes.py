@@ -118,7 +118,7 @@ def summed(costs: dict[int, Cost], api_ports: set[str]) -> list[dict[str, Any]]:
     return [{"program": name, **rows[name]} for name in ORDER if name in rows]
 
 
-def witnessed(out: Path) -> tuple[set[str], dict[str, int]]:
+def pods_and_audits(out: Path) -> tuple[set[str], dict[str, int]]:
     """The pods that the driver listed at the API server, and what its audits say of events listed there."""
     with closing(sqlite3.connect(out / "study.sqlite3")) as store:
         pods = {uid for (uid,) in store.execute("SELECT pod_uid FROM job_pods")}
@@ -141,7 +141,7 @@ async def influx_pulls(influx: Any) -> list[str]:
     return [row["_value"] for row in pulls]
 
 
-def held_against(pods: set[str], pulls: list[str]) -> dict[str, int]:
+def compared_with_pods(pods: set[str], pulls: list[str]) -> dict[str, int]:
     """One pull a pod is right."""
     kept = pods & set(pulls)
     return {"pods": len(pods), "pulls": len(pulls), "missing": len(pods - kept), "surplus": len(pulls) - len(kept)}
@@ -189,8 +189,8 @@ async def sweep(options: argparse.Namespace, out: Path) -> dict[str, Any]:
         wall = time.perf_counter() - began
         looking.cancel()
         pulls = embedded_pulls(out) if influx is None else await influx_pulls(influx)
-    pods, audits = witnessed(out)
-    found = {"code": code, "wall_seconds": wall, "stored": held_against(pods, pulls), "audits": audits}
+    pods, audits = pods_and_audits(out)
+    found = {"code": code, "wall_seconds": wall, "stored": compared_with_pods(pods, pulls), "audits": audits}
     return {**found, "processes": summed(sampler.costs, _ports(out))}
 
 

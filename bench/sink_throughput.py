@@ -46,7 +46,7 @@ TOPIC = "pulls"
 
 
 @dataclass(frozen=True)
-class Servers:
+class SinkServers:
     """What is measured against."""
 
     kafka: Kafka
@@ -66,7 +66,7 @@ def log() -> Log:
     return Log(SystemClock(), write=lambda line: None)
 
 
-async def publish(servers: Servers, records: list[PullRecord]) -> None:
+async def publish(servers: SinkServers, records: list[PullRecord]) -> None:
     bus = KafkaBus(servers.kafka_settings(), log(), Random(1))
     for start in range(0, len(records), 4_000):
         published = await bus.publish(Batch(pulls=tuple(records[start : start + 4_000])))
@@ -74,7 +74,7 @@ async def publish(servers: Servers, records: list[PullRecord]) -> None:
     await bus.close()
 
 
-async def run_sink(servers: Servers, bucket: str, number: int, *, gzip: bool) -> None:
+async def run_sink(servers: SinkServers, bucket: str, number: int, *, gzip: bool) -> None:
     bus = KafkaBus(servers.kafka_settings(), log(), Random(1))
     consumer = await bus.consume(f"sink-{bucket}")
     store = InfluxStore(servers.influx_settings(bucket, gzip=gzip), log(), Random(1))
@@ -90,7 +90,7 @@ async def run_sink(servers: Servers, bucket: str, number: int, *, gzip: bool) ->
         await part.close()
 
 
-async def run_points(servers: Servers, bucket: str, number: int) -> None:
+async def run_points(servers: SinkServers, bucket: str, number: int) -> None:
     from influxdb_client import InfluxDBClient
 
     influx = servers.influx
@@ -125,7 +125,7 @@ def _point(record: PullRecord) -> Any:
     return point.time(int(encode_point(record).rpartition(" ")[2]))
 
 
-async def run_curl(servers: Servers, bucket: str, files: list[Path]) -> None:
+async def run_curl(servers: SinkServers, bucket: str, files: list[Path]) -> None:
     influx = servers.influx
     command = ["curl", "--silent", "--show-error", "--fail"]
     for file in files:
@@ -157,7 +157,7 @@ def cpu_seconds() -> float:
     return sum(each.ru_utime + each.ru_stime for each in used)
 
 
-async def measure(name: str, servers: Servers, number: int, run: Callable[[str], Awaitable[None]]) -> float:
+async def measure(name: str, servers: SinkServers, number: int, run: Callable[[str], Awaitable[None]]) -> float:
     bucket = f"bench-{name}"
     await servers.influx.new_bucket(bucket)
     started, cpu = time.perf_counter(), cpu_seconds()
@@ -173,7 +173,7 @@ async def measure(name: str, servers: Servers, number: int, run: Callable[[str],
     return number / seconds
 
 
-async def compare(servers: Servers, number: int, directory: Path, *, gzip: bool) -> None:
+async def compare(servers: SinkServers, number: int, directory: Path, *, gzip: bool) -> None:
     records = make_pulls(number)
     started = time.perf_counter()
     await publish(servers, records)
@@ -197,7 +197,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
         async with Kafka(home, directory / "kafka") as kafka, Influx(home, directory / "influx") as influx:
-            await compare(Servers(kafka, influx), options.records, directory, gzip=options.gzip)
+            await compare(SinkServers(kafka, influx), options.records, directory, gzip=options.gzip)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """DataFrames hold what the exports hold, with unknown left unknown."""
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from pullstudy.analysis.errors import ChoiceError
 from pullstudy.analysis.export import TABLES
 from pullstudy.analysis.frames import frame
+from pullstudy.extras import MissingExtraError
 from tests.analysis.test_export import HEADERS, exported
 
 
@@ -35,3 +37,9 @@ def test_a_median_by_image_is_one_line(aws_directory: Path) -> None:
 def test_an_unknown_table_is_said_to_be_unknown(aws_directory: Path) -> None:
     with pytest.raises(ChoiceError, match="choose pulls"):
         frame(aws_directory, "nothing")
+
+
+def test_a_frame_without_pandas_names_the_extra(aws_directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'pullstudy\[report\]'"):
+        frame(aws_directory)

@@ -16,7 +16,7 @@ from itertools import pairwise
 from statistics import fmean
 
 from pullstudy.analysis.statistics.regression import FittedLine, fit_grouped
-from pullstudy.analysis.timelines.critical_path import Segment, critical_path
+from pullstudy.analysis.timelines.critical_path import PathSegment, critical_path
 from pullstudy.analysis.timelines.timeline import MOMENTS, JobTimeline, Timestamp
 from pullstudy.pulls.milestone import Moment
 
@@ -124,14 +124,14 @@ def decompose(jobs: Sequence[JobTimeline], gaps: Gaps) -> Decomposition | None:
     )
 
 
-Segments = list[Segment]
+PathSegments = list[PathSegment]
 
 
-def _moments(path: Segments) -> list[Moment]:
+def _moments(path: PathSegments) -> list[Moment]:
     return [*(segment.begin for segment in path), path[-1].end]
 
 
-def _usual_moments(paths: Sequence[tuple[JobTimeline, Segments]]) -> set[Moment]:
+def _usual_moments(paths: Sequence[tuple[JobTimeline, PathSegments]]) -> set[Moment]:
     usual = set(MOMENTS)
     for size in {job.size for job, _ in paths}:
         seen = [_moments(path) for job, path in paths if job.size == size]
@@ -140,14 +140,14 @@ def _usual_moments(paths: Sequence[tuple[JobTimeline, Segments]]) -> set[Moment]
     return usual
 
 
-def _coarsened(path: Segments, usual: set[Moment]) -> Segments:
+def _coarsened(path: PathSegments, usual: set[Moment]) -> PathSegments:
     """The path with only those moments: segments around the others are joined."""
-    joined: Segments = []
+    joined: PathSegments = []
     for segment in path:
         if joined and segment.begin not in usual:
             before = joined.pop()
             resolution = max(before.resolution_seconds, segment.resolution_seconds)
-            segment = Segment(before.begin, segment.end, before.seconds + segment.seconds, resolution)
+            segment = PathSegment(before.begin, segment.end, before.seconds + segment.seconds, resolution)
         joined.append(segment)
     return joined
 
@@ -184,7 +184,7 @@ def _part(earlier: Timestamp, later: Timestamp) -> _Part:
     return _Part(later.seconds_since(earlier), max(earlier.resolution_seconds, later.resolution_seconds))
 
 
-def _cost(job: JobTimeline, path: Segments, gaps: Gaps) -> _Cost:
+def _cost(job: JobTimeline, path: PathSegments, gaps: Gaps) -> _Cost:
     assert job.size is not None  # decompose looked
     assert job.image is not None
     parts = {segment.name: _Part(segment.seconds, segment.resolution_seconds) for segment in path}

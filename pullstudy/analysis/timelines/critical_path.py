@@ -13,7 +13,7 @@ _LAST_WITNESSES = (Moment.FINISHED, Moment.STARTED, Moment.PULLED)
 
 
 @dataclass(frozen=True)
-class Segment:
+class PathSegment:
     """Time between two moments that follow each other among those that are known."""
 
     begin: Moment
@@ -46,7 +46,7 @@ def _lateness(container: ContainerTimeline, counting: list[Moment]) -> tuple[flo
     )
 
 
-def critical_path(job: JobTimeline) -> list[Segment]:
+def critical_path(job: JobTimeline) -> list[PathSegment]:
     """The segments of the critical container from the job's start to its end; they add up to the makespan.
 
     They cover what is known: where the moments between two are unknown, there is one longer segment.
@@ -63,9 +63,9 @@ def critical_path(job: JobTimeline) -> list[Segment]:
     return [_segment(earlier, later) for earlier, later in pairwise(chain)]
 
 
-def _segment(earlier: tuple[Moment, Timestamp], later: tuple[Moment, Timestamp]) -> Segment:
+def _segment(earlier: tuple[Moment, Timestamp], later: tuple[Moment, Timestamp]) -> PathSegment:
     resolution = max(earlier[1].resolution_seconds, later[1].resolution_seconds)
-    return Segment(earlier[0], later[0], later[1].seconds_since(earlier[1]), resolution)
+    return PathSegment(earlier[0], later[0], later[1].seconds_since(earlier[1]), resolution)
 
 
 def _between(moment: Moment, start: Moment, end: Moment) -> bool:

@@ -13,7 +13,7 @@ _SERVER_FIELDS = ("uid", "resourceVersion", "creationTimestamp", "deletionTimest
 
 
 def admit_meta(obj: Json, namespace: str | None) -> Json:
-    """The object with metadata of its own. Raises StatusError 400 or 422."""
+    """The object with metadata of its own. Raises ApiFailureError 400 or 422."""
     meta = {key: value for key, value in (obj.get("metadata") or {}).items() if key not in _SERVER_FIELDS and value}
     if not meta.get("name") and not meta.get("generateName"):
         raise status.invalid(
@@ -28,7 +28,7 @@ def admit_meta(obj: Json, namespace: str | None) -> Json:
 
 
 def admit_job(obj: Json, namespace: str, identities: Identities) -> Json:
-    """A Job with its defaults, its selector, and its pods' labels. Raises StatusError 422."""
+    """A Job with its defaults, its selector, and its pods' labels. Raises ApiFailureError 422."""
     job = admit_meta(obj, namespace)
     meta, spec = job["metadata"], dict(job.get("spec") or {})
     meta.setdefault("name", f"{meta.get('generateName', '')}{identities.suffix()}")
@@ -86,7 +86,7 @@ def _check_job(name: str, spec: Json, indexed: bool) -> None:
 
 
 def admit_pod(obj: Json, namespace: str) -> Json:
-    """Raises StatusError 422."""
+    """Raises ApiFailureError 422."""
     pod = admit_meta(obj, namespace)
     spec = pod.get("spec") or {}
     if not spec.get("containers"):

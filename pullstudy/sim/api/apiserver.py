@@ -51,14 +51,14 @@ class ApiServer:
         return self._objects[resource.store_key].get((namespace, name))
 
     def get(self, resource: Resource, namespace: str, name: str) -> Json:
-        """Raises StatusError 404."""
+        """Raises ApiFailureError 404."""
         found = self.find(resource, namespace, name)
         if found is None:
             raise status.not_found(resource.plural, resource.group, name)
         return found
 
     def create(self, resource: Resource, obj: Json) -> Json:
-        """Give the object its identity and keep it. Raises StatusError 409."""
+        """Give the object its identity and keep it. Raises ApiFailureError 409."""
         meta = obj["metadata"]
         if "name" not in meta:
             meta["name"] = meta["generateName"] + self.identities.suffix()

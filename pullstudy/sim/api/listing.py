@@ -26,7 +26,7 @@ class ContinueToken(msgspec.Struct, frozen=True):
 
 
 def parse_token(text: str) -> ContinueToken:
-    """Raises StatusError 400."""
+    """Raises ApiFailureError 400."""
     try:
         return msgspec.json.decode(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)), type=ContinueToken)
     except (binascii.Error, msgspec.MsgspecError, ValueError) as error:
@@ -45,15 +45,15 @@ class ListQuery:
 
 
 @dataclass(frozen=True)
-class ListPage:
+class ObjectPage:
     version: int
     items: list[ObjectVersion]
     continue_token: str = ""
     remaining: int = 0
 
 
-def list_page(history: History, resource: Resource, query: ListQuery) -> ListPage:
-    """One page. Raises StatusError: 410 for a version or token that was compacted, 504 for one still to come."""
+def list_page(history: History, resource: Resource, query: ListQuery) -> ObjectPage:
+    """One page. Raises ApiFailureError: 410 for a version or token that was compacted, 504 for one still to come."""
     if query.continue_token:
         return _next_page(history, resource, query)
     version = _version_asked(history, query)
@@ -79,7 +79,7 @@ def _version_asked(history: History, query: ListQuery) -> int | None:
     return version
 
 
-def _next_page(history: History, resource: Resource, query: ListQuery) -> ListPage:
+def _next_page(history: History, resource: Resource, query: ListQuery) -> ObjectPage:
     token = parse_token(query.continue_token)
     if token.rv == INCONSISTENT:
         version, entries = history.version, history.entries(resource)
@@ -90,13 +90,13 @@ def _next_page(history: History, resource: Resource, query: ListQuery) -> ListPa
     return _cut(version, [entry for entry in entries if _key_text(entry) >= token.start], query)
 
 
-def _cut(version: int, entries: list[ObjectVersion], query: ListQuery) -> ListPage:
+def _cut(version: int, entries: list[ObjectVersion], query: ListQuery) -> ObjectPage:
     if query.keep is not None:
         entries = [entry for entry in entries if query.keep(entry)]
     if not query.limit or len(entries) <= query.limit:
-        return ListPage(version, entries)
+        return ObjectPage(version, entries)
     rest = entries[query.limit :]
-    return ListPage(version, entries[: query.limit], ContinueToken(version, _key_text(rest[0])).text(), len(rest))
+    return ObjectPage(version, entries[: query.limit], ContinueToken(version, _key_text(rest[0])).text(), len(rest))
 
 
 def _key_text(entry: ObjectVersion) -> str:
@@ -104,7 +104,7 @@ def _key_text(entry: ObjectVersion) -> str:
     return "\0".join(entry.key)
 
 
-def render(resource: Resource, page: ListPage, item: Callable[[bytes], bytes]) -> bytes:
+def render(resource: Resource, page: ObjectPage, item: Callable[[bytes], bytes]) -> bytes:
     """The List object; ``item`` turns an entry's bytes into a list's item."""
     meta: dict[str, str | int] = {"resourceVersion": str(page.version)}
     if page.continue_token:

@@ -16,7 +16,7 @@ JSON_PATCH_TYPE = "application/json-patch+json"
 
 
 def apply(obj: Json, patch: Any, content_type: str) -> Json:
-    """A changed copy. Raises StatusError 400, 415 or 422."""
+    """A changed copy. Raises ApiFailureError 400, 415 or 422."""
     if content_type == JSON_PATCH_TYPE:
         if not isinstance(patch, list):
             raise status.bad_request("json: cannot unmarshal object into Go value of type jsonpatch.Patch")
@@ -49,7 +49,7 @@ def _json_patch(obj: Json, operations: list[Json]) -> Json:
         try:
             _operate(obj, tokens, operation)
         except (KeyError, IndexError, ValueError, TypeError) as error:
-            raise status.StatusError(
+            raise status.ApiFailureError(
                 422, "Invalid", f"the server rejected our request due to an error in our request: {error!r}"
             ) from error
     return obj

@@ -7,7 +7,7 @@ import msgspec
 Json = dict[str, Any]
 
 
-class StatusError(Exception):
+class ApiFailureError(Exception):
     """An answer that is a Status: the HTTP code, the machine's reason, the person's message."""
 
     def __init__(
@@ -46,24 +46,26 @@ def success(details: Json) -> Json:
     return {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "details": details}
 
 
-def not_found(resource: str, group: str, name: str) -> StatusError:
+def not_found(resource: str, group: str, name: str) -> ApiFailureError:
     full = f"{resource}.{group}" if group else resource
     details = {"name": name, "group": group, "kind": resource}
-    return StatusError(404, "NotFound", f'{full} "{name}" not found', {k: v for k, v in details.items() if v})
+    return ApiFailureError(404, "NotFound", f'{full} "{name}" not found', {k: v for k, v in details.items() if v})
 
 
-def no_such_path() -> StatusError:
-    return StatusError(404, "NotFound", "the server could not find the requested resource", {})
+def no_such_path() -> ApiFailureError:
+    return ApiFailureError(404, "NotFound", "the server could not find the requested resource", {})
 
 
-def already_exists(resource: str, group: str, name: str) -> StatusError:
+def already_exists(resource: str, group: str, name: str) -> ApiFailureError:
     full = f"{resource}.{group}" if group else resource
     details = {"name": name, "group": group, "kind": resource}
-    return StatusError(409, "AlreadyExists", f'{full} "{name}" already exists', {k: v for k, v in details.items() if v})
+    return ApiFailureError(
+        409, "AlreadyExists", f'{full} "{name}" already exists', {k: v for k, v in details.items() if v}
+    )
 
 
-def conflict(resource: str, name: str) -> StatusError:
-    return StatusError(
+def conflict(resource: str, name: str) -> ApiFailureError:
+    return ApiFailureError(
         409,
         "Conflict",
         f'Operation cannot be fulfilled on {resource} "{name}": the object has been modified; please apply'
@@ -72,12 +74,12 @@ def conflict(resource: str, name: str) -> StatusError:
     )
 
 
-def bad_request(message: str) -> StatusError:
-    return StatusError(400, "BadRequest", message)
+def bad_request(message: str) -> ApiFailureError:
+    return ApiFailureError(400, "BadRequest", message)
 
 
-def invalid(kind: str, group: str, name: str, field: str, why: str) -> StatusError:
-    return StatusError(
+def invalid(kind: str, group: str, name: str, field: str, why: str) -> ApiFailureError:
+    return ApiFailureError(
         422,
         "Invalid",
         f'{kind}{"." + group if group else ""} "{name}" is invalid: {field}: {why}',
@@ -90,12 +92,14 @@ def invalid(kind: str, group: str, name: str, field: str, why: str) -> StatusErr
     )
 
 
-def method_not_allowed() -> StatusError:
-    return StatusError(405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {})
+def method_not_allowed() -> ApiFailureError:
+    return ApiFailureError(
+        405, "MethodNotAllowed", "the server does not allow this method on the requested resource", {}
+    )
 
 
-def unsupported_media_type(content_type: str) -> StatusError:
-    return StatusError(
+def unsupported_media_type(content_type: str) -> ApiFailureError:
+    return ApiFailureError(
         415,
         "UnsupportedMediaType",
         f"the body of the request was in an unknown format - {content_type or 'none given'}",
@@ -103,16 +107,16 @@ def unsupported_media_type(content_type: str) -> StatusError:
     )
 
 
-def expired(message: str = "The resourceVersion for the provided watch is too old.") -> StatusError:
-    return StatusError(410, "Expired", message)
+def expired(message: str = "The resourceVersion for the provided watch is too old.") -> ApiFailureError:
+    return ApiFailureError(410, "Expired", message)
 
 
-def too_old(version: int, oldest: int) -> StatusError:
-    return StatusError(410, "Expired", f"too old resource version: {version} ({oldest})")
+def too_old(version: int, oldest: int) -> ApiFailureError:
+    return ApiFailureError(410, "Expired", f"too old resource version: {version} ({oldest})")
 
 
-def expired_continue(continue_token: str) -> StatusError:
-    return StatusError(
+def expired_continue(continue_token: str) -> ApiFailureError:
+    return ApiFailureError(
         410,
         "Expired",
         "The provided continue parameter is too old to display a consistent list result. You can start a new list"
@@ -124,8 +128,8 @@ def expired_continue(continue_token: str) -> StatusError:
     )
 
 
-def version_too_large(version: int, current: int) -> StatusError:
-    return StatusError(
+def version_too_large(version: int, current: int) -> ApiFailureError:
+    return ApiFailureError(
         504,
         "Timeout",
         f"Timeout: Too large resource version: {version}, current: {current}",
@@ -136,8 +140,8 @@ def version_too_large(version: int, current: int) -> StatusError:
     )
 
 
-def too_many_requests(retry_after_seconds: int) -> StatusError:
-    return StatusError(
+def too_many_requests(retry_after_seconds: int) -> ApiFailureError:
+    return ApiFailureError(
         429,
         "TooManyRequests",
         "the server has received too many requests and has asked us to try again later",
@@ -145,14 +149,14 @@ def too_many_requests(retry_after_seconds: int) -> StatusError:
     )
 
 
-def forbidden(verb: str, resource: str) -> StatusError:
+def forbidden(verb: str, resource: str) -> ApiFailureError:
     user = 'User "simulated" cannot'
-    return StatusError(
+    return ApiFailureError(
         403, "Forbidden", f"{resource} is forbidden: {user} {verb} resource {resource!r}", {"kind": resource}
     )
 
 
-def injected(code: int) -> StatusError:
+def injected(code: int) -> ApiFailureError:
     """A plain error of the server's own."""
     reasons = {
         401: ("Unauthorized", "Unauthorized"),
@@ -162,4 +166,4 @@ def injected(code: int) -> StatusError:
         504: ("Timeout", "Timeout: request did not complete within requested timeout - context deadline exceeded"),
     }
     reason, message = reasons.get(code, ("InternalError", "Internal error occurred"))
-    return StatusError(code, reason, message)
+    return ApiFailureError(code, reason, message)

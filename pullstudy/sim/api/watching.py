@@ -24,7 +24,7 @@ class WatchCursor:
         self.cursor = 0
 
     def start(self, version: str) -> Iterator[bytes]:
-        """Lines to send first. Raises StatusError 400 for a version that is no number, 410 for one compacted away."""
+        """Lines to send first. Raises ApiFailureError: 400 for no number, 410 for a version compacted away."""
         if version in ("", "0"):
             self.cursor = self._history.version
             # What is there already comes by key, not by version: a client must not move its checkpoint by these.
@@ -42,7 +42,7 @@ class WatchCursor:
         return max(0, self._history.version - self.cursor)
 
     def advance(self) -> list[bytes]:
-        """The next lines, none if nothing of its kind came. Raises StatusError 410 if the window went past it."""
+        """The next lines, none if nothing of its kind came. Raises ApiFailureError 410 if the window went past it."""
         self._require_window()
         lines = []
         for revision in self._history.since(self.cursor, LOOK_AHEAD):

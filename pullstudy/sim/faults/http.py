@@ -22,7 +22,7 @@ class HttpFaults:
     def __init__(self) -> None:
         self.pending = PendingFaults()
 
-    def refusal(self, action: str, resource: str) -> status.StatusError | None:
+    def refusal(self, action: str, resource: str) -> status.ApiFailureError | None:
         """The error that this request (watch, list or other) is answered with instead."""
         fault = self.pending.take(Refuse, lambda f: f.on in ("any", action) and fnmatchcase(resource, f.resource))
         if fault is not None and fault.code == 403:
@@ -68,7 +68,7 @@ class HttpFaults:
         return self.pending.take(DuplicateList, lambda f: fnmatchcase(resource, f.resource)) is not None
 
 
-def refused(code: int, retry_after_seconds: int | None) -> status.StatusError:
+def refused(code: int, retry_after_seconds: int | None) -> status.ApiFailureError:
     if code == 429:
         return status.too_many_requests(1 if retry_after_seconds is None else retry_after_seconds)
     return status.injected(code)

@@ -26,7 +26,7 @@ class Admin:
         self._streams = streams
 
     async def handle(self, request: web.Request) -> web.Response:
-        """Raises StatusError."""
+        """Raises ApiFailureError."""
         routes: dict[tuple[str, str], Callable[[web.Request], Awaitable[Any]]] = {
             ("GET", "truth"): self._truth,
             ("GET", "state"): self._state,

@@ -47,7 +47,7 @@ class ReadRequests:
         return raw_answer(as_seen_at(resource, entry.data) + b"\n")
 
     def keep(self, request: web.Request, target: ApiPath) -> Callable[[ObjectVersion], bool] | None:
-        """Scope and selectors as one test, or None where all of the kind is meant. Raises StatusError 400."""
+        """Scope and selectors as one test, or None where all of the kind is meant. Raises ApiFailureError 400."""
         resource, namespace = target.resource, target.namespace
         known = frozenset(resource.fields.names)
         text = request.query.get("fieldSelector", "")
@@ -102,7 +102,7 @@ class ReadRequests:
         stream = Stream(watch, resource.plural, resource.bookmarks and flag(request, "allowWatchBookmarks"))
         try:
             first = watch.start(query.get("resourceVersion", ""))
-        except status.StatusError as error:
+        except status.ApiFailureError as error:
             if error.code != 410:
                 raise
             first = iter(())

@@ -30,7 +30,7 @@ class RestApi:
         self._writing = WriteRequests(cluster, self._reading)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
-        """Any request outside the admin side. Raises StatusError."""
+        """Any request outside the admin side. Raises ApiFailureError."""
         path = request.path.rstrip("/") or "/"
         if path in discovery.HEALTH_PATHS:
             return web.Response(text="ok")

@@ -134,7 +134,7 @@ class SimServer:
             if request.path.startswith("/sim/"):
                 return await behind.admin.handle(request)
             return await behind.rest.handle(request)
-        except status.StatusError as error:
+        except status.ApiFailureError as error:
             return _refusal(error)
 
     async def _stamp(self, _: web.Request, response: web.StreamResponse) -> None:
@@ -164,7 +164,7 @@ class SimServer:
         self._leaving = asyncio.create_task(old.stop())
 
 
-def _refusal(error: status.StatusError) -> web.Response:
+def _refusal(error: status.ApiFailureError) -> web.Response:
     headers = {"Content-Type": "application/json", "Cache-Control": "no-cache, private"}
     if error.retry_after_seconds is not None:
         headers["Retry-After"] = str(error.retry_after_seconds)

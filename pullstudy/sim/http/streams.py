@@ -8,7 +8,7 @@ from fnmatch import fnmatchcase
 
 from aiohttp import web
 
-from pullstudy.sim.api.status import StatusError
+from pullstudy.sim.api.status import ApiFailureError
 from pullstudy.sim.api.watching import WatchCursor
 from pullstudy.sim.faults.http import HttpFaults
 from pullstudy.sim.faults.kinds import GarbageLine, TruncateLine
@@ -45,7 +45,7 @@ class Stream:
         self._order = StreamCutError()
         self._wake.set()
 
-    def fail(self, error: StatusError) -> None:
+    def fail(self, error: ApiFailureError) -> None:
         """Send the error as a line, and end."""
         self._order = error
         self._wake.set()
@@ -59,7 +59,7 @@ class Stream:
         self._wake.set()
 
     def next_lines(self) -> list[bytes] | None:
-        """What is to be sent now, nothing if there is nothing, None to end. Raises StreamCutError, StatusError."""
+        """What is to be sent now, nothing if there is nothing, None to end. Raises StreamCutError, ApiFailureError."""
         if self._order is not None:
             raise self._order
         if self._closing:
@@ -150,7 +150,7 @@ class Streams:
             try:
                 await self._send_first(response, first)
                 await self._follow(response, stream, self._monotonic() + seconds)
-            except StatusError as error:
+            except ApiFailureError as error:
                 await response.write(error.watch_line())
             except StreamCutError:
                 break_off(request)

@@ -129,7 +129,7 @@ class WriteRequests:
         return json_answer(obj)
 
     def _find(self, target: ApiPath) -> Json:
-        """The live object; of an event, which nobody holds, a copy. Raises StatusError 404 or 405."""
+        """The live object; of an event, which nobody holds, a copy. Raises ApiFailureError 404 or 405."""
         resource, namespace, name = target.resource, target.namespace or "", str(target.name)
         if resource.group == "events.k8s.io":
             raise status.method_not_allowed()

@@ -7,11 +7,11 @@ import random
 from collections.abc import Callable
 from typing import Any, Protocol
 
+from pullstudy.sim.api import pods
 from pullstudy.sim.api.apiserver import ApiServer, reference
 from pullstudy.sim.api.resources import PODS
 from pullstudy.sim.events.recorder import Recorder
 from pullstudy.sim.model.parameters import ModelParameters
-from pullstudy.sim.node import pod_status
 from pullstudy.sim.node.container import Program, SimContainer
 from pullstudy.sim.node.image_puller import ImagePuller, NotReady, Ready
 from pullstudy.sim.node.messages import Messages
@@ -19,6 +19,9 @@ from pullstudy.sim.node.nodes import SimNode
 from pullstudy.sim.time.clock import Urgency
 
 Json = dict[str, Any]
+
+
+_WHY_NOT_READY = {"Succeeded": "PodCompleted", "Failed": "PodFailed"}
 
 
 class NodeAgent(Protocol):
@@ -215,7 +218,19 @@ class PodWorker:
     def _write(self, phase: str) -> None:
         """Write the whole status, as the kubelet's status manager patches it."""
         node = self._kubelet.node
-        pod_status.write(
-            self._pod, phase, self._containers, node.name, self._kubelet.api.clock.stamp(node.skew_seconds)
-        )
+        write_status(self._pod, phase, self._containers, node.name, self._kubelet.api.clock.stamp(node.skew_seconds))
         self._kubelet.api.update(PODS, self._pod)
+
+
+def write_status(pod: Json, phase: str, containers: list[SimContainer], node: str, stamp: str) -> None:
+    """Phase, addresses, conditions and containers. ``stamp`` is by the node's own clock."""
+    status = pod["status"]
+    address = node.split(".")[0].removeprefix("ip-").replace("-", ".")
+    status |= {"phase": phase, "hostIP": address, "hostIPs": [{"ip": address}]}
+    ready = phase == "Running" and all(container.runs for container in containers)
+    reason = "" if ready else _WHY_NOT_READY.get(phase, "ContainersNotReady")
+    pods.set_condition(pod, "PodReadyToStartContainers", phase == "Running", stamp)
+    pods.set_condition(pod, "Initialized", True, stamp, "PodCompleted" if phase == "Succeeded" else "")
+    pods.set_condition(pod, "Ready", ready, stamp, reason)
+    pods.set_condition(pod, "ContainersReady", ready, stamp, reason)
+    status["containerStatuses"] = [container.status() for container in containers]
