@@ -123,7 +123,7 @@ def _watch() -> Lines:
     return _lines(
         "Reconnects, lists and gaps in an hour",
         COUNT,
-        "A gap is a stretch of events that nobody watched. Requests for pods are of the second witness.",
+        "A gap is a stretch of events that was not watched. Requests for pods are those of the watch on pods.",
         *((f"increase({metric.name}[1h])", "{{cluster}} " + word) for metric, word in counted),
     )
 
@@ -135,7 +135,7 @@ def _rejects() -> Lines:
 
 def _witness() -> Lines:
     return _lines(
-        "Second witness",
+        "Pulls by pod status",
         COUNT,
         "Pulls that pod status proves: those that an event reported in an hour, and those whose event may still come.",
         (f"sum by (cluster) (increase({metrics.ACCOUNTED.name}[1h]))", "{{cluster}} reported by an event"),
@@ -262,7 +262,7 @@ def _rebuilt() -> Lines:
     return _lines(
         "Kafka: what did not go smoothly, in an hour",
         COUNT,
-        "Nothing is lost by any of these; many of them tell of a broker or a network that is not well.",
+        "Nothing is lost by any of these; many of them mean a broker or a network in trouble.",
         *((f"sum(increase({metric.name}[1h]))", word) for metric, word in counted),
     )
 

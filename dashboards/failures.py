@@ -129,10 +129,10 @@ def _messages(bucket: Bucket) -> Rows:
 
 
 def _pod_status_alone(bucket: Bucket) -> Rows:
-    """Counted by one pass over all pulls: a container that pod status witnessed, and no event did."""
+    """Counted by one pass over all pulls: a container known from pod status, and from no event."""
     fields = (pull.pod, pull.pod_uid, pull.container)
     records = all_pulls(bucket, *fields)
-    witnessed = f"strings.hasPrefix(v: r.{pull.event_uid}, prefix: {literal(WITNESS_PREFIX)})"
+    is_by_status = f"strings.hasPrefix(v: r.{pull.event_uid}, prefix: {literal(WITNESS_PREFIX)})"
     key = ", ".join(f'"{name}"' for name in (pull.cluster, pull.node, pull.pod, pull.container, pull.image))
     return Rows(
         title="Pulls without an event",
@@ -144,10 +144,10 @@ def _pod_status_alone(bucket: Bucket) -> Rows:
                 program(
                     records,
                     f"records |> group(columns: [{key}])",
-                    "  |> reduce(identity: {witnessed: 0, by_event: 0}, fn: (r, accumulator) => ({"
-                    f"witnessed: accumulator.witnessed + (if {witnessed} then 1 else 0),"
-                    f" by_event: accumulator.by_event + (if {witnessed} then 0 else 1)}}))",
-                    '  |> group() |> filter(fn: (r) => r.witnessed > 0 and r.by_event == 0) |> drop(columns: ["by_event"])',
+                    "  |> reduce(identity: {by_status: 0, by_event: 0}, fn: (r, accumulator) => ({"
+                    f"by_status: accumulator.by_status + (if {is_by_status} then 1 else 0),"
+                    f" by_event: accumulator.by_event + (if {is_by_status} then 0 else 1)}}))",
+                    '  |> group() |> filter(fn: (r) => r.by_status > 0 and r.by_event == 0) |> drop(columns: ["by_event"])',
                     "  |> limit(n: 500)",
                 )
             )
@@ -186,7 +186,7 @@ def _gaps(bucket: Bucket) -> Rows:
     names = (gap.cluster, gap.from_version, gap.to_version, gap.why)
     return Rows(
         title="Gaps",
-        description="Stretches of the event stream that nobody watched: what was deleted in them is unknown. Empty is good.",
+        description="Stretches of the event stream that were not watched: what was deleted in them is unknown. Empty is good.",
         transformations=[in_order(*names)],
         targets=[FluxTarget(_kept(bucket, gap, SHOWN_TIMES, *names))],
     )

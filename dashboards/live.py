@@ -82,7 +82,7 @@ def _pulling(bucket: Bucket) -> str:
 
 
 def _completed(bucket: Bucket) -> str:
-    """Several witnesses tell of one completion."""
+    """One completion is reported by several sources."""
     milestones = _milestones(bucket, (Moment.JOB_COMPLETED,), milestone.job)
     rows = f"{milestones}\n  |> group() |> filter(fn: (r) => {not_abandoned('_value')})"
     key = with_columns(rows, key=f'r.{milestone.cluster} + "/" + r._value')

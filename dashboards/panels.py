@@ -200,7 +200,7 @@ class Lines(_Modern):
 
 @panel
 class Bars(_Modern):
-    """``barchart``: a group or stack of bars a row, told apart by the column ``xField``."""
+    """``barchart``: a group or stack of bars a row, distinguished by the column ``xField``."""
 
     xField: Any = attr.ib(default="")  # noqa: N815
     axisLabel: Any = attr.ib(default="")  # noqa: N815

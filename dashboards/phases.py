@@ -190,7 +190,7 @@ def _stragglers(bucket: Bucket) -> Rows:
     late = f"late = ended |> filter(fn: (r) => exists r.{straggled} and r.{straggled} == 1)"
     return Rows(
         title="Stragglers",
-        description="Pods that started later than the median pod of their job by three standard deviations (told from "
+        description="Pods that started later than the median pod of their job by three standard deviations (estimated from "
         "the median deviation) and by a twentieth of the median. Seconds are from the job's creation. "
         "The 200 latest.",
         unit=SECONDS,

@@ -1,4 +1,4 @@
-"""The API server as the controllers see it: objects created, updated and deleted, and told to whoever listens."""
+"""The API server as the controllers see it: objects created, updated and deleted, and passed to listeners."""
 
 import random
 from collections.abc import Callable

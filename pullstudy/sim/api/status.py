@@ -1,4 +1,4 @@
-"""Status objects: what the API server says when it says no (apimachinery ``api/errors/errors.go``)."""
+"""Status objects: what the API server answers where it refuses (apimachinery ``api/errors/errors.go``)."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What an image consists of, told from its name: the layers of the study's images, and plausible ones for others."""
+"""What an image consists of, by its name: the layers of the study's images, and plausible ones for others."""
 
 import hashlib
 from functools import lru_cache

@@ -57,7 +57,7 @@ class KubeletTimes:
     start_seconds: float = 0.045  # Created to Started
     busy_create_seconds: float = 0.37  # the same while the volume is writing back (EKS)
     busy_start_seconds: float = 0.30  # the same while the volume is writing back (EKS)
-    end_seconds: float = 0.0  # the program's end until the runtime tells, beside the write-back (EKS: none seen)
+    end_seconds: float = 0.0  # the program's end until the runtime reports it, beside the write-back (EKS: none seen)
     relist_seconds: float = 1.0  # the kubelet looks at its containers once a second (PLEG)
     status_seconds: float = 0.05  # a change of status until it is in the API
     deletion_seconds: float = 1.0  # a deleted pod until it is gone; not in the logs
@@ -119,7 +119,7 @@ GKE = replace(
     volume=VolumeParameters(
         unpack_bytes_per_second=190 * MB,
         write_bytes_per_second=410 * MB,
-        dirtyable_bytes=60 * GB,  # not told by the logs: what expires after 30 s is written before the ratio is met
+        dirtyable_bytes=60 * GB,  # not in the logs: what expires after 30 s is written before the ratio is met
         busy_commit_seconds=0.17,
         sigma=0.012,
     ),

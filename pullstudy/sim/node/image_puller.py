@@ -221,8 +221,8 @@ class ImagePuller:
         image, now = pulling.image, self._clock.now
         self._back_offs.pop(_key(ask), None)
         pull_seconds = now - max(pulling.started_at, ask.asked_at)
-        told = self._wording.tell(ask.image, pull_seconds, now - ask.asked_at, image.image_bytes)
-        self._note(ask, "pulled", self._event(ask, "Normal", "Pulled", self._wording.pulled(told)), told)
+        reported = self._wording.report(ask.image, pull_seconds, now - ask.asked_at, image.image_bytes)
+        self._note(ask, "pulled", self._event(ask, "Normal", "Pulled", self._wording.pulled(reported)), reported)
         ask.result(Ready(_image_id(image)))
 
     def _free_slot(self) -> None:
@@ -241,10 +241,10 @@ class ImagePuller:
         ask: _PullRequest,
         outcome: str,
         sent: Sent,
-        told: ReportedPull | None = None,
+        reported: ReportedPull | None = None,
         error: str | None = None,
     ) -> None:
-        told = told or ReportedPull(ask.image)
+        reported = reported or ReportedPull(ask.image)
         meta = ask.pod["metadata"]
         owner = owner_of(ask.pod)
         self._truth.add(
@@ -257,9 +257,9 @@ class ImagePuller:
                 container=ask.container,
                 image=ask.image,
                 outcome=outcome,
-                pull_seconds=_seconds(told.pull_ns),
-                waiting_seconds=_seconds(told.waiting_ns),
-                image_bytes=told.image_bytes,
+                pull_seconds=_seconds(reported.pull_ns),
+                waiting_seconds=_seconds(reported.waiting_ns),
+                image_bytes=reported.image_bytes,
                 finished_at=self._clock.at().isoformat(timespec="microseconds"),
                 error=error,
                 sent=sent,

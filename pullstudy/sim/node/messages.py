@@ -1,4 +1,4 @@
-"""What the kubelet says of an image, word for word, by Kubernetes version."""
+"""What the kubelet reports of an image, word for word, by Kubernetes version."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ from pullstudy.sim.api.version import KubernetesVersion
 
 @dataclass(frozen=True)
 class ReportedPull:
-    """A pull as the kubelet tells of it, in nanoseconds; None is what its version does not say."""
+    """A pull as the kubelet reports it, in nanoseconds; None is what its version leaves out."""
 
     image: str
     pull_ns: int | None = None  # before 1.26 with the time it waited
@@ -22,17 +22,17 @@ class Messages:
 
     version: KubernetesVersion
 
-    def pulled(self, told: "ReportedPull") -> str:
-        text = f'Successfully pulled image "{told.image}"'
-        if told.pull_ns is None:
+    def pulled(self, pull: "ReportedPull") -> str:
+        text = f'Successfully pulled image "{pull.image}"'
+        if pull.pull_ns is None:
             return text
-        text += f" in {format_nanoseconds(told.pull_ns)}"
-        if told.waiting_ns is None:
+        text += f" in {format_nanoseconds(pull.pull_ns)}"
+        if pull.waiting_ns is None:
             return text
-        text += f" ({format_nanoseconds(told.pull_ns + told.waiting_ns)} including waiting)"
-        return text if told.image_bytes is None else f"{text}. Image size: {told.image_bytes} bytes."
+        text += f" ({format_nanoseconds(pull.pull_ns + pull.waiting_ns)} including waiting)"
+        return text if pull.image_bytes is None else f"{text}. Image size: {pull.image_bytes} bytes."
 
-    def tell(self, image: str, pull_seconds: float, total_seconds: float, image_bytes: int) -> "ReportedPull":
+    def report(self, image: str, pull_seconds: float, total_seconds: float, image_bytes: int) -> "ReportedPull":
         """What this version's message holds of a pull, and how finely."""
         minor = self.version.minor
         if minor < 20:

@@ -198,7 +198,7 @@ class PodWorker:
             return
         now, resync = self._kubelet.api.clock.now, self._kubelet.parameters.kubelet.resync_seconds
         pause = resync * self._kubelet.random.uniform(0.85, 1.25)
-        # The first look after a failure comes soon and tells of the back-off.
+        # The first look after a failure comes soon and reports the back-off.
         if any(container.state["waiting"]["reason"] == "ErrImagePull" for container in waiting):
             pause = self._kubelet.random.uniform(0.8, 1.6)
         if self._retry_at is not None and self._retry_at > now:

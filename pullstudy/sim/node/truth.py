@@ -1,4 +1,4 @@
-"""What really happened, kept apart from what events told of it."""
+"""What really happened, kept apart from what events reported of it."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True)
 class TruePull:
-    """One pull as the simulated kubelet did it, its durations as finely as the kubelet's version tells them.
+    """One pull as the simulated kubelet did it, its durations to the precision that the kubelet's version reports.
 
-    ``sent`` says which event told of it, if one did.
+    ``sent`` says which event reported it, if one did.
     """
 
     node: str
@@ -32,11 +32,11 @@ class TruePull:
     sent: Sent
 
     def row(self) -> Json:
-        told = self.sent.lost is None and self.sent.uid is not None
+        reported = self.sent.lost is None and self.sent.uid is not None
         row = {name: value for name, value in vars(self).items() if name != "sent"}
         return row | {
-            "event_uid": self.sent.uid if told else None,
-            "count": self.sent.count if told else None,
+            "event_uid": self.sent.uid if reported else None,
+            "count": self.sent.count if reported else None,
             "lost": self.sent.lost,
         }
 
