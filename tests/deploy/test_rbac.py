@@ -197,7 +197,7 @@ async def test_a_driver_with_its_role_runs_a_job_and_uses_all_that_it_was_given(
     await drive(access.kubeconfig_with("pulldriver", {"token": token}), f"pull-0-rbac-{time.time_ns():x}"[:40])
     given = {(verb, "batch", "jobs") for verb in ("create", "get", "list", "watch", "delete", "deletecollection")}
     given |= {(verb, "apps", "daemonsets") for verb in ("create", "delete", "deletecollection")}
-    given |= {("list", "", "pods"), ("watch", "", "pods"), ("list", "", "events"), ("get", "", "namespaces")} | NODES
+    given |= COLLECTORS | {("get", "", "namespaces")} | NODES
     assert {(verb, group, resource) for verb, group, resource, _ in used(applied.cluster, DRIVER)} == given
     rights = await rights_beyond_everybodys(applied.cluster, token, STUDY_NAMESPACE)
     assert rights == given | COLLECTORS
@@ -221,7 +221,8 @@ async def drive(kubeconfig: Path, job: str) -> None:
         await api.pods(job)
         await api.events("Pulled")
         assert [page async for page in api.event_pages()]
-        for path, chosen in ((api.jobs_path, selector), (api.pods_path, api.pods_of(job))):
+        pull_events = (api.events_path, ("fieldSelector", "reason=Pulled"))
+        for path, chosen in ((api.jobs_path, selector), (api.pods_path, api.pods_of(job)), pull_events):
             async with api.watch(path, [chosen], silence_seconds=30):
                 pass
         await api.delete_job(job)
