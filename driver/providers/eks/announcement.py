@@ -13,6 +13,8 @@ from driver.providers.eks.account import endpoint
 from driver.providers.eks.handle import LONGEST_NAME, EksHandle, Step, encode_handle
 from driver.providers.eks.tags import Mark, tag_value
 
+PREFIX = "pullstudy-"  # of all names on AWS: deploy/eks-policy.json knows clusters and stacks by it
+
 
 class Announcer:
     """Has each step of one cluster in the ledger before it is taken. ``kubeconfig`` is the user's, if one was given."""
@@ -28,7 +30,7 @@ class Announcer:
     def begin(self, account: str, run: str) -> EksHandle:
         """All names and tags of a new cluster; ``run`` is drawn for it."""
         study, plan = self._order.study, self._order.study.eks
-        name = f"{self._known_as()[: LONGEST_NAME - len(run) - 1]}-{run}"
+        name = f"{PREFIX}{self._known_as()}"[: LONGEST_NAME - len(run) - 1] + f"-{run}"
         handle = EksHandle(
             step=Step.NETWORK,
             announced_at=self._now(),

@@ -29,7 +29,13 @@ class AwsError(ProviderError):
         self.why = why
         self.kind = kind
 
+    @property
+    def forbidden(self) -> bool:
+        """Whether the credentials' policies do not allow it."""
+        return self.code in _FORBIDDEN
 
+
+_FORBIDDEN = frozenset(["AccessDenied", "AccessDeniedException", "UnauthorizedOperation"])  # the last is EC2's
 _THROTTLED = frozenset(
     [
         "Throttling",

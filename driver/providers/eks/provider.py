@@ -21,6 +21,7 @@ from driver.providers.eks.access import forget_nodes, free_balancers, is_simulat
 from driver.providers.eks.account import Account, Clients, endpoint, load_boto3
 from driver.providers.eks.announcement import Announcer
 from driver.providers.eks.aws_errors import AwsError, Kind
+from driver.providers.eks.boundary import check_boundary
 from driver.providers.eks.caches import clear_caches
 from driver.providers.eks.control_plane import ControlPlane, find_cluster, make_control_plane, stand_on_plane
 from driver.providers.eks.description import say_what_is_made
@@ -110,6 +111,7 @@ class EksProvider:
         if base is None:
             await check_node_type(account, node_type, order.study.eks)
             zones = await choose_zones(account, node_type, order.study.eks)
+            await check_boundary(account)
             handle = announcer.begin(await account.number(), self._draw())
             network = await make_network(account, waiting, handle, zones)
             handle = announcer.announce(handle, Step.CONTROL_PLANE)

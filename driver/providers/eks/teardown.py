@@ -65,22 +65,35 @@ class Teardown:
         return self._waiting.patience
 
     async def everything(self, free_balancers: FreeBalancers) -> None:
-        """Raises ProviderError that names what is left."""
+        """Raises ProviderError that names what is left.
+
+        What others' controllers left and the credentials' policy does not let us delete stops nothing: what is paid
+        for by the hour comes after it.
+        """
+        forbidden: list[str] = []
+        try:
+            await self._in_order(free_balancers, forbidden)
+        except ProviderError as error:
+            if not forbidden or isinstance(error, AwsError):
+                raise
+            raise ProviderError(f"{error}; not allowed was: {'; '.join(forbidden)}") from error
+
+    async def _in_order(self, free_balancers: FreeBalancers, forbidden: list[str]) -> None:
         cluster = await self._look_for_cluster()
         stack = await self._look_for_stack()
         vpc = await find_network(self._account, self._run)
         if cluster is not None and cluster["status"] == "ACTIVE":
             await free_balancers()
         if vpc:
-            await delete_balancers(self._account, vpc)
+            await _as_allowed(delete_balancers(self._account, vpc), forbidden)
         if cluster is not None:
             await self.node_groups()
         if vpc:
-            await delete_cni_interfaces(self._account, self._waiting, vpc)
+            await _as_allowed(delete_cni_interfaces(self._account, self._waiting, vpc), forbidden)
         if cluster is not None:
             await delete_control_plane(self._account, self._waiting, self._cluster, self.node_groups)
         if stack is not None:
-            await self._network(stack, vpc)
+            await self._network(stack, vpc, forbidden)
         await self._nothing_left()
 
     async def _look_for_cluster(self) -> Answer | None:
@@ -111,16 +124,16 @@ class Teardown:
             if failed is not None:
                 raise failed
 
-    async def _network(self, stack: Answer, vpc: str) -> None:
+    async def _network(self, stack: Answer, vpc: str, forbidden: list[str]) -> None:
         status = ""
         for _ in range(self._patience.delete_tries):
             if vpc:
-                await delete_security_groups(self._account, vpc, self._cluster)
+                await _as_allowed(delete_security_groups(self._account, vpc, self._cluster), forbidden)
             status = await delete_network(self._account, self._waiting, stack)
             if not status:
                 return
             if vpc:  # mostly an interface that was given back too late
-                await delete_free_interfaces(self._account, vpc)
+                await _as_allowed(delete_free_interfaces(self._account, vpc), forbidden)
                 await delete_routes(self._account, vpc)
             await self._waiting.sleep(self._patience.poll_seconds)
         raise ProviderError(
@@ -154,3 +167,14 @@ class Teardown:
             elif thing.kind == "volume":
                 await delete_volume(self._account, thing.name)
         return any(thing.kind in ("network", "volume") for thing in left)
+
+
+async def _as_allowed(deleting: Awaitable[None], forbidden: list[str]) -> None:
+    """Go on where a deletion is not allowed, and keep what AWS said. A list that is not allowed raises as ever."""
+    try:
+        await deleting
+    except AwsError as error:
+        if not (error.forbidden and ".delete_" in error.operation):
+            raise
+        if str(error) not in forbidden:
+            forbidden.append(str(error))

@@ -12,6 +12,7 @@ import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
+Sent = tuple[str, str, dict[str, str]]  # service, operation and its plain parameters
 Forward = Callable[[], Awaitable[web.Response]]
 Fault = Callable[[web.Request, Forward], Awaitable[web.StreamResponse]]
 
@@ -38,6 +39,14 @@ def operation_of(method: str, path: str, body: bytes) -> str:
     )
 
 
+def parameters_of(operation: str, path: str, body: bytes) -> dict[str, str]:
+    """Those that are plain text; ``name`` is the cluster of a path of EKS."""
+    if operation in EKS_NAMES:
+        parts = path.split("/")
+        return {"name": parts[2]} if len(parts) > 2 else {}
+    return {key: values[0] for key, values in parse_qs(body.decode(errors="replace")).items()}
+
+
 def service_of(authorization: str) -> str:
     """What the request was signed for. Source: AWS' Signature Version 4."""
     found = re.search(r"Credential=[^/]+/\d+/[^/]+/([^/]+)/aws4_request", authorization)
@@ -45,7 +54,7 @@ def service_of(authorization: str) -> str:
 
 
 class AwsProxy:
-    """``asked`` are the operations in their order, ``bodies`` what EKS was sent with them.
+    """``asked`` are the operations in their order, ``sent`` they with their parameters, ``bodies`` what EKS was sent.
 
     A fault is asked once for each of its times, then spent.
     """
@@ -54,6 +63,7 @@ class AwsProxy:
         self.asked: list[str] = []
         self.calls: set[tuple[str, str]] = set()  # service and operation
         self.bodies: dict[str, list[Any]] = {}
+        self.sent: list[Sent] = []
         self.url = ""
         self._upstream = upstream
         self._faults: dict[str, list[Fault]] = {}
@@ -155,7 +165,9 @@ class AwsProxy:
         body = await request.read()
         operation = operation_of(request.method, request.path, body)
         self.asked.append(operation)
-        self.calls.add((service_of(request.headers.get("Authorization", "")), operation))
+        service = service_of(request.headers.get("Authorization", ""))
+        self.calls.add((service, operation))
+        self.sent.append((service, operation, parameters_of(operation, request.path, body)))
         if operation in EKS_NAMES and body:
             self.bodies.setdefault(operation, []).append(json.loads(body))
 

@@ -12,7 +12,7 @@ from driver.clusters.provider import ClusterOrder, Handle
 from driver.providers.eks.provider import EksProvider
 from tests.driver.eks.aws_proxy import AwsProxy
 from tests.driver.eks.moto_process import ENVIRONMENT, forget_all, moto_process
-from tests.driver.eks.studies import CLIENTS, NOTHING, eks_study, everything
+from tests.driver.eks.studies import CLIENTS, NOTHING, eks_study, everything, make_boundary
 from tests.driver.scripted_api import scripted
 
 
@@ -30,11 +30,14 @@ def proxy_port() -> int:
 
 @pytest_asyncio.fixture
 async def aws(moto_url: str, proxy_port: int, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AwsProxy]:
-    """An empty account behind the proxy, where boto3 looks for AWS."""
+    """An account with nothing but the boundary, behind the proxy, where boto3 looks for AWS."""
     for name, value in ENVIRONMENT.items():
         monkeypatch.setenv(name, value)
     async with AwsProxy(moto_url).serving(proxy_port) as proxy:
         monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+        await make_boundary()
+        for kept in (proxy.asked, proxy.calls, proxy.sent):
+            kept.clear()
         yield proxy
         proxy.forget()
         # A test that failed half-way; emptying costs moto seconds, in which it reads all managed policies again.

@@ -1,15 +1,19 @@
 """Studies whose patience with AWS is a test's, and what of them there is in an account."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from driver.planning.eks_plan import EksPlan, Patience
 from driver.planning.study import ClusterPlan, Study
 from driver.providers.eks.account import Account, Clients
+from driver.providers.eks.aws_errors import AwsError
+from driver.providers.eks.boundary import BOUNDARY
 from driver.providers.eks.inventory import Found, take_inventory
 from driver.providers.eks.tags import Mark
 
 REGION = "us-east-2"
+DOCUMENT = Path(__file__).parents[3] / "deploy" / "eks-boundary.json"
 CLIENTS = {REGION: Clients(REGION)}  # all tests' account is at one address
 QUICK = Patience(
     poll_seconds=0.02,
@@ -31,6 +35,15 @@ def eks_study(**plan: Any) -> Study:
 
 def account() -> Account:
     return Account(CLIENTS[REGION], retry_seconds=5.0)
+
+
+async def make_boundary() -> None:
+    """What an account's admin does once."""
+    try:
+        await account().call("iam", "create_policy", PolicyName=BOUNDARY, PolicyDocument=DOCUMENT.read_text())
+    except AwsError as error:
+        if error.code != "EntityAlreadyExists":
+            raise
 
 
 async def left() -> list[Found]:

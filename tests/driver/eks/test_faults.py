@@ -202,6 +202,37 @@ async def test_a_service_that_never_gives_its_balancer_back_does_not_keep_the_cl
     assert await everything() == NOTHING
 
 
+async def test_a_balancer_that_we_may_not_delete_keeps_neither_nodes_nor_control_plane_and_is_told(
+    aws: AwsProxy, provider: EksProvider, order: ClusterOrder, saved: Saved
+) -> None:
+    await provider.up(order, saved.append)
+    asked = account()
+    (network,) = [found.name for found in await left() if found.kind == "network"]
+    subnets = await asked.call("ec2", "describe_subnets", Filters=[{"Name": "vpc-id", "Values": [network]}])
+    both = [subnet["SubnetId"] for subnet in subnets["Subnets"][:2]]
+    await asked.call("elbv2", "create_load_balancer", Name="theirs", Subnets=both, Type="network")
+    aws.refuse("DeleteLoadBalancer", "AccessDenied", 403, "not authorized")
+    aws.refuse("DeleteVpc", "DependencyViolation", 400, "the vpc has dependencies", times=999)
+    with pytest.raises(ProviderError, match=r"not allowed was: AWS elbv2.delete_load_balancer: AccessDenied"):
+        await provider.down(order.name, saved[-1])
+    assert (await everything())["clusters"] == 0
+    aws.forget()
+    await provider.down(order.name, saved[-1])
+    assert (await asked.call("elbv2", "describe_load_balancers"))["LoadBalancers"] == []
+    assert await everything() == NOTHING
+
+
+async def test_nothing_is_made_in_an_account_without_the_boundary(
+    aws: AwsProxy, provider: EksProvider, order: ClusterOrder, saved: Saved
+) -> None:
+    aws.refuse("GetPolicy", "NoSuchEntity", 404, "no such policy")
+    said = "account 123456789012 has no policy pullstudy-eks-boundary.*: run aws iam create-policy"
+    with pytest.raises(ProviderError, match=said):
+        await provider.up(order, saved.append)
+    assert saved == []
+    assert "CreateStack" not in aws.asked
+
+
 async def test_a_node_group_that_ends_delete_failed_is_deleted_again(
     aws: AwsProxy, provider: EksProvider, order: ClusterOrder, saved: Saved
 ) -> None:

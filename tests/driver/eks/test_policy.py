@@ -1,12 +1,11 @@
-"""deploy/eks-policy.json allows what is asked of AWS, and nothing beyond.
+"""deploy/eks-policy.json and eks-roles-policy.json allow what is asked of AWS, and no other action.
 
-What is asked by us is what a run through moto asks, leftovers and all. What CloudFormation asks in our name for the
-template's types is in its own schemas, which cfn-lint ships. What EKS asks in our name is in its User Guide.
+What they refuse is in tests/hostile/test_eks_policy.py. What is asked by us is what a run through moto asks, leftovers
+and all. What CloudFormation asks in our name for the template's types is in its own schemas, which cfn-lint ships. What
+EKS asks in our name is in its User Guide.
 """
 
-import json
-from collections.abc import Iterator
-from fnmatch import fnmatch
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +15,23 @@ import pytest
 from driver.clusters.provider import ClusterOrder, Handle
 from driver.errors import ProviderError
 from driver.planning.study import ClusterPlan
-from driver.providers.eks.network import template_text
+from driver.providers.eks.interfaces import EKS_TAG
 from driver.providers.eks.provider import EksProvider
-from driver.providers.eks.tags import RUN
-from tests.driver.eks.aws_proxy import AwsProxy
+from driver.providers.eks.tags import OWNER, RUN, unlisted
+from tests.driver.eks.aws_proxy import AwsProxy, Sent
 from tests.driver.eks.studies import NOTHING, account, eks_study, everything, left, mark
+from tests.hostile.eks_requests import (
+    Caller,
+    of_call,
+    of_create_cluster,
+    of_create_node_group,
+    of_create_stack,
+    of_delete_stack,
+    template,
+)
+from tests.hostile.iam_evaluation import Request, judge, read_policy
 
-POLICY = Path(__file__).parents[3] / "deploy" / "eks-policy.json"
+DEPLOY = Path(__file__).parents[3] / "deploy"
 
 # EKS acts in the name of who calls it, or looks whether that one might. Source: the EKS User Guide's "Customize managed
 # nodes with launch templates", "Amazon EKS cluster IAM role" and "Using service-linked roles for Amazon EKS".
@@ -51,70 +60,100 @@ NOT_USED = {
 }
 
 
+STUDY = ("eks-policy", "eks-roles-policy")
+JANITOR = ("eks-janitor-policy",)
+
+
 def statements() -> Iterator[tuple[str, dict[str, Any]]]:
-    """Each action with the statement that allows it."""
-    for statement in json.loads(POLICY.read_text())["Statement"]:
-        assert statement["Effect"] == "Allow"
-        for action in statement["Action"]:
-            yield action, statement
+    """Each action with a statement that allows it."""
+    for name in STUDY:
+        for statement in read_policy(DEPLOY / f"{name}.json")["Statement"]:
+            if statement["Effect"] == "Allow":
+                for action in statement["Action"]:
+                    yield action, statement
 
 
 def of_cloudformation() -> set[str]:
     """What CloudFormation may ask for to make, read and delete what the template has."""
-    from cfnlint.decode.cfn_yaml import loads
     from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
     needed = set()
-    for kind in {resource["Type"] for resource in loads(template_text())["Resources"].values()}:
+    for kind in {resource["Type"] for resource in template().values()}:
         handlers = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", kind).schema["handlers"]
         needed |= {action for name in ("create", "read", "delete") for action in handlers[name]["permissions"]}
     return needed - NOT_USED
 
 
-def test_no_action_is_allowed_twice_and_none_by_a_pattern() -> None:
-    actions = [action for action, _ in statements()]
-    assert len(actions) == len(set(actions))
-    assert not [action for action in actions if "*" in action]
+def test_no_action_is_allowed_by_a_pattern() -> None:
+    assert not [action for action, _ in statements() if "*" in action]
 
 
 def test_what_cloudformation_needs_for_the_template_is_allowed() -> None:
     assert of_cloudformation() | OF_EKS <= {action for action, _ in statements()}
 
 
-def test_all_that_is_deleted_by_its_tag_is_given_it() -> None:
-    """CloudFormation hands a stack's tags on to what it can tag; the rest has to have them in the template."""
-    from cfnlint.decode.cfn_yaml import loads
+def test_everything_that_cloudformation_makes_is_tagged_as_it_is_made() -> None:
+    """Tags that came a moment later would be refused: who may give tags to what is there may delete anything.
+
+    CloudFormation hands a stack's tags on to what it can tag; the rest has to have them in the template.
+    """
     from cfnlint.schema import PROVIDER_SCHEMA_MANAGER
 
-    for name, resource in loads(template_text())["Resources"].items():
+    for name, resource in template().items():
         schema = PROVIDER_SCHEMA_MANAGER.get_resource_schema("us-east-1", resource["Type"]).schema
-        untagged = not schema["tagging"]["taggable"] and "TagSpecifications" in schema["properties"]
-        if untagged:
+        tagging = schema["tagging"]
+        assert tagging["taggable"] is tagging.get("tagOnCreate", False), name
+        if not tagging["taggable"] and "TagSpecifications" in schema["properties"]:
             (given,) = resource["Properties"]["TagSpecifications"]
-            assert RUN in [tag["Key"] for tag in given["Tags"]], name
+            assert {RUN, OWNER} <= {tag["Key"] for tag in given["Tags"]}, name
 
 
-async def leave_things(asked: Any, vpc: str, cluster: str) -> None:
-    """What controllers and nodes leave: balancers of both generations, a group, an interface, a volume."""
+async def leave_things(asked: Any, vpc: str, cluster: str, tags: list[dict[str, str]]) -> None:
+    """What controllers and nodes leave: balancers of both generations, a group, an interface, a volume.
+
+    Balancers bear the tags that docs/eks.md has their controller give.
+    """
     subnets = await asked.call("ec2", "describe_subnets", Filters=[{"Name": "vpc-id", "Values": [vpc]}])
     first, second = (subnet["SubnetId"] for subnet in subnets["Subnets"][:2])
-    await asked.call("elbv2", "create_load_balancer", Name="new", Subnets=[first, second], Type="network")
-    await asked.call("elbv2", "create_target_group", Name="targets", Protocol="TCP", Port=80, VpcId=vpc)
+    await asked.call("elbv2", "create_load_balancer", Name="new", Subnets=[first, second], Type="network", Tags=tags)
+    await asked.call("elbv2", "create_target_group", Name="targets", Protocol="TCP", Port=80, VpcId=vpc, Tags=tags)
     listener = {"Protocol": "TCP", "LoadBalancerPort": 80, "InstancePort": 80}
-    await asked.call("elb", "create_load_balancer", LoadBalancerName="old", Listeners=[listener], Subnets=[first])
-    await asked.call("ec2", "create_network_interface", SubnetId=first, Description="aws-K8S-i-0abc")
-    named = [{"Key": f"kubernetes.io/cluster/{cluster}", "Value": "owned"}]
-    tagged = [{"ResourceType": "security-group", "Tags": named}]
+    old = {"LoadBalancerName": "old", "Listeners": [listener], "Subnets": [first], "Tags": tags}
+    await asked.call("elb", "create_load_balancer", **old)
+    of_cni = [{"Key": "cluster.k8s.amazonaws.com/name", "Value": cluster}]
+    tagged = [{"ResourceType": "network-interface", "Tags": of_cni}]
+    await asked.call(
+        "ec2", "create_network_interface", SubnetId=first, Description="aws-K8S-i-0abc", TagSpecifications=tagged
+    )
+    # EKS' own key: moto takes it.
+    tagged = [{"ResourceType": "security-group", "Tags": [{"Key": EKS_TAG, "Value": cluster}]}]
     await asked.call(
         "ec2", "create_security_group", GroupName="k8s-elb-a", Description="b", VpcId=vpc, TagSpecifications=tagged
     )
 
 
+async def tags_of_all(asked: Any) -> dict[str, dict[str, str]]:
+    """By id, ARN or name."""
+    tags: dict[str, dict[str, str]] = {}
+    for tag in (await asked.call("ec2", "describe_tags"))["Tags"]:
+        tags.setdefault(tag["ResourceId"], {})[tag["Key"]] = tag["Value"]
+    balancers = (await asked.call("elbv2", "describe_load_balancers"))["LoadBalancers"]
+    groups = (await asked.call("elbv2", "describe_target_groups"))["TargetGroups"]
+    arns = [*(each["LoadBalancerArn"] for each in balancers), *(each["TargetGroupArn"] for each in groups)]
+    for said in (await asked.call("elbv2", "describe_tags", ResourceArns=arns))["TagDescriptions"]:
+        tags[said["ResourceArn"]] = unlisted(said["Tags"])
+    for said in (await asked.call("elb", "describe_tags", LoadBalancerNames=["old"]))["TagDescriptions"]:
+        tags[said["LoadBalancerName"]] = unlisted(said["Tags"])
+    for found in await left():
+        tags.setdefault(found.name, found.tags)
+    return tags
+
+
 @pytest.mark.real
-async def test_what_is_asked_of_aws_is_allowed_and_nothing_beyond(
+async def test_what_is_asked_of_aws_is_allowed_and_no_other_action(
     aws: AwsProxy, provider: EksProvider, order: ClusterOrder
 ) -> None:
-    asked, saved, calls = account(), list[Handle](), set[tuple[str, str]]()
+    asked, saved, sent = account(), list[Handle](), list[Sent]()
     study = msgspec.structs.replace(
         eks_study(local_ssd=True), cluster=ClusterPlan(sizes=(4,), node_type="c5ad.4xlarge")
     )
@@ -123,34 +162,54 @@ async def test_what_is_asked_of_aws_is_allowed_and_nothing_beyond(
     with pytest.raises(ProviderError, match="CREATE_FAILED"):
         await provider.up(order, saved.append)
     await provider.down(order.name, saved[-1])
+    sent += aws.sent
+    aws.sent.clear()
     cluster = (await provider.up(order, saved.append)).handle
     (network,) = [found.name for found in await left() if found.kind == "network"]
-    calls |= aws.calls
-    await leave_things(asked, network, cluster["cluster"])
-    tags = [{"Key": key, "Value": value} for key, value in mark(cluster["mark"]["run"], hours=1).tags().items()]
+    sent += aws.sent
+    tags = mark(cluster["mark"]["run"], hours=1).listed()
+    await leave_things(asked, network, cluster["cluster"], tags)
     volume = [{"ResourceType": "volume", "Tags": tags}]
     await asked.call("ec2", "create_volume", AvailabilityZone="us-east-2a", Size=1, TagSpecifications=volume)
-    aws.calls.clear()
+    known = await tags_of_all(asked)
+    aws.sent.clear()
     await provider.down(order.name, saved[-1])
-    calls |= aws.calls
+    down = list(aws.sent)
     assert await everything() == NOTHING
     assert not (await asked.call("elb", "describe_load_balancers"))["LoadBalancerDescriptions"]
     assert not (await asked.call("elbv2", "describe_target_groups"))["TargetGroups"]
 
-    mine = {f"{service}:{operation}" for service, operation in calls}
-    allowed = dict(statements())
-    assert mine <= allowed.keys()
-    assert allowed.keys() == mine | of_cloudformation() | OF_EKS
-    for action in mine:
-        check_condition(action, allowed[action], cluster, aws)
+    allowed = {action for action, _ in statements()}
+    mine = {f"{service}:{operation}" for service, operation, _ in (*sent, *down)}
+    assert allowed == mine | of_cloudformation() | OF_EKS
+    given = aws.bodies["CreateCluster"][-1]["tags"]
+    made = {call[1] for call in sent}
+    for requests in (
+        *(act(Caller(), given) for operation, act in MAKING.items() if operation in made),
+        *(
+            of_call(Caller(), *call, known)
+            for call in sent
+            if call[1] not in MAKING and not call[1].startswith("Delete")
+        ),
+        *(of_call(Caller(), *call, known) for call in down if call[1] != "DeleteStack"),
+    ):
+        check(requests, STUDY)
+    for call in down:
+        if call[1] != "DeleteStack":
+            check(of_call(Caller(owner=""), *call, known), JANITOR)
 
 
-def check_condition(action: str, statement: dict[str, Any], cluster: Handle, aws: AwsProxy) -> None:
-    """Whether what was asked meets the statement's condition and resource."""
-    condition = statement.get("Condition", {}).get("Null", {})
-    if "aws:RequestTag/pullstudy:run" in condition:
-        sent = aws.bodies[action.removeprefix("eks:")]
-        assert all(body["tags"][RUN] for body in sent)
-    if statement["Resource"] != "*" and action.startswith("cloudformation:"):
-        arn = f"arn:aws:cloudformation:us-east-2:123456789012:stack/{cluster['stack']}/abc"
-        assert fnmatch(arn, f"{statement['Resource']}*")
+MAKING = {
+    "CreateStack": of_create_stack,
+    "CreateCluster": of_create_cluster,
+    "CreateNodegroup": of_create_node_group,
+    "DeleteStack": of_delete_stack,
+}
+
+
+def check(requests: Iterable[Request], names: tuple[str, ...]) -> None:
+    """Whether all are allowed."""
+    policies = [read_policy(DEPLOY / f"{name}.json") for name in names]
+    for request in requests:
+        verdict = judge(request, policies)
+        assert verdict.allowed, (request, verdict.reason)

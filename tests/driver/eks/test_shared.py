@@ -28,8 +28,8 @@ async def test_the_next_size_gets_new_nodes_on_the_same_control_plane(
 ) -> None:
     first, second = list[Handle](), list[Handle]()
     await provider.up(shared, first.append)
-    assert first[-1]["cluster"].startswith("eks-test-")
-    assert len(first[-1]["cluster"]) == len("eks-test-") + 8
+    assert first[-1]["cluster"].startswith("pullstudy-eks-test-")
+    assert len(first[-1]["cluster"]) == len("pullstudy-eks-test-") + 8
     assert await provider.empty(shared.name, first[-1])
     aws.asked.clear()
     await provider.up(next_order(shared, first[-1]), second.append)
