@@ -24,9 +24,10 @@ from collector.clock import SystemClock
 from collector.context import Context
 from collector.log import Log
 from collector.reconciling.reconcile import Reconciler
-from collector.reconciling.told import Told
+from collector.reconciling.reported import ReportedContainers
 from collector.settings import Settings
 from collector.sources.pod_watch import PodWatch
+from pullstudy.kube.page import RawPage, read_page
 from pullstudy.pulls.decode import Origin
 
 STATES = 5  # of a pod with a node: made, ContainerCreating, running, ended, deleted
@@ -67,21 +68,20 @@ def pod(number: int, state: int, containers: int, created: str) -> bytes:
 
 
 class Pods:
-    """ObjectApi from memory: a list of pods that run, then the states of as many new ones."""
+    """ListerWatcher from memory: a list of pods that run, then the states of as many new ones."""
 
     def __init__(self, pods: int, containers: int) -> None:
-        self.url, self.server_time = "memory", datetime.now(UTC)
         self._pods, self._containers = pods, containers
         self._stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         self.bytes = 0
         self.done = asyncio.Event()
         self.making = 0.0  # CPU seconds of making the bytes, which are not the collector's
 
-    async def log_in_again(self) -> None: ...
+    async def renew_login(self) -> None: ...
 
     async def prove(self, version: str) -> None: ...
 
-    async def list_page(self, *, limit: int | None, continue_token: str | None) -> bytes:
+    async def list_page(self, *, limit: int | None, continue_token: str | None) -> RawPage:
         began = time.process_time()
         first = int(continue_token or 0)
         old = "2026-01-01T00:00:00Z"
@@ -91,7 +91,10 @@ class Pods:
         body = b'{"metadata":' + json.dumps(metadata).encode() + b',"items":[' + items + b"]}"
         self.bytes += len(body)
         self.making += time.process_time() - began
-        return body
+        return read_page(body, "list pods")
+
+    def stream_list(self, timeout_seconds: float) -> AsyncGenerator[bytes, None]:
+        raise NotImplementedError  # pods come in pages
 
     async def watch(self, version: str, timeout_seconds: float) -> AsyncGenerator[bytes, None]:
         kinds = ["ADDED", "MODIFIED", "MODIFIED", "MODIFIED", "DELETED"]
@@ -111,11 +114,11 @@ class Pods:
 async def measure(pods: int, containers: int) -> None:
     clock = SystemClock()
     context = Context(Settings(), clock, random.Random(1), Log(clock))
-    reconciler = Reconciler(Origin(cluster="bench"), Told(16_384), 60.0)
+    reconciler = Reconciler(Origin(cluster="bench"), ReportedContainers(16_384), 60.0)
     api = Pods(pods, containers)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     began = time.process_time()
-    watching = asyncio.create_task(PodWatch(api, reconciler, context).run())
+    watching = asyncio.create_task(PodWatch(api, reconciler, lambda: datetime.now(UTC), context).run())
     await api.done.wait()
     spent = time.process_time() - began - api.making
     watching.cancel()

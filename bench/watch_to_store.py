@@ -83,23 +83,23 @@ async def decoded(url: str, count: int) -> None:
     from collector.daemon import spare_the_garbage_collector
     from collector.monitoring.status import Status
     from collector.settings import Settings
-    from collector.sources.api import KubernetesEvents
     from collector.sources.intake import Intake
-    from collector.sources.kubeconfig import Access
-    from collector.sources.lines import LineSplitter
-    from collector.sources.seen import Seen
+    from collector.sources.recent_events import RecentEvents
+    from pullstudy.kube.access import Access
+    from pullstudy.kube.client import KubeClient
+    from pullstudy.kube.lines import LineSplitter
+    from pullstudy.kube.list_watch import ListWatch
     from pullstudy.pulls.decode import Origin
+    from pullstudy.pulls.event import decode_watch_line
 
     spare_the_garbage_collector()
     settings, status, splitter = Settings(), Status(), LineSplitter()
-    intake = Intake(Origin(cluster="bench"), Seen(settings.seen_events), status)
+    intake = Intake(Origin(cluster="bench"), RecentEvents(settings.seen_events), status)
     records = 0
-    async with KubernetesEvents(await _client(url), Access(), settings.watch) as api:
-        async for chunk in api.watch("1000", LONG_SECONDS):
+    async with KubeClient(await _client(url), Access(), settings.watch) as api:
+        async for chunk in ListWatch(api, "/api/v1/events").watch("1000", LONG_SECONDS):
             for line in splitter.feed(chunk):
-                read = intake.read_line(line, "")
-                assert read is not None
-                intake.event(read.object, line)
+                intake.event(decode_watch_line(line).object, line)
             records += len(intake.take_batch())
     assert status.events == count
     assert records == count + status.outcomes["pulled"]
@@ -108,14 +108,14 @@ async def decoded(url: str, count: int) -> None:
 async def stored(url: str, count: int) -> None:
     from collector.clock import SystemClock
     from collector.context import Context
-    from collector.daemon import Target, run_stages
+    from collector.daemon import CollectorConfig, run_stages
     from collector.delivering.targets import EmbeddedTarget
     from collector.log import Log
     from collector.settings import Settings
-    from collector.sources.api import KubernetesEvents
-    from collector.sources.kubeconfig import Access
     from collector.spooling.spool import Spool
     from collector.stop_signal import StopSignal
+    from pullstudy.kube.access import Access
+    from pullstudy.kube.client import KubeClient
     from pullstudy.pulls.decode import Origin
     from pullstudy.store.embedded.store import EmbeddedStore
 
@@ -129,13 +129,13 @@ async def stored(url: str, count: int) -> None:
         stop.stop.set()
 
     with tempfile.TemporaryDirectory(dir=os.environ.get("BENCH_DIR")) as name:
-        target = Target(Origin(cluster="bench"), Access(), Path(name))
-        async with KubernetesEvents(await _client(url), Access(), settings.watch) as api:
-            with Spool(target.spool_directory, settings.spool) as spool:
-                store = EmbeddedStore(target.data_directory, create=True)
+        config = CollectorConfig(Origin(cluster="bench"), Access(), Path(name))
+        async with KubeClient(await _client(url), Access(), settings.watch) as api:
+            with Spool(config.spool_directory, settings.spool) as spool:
+                store = EmbeddedStore(config.data_directory, create=True)
                 async with asyncio.TaskGroup() as group:
                     group.create_task(until_stored())
-                    group.create_task(run_stages(target, api, spool, EmbeddedTarget(store), context, stop))
+                    group.create_task(run_stages(config, api, spool, EmbeddedTarget(store), context, stop))
                 await store.close()
 
 

@@ -13,6 +13,7 @@ from collector.errors import CollectorError
 from pullstudy.bus.protocol import BusError
 from pullstudy.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USE
 from pullstudy.extras import MissingExtraError
+from pullstudy.kube.errors import KubeError
 from pullstudy.store.protocol import StoreError
 
 # Typer brings its own click in some versions and uses the installed one in others: this is the right one in both.
@@ -35,11 +36,11 @@ def run_command(arguments: list[str]) -> int:
         message = error.format_message().partition("\n")[0].rstrip(".").replace("Value error, ", "")
         command = f"{arguments[0]} " if arguments and arguments[0] in COMMANDS else ""
         return _fail(f"{message}{_place_of(error)}; see collector {command}--help", WRONG_USE)
-    except (BusError, CollectorError, MissingExtraError, StoreError, ExceptionGroup) as error:
+    except (BusError, CollectorError, KubeError, MissingExtraError, StoreError, ExceptionGroup) as error:
         first = _first(error)
         if isinstance(first, MissingExtraError):
             return _fail(str(first), first.exit_code)
-        if not isinstance(first, (BusError, CollectorError, StoreError)):
+        if not isinstance(first, (BusError, CollectorError, KubeError, StoreError)):
             raise
         return _fail(str(first), FAILED)
     return code if isinstance(code, int) else DONE

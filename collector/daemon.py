@@ -12,25 +12,26 @@ from collector.delivering.delivery import Delivery, Sink
 from collector.delivering.outputs import Outputs, open_output
 from collector.monitoring.conditions import has_room, keeps_up, watches
 from collector.monitoring.metrics import watch_source
-from collector.reconciling.second_witness import SecondWitness
-from collector.reconciling.told import Told
-from collector.sources.api import EventApi, KubernetesEvents, KubernetesPods, PodApi
+from collector.reconciling.pod_reconciler import PodReconciler
+from collector.reconciling.reported import ReportedContainers
 from collector.sources.checkpoint import EVENTS, Checkpoint
+from collector.sources.event_watch import EventWatch, WatchedCluster
 from collector.sources.intake import Intake
-from collector.sources.kubeconfig import Access
+from collector.sources.recent_events import RecentEvents
 from collector.sources.scope import Scope
-from collector.sources.seen import Seen
-from collector.sources.watch import EventWatch, WatchTarget
-from collector.sources.watch_protocol import NO_VERSION, WatchProtocol
 from collector.spooling.spool import Spool
 from collector.spooling.spool_queue import SpoolQueue
 from collector.stop_signal import StopSignal
+from pullstudy.kube.access import Access
+from pullstudy.kube.client import KubeClient, open_client
+from pullstudy.kube.watch_protocol import NO_VERSION, WatchProtocol
+from pullstudy.polling import ticks
 from pullstudy.pulls.decode import Origin
 from pullstudy.store.embedded.schema import FILE_NAME
 
 
 @dataclass(frozen=True)
-class Target:
+class CollectorConfig:
     """What to collect, and where it goes."""
 
     origin: Origin
@@ -53,24 +54,20 @@ class Target:
         return self.data_directory / "spool" / self.origin.cluster
 
 
-async def collect(target: Target, context: Context, stop: StopSignal) -> None:
-    """Collect until the signal. Raises CollectorError, StoreError and BusError, alone or in an ExceptionGroup."""
-    client = await target.access.make_client()
+async def collect(config: CollectorConfig, context: Context, stop: StopSignal) -> None:
+    """Collect until the signal. Raises CollectorError, KubeError, StoreError, BusError, alone or in a group."""
     settings = context.settings
-    async with AsyncExitStack() as open_apis:
-        api = await open_apis.enter_async_context(KubernetesEvents(client, target.access, settings.watch, target.scope))
-        pods: PodApi | None = None
-        if target.reconcile:  # a client of its own: each renews its login by making another
-            client = await target.access.make_client()
-            pods = await open_apis.enter_async_context(
-                KubernetesPods(client, target.access, settings.watch, target.scope)
-            )
-        with Spool(target.spool_directory, settings.spool) as spool:
+    async with AsyncExitStack() as open_clients:
+        client = await open_clients.enter_async_context(open_client(config.access, settings.watch))
+        pods: KubeClient | None = None
+        if config.reconcile:  # a client of its own: each renews its login by making another
+            pods = await open_clients.enter_async_context(open_client(config.access, settings.watch))
+        with Spool(config.spool_directory, settings.spool) as spool:
             # Only of the embedded store can be seen from here that it is gone.
-            lost = what_was_lost(spool, target.data_directory / FILE_NAME if target.outputs.embedded else None)
-            async with open_output(target.outputs, target.data_directory, target.spool_directory, context) as output:
-                output.show(target.origin.cluster, context)
-                await run_stages(target, api, spool, output.sink, context, stop, lost, pods=pods)
+            lost = what_was_lost(spool, config.data_directory / FILE_NAME if config.outputs.embedded else None)
+            async with open_output(config.outputs, config.data_directory, config.spool_directory, context) as output:
+                output.show(config.origin.cluster, context)
+                await run_stages(config, client, spool, output.sink, context, stop, lost, pods=pods)
 
 
 def what_was_lost(spool: Spool, store: Path | None) -> str | None:
@@ -96,34 +93,36 @@ def _checkpoint(spool: Spool) -> Checkpoint:
 
 
 async def run_stages(
-    target: Target,
-    api: EventApi,
+    config: CollectorConfig,
+    client: KubeClient,
     spool: Spool,
     sink: Sink,
     context: Context,
     stop: StopSignal,
     lost: str | None = None,
     *,
-    pods: PodApi | None = None,
+    pods: KubeClient | None = None,
 ) -> None:
     """The stages side by side, until the signal; then one after the other. Without ``pods`` nothing is reconciled."""
-    lost = lost or another_scope(spool, target.scope)
+    lost = lost or another_scope(spool, config.scope)
     for line in spool.damage:
         context.log.warning(f"the spool was damaged: {line}; reading goes on from the version of the last whole record")
     if lost is not None:
         context.log.warning(f"{lost}: all events that the cluster still has are listed anew")
     spare_the_garbage_collector()
     queue = SpoolQueue(spool, context.log, context.clock)
-    told = Told(context.settings.reconcile.containers) if pods is not None else None
-    watch = make_watch(target, api, spool, queue, context, lost, told)
+    reported = ReportedContainers(context.settings.reconcile.containers) if pods is not None else None
+    watch = make_watch(config, client, spool, queue, context, lost, reported)
     delivery = Delivery(queue, sink, context)
-    show(target.origin.cluster, queue, context)
+    show(config.origin.cluster, queue, context)
     try:
         async with asyncio.TaskGroup() as group:
-            watching = [group.create_task(watch.run())]
-            if pods is not None and told is not None:
-                witness = SecondWitness(pods, target.origin, told, queue, target.spool_directory, context)
-                watching.append(group.create_task(witness.run(after=watch.opened)))
+            watching: list[asyncio.Task[None]] = [group.create_task(watch.run())]
+            if pods is not None and reported is not None:
+                reconciler = PodReconciler(
+                    pods, config.scope, config.origin, reported, queue, config.spool_directory, context
+                )
+                watching.append(group.create_task(reconciler.run(after=watch.is_open)))
             delivering = group.create_task(delivery.run())
             reporting = group.create_task(_report(context))
             context.vitals.stages |= {"watch": watching[0], "delivery": delivering}
@@ -132,7 +131,7 @@ async def run_stages(
             for task in watching:
                 task.cancel()
             queue.finish()
-            limit_seconds = context.settings.stop.drain_seconds(sink_follows=target.outputs.sink_beside)
+            limit_seconds = context.settings.stop.drain_seconds(sink_follows=config.outputs.sink_beside)
             await _drain(delivering, spool, context, stop, limit_seconds)
             reporting.cancel()
     finally:
@@ -166,27 +165,29 @@ def spare_the_garbage_collector() -> None:
 
 
 def make_watch(
-    target: Target,
-    api: EventApi,
+    config: CollectorConfig,
+    client: KubeClient,
     spool: Spool,
     queue: SpoolQueue,
     context: Context,
     lost: str | None,
-    told: Told | None,
+    reported: ReportedContainers | None,
 ) -> EventWatch:
     """The watch, going on from the spool's checkpoint unless that is lost."""
     checkpoint = _checkpoint(spool)
     protocol = WatchProtocol(
         NO_VERSION if lost else checkpoint.version,
-        "" if another_scope(spool, target.scope) else checkpoint.cluster_uid,  # told by another namespace
+        "" if another_scope(spool, config.scope) else checkpoint.cluster_uid,  # of another namespace
         page_items=context.settings.watch.page_items,
         quick_ends_before_list=context.settings.watch.quick_ends_before_list,
         lost=lost,
         streaming=context.settings.watch.streaming_list,
     )
-    intake = Intake(target.origin, Seen(context.settings.seen_events), context.status, told, now=context.clock.now)
-    watched = WatchTarget(target.origin.cluster, target.look_with, target.scope)
-    return EventWatch(watched, api, protocol, intake, queue, context)
+    intake = Intake(
+        config.origin, RecentEvents(context.settings.seen_events), context.status, reported, now=context.clock.now
+    )
+    watched = WatchedCluster(config.origin.cluster, config.look_with, config.scope)
+    return EventWatch(watched, client, protocol, intake, queue, context)
 
 
 async def _drain(
@@ -206,6 +207,5 @@ async def _drain(
 
 
 async def _report(context: Context) -> None:
-    while True:
-        await context.clock.sleep(context.settings.status_seconds)
+    async for _ in ticks(context.settings.status_seconds, sleep=context.clock.sleep):
         context.log.info("status", **context.status.fields())

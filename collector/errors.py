@@ -2,13 +2,13 @@
 
     CollectorError
     |-- ClusterError        the cluster cannot be reached, or refuses
-    |-- KubeconfigError     no usable way to reach a cluster is configured
     |-- DataDirectoryError  the data directory cannot be used
     `-- SpoolError
         |-- SpoolFullError    no room: nothing more is read
         `-- SpoolLayoutError  written by another version
 
-What passes (a cut connection, a server that is away) is no CollectorError: see ``api.RefusedError``, ``api.CutError``.
+Beside them stands KubeError (``pullstudy.kube.errors``): of those only KubeconfigError stops the collector, since a cut
+connection or a server that is away passes.
 """
 
 from pathlib import Path
@@ -20,10 +20,6 @@ class CollectorError(Exception):
 
 class ClusterError(CollectorError):
     """The cluster did not answer at the start, or does not allow what the collector needs."""
-
-
-class KubeconfigError(CollectorError):
-    """There is no kubeconfig, or it cannot be understood."""
 
 
 class DataDirectoryError(CollectorError):

@@ -2,38 +2,9 @@
 
 from dataclasses import dataclass, field
 
+from pullstudy.kube.settings import WatchSettings
+from pullstudy.pulls.backoff import Backoff
 from pullstudy.pulls.metric_names import LAG_LIMIT_SECONDS
-
-
-@dataclass(frozen=True)
-class WatchSettings:
-    """How the API server is asked."""
-
-    page_items: int = 500  # events a page of a list; client-go's default, some 500 kB
-    timeout_min_seconds: float = 300.0  # of one watch, drawn at random up to the maximum,
-    timeout_max_seconds: float = 600.0  # so that no watch hangs for ever and many collectors do not reconnect at once
-    deadline_margin_seconds: float = 30.0  # beyond the watch's time-out: then the connection is dead, FIN or no FIN
-    request_seconds: float = 60.0  # for a whole answer that is no watch; the API server itself gives up after 60
-    connect_seconds: float = 10.0  # for the TCP and TLS handshake
-    chunk_bytes: int = 1 << 20  # read at a time: some 900 events, decoded, spooled and synchronised together
-    pause_seconds: float = 0.05  # after a read that brought less than small_bytes: events that come one by one share
-    small_bytes: int = 16_384  # a synchronisation of the disk, which costs more than to read them
-    streaming_list: bool = True  # lists inside watches, where the server has them: no pages that can expire
-    list_silence_seconds: float = 30.0  # in one of those, before its end: then the server does not know them
-    quick_seconds: float = 1.0  # a watch that ends empty before this did not work (kubernetes #104171)
-    quick_ends_before_list: int = 3  # so often in a row, and the version is taken to be stale
-
-
-@dataclass(frozen=True)
-class BackoffSettings:
-    """How long to wait before asking again: client-go's reflector waits the same way."""
-
-    first_seconds: float = 0.8
-    factor: float = 2.0
-    most_seconds: float = 30.0
-    jitter: float = 0.5  # up to this share of a wait is taken off at random: collectors must not come back together
-    most_retry_after_seconds: float = 600.0  # of what a server asks for: a slip in it must not end the watch
-    reconnect_seconds: float = 0.05  # after a watch that did bring something: at once, but never in a busy loop
 
 
 @dataclass(frozen=True)
@@ -46,13 +17,13 @@ class SpoolSettings:
 
 @dataclass(frozen=True)
 class ReconcileSettings:
-    """How pods' status is held against what events told."""
+    """How pods' status is held against what events reported."""
 
     grace_seconds: float = 60.0  # after an image came, for its event: kubelets send 50/s, and repeat for longer
     period_seconds: float = 10.0  # between two looks at what is still missing
     look_back_seconds: float = 2_700.0  # most that a start looks back: events are kept for an hour, as a rule
     shut_out_seconds: float = 300.0  # before pods that may not be read are asked for again
-    containers: int = 16_384  # remembered as told, twice over: some 10 MB
+    containers: int = 16_384  # whose reports are remembered, twice over: some 10 MB
 
 
 @dataclass(frozen=True)
@@ -62,7 +33,8 @@ class DeliverySettings:
     batch_records: int = 4_000  # a transaction: one synchronisation of the disk for so many
     pause_seconds: float = 0.1  # after a write of less than small_records: those that come meanwhile share the next
     small_records: int = 400
-    retry: BackoffSettings = field(default_factory=lambda: BackoffSettings(most_seconds=5.0))  # a locked store
+    # A locked store.
+    retry: Backoff = field(default_factory=lambda: Backoff(first_seconds=0.8, most_seconds=5.0))
 
 
 @dataclass(frozen=True)
@@ -101,7 +73,6 @@ class Settings:
     """All of them."""
 
     watch: WatchSettings = field(default_factory=WatchSettings)
-    backoff: BackoffSettings = field(default_factory=BackoffSettings)
     spool: SpoolSettings = field(default_factory=SpoolSettings)
     reconcile: ReconcileSettings = field(default_factory=ReconcileSettings)
     delivery: DeliverySettings = field(default_factory=DeliverySettings)

@@ -22,17 +22,34 @@ def every(seconds: float) -> Pace:
     return Pace(seconds, seconds, 1.0)
 
 
-async def polls(pace: Pace, limit_seconds: float = math.inf, *, sleep: Sleep = asyncio.sleep) -> AsyncIterator[float]:
-    """The seconds waited so far, once for each look; it ends after the first look that comes at the limit or later.
+async def polls(
+    pace: Pace,
+    limit_seconds: float = math.inf,
+    *,
+    sleep: Sleep = asyncio.sleep,
+    monotonic: Callable[[], float] | None = None,
+) -> AsyncIterator[float]:
+    """The seconds waited so far, once for each look; the last look is the one at the limit.
 
     ``async for waited in polls(...)``: look, and ``return`` what was found; what follows the loop is the limit's error.
-    Only the pauses count as waited, not the looks.
+    Without ``monotonic``, a clock, only the pauses count as waited, and not what the looks take.
     """
-    pause, waited = pace.first_seconds, 0.0
+    began = monotonic() if monotonic else 0.0
+    pause, paused = pace.first_seconds, 0.0
     while True:
+        waited = monotonic() - began if monotonic else paused
         yield waited
+        waited = monotonic() - began if monotonic else paused
         if waited >= limit_seconds:
             return
-        await sleep(pause)
-        waited += pause
+        rest = min(pause, limit_seconds - waited)
+        await sleep(rest)
+        paused += rest
         pause = min(pause * pace.factor, pace.most_seconds)
+
+
+async def ticks(seconds: float, *, sleep: Sleep = asyncio.sleep) -> AsyncIterator[None]:
+    """Once after each pause, for ever: for what is done from time to time."""
+    while True:
+        await sleep(seconds)
+        yield

@@ -8,12 +8,13 @@ import msgspec
 
 from collector.checks.finding import Finding, Findings, Place
 from collector.checks.grants import grant_commands
-from collector.errors import KubeconfigError
-from collector.settings import WatchSettings
-from collector.sources.api import CutError, KubernetesEvents, RefusedError
-from collector.sources.intake import PageError, read_page
-from collector.sources.kubeconfig import Access
 from collector.sources.scope import Right, Scope
+from pullstudy.kube.access import Access
+from pullstudy.kube.client import KubeClient
+from pullstudy.kube.errors import ApiError, KubeconfigError, StatusError, TransportError
+from pullstudy.kube.list_watch import ListWatch
+from pullstudy.kube.page import UnreadableError
+from pullstudy.kube.settings import WatchSettings
 
 VERSION_PATH = "/version"
 WHO_PATH = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -70,7 +71,7 @@ class ClusterCheck:
         except KubeconfigError as error:
             yield place.failed("credentials", str(error))
             return
-        async with KubernetesEvents(client, self._access, self._settings, self._scope) as api:
+        async with KubeClient(client, self._access, self._settings) as api:
             yield place.ok("credentials", f"{self._access}, for {api.url}")
             reached = await self._version(api)
             yield reached
@@ -83,18 +84,18 @@ class ClusterCheck:
                 yield await self._right(api, right, user)
             yield await self._list_and_watch(api)
 
-    async def _version(self, api: KubernetesEvents) -> Finding:
+    async def _version(self, api: KubeClient) -> Finding:
         try:
-            body = await api.call("GET", VERSION_PATH)
+            body = await api.get("read the version", VERSION_PATH)
             return place.ok("API server", f"answers, {msgspec.json.decode(body, type=_Version).git_version}")
-        except CutError as error:
-            return place.failed("API server", f"{api.url}: {error}", _cut_todo(str(error)))
-        except RefusedError as error:
-            return place.failed("API server", f"{api.url} answered {error}", _refused_todo(error))
+        except TransportError as error:
+            return place.failed("API server", f"{api.url}: {error.cause}", _cut_todo(error.cause))
+        except StatusError as error:
+            return place.failed("API server", f"{api.url} answered {error.cause}", _refused_todo(error))
         except msgspec.DecodeError:
             return place.failed("API server", f"{api.url} is no Kubernetes API server", "correct the address")
 
-    def _clock(self, api: KubernetesEvents) -> Finding:
+    def _clock(self, api: KubeClient) -> Finding:
         there = api.server_time
         if there is None:
             return place.warning("clock", "the API server's answers have no Date, so that clocks cannot be compared")
@@ -108,13 +109,12 @@ class ClusterCheck:
             "set it by NTP: certificates and tokens are judged by it (the records' times are not)",
         )
 
-    async def _who(self, api: KubernetesEvents) -> str | None:
+    async def _who(self, api: KubeClient) -> str | None:
         try:
-            body = await api.call(
-                "POST", WHO_PATH, {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
-            )
+            review = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
+            body = await api.request("ask who this is", "POST", WHO_PATH, body=review)
             return msgspec.json.decode(body, type=_Who).status.user_info.username
-        except (RefusedError, CutError, msgspec.DecodeError):  # before Kubernetes 1.28 nobody could ask
+        except (ApiError, msgspec.DecodeError):  # before Kubernetes 1.28 nobody could ask
             return None
 
     def _identity(self, user: str | None) -> Finding:
@@ -124,13 +124,14 @@ class ClusterCheck:
             return place.failed("user", "nobody: no credentials were sent", "log in, or give another --kubeconfig")
         return place.ok("user", user)
 
-    async def _right(self, api: KubernetesEvents, right: Right, user: str | None) -> Finding:
+    async def _right(self, api: KubeClient, right: Right, user: str | None) -> Finding:
         check, what = f"{right.verb} {right.resource}", _in_words(right, self._scope)
         try:
-            body = await api.call("POST", MAY_PATH, _review(right, self._scope))
+            body = await api.request("ask for a right", "POST", MAY_PATH, body=_review(right, self._scope))
             found = msgspec.json.decode(body, type=_May).status
-        except (RefusedError, CutError, msgspec.DecodeError) as error:
-            return place.warning(check, f"whether it may {what} cannot be asked: {error}")
+        except (ApiError, msgspec.DecodeError) as error:
+            why = error.cause if isinstance(error, ApiError) else str(error)
+            return place.warning(check, f"whether it may {what} cannot be asked: {why}")
         if found.allowed:
             return place.ok(check, f"may {what}")
         todo = grant_commands(right, self._scope, user or UNKNOWN_USER)
@@ -138,19 +139,20 @@ class ClusterCheck:
             return place.failed(check, f"may not {what}", todo)
         return place.warning(check, f"may not {what}: {_WITHOUT[right.resource]}", todo)
 
-    async def _list_and_watch(self, api: KubernetesEvents) -> Finding:
+    async def _list_and_watch(self, api: KubeClient) -> Finding:
         check = "events"
         try:
-            page = read_page(await api.list_page(limit=1, continue_token=None))
-            async with aclosing(api.watch(page.metadata.resource_version, WATCH_SECONDS)) as chunks:
+            events = ListWatch(api, self._scope.events_path)
+            page = await events.list_page(limit=1, continue_token=None)
+            async with aclosing(events.watch(page.metadata.resource_version, WATCH_SECONDS)) as chunks:
                 async for _ in chunks:
                     break
-        except CutError as error:
-            return place.failed(check, f"cannot be read: {error}", _cut_todo(str(error)))
-        except PageError as error:
-            return place.failed(check, str(error), "is there a proxy in between?")
-        except RefusedError as error:
-            return place.failed(check, f"cannot be read: {error}", _refused_todo(error))
+        except UnreadableError as error:
+            return place.failed(check, error.cause, "is there a proxy in between?")
+        except TransportError as error:
+            return place.failed(check, f"cannot be read: {error.cause}", _cut_todo(error.cause))
+        except StatusError as error:
+            return place.failed(check, f"cannot be read: {error.cause}", _refused_todo(error))
         return place.ok(check, f"{'one' if page.items else 'none'} listed, and a watch opened")
 
 
@@ -183,9 +185,9 @@ def _cut_todo(why: str) -> str:
     return "see that it runs, that the address is right, and that no proxy (HTTPS_PROXY, NO_PROXY) stands in the way"
 
 
-def _refused_todo(error: RefusedError) -> str:
-    if error.refusal.code == 401:
+def _refused_todo(error: StatusError) -> str:
+    if error.status == 401:
         return "log in again, or give another --kubeconfig: these credentials are not accepted"
-    if error.refusal.code == 403:
+    if error.status == 403:
         return "ask for the rights above"
     return "see that the address is a Kubernetes API server's"

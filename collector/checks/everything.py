@@ -7,22 +7,22 @@ from datetime import datetime
 from collector.checks.cluster import ClusterCheck
 from collector.checks.data import DataCheck
 from collector.checks.finding import Findings
-from collector.daemon import Target
-from collector.settings import WatchSettings
+from collector.daemon import CollectorConfig
+from pullstudy.kube.settings import WatchSettings
 
 PATIENCE_SECONDS = 10.0  # for each question: a collector would wait longer, a person would not
 
 
 async def check_everything(
-    target: Target, settings: WatchSettings, spool_limit: int, now: Callable[[], datetime]
+    config: CollectorConfig, settings: WatchSettings, spool_limit: int, now: Callable[[], datetime]
 ) -> Findings:
-    """Only what the target uses is looked at."""
+    """Only what the collector would use is looked at."""
     settings = replace(settings, request_seconds=PATIENCE_SECONDS, connect_seconds=PATIENCE_SECONDS)
-    cluster = ClusterCheck(target.access, target.scope, settings, now, pods=target.reconcile)
+    cluster = ClusterCheck(config.access, config.scope, settings, now, pods=config.reconcile)
     async for finding in cluster.findings():
         yield finding
-    outputs = target.outputs
-    data = DataCheck(target.data_directory, target.spool_directory, spool_limit, embedded=outputs.embedded)
+    outputs = config.outputs
+    data = DataCheck(config.data_directory, config.spool_directory, spool_limit, embedded=outputs.embedded)
     async for finding in data.findings():
         yield finding
     # The clients are imported where they are used: without them it starts a quarter of a second sooner.

@@ -39,7 +39,7 @@ from collector.stop_signal import StopSignal, end_within
 from pullstudy.pulls.decode import Origin
 
 if TYPE_CHECKING:
-    from collector.daemon import Target
+    from collector.daemon import CollectorConfig
 
 DEFAULT_DATA_DIRECTORY = Path("pulling-study")
 _NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]*[A-Za-z0-9])?")
@@ -141,7 +141,7 @@ def target_of(
     kafka: str | None,
     influx: str | None,
     reconcile: bool,
-) -> "Target":
+) -> "CollectorConfig":
     """What these options, named as they are, ask for. Raises typer.BadParameter."""
     if not _NAME.fullmatch(cluster):
         raise typer.BadParameter(
@@ -155,11 +155,11 @@ def target_of(
         kafka_settings(kafka) if kafka is not None else None,
         influx_settings(influx) if influx is not None else None,
     )
-    from collector.daemon import Target
+    from collector.daemon import CollectorConfig
     from collector.delivering.outputs import Outputs
-    from collector.sources.kubeconfig import Access
+    from pullstudy.kube.access import Access
 
-    return Target(
+    return CollectorConfig(
         origin=Origin(cluster=cluster, run=run, size=size),
         access=Access(str(kubeconfig) if kubeconfig else None, in_cluster),
         data_directory=data_dir,

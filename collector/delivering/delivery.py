@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from collector.context import Context
-from collector.sources.backoff import wait_seconds
 from collector.spooling.frame import Entry
 from collector.spooling.spool_queue import SpoolQueue
 from pullstudy.pulls.batch import Batch
@@ -70,7 +69,7 @@ class Delivery:
             except StoreBusyError as error:
                 failures += 1
                 self._status.held = str(error)
-                seconds = wait_seconds(failures, self._settings.retry, self._random)
+                seconds = self._settings.retry.seconds(failures, self._random)
                 self._log.warning(f"{error}; trying again", wait_seconds=round(seconds, 1))
                 await self._clock.sleep(seconds)
             else:

@@ -1,8 +1,8 @@
-"""Pod status against events: which pulls happened and were never told. Without I/O and without time of its own.
+"""Pod status against events: which pulls happened and were never reported. Without I/O and without time of its own.
 
 The kubelet's own limits drop events before the API server sees them (25 of one pod, then one every 300 s), and merge
 others. A container's image ID proves that its pull ended all the same, the reason it waits for that one failed. What no
-event has told after a grace is asked of the API server once more, and then is a pull without an event.
+event has reported after a grace is asked of the API server once more, and then is a pull without an event.
 
 Only what happened since ``since`` counts: the events of older pods may have expired before anybody watched.
 """
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from collector.recent import Recent
-from collector.reconciling.told import Tale, Told
+from collector.reconciling.reported import Reported, ReportedContainers
 from pullstudy.pulls.decode import Origin, job_of_pod
 from pullstudy.pulls.pod import ContainerStatus, Pod
 from pullstudy.pulls.record import Outcome
@@ -29,14 +29,14 @@ _First = tuple[datetime, str, str]  # the first container that had the image on 
 
 
 @dataclass(frozen=True)
-class Suspect:
-    """A container of whose pull no event has told yet."""
+class Pending:
+    """A container whose pull no event has reported yet."""
 
     row: PodWitness
     namespace: str
     policy: str
     failed: bool
-    due: float  # seconds of the monotonic clock: not told by then, it is taken for lost
+    due: float  # seconds of the monotonic clock: not reported by then, it is taken for lost
 
     @property
     def key(self) -> Key:
@@ -51,8 +51,8 @@ class _Open(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Untold:
-    """A pull that pod status proves and no event told of."""
+class Unreported:
+    """A pull that pod status proves and no event reported."""
 
     row: PodWitness
     namespace: str
@@ -60,32 +60,38 @@ class Untold:
 
 
 class Reconciler:
-    """What pods said, held against what events told."""
+    """What pods say, held against what events reported."""
 
     def __init__(
-        self, origin: Origin, told: Told, grace_seconds: float, since: datetime | None = None, *, places: int = 16_384
+        self,
+        origin: Origin,
+        reported: ReportedContainers,
+        grace_seconds: float,
+        since: datetime | None = None,
+        *,
+        places: int = 16_384,
     ) -> None:
         """``since`` as it was saved; None where nothing was watched before. ``places`` is how many images on nodes are
         remembered, twice over."""
         self._origin = origin
-        self._told = told
+        self._reported = reported
         self._grace_seconds = grace_seconds
         self._since = since
-        self._suspects: dict[Key, Suspect] = {}
+        self._pending: dict[Key, Pending] = {}
         self._settled: dict[str, set[str]] = {}  # by uid of each pod that is there: its containers that are done with
         self._open: dict[str, _Open] = {}
         self._first: Recent[tuple[str | None, str | None], _First] = Recent(places)
         self._listed: set[str] | None = None  # while a list is under way: the pods that it has brought
         self.complete = False  # a list of all pods has come
-        self.accounted = 0  # containers whose pull an event told of
+        self.accounted = 0  # containers whose pull an event reported
 
     def __len__(self) -> int:
         return len(self._settled)
 
     @property
     def waiting(self) -> int:
-        """Containers of whose pull no event has told yet."""
-        return len(self._suspects)
+        """Containers whose pull no event has reported yet."""
+        return len(self._pending)
 
     # -- pods ------------------------------------------------------------------------------------------------------
 
@@ -111,15 +117,15 @@ class Reconciler:
         if not settled >= statuses.keys():
             too_old = uid not in self._open and self._listed is not None and self._is_before(pod)
             for row, policy in self._rows(pod, statuses):
-                suspect = Suspect(row, pod.metadata.namespace, policy, False, now + self._grace_seconds)
-                self._look(suspect, too_old=too_old)
+                pending = Pending(row, pod.metadata.namespace, policy, False, now + self._grace_seconds)
+                self._look(pending, too_old=too_old)
         if statuses and settled >= statuses.keys():
             self._open.pop(uid, None)
         else:
             self._open[uid] = _Open(pod.metadata.creation_timestamp, frozenset(statuses))
 
-    def _look(self, suspect: Suspect, *, too_old: bool) -> None:
-        row, settled = suspect.row, self._settled[suspect.row.pod_uid]
+    def _look(self, pending: Pending, *, too_old: bool) -> None:
+        row, settled = pending.row, self._settled[pending.row.pod_uid]
         if row.container in settled:
             return
         if had_its_image(row):
@@ -127,13 +133,13 @@ class Reconciler:
             if too_old:
                 settled.add(row.container)
             else:
-                self._suspect(suspect)
+                self._await(pending)
         elif waits_for_its_image(row) and _failure(row) not in settled:
-            self._suspect(replace(suspect, failed=True))
+            self._await(replace(pending, failed=True))
 
-    def _suspect(self, suspect: Suspect) -> None:
-        before = self._suspects.get(suspect.key)
-        self._suspects[suspect.key] = replace(suspect, due=before.due) if before else suspect
+    def _await(self, pending: Pending) -> None:
+        before = self._pending.get(pending.key)
+        self._pending[pending.key] = replace(pending, due=before.due) if before else pending
 
     def _is_before(self, pod: Pod) -> bool:
         created = pod.metadata.creation_timestamp
@@ -160,7 +166,7 @@ class Reconciler:
             self._first.put(place, first)
 
     def gone(self, pod: Pod) -> None:
-        """It is deleted. What is still to be told of it is waited for."""
+        """It is deleted. What is still to be reported of it is waited for."""
         self._forget(_uid_of_events(pod))
 
     def _forget(self, uid: str) -> None:
@@ -169,55 +175,55 @@ class Reconciler:
 
     # -- what is missing -------------------------------------------------------------------------------------------
 
-    def due(self, now: float) -> list[Suspect]:
-        """Those whose grace is over, after what was told meanwhile is settled."""
-        for suspect in list(self._suspects.values()):
-            if self._is_told(suspect, self._told):
-                self._settle_told(suspect)
-        return [suspect for suspect in self._suspects.values() if suspect.due <= now]
+    def due(self, now: float) -> list[Pending]:
+        """Those whose grace is over, after what was reported meanwhile is settled."""
+        for each in list(self._pending.values()):
+            if self._is_reported(each, self._reported):
+                self._settle_reported(each)
+        return [pending for pending in self._pending.values() if pending.due <= now]
 
-    def resolve(self, suspects: Iterable[Suspect], by_server: Told) -> list[Untold]:
-        """Those of which the API server's own list of events does not tell either, in order of their start."""
+    def resolve(self, overdue: Iterable[Pending], by_server: ReportedContainers) -> list[Unreported]:
+        """Those that the API server's own list of events does not report either, in order of their start."""
         found = []
-        for suspect in sorted(suspects, key=_by_start):
-            if self._is_told(suspect, by_server) or self._is_told(suspect, self._told):
-                self._settle_told(suspect)
+        for pending in sorted(overdue, key=_by_start):
+            if self._is_reported(pending, by_server) or self._is_reported(pending, self._reported):
+                self._settle_reported(pending)
             else:
-                self._settle(suspect)
-                found.append(Untold(suspect.row, suspect.namespace, self._outcome(suspect, by_server)))
+                self._settle(pending)
+                found.append(Unreported(pending.row, pending.namespace, self._outcome(pending, by_server)))
         return found
 
-    def _is_told(self, suspect: Suspect, told: Told) -> bool:
-        tale = told.of(suspect.row)
-        # A failure that was never told matters no more once the image is there and told: kubelets try again.
-        return bool(tale & Tale.PRESENT) or (suspect.failed and bool(tale & Tale.FAILED))
+    def _is_reported(self, pending: Pending, reported: ReportedContainers) -> bool:
+        found = reported.of(pending.row)
+        # A failure that was never reported matters no more once the image is there and reported: kubelets try again.
+        return bool(found & Reported.PRESENT) or (pending.failed and bool(found & Reported.FAILED))
 
-    def _settle_told(self, suspect: Suspect) -> None:
-        self.accounted += not suspect.failed
-        self._settle(suspect)
+    def _settle_reported(self, pending: Pending) -> None:
+        self.accounted += not pending.failed
+        self._settle(pending)
 
-    def _settle(self, suspect: Suspect) -> None:
-        self._suspects.pop(suspect.key, None)
-        uid = suspect.row.pod_uid
+    def _settle(self, pending: Pending) -> None:
+        self._pending.pop(pending.key, None)
+        uid = pending.row.pod_uid
         settled, still_open = self._settled.get(uid), self._open.get(uid)
         if settled is None:  # the pod is gone
             return
-        settled.add(_failure(suspect.row) if suspect.failed else suspect.row.container)
+        settled.add(_failure(pending.row) if pending.failed else pending.row.container)
         if still_open is not None and settled >= still_open.containers:
             del self._open[uid]
 
-    def _outcome(self, suspect: Suspect, by_server: Told) -> Outcome:
-        """Status proves that the image is there. Whether it was pulled is told by what else is known, else presumed."""
-        row = suspect.row
-        if suspect.failed:
+    def _outcome(self, pending: Pending, by_server: ReportedContainers) -> Outcome:
+        """Status proves that the image is there. Whether it was pulled, from what else is known, else presumed."""
+        row = pending.row
+        if pending.failed:
             return Outcome.FAILED
-        if (self._told.of(row) | by_server.of(row)) & Tale.PULLING or suspect.policy == "Always":
+        if (self._reported.of(row) | by_server.of(row)) & Reported.PULLING or pending.policy == "Always":
             return Outcome.PULLED
         first = self._first.get((row.node, row.image))
         later = (
             first is not None and row.started_at is not None and first < (row.started_at, row.pod_uid, row.container)
         )
-        return Outcome.CACHED if later or suspect.policy == "Never" else Outcome.PULLED
+        return Outcome.CACHED if later or pending.policy == "Never" else Outcome.PULLED
 
     def unsettled_since(self, now: datetime) -> datetime:
         """From here on pods have to be looked at again, should this process end now."""
@@ -235,6 +241,6 @@ def _failure(row: PodWitness) -> str:
     return f"{row.container}/failed"
 
 
-def _by_start(suspect: Suspect) -> tuple[bool, float, str, str]:
-    at = suspect.row.started_at
-    return (at is None, at.timestamp() if at else 0.0, suspect.row.pod_uid, suspect.row.container)
+def _by_start(pending: Pending) -> tuple[bool, float, str, str]:
+    at = pending.row.started_at
+    return (at is None, at.timestamp() if at else 0.0, pending.row.pod_uid, pending.row.container)

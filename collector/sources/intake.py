@@ -1,4 +1,4 @@
-"""From bytes to records: lines of a watch and pages of a list in, one Batch out. Without I/O.
+"""From events to records: those of a watch and those of a list in, one Batch out. Without I/O.
 
 Only what speaks of pulls goes on; of all other events the reason is counted. What cannot be read becomes a Reject,
 and never stops the rest.
@@ -10,11 +10,11 @@ from datetime import UTC, datetime
 import msgspec
 
 from collector.monitoring.status import Status
-from collector.reconciling.told import Told
-from collector.sources.seen import Seen
+from collector.reconciling.reported import ReportedContainers
+from collector.sources.recent_events import RecentEvents
 from pullstudy.pulls.batch import Batch, Gap, Reject
 from pullstudy.pulls.decode import Origin, decode_event, event_time
-from pullstudy.pulls.event import UNREADABLE, Event, Metadata, WatchLine, decode_event_json, decode_watch_line
+from pullstudy.pulls.event import UNREADABLE, Event, decode_event_json
 from pullstudy.pulls.milestone import Milestone
 from pullstudy.pulls.record import PullRecord
 
@@ -22,59 +22,30 @@ SOURCE = "watch"  # of a Reject, also of a list's: both show the same objects
 RAW_MOST_CHARACTERS = 65_536  # kept of what cannot be read: more is no event
 
 
-class PageError(Exception):
-    """An answer that is no list: cut off, or a proxy's page."""
-
-
-class Page(msgspec.Struct):
-    """A page of a list, its items still bytes: one that cannot be read must not cost the others."""
-
-    metadata: Metadata
-    items: list[msgspec.Raw] | None = None
-
-
 class _WholeLine(msgspec.Struct):
     object: msgspec.Raw
 
 
-_decode_page = msgspec.json.Decoder(Page).decode
 _decode_whole_line = msgspec.json.Decoder(_WholeLine).decode
 
 
-def read_page(body: bytes) -> Page:
-    """Raises PageError."""
-    try:
-        return _decode_page(body)
-    except UNREADABLE as error:
-        raise PageError(f"the list cannot be read: {error}") from error
-
-
-def is_whole_line(line: bytes) -> bool:
-    """Whether this, with no newline after it, is a line of a watch all the same."""
-    try:
-        decode_watch_line(line)
-    except UNREADABLE:
-        return False
-    return True
-
-
 class Intake:
-    """Gathers what the input tells, until take_batch()."""
+    """Gathers what events report, until take_batch()."""
 
     def __init__(
         self,
         origin: Origin,
-        seen: Seen,
+        recent: RecentEvents,
         status: Status,
-        told: Told | None = None,
+        reported: ReportedContainers | None = None,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        """``told`` is filled with which containers the events told of, where somebody asks."""
+        """``reported`` is filled with what the events report of containers, where somebody asks."""
         self._now = now
-        self._told = told
+        self._reported = reported
         self._origin = origin
-        self._seen = seen
+        self._recent = recent
         self._status = status
         self._pulls: list[PullRecord] = []
         self._milestones: list[Milestone] = []
@@ -93,13 +64,10 @@ class Intake:
             gathered.clear()
         return batch
 
-    def read_line(self, line: bytes, version: str) -> WatchLine | None:
-        """The line of a watch, or None where it cannot be read and is kept as a Reject, after this version."""
-        try:
-            return decode_watch_line(line)
-        except UNREADABLE as error:
-            self._unreadable(line, version, error)
-            return None
+    def unreadable(self, raw: bytes, version: str, error: Exception) -> None:
+        """A line of a watch or an item of a list, after this version: kept as a Reject."""
+        self._status.unreadable += 1
+        self._reject(version, f"not an event: {error}", raw.decode(errors="replace"), self._now())
 
     def event(self, event: Event, line: bytes) -> None:
         """An event of a watch, and the line that brought it."""
@@ -112,7 +80,7 @@ class Intake:
         try:
             event = decode_event_json(item)
         except UNREADABLE as error:
-            self._unreadable(bytes(item), version, error)
+            self.unreadable(bytes(item), version, error)
             return
         problem = self._take(event)
         if problem is not None:
@@ -129,9 +97,9 @@ class Intake:
         decoded = decode_event(event, self._origin)
         if not (decoded.pulls or decoded.milestones or decoded.unknown):
             return None
-        if self._told is not None:
-            self._told.add(decoded)
-        if event.metadata is not None and not self._seen.add(event.metadata.uid, event.times_seen):
+        if self._reported is not None:
+            self._reported.add(decoded)
+        if event.metadata is not None and not self._recent.add(event.metadata.uid, event.times_seen):
             self._status.repeated += 1
             return None
         for record in decoded.pulls:
@@ -149,10 +117,6 @@ class Intake:
         version = event.metadata.resource_version if event.metadata else ""
         when = event_time(event)
         self._reject(version, problem, msgspec.json.encode(whole).decode(), when.at if when else self._now())
-
-    def _unreadable(self, raw: bytes, version: str, error: Exception) -> None:
-        self._status.unreadable += 1
-        self._reject(version, f"not an event: {error}", raw.decode(errors="replace"), self._now())
 
     def _reject(self, version: str, problem: str, raw: str, at: datetime) -> None:
         self._rejects.append(

@@ -1,49 +1,47 @@
-"""The API of one cluster, through kubernetes-asyncio, as bytes: answers are decoded by msgspec, never by its models.
+"""What the driver asks of one cluster's API: a verb a method, answers decoded, failures that pass waited out.
 
-The only module that knows the client library. Its errors are mapped to ApiError here, in one place.
+The requests are pullstudy.kube's; an API server that is away is asked again for as long as the caller has patience.
 """
 
 import asyncio
-import random
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from random import Random
+from typing import Any, TypeVar
 
 import msgspec
 
-from driver.errors import ApiError
-from pullstudy.kube.objects import Job, Node, Page, Pod, Status
+from pullstudy.kube.access import Access
+from pullstudy.kube.client import KubeClient, Query, open_client
+from pullstudy.kube.clock import LoopClock
+from pullstudy.kube.errors import ApiError, KubeconfigError, TransportError
+from pullstudy.kube.list_watch import ListWatch
+from pullstudy.kube.object_watch import TRANSIENT, Change, Named, ObjectHandler
+from pullstudy.kube.objects import Job, Node, Page, Pod
+from pullstudy.kube.settings import WatchSettings
+from pullstudy.kube.watch_loop import WatchLoop
+from pullstudy.kube.watch_protocol import WatchProtocol
+from pullstudy.polling import Sleep as Sleep
+from pullstudy.pulls.backoff import Backoff
 from pullstudy.pulls.event import EventList, decode_event_list
 
-if TYPE_CHECKING:
-    from kubernetes_asyncio.client import ApiClient
-
 T = TypeVar("T")
+N = TypeVar("N", bound=Named)
 
-REQUEST_SECONDS = 60.0
-PATIENCE_SECONDS = 120.0  # an API server that is upgraded is away for about a minute
+PATIENCE_SECONDS = 120.0  # an API server that is upgraded is away for about a minute; a sweep has limits.api_seconds
 OPTIONAL_SECONDS = 2.0  # the same for what a sweep can do without
-LAST_PAUSE_SECONDS = 10.0
-GONE = 410
-NOT_FOUND, CONFLICT = 404, 409
+UNAUTHORIZED, NOT_FOUND, CONFLICT, GONE = 401, 404, 409, 410
 PAGE_ITEMS = 1000  # events a page, some 1 MB
-FIRST_PAUSE_SECONDS = 0.25
-# 408, 429 and 5xx are worth another try; 0 stands for a connection that was not made or broke.
-AGAIN = frozenset((0, 408, 429, 500, 502, 503, 504))
-_MERGE = "application/merge-patch+json"
-_AUTH = ["BearerToken"]
-_HANGS = "the kubeconfig's command does not end"
+# Sweeps wait for each change: sooner than a collector, and without gathering events for the disk.
+SETTINGS = WatchSettings(
+    backoff=Backoff(first_seconds=0.25, most_seconds=10.0), pause_seconds=0.0, reconnect_seconds=0.0
+)
 
-_status = msgspec.json.Decoder(Status).decode
 _job = msgspec.json.Decoder(Job).decode
 _pods = msgspec.json.Decoder(Page[Pod]).decode
 _nodes = msgspec.json.Decoder(Page[Node]).decode
-
-Query = Sequence[tuple[str, str]]
-Sleep = Callable[[float], Awaitable[None]]
 
 
 def _version(content: bytes) -> str:
@@ -55,31 +53,32 @@ def _node_tuple(content: bytes) -> tuple[Node, ...]:
 
 
 class ClusterApi:
-    """One verb a method; each raises ApiError when it has failed for good."""
+    """Each verb raises ApiError when it has failed for good."""
 
     def __init__(
         self,
-        client: "ApiClient",
+        client: KubeClient,
         namespace: str,
         *,
         node_selector: Mapping[str, str] | None = None,
+        patience_seconds: float = PATIENCE_SECONDS,
         sleep: Sleep = asyncio.sleep,
+        random: Random | None = None,
     ) -> None:
-        """``node_selector`` has the labels of the nodes that count; none: all."""
+        """``node_selector`` has the labels of the nodes that count; none: all. For ``patience_seconds`` the API server
+        may be away."""
         self._client = client
         wanted = ",".join(f"{key}={value}" for key, value in (node_selector or {}).items())
         self._node_query: Query = [("labelSelector", wanted)] if wanted else []
         self.namespace = namespace
-        self._sleep = sleep
-        self._date = ""
+        self._patience_seconds = patience_seconds
+        self._clock = LoopClock(sleep)
+        self._random = random or Random()
 
     @property
     def server_time(self) -> datetime | None:
         """The server's own clock at its last answer, to the second; None where it told none."""
-        try:
-            return parsedate_to_datetime(self._date).astimezone(UTC)
-        except ValueError:
-            return None
+        return self._client.server_time
 
     async def nodes(self) -> tuple[Node, ...]:
         return await self._ask("list the nodes", "GET", "/api/v1/nodes", self._node_query, decode=_node_tuple)
@@ -149,7 +148,7 @@ class ClusterApi:
         try:
             await self._ask(f"delete {path}", "DELETE", path, body=options, decode=bytes)
         except ApiError as error:
-            if error.status != 404:
+            if error.status != NOT_FOUND:
                 raise
 
     async def pods(self, job: str, *, limit: int | None = None) -> tuple[Pod, ...]:
@@ -193,27 +192,21 @@ class ClusterApi:
         selector: tuple[str, str],
         decode: Callable[[bytes], T],
         *,
-        patience_seconds: float = PATIENCE_SECONDS,
+        patience_seconds: float | None = None,
     ) -> T:
         """Some objects, as ``decode`` reads them."""
         what = f"list {path}"
         return await self._ask(what, "GET", path, [selector], decode=decode, patience_seconds=patience_seconds)
 
-    @asynccontextmanager
-    async def watch(self, path: str, query: Query, *, silence_seconds: float) -> AsyncIterator[Any]:
-        """An open watch as chunks of bytes (cut anywhere). It breaks off after so long a silence. Raises ApiError."""
-        import aiohttp
-
-        what = f"watch {path.rpartition('/')[2]}"
-        timeout = aiohttp.ClientTimeout(sock_connect=REQUEST_SECONDS, sock_read=silence_seconds)
-        with api_errors(what):
-            response = await self._call("GET", path, [*query, ("watch", "true")], None, timeout)
-        try:
-            if response.status != 200:
-                raise _refused(what, response, await response.read())
-            yield _chunks(what, response)
-        finally:
-            response.close()
+    async def watch(
+        self, path: str, selector: tuple[str, str], kind: type[N], take: Callable[[Change[N]], None]
+    ) -> None:
+        """Give ``take`` the objects that are there, then every change, without end. Raises ApiError when it has failed
+        for good."""
+        handler = ObjectHandler(kind, path, take, self._patience_seconds)
+        protocol = WatchProtocol(page_items=SETTINGS.page_items)
+        objects = ListWatch(self._client, path, [selector])
+        await WatchLoop(objects, protocol, handler, SETTINGS, self._clock, self._random).run()
 
     @property
     def pods_path(self) -> str:
@@ -241,117 +234,38 @@ class ClusterApi:
         *,
         decode: Callable[[bytes], T],
         body: Any = None,
-        patience_seconds: float = PATIENCE_SECONDS,
+        patience_seconds: float | None = None,
     ) -> T:
         """The answer, read. One that cannot be read (a proxy's page) is asked for again, like one that did not come."""
-        loop = asyncio.get_running_loop()
-        began, pause, waited = loop.time(), FIRST_PAUSE_SECONDS, 0.0
+        patience = self._patience_seconds if patience_seconds is None else patience_seconds
+        began, failures, unauthorized = self._clock.monotonic_seconds(), 0, 0
         while True:
             try:
-                with api_errors(what):
-                    return decode(await self._ask_once(what, method, path, query, body))
+                return _decoded(what, await self._client.request(what, method, path, query, body), decode)
             except ApiError as error:
-                # A server that hangs costs a minute a try, and no pause.
-                if error.status not in AGAIN or max(waited, loop.time() - began) >= patience_seconds:
+                unauthorized += error.status == UNAUTHORIZED
+                waited = self._clock.monotonic_seconds() - began
+                may_pass = error.status in TRANSIENT or (error.status == UNAUTHORIZED and unauthorized == 1)
+                if not may_pass or waited >= patience:
                     raise
-                # Jitter spreads clients that failed together; it decides nothing else.
-                wait = min(error.retry_after_seconds or pause * random.uniform(0.8, 1.2), patience_seconds)
-            await self._sleep(wait)
-            waited += wait
-            pause = min(pause * 2, LAST_PAUSE_SECONDS)
+                failures += 1
+                wait = min(error.retry_after_seconds or SETTINGS.backoff.seconds(failures, self._random), patience)
+                if error.status == UNAUTHORIZED:
+                    await self._renew_login(error)
+            await self._clock.sleep(wait)
 
-    async def _ask_once(self, what: str, method: str, path: str, query: Query, body: Any) -> bytes:
-        response = await self._call(method, path, query, body, REQUEST_SECONDS)
-        async with response:
-            content: bytes = await response.read()
-        self._date = response.headers.get("Date", "")
-        if not 200 <= response.status < 300:
-            raise _refused(what, response, content)
-        return content
-
-    async def _call(self, method: str, path: str, query: Query, body: Any, timeout: Any) -> Any:
-        return await self._client.call_api(
-            path,
-            method,
-            query_params=list(query),
-            header_params={"Accept": "application/json"} | ({"Content-Type": _MERGE} if method == "PATCH" else {}),
-            body=body,
-            auth_settings=_AUTH,
-            _preload_content=False,
-            _request_timeout=timeout,
-        )
+    async def _renew_login(self, refused: ApiError) -> None:
+        try:
+            await self._client.renew_login()
+        except KubeconfigError as error:
+            raise refused from error
 
 
-@contextmanager
-def api_errors(what: str) -> Iterator[None]:
-    """Map what the client library, aiohttp and the decoders raise, in this one place."""
-    import aiohttp
-
+def _decoded(what: str, content: bytes, decode: Callable[[bytes], T]) -> T:
     try:
-        yield
-    except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise ApiError(what, 0, str(error) or type(error).__name__) from error
+        return decode(content)
     except msgspec.DecodeError as error:
-        raise ApiError(what, 0, f"its answer cannot be read: {error}") from error
-
-
-async def _chunks(what: str, response: Any) -> AsyncIterator[bytes]:
-    with api_errors(what):
-        async for chunk in response.content.iter_any():
-            yield chunk
-
-
-def _refused(what: str, response: Any, content: bytes) -> ApiError:
-    try:
-        why = _status(content).message
-    except msgspec.DecodeError:
-        why = content[:200].decode(errors="replace")
-    after = response.headers.get("Retry-After", "")
-    return ApiError(
-        what, response.status, why or response.reason, retry_after_seconds=float(after) if after.isdigit() else None
-    )
-
-
-def _renewing(loader: Any) -> Callable[[Any], Awaitable[None]]:
-    """Asked before each request: a token that a kubeconfig's command made is made anew 5 minutes before its time."""
-    from kubernetes_asyncio.config import ConfigException
-
-    one_at_a_time = asyncio.Lock()
-
-    async def renew(configuration: Any) -> None:
-        async with one_at_a_time:
-            try:
-                async with asyncio.timeout(REQUEST_SECONDS):
-                    await loader.load_from_exec_plugin()  # at once where the token is still good
-            except ConfigException as error:  # credentials that ran out: new ones may yet be laid out
-                raise ApiError("renew the token", 0, str(error)) from error
-            except TimeoutError as error:
-                raise ApiError("renew the token", 0, _HANGS) from error
-        configuration.api_key["BearerToken"] = loader.token
-
-    return renew
-
-
-@contextmanager
-def _kubeconfig_errors(kubeconfig: Path) -> Iterator[None]:
-    from kubernetes_asyncio.config import ConfigException
-    from yaml import YAMLError  # type: ignore[import-untyped]
-
-    try:
-        yield
-    except (ConfigException, YAMLError, OSError, ValueError, TypeError, AttributeError) as error:
-        unsaid = _HANGS if isinstance(error, TimeoutError) else type(error).__name__
-        reason = str(error).partition("\n")[0] or unsaid
-        raise ApiError(f"read kubeconfig {kubeconfig}", 0, reason) from error
-
-
-def current_context(kubeconfig: Path) -> str:
-    """The name of the context that is in force now. Raises ApiError."""
-    from kubernetes_asyncio.config import list_kube_config_contexts
-
-    with _kubeconfig_errors(kubeconfig):
-        _, current = list_kube_config_contexts(str(kubeconfig))
-        return str(current["name"]) if current else ""
+        raise TransportError(what, f"its answer cannot be read: {error}") from error
 
 
 @asynccontextmanager
@@ -360,18 +274,17 @@ async def open_cluster(
     namespace: str,
     *,
     node_selector: Mapping[str, str] | None = None,
+    patience_seconds: float = PATIENCE_SECONDS,
     sleep: Sleep = asyncio.sleep,
+    random: Random | None = None,
 ) -> AsyncIterator[ClusterApi]:
-    """The API of the kubeconfig's current context; paths are merged as KUBECONFIG's are. Raises ApiError."""
-    from kubernetes_asyncio import client, config
-
-    configuration = client.Configuration()
-    with _kubeconfig_errors(kubeconfig):
-        async with asyncio.timeout(REQUEST_SECONDS):
-            loader = await config.load_kube_config(config_file=str(kubeconfig), client_configuration=configuration)
-    if hasattr(loader, "exec_plugin_expiry"):
-        configuration.refresh_api_key_hook = _renewing(loader)
-    with api_errors(f"read the certificates of kubeconfig {kubeconfig}"):
-        opened = client.ApiClient(configuration)
-    async with opened as api_client:
-        yield ClusterApi(api_client, namespace, node_selector=node_selector, sleep=sleep)
+    """The API of the kubeconfig's current context; paths are merged as KUBECONFIG's are. Raises KubeconfigError."""
+    async with open_client(Access(str(kubeconfig)), SETTINGS) as client:
+        yield ClusterApi(
+            client,
+            namespace,
+            node_selector=node_selector,
+            patience_seconds=patience_seconds,
+            sleep=sleep,
+            random=random,
+        )

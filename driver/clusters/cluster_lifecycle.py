@@ -104,7 +104,12 @@ class ClusterLifecycle:
         await _whole(self._down(state))
 
     def _api(self, cluster: Cluster) -> AbstractAsyncContextManager[ClusterApi]:
-        return open_cluster(cluster.kubeconfig, self._study.cluster.namespace, node_selector=cluster.node_selector)
+        return open_cluster(
+            cluster.kubeconfig,
+            self._study.cluster.namespace,
+            node_selector=cluster.node_selector,
+            patience_seconds=self._study.limits.api_seconds,
+        )
 
     async def _up(self, state: ClusterRecord) -> Cluster:
         row, before = state.row, self._reusable

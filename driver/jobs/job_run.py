@@ -50,10 +50,7 @@ class JobContext(msgspec.Struct, frozen=True, kw_only=True):
 @asynccontextmanager
 async def open_runner(context: JobContext) -> AsyncIterator["JobRunner"]:
     """For all jobs of one cluster: the events of their pulls are watched meanwhile. Raises as JobRunner, ApiError."""
-    silence = context.study.limits.silence_seconds
-    async with watch_pull_events(
-        context.api, context.origin, silence_seconds=silence, sleep=context.sleep
-    ) as pull_events:
+    async with watch_pull_events(context.api, context.origin) as pull_events:
         accounting = JobAccounting(
             context.study,
             context.api,

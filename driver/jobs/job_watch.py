@@ -7,12 +7,13 @@ from enum import StrEnum
 
 import msgspec
 
-from driver.clusters.cluster_api import ClusterApi, Sleep
-from driver.clusters.watch import ObjectWatch
+from driver.clusters.cluster_api import ClusterApi
 from driver.errors import LimitError, first_error
 from driver.planning.study import Study
 from driver.progress import JobTally
+from pullstudy.kube.object_watch import Change
 from pullstudy.kube.objects import Job, Pod
+from pullstudy.polling import Sleep, ticks
 from pullstudy.pulls.failure import FailureClass, classify
 from pullstudy.pulls.witness import BACKOFF_REASON, FAILED_REASONS
 
@@ -70,19 +71,18 @@ class JobWatch:
         self._sleep = sleep
         self._changes = 0
         self._end: asyncio.Future[tuple[Ending, str | None]] = asyncio.get_running_loop().create_future()
-        name, quiet = job.metadata.name, limits.silence_seconds
-        self._job_changes = ObjectWatch(
-            api, api.jobs_path, ("fieldSelector", f"metadata.name={name}"), Job, silence_seconds=quiet, sleep=sleep
-        )
-        self._pod_changes = ObjectWatch(api, api.pods_path, api.pods_of(name), Pod, silence_seconds=quiet, sleep=sleep)
 
     async def run(self) -> JobEnd:
         """Raises LimitError, ApiError."""
-        name = self._job.metadata.name
+        api, name = self._api, self._job.metadata.name
+        named = ("fieldSelector", f"metadata.name={name}")
         try:
             with first_error():
                 async with asyncio.timeout(self._patience) as self._timeout, asyncio.TaskGroup() as group:
-                    watches = [group.create_task(self._follow_job()), group.create_task(self._follow_pods())]
+                    watches: list[asyncio.Task[None]] = [
+                        group.create_task(api.watch(api.jobs_path, named, Job, self._job_changed)),
+                        group.create_task(api.watch(api.pods_path, api.pods_of(name), Pod, self._pod_changed)),
+                    ]
                     if not self._limit_is_stall:
                         watches.append(group.create_task(self._look_for_stuck_pods()))
                     ending, error = await self._end
@@ -94,38 +94,35 @@ class JobWatch:
             error = "; ".join([error or "failed", *troubles(self._pods.values()), *await self._refusals()])
         return JobEnd(ending=ending, error=error, job=self._job, pods=self._pods)
 
-    async def _follow_job(self) -> None:
-        async for seen in self._job_changes.changes():
-            self._alive()
-            self._job = seen.object
-            if seen.deleted:
-                self._finish(Ending.FAILED, "somebody deleted the job")
-            for condition in seen.object.status.conditions:
-                if condition.true and condition.type == "Complete":
-                    self._finish(Ending.COMPLETE, None)
-                elif condition.true and condition.type == "Failed":
-                    self._finish(Ending.FAILED, f"{condition.reason}: {condition.message}")
+    def _job_changed(self, change: Change[Job]) -> None:
+        self._alive()
+        self._job = change.object
+        if change.deleted:
+            self._finish(Ending.FAILED, "somebody deleted the job")
+        for condition in change.object.status.conditions:
+            if condition.true and condition.type == "Complete":
+                self._finish(Ending.COMPLETE, None)
+            elif condition.true and condition.type == "Failed":
+                self._finish(Ending.FAILED, f"{condition.reason}: {condition.message}")
 
-    async def _follow_pods(self) -> None:
-        async for seen in self._pod_changes.changes():
-            self._alive()
-            self._changes += 1
-            pod, before = seen.object, self._pods.get(seen.object.metadata.uid)
-            self._judge(before, pod)
-            self._pods[pod.metadata.uid] = pod
-            if before is not None:
-                self._states[_state(before)] -= 1
-            if seen.deleted:
-                self._deleted.add(pod.metadata.uid)
-            else:
-                self._states[_state(pod)] += 1
-            self._tell(self.tally())
+    def _pod_changed(self, change: Change[Pod]) -> None:
+        self._alive()
+        self._changes += 1
+        pod, before = change.object, self._pods.get(change.object.metadata.uid)
+        self._judge(before, pod)
+        self._pods[pod.metadata.uid] = pod
+        if before is not None:
+            self._states[_state(before)] -= 1
+        if change.deleted:
+            self._deleted.add(pod.metadata.uid)
+        else:
+            self._states[_state(pod)] += 1
+        self._tell(self.tally())
 
     async def _look_for_stuck_pods(self) -> None:
         period = self._study.limits.stuck_seconds / STUCK_LOOKS
         seen, quiet = -1, 0
-        while True:
-            await self._sleep(period)
+        async for _ in ticks(period, sleep=self._sleep):
             quiet = quiet + 1 if self._changes == seen else 0
             seen = self._changes
             if quiet >= STUCK_LOOKS:

@@ -9,9 +9,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from driver.clusters.cluster_api import ClusterApi
-from driver.clusters.watch import ObjectWatch
 from driver.errors import first_error
-from pullstudy.polling import Sleep
+from pullstudy.kube.object_watch import Change
 from pullstudy.pulls.decode import Origin, decode_event
 from pullstudy.pulls.event import Event
 from pullstudy.pulls.event import Metadata as EventMetadata
@@ -56,18 +55,16 @@ class PullEvents:
 
 
 @asynccontextmanager
-async def watch_pull_events(
-    api: ClusterApi, origin: Origin, *, silence_seconds: float, sleep: Sleep = asyncio.sleep
-) -> AsyncIterator[PullEvents]:
+async def watch_pull_events(api: ClusterApi, origin: Origin) -> AsyncIterator[PullEvents]:
     """For as long as the block runs, which ends with the ApiError of a watch that has failed for good."""
     events = PullEvents(origin)
 
+    def take(change: Change[PullEvent]) -> None:
+        if not change.deleted:
+            events.take(change.object)
+
     async def follow(reason: str) -> None:
-        selector = ("fieldSelector", f"reason={reason}")
-        watch = ObjectWatch(api, api.events_path, selector, PullEvent, silence_seconds=silence_seconds, sleep=sleep)
-        async for seen in watch.changes():
-            if not seen.deleted:
-                events.take(seen.object)
+        await api.watch(api.events_path, ("fieldSelector", f"reason={reason}"), PullEvent, take)
 
     with first_error():
         async with asyncio.TaskGroup() as group:

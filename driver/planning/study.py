@@ -116,11 +116,12 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """How long each step may take. The job's is kept by the cluster's clock, the others by the driver's."""
 
     job_seconds: Seconds = 3600.0  # the longest upstream job took 153 s at up to 16 nodes
-    silence_seconds: Seconds = 900.0  # no word about a running job beyond this means the API server is gone
+    silence_seconds: Seconds = 900.0  # beyond job_seconds: a job whose end is not heard of by then has none
     nodes_ready_seconds: Seconds = 900.0
     drain_seconds: Seconds = 60.0  # for the events of a finished job to reach the store
     quiet_seconds: Seconds = 3.0  # no new event for so long: what is missing was never sent
     pods_gone_seconds: Seconds = 120.0
+    api_seconds: Seconds = 900.0  # an API server that is away, or too busy to answer, is asked again for so long
     store_seconds: Seconds = 600.0  # an InfluxDB that does not answer is waited for so long
     # No pod of a job changes for so long, and one has no node or a lost one: the job is ended. As long as a cluster's
     # own pods stay on a lost node (tolerationSeconds of the admission plugin DefaultTolerationSeconds).

@@ -6,14 +6,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeVar
 
 from driver.errors import LimitError
-from pullstudy.polling import Sleep
+from pullstudy.polling import Pace, Sleep, polls
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.record import PullRecord
 from pullstudy.store.influx.point_layout import AbandonedJob
 from pullstudy.store.protocol import Identity, RecordStore, StoreError
 
-FIRST_PAUSE_SECONDS = 0.5
-SLOWEST_PAUSE_SECONDS = 15.0
+PACE = Pace(first_seconds=0.5, most_seconds=15.0)
 T = TypeVar("T")
 
 
@@ -58,25 +57,19 @@ class PatientStore:
             raise self._given_up("took nothing") from None
 
     async def _patiently(self, ask: Callable[[], Awaitable[T]]) -> T:
-        began = self._monotonic()
-        pause = FIRST_PAUSE_SECONDS
-        said = False
-        while True:
+        failed: StoreError | None = None
+        async for waited in polls(PACE, self._limit_seconds, sleep=self._sleep, monotonic=self._monotonic):
             try:
                 answer = await ask()
             except StoreError as error:
-                waited = self._monotonic() - began
-                if waited >= self._limit_seconds:
-                    raise self._given_up(str(error)) from error
-                if not said:
+                if failed is None:
                     self._note(f"{error}; asked again for up to {self._limit_seconds:.0f} s")
-                    said = True
-                await self._sleep(min(pause, self._limit_seconds - waited))
-                pause = min(pause * 2, SLOWEST_PAUSE_SECONDS)
+                failed = error
             else:
-                if said:
-                    self._note(f"{self._name} answers again after {self._monotonic() - began:.0f} s")
+                if failed is not None:
+                    self._note(f"{self._name} answers again after {waited:.0f} s")
                 return answer
+        raise self._given_up(str(failed)) from failed
 
     def _given_up(self, why: str) -> LimitError:
         return LimitError(f"{self._name} was waited for {self._limit_seconds:.0f} s (limits.store_seconds): {why}")

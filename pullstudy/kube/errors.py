@@ -53,6 +53,11 @@ class ApiError(KubeError):
         self.why = why
         self.retry_after_seconds = retry_after_seconds
 
+    @property
+    def cause(self) -> str:
+        """Without what was asked: the answer, as ``403 pods is forbidden``, or why there was none."""
+        return self.why
+
 
 class StatusError(ApiError):
     """The API server answered, and the answer is an error."""
@@ -65,6 +70,10 @@ class StatusError(ApiError):
             retry_after_seconds=answer.retry_after_seconds,
         )
         self.answer = answer
+
+    @property
+    def cause(self) -> str:
+        return str(self.answer)
 
     @property
     def reason(self) -> str:

@@ -91,7 +91,7 @@ class Node(_Object, frozen=True):
 
 class ListMetadata(_Object, frozen=True):
     resource_version: str = ""
-    continue_token: str = msgspec.field(name="continue", default="")
+    continue_token: str | None = msgspec.field(name="continue", default=None)
 
 
 class Page(msgspec.Struct, Generic[T], frozen=True, gc=False):
@@ -103,18 +103,3 @@ class Page(msgspec.Struct, Generic[T], frozen=True, gc=False):
     @property
     def objects(self) -> tuple[T, ...]:
         return self.items or ()
-
-
-class WatchLine(msgspec.Struct, frozen=True, gc=False):
-    """One line of a watch; what its object is depends on the type."""
-
-    type: str
-    object: msgspec.Raw
-
-
-class Status(_Object, frozen=True):
-    """What the API server says instead of an object."""
-
-    code: int = 0
-    reason: str = ""
-    message: str = ""

@@ -9,16 +9,18 @@ from pathlib import Path
 from random import Random
 
 from collector.context import Context
-from collector.daemon import Target, run_stages, what_was_lost
+from collector.daemon import CollectorConfig, run_stages, what_was_lost
 from collector.delivering.delivery import Sink
 from collector.delivering.targets import EmbeddedTarget
 from collector.log import Format, Log
-from collector.settings import BackoffSettings, DeliverySettings, Settings, WatchSettings
-from collector.sources.api import KubernetesEvents, KubernetesPods
-from collector.sources.kubeconfig import Access
+from collector.settings import DeliverySettings, Settings
 from collector.sources.scope import Scope
 from collector.spooling.spool import Spool
 from collector.stop_signal import StopSignal
+from pullstudy.kube.access import Access
+from pullstudy.kube.client import open_client
+from pullstudy.kube.settings import WatchSettings
+from pullstudy.pulls.backoff import Backoff
 from pullstudy.pulls.batch import Gap, Reject
 from pullstudy.pulls.decode import Origin
 from pullstudy.store.embedded.schema import FILE_NAME
@@ -29,10 +31,10 @@ from tests.collector.polling import until
 
 # Without jitter the waits are exact, and without pauses time stands still while all goes well; a status line would wake
 # the virtual clock for ever.
+EXACT = Backoff(first_seconds=0.8, jitter=0.0)
 SETTINGS = replace(
     Settings(),
-    backoff=replace(BackoffSettings(), jitter=0.0),
-    watch=WatchSettings(pause_seconds=0.0),
+    watch=WatchSettings(pause_seconds=0.0, backoff=EXACT),
     delivery=DeliverySettings(pause_seconds=0.0),
 )
 FOREVER_SECONDS = 1e6
@@ -117,20 +119,16 @@ async def collecting(
     running = Collecting(settings)
     access = Access(str(write_kubeconfig(directory / "kubeconfig", url)))
     scope = scope or Scope()
-    target = Target(Origin(cluster="sim-t"), access, directory, scope=scope)
-    client, second = await target.access.make_client(), await target.access.make_client()
-    async with (
-        KubernetesEvents(client, access, settings.watch, scope) as api,
-        KubernetesPods(second, access, settings.watch, scope) as pods_api,
-    ):
-        with Spool(target.spool_directory, settings.spool) as spool:
+    config = CollectorConfig(Origin(cluster="sim-t"), access, directory, scope=scope)
+    async with open_client(access, settings.watch) as client, open_client(access, settings.watch) as second:
+        with Spool(config.spool_directory, settings.spool) as spool:
             lost = what_was_lost(spool, directory / FILE_NAME)
-            pods = pods_api if reconcile else None
+            pods = second if reconcile else None
             store = EmbeddedStore(directory, create=True)
             try:
                 async with asyncio.TaskGroup() as group:
                     sink = wrap_sink(EmbeddedTarget(store))
-                    stages = run_stages(target, api, spool, sink, running.context, running.stop, lost, pods=pods)
+                    stages = run_stages(config, client, spool, sink, running.context, running.stop, lost, pods=pods)
                     group.create_task(stages)
                     try:
                         yield running

@@ -17,7 +17,7 @@ from collector.spooling.spool_queue import SpoolQueue
 from pullstudy.pulls.batch import Batch, Reject
 from pullstudy.store.protocol import StoreBusyError, StoreError
 from tests.collector.api_server import ApiServer, serving
-from tests.collector.harness import SETTINGS, VirtualClock, collecting, stored_counts
+from tests.collector.harness import EXACT, SETTINGS, VirtualClock, collecting, stored_counts
 from tests.collector.kube_events import event
 from tests.collector.polling import until
 
@@ -149,7 +149,7 @@ async def test_events_that_come_one_by_one_share_an_entry_of_the_spool(server: A
 
 async def test_a_store_held_by_another_process_is_waited_for(server: ApiServer, tmp_path: Path) -> None:
     busy = [StoreBusyError("store x is held"), StoreBusyError("store x is held")]
-    exact = replace(SETTINGS, delivery=replace(SETTINGS.delivery, retry=SETTINGS.backoff))
+    exact = replace(SETTINGS, delivery=replace(SETTINGS.delivery, retry=EXACT))
     await server.put(event(1))
     async with collecting(server.url, tmp_path, exact, lambda sink: Failing(sink, *busy)) as running:
         await running.until_stored(2)

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from collector.reconciling.reconcile import Reconciler, Untold
-from collector.reconciling.told import Told
+from collector.reconciling.reconcile import Reconciler, Unreported
+from collector.reconciling.reported import ReportedContainers
 from pullstudy.pulls.decode import Origin, decode_event
 from pullstudy.pulls.event import Event
 from pullstudy.pulls.pod import Pod
@@ -22,7 +22,7 @@ class Case:
     """A reconciler whose first list is over, at the time of the first pods' creation."""
 
     def __init__(self, *listed: dict[str, Any]) -> None:
-        self.told = Told(100)
+        self.told = ReportedContainers(100)
         self.reconciler = Reconciler(ORIGIN, self.told, GRACE)
         self.now = 0.0
         self.relist(*listed)
@@ -42,16 +42,16 @@ class Case:
     def tell(self, each: dict[str, Any]) -> None:
         self.told.add(decode_event(msgspec.convert(each, Event), ORIGIN))
 
-    def untold(self, *by_server: dict[str, Any], after: float = GRACE) -> list[Untold]:
+    def untold(self, *by_server: dict[str, Any], after: float = GRACE) -> list[Unreported]:
         """What comes out when so much time has passed and the API server lists these events."""
         self.now += after
-        server = Told(100)
+        server = ReportedContainers(100)
         for each in by_server:
             server.add(decode_event(msgspec.convert(each, Event), ORIGIN))
         return self.reconciler.resolve(self.reconciler.due(self.now), server)
 
 
-def outcomes(found: list[Untold]) -> dict[str, Outcome]:
+def outcomes(found: list[Unreported]) -> dict[str, Outcome]:
     return {f"{each.row.pod}/{each.row.container}": each.outcome for each in found}
 
 

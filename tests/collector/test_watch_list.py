@@ -8,9 +8,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from collector.sources.watch_protocol import Refusal, StreamList, Take, Watch, WatchProtocol
-from pullstudy.pulls.event import Event, Metadata, WatchLine
-from tests.collector.api_server import Answer, ApiServer, hang, in_stream, initial_end, refuse, serving, stream
+from tests.collector.api_server import Answer, ApiServer, hang, in_stream, refuse, serving, stream
 from tests.collector.harness import SETTINGS, collecting, put_pulls, stored_counts, stored_gaps
 
 PULL = 2  # records of one Pulled event: the pull and its milestone
@@ -142,46 +140,3 @@ async def test_by_a_setting_lists_come_in_pages(server: ApiServer, tmp_path: Pat
     async with collecting(server.url, tmp_path, paged):
         await server.until_watched()
     assert (len(server.asked("stream")), len(server.asked("list"))) == (0, 1)
-
-
-# The rules alone
-
-
-def added(version: str) -> WatchLine:
-    return WatchLine("ADDED", Event(metadata=Metadata(resource_version=version)))
-
-
-def listing() -> WatchProtocol:
-    protocol = WatchProtocol("40", "uid", streaming=True)
-    protocol.identified("uid")
-    protocol.refused(Refusal(410, "too old"), Watch("40"))
-    protocol.identified("uid")
-    assert protocol.next_step().request == StreamList()
-    return protocol
-
-
-def test_only_the_bookmark_with_its_annotation_ends_the_list() -> None:
-    protocol = listing()
-    assert [protocol.line(added(version)) for version in ("99", "55")] == [Take.EVENT, Take.EVENT]
-    plain = WatchLine("BOOKMARK", Event(metadata=Metadata(resource_version="100")))
-    assert protocol.line(plain) is Take.NOTHING
-    assert (protocol.version, protocol.listing) == ("40", True)
-    end = json.loads(initial_end(101))
-    annotated = Metadata(resource_version="101", annotations=end["object"]["metadata"]["annotations"])
-    assert protocol.line(WatchLine("BOOKMARK", Event(metadata=annotated))) is Take.LISTED
-    relisted = protocol.take_relisted()
-    assert (relisted.version, relisted.gap_from) == ("101", "40")
-    assert protocol.line(added("102")) is Take.EVENT
-    assert protocol.version == "102"
-
-
-def test_a_list_that_fails_again_and_again_is_asked_for_ever_more_slowly() -> None:
-    protocol = listing()
-    failures = []
-    for _ in range(3):
-        protocol.line(added("99"))
-        protocol.broken(protocol.open_request, quick=True)
-        failures.append(protocol.failures)
-        protocol.identified("uid")
-    assert failures == sorted(failures)
-    assert protocol.next_step().request == StreamList()

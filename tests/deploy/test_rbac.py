@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ from driver.planning.study import Study
 from driver.providers.kubeconfig.cleaner import Cleaner
 from driver.providers.kubeconfig.nodes import RUN_LABEL
 from driver.providers.kubeconfig.provider import KubeconfigProvider
+from pullstudy.kube.access import Access
+from pullstudy.kube.client import open_client
+from pullstudy.kube.list_watch import ListWatch
+from pullstudy.kube.settings import WatchSettings
 from tests.deploy.access_review import Reviewer, Right, every_right
 from tests.deploy.conftest import Applied
 from tests.real.collecting import Collector
@@ -205,6 +210,17 @@ async def test_a_driver_with_its_role_runs_a_job_and_uses_all_that_it_was_given(
     assert elsewhere == NODES | COLLECTORS, "jobs and pods in the study's namespace only"
 
 
+async def open_watch(kubeconfig: Path, path: str, selector: tuple[str, str]) -> None:
+    """All that a watch asks for: a list, whether its version is known, and the watch."""
+    async with open_client(Access(str(kubeconfig)), WatchSettings()) as client:
+        objects = ListWatch(client, path, [selector])
+        version = (await objects.list_page(limit=500, continue_token=None)).metadata.resource_version
+        await objects.prove(version)
+        async with aclosing(objects.watch(version, 1.0)) as chunks:
+            async for _ in chunks:
+                break
+
+
 async def drive(kubeconfig: Path, job: str) -> None:
     """Each verb of the driver's edge to a cluster, once. A whole sweep with this role is in tests/real."""
     study = Study()
@@ -223,8 +239,7 @@ async def drive(kubeconfig: Path, job: str) -> None:
         assert [page async for page in api.event_pages()]
         pull_events = (api.events_path, ("fieldSelector", "reason=Pulled"))
         for path, chosen in ((api.jobs_path, selector), (api.pods_path, api.pods_of(job)), pull_events):
-            async with api.watch(path, [chosen], silence_seconds=30):
-                pass
+            await open_watch(kubeconfig, path, chosen)
         await api.delete_job(job)
         with pytest.raises(ApiError, match="404"):
             await api.change(node, {"metadata": {"labels": {RUN_LABEL: job}}})

@@ -11,7 +11,8 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from driver.clusters.cluster_api import ClusterApi, Sleep, open_cluster
+from driver.clusters.cluster_api import ClusterApi, open_cluster
+from pullstudy.polling import Sleep
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -21,6 +22,7 @@ class ScriptedApi:
 
     def __init__(self) -> None:
         self.asked: list[str] = []
+        self.proven: list[str] = []  # versions
         self.closing = asyncio.Event()  # ends the watches that stay open
         self._answers: dict[tuple[str, str, bool], list[Answer]] = defaultdict(list)
 
@@ -30,8 +32,8 @@ class ScriptedApi:
 
         self.answer(path, answer, method=method)
 
-    def answer(self, path: str, answer: Answer, *, method: str = "GET") -> None:
-        self._answers[method, path, False].append(answer)
+    def answer(self, path: str, answer: Answer, *, method: str = "GET", watch: bool = False) -> None:
+        self._answers[method, path, watch].append(answer)
 
     def watch(self, path: str, *lines: Any, stay: bool = False, cut: int | None = None) -> None:
         """A watch that writes the lines and ends, or stays open; ``cut`` sends so many bytes at a time."""
@@ -55,7 +57,15 @@ class ScriptedApi:
 
         self._answers["GET", path, True].append(answer)
 
+    async def _prove(self, request: web.Request) -> web.StreamResponse:
+        """A version is only asked whether it is known, before a watch: it is, where nothing else was put."""
+        self.proven.append(request.query["resourceVersion"])
+        answers = self._answers["PROVE", request.path, False]
+        return await answers.pop(0)(request) if answers else web.json_response({})
+
     async def handle(self, request: web.Request) -> web.StreamResponse:
+        if "resourceVersionMatch" in request.query:
+            return await self._prove(request)
         watching = request.query.get("watch") == "true"
         version = f"@{request.query['resourceVersion']}" if watching else ""
         self.asked.append(f"{request.method} {request.path}{version}")
@@ -67,15 +77,17 @@ class ScriptedApi:
 
 
 @asynccontextmanager
-async def scripted(directory: Path, sleep: Sleep = asyncio.sleep) -> AsyncIterator[tuple[ScriptedApi, ClusterApi]]:
-    """The server, and the driver's client of it."""
+async def scripted(
+    directory: Path, sleep: Sleep = asyncio.sleep, **options: Any
+) -> AsyncIterator[tuple[ScriptedApi, ClusterApi]]:
+    """The server, and the driver's client of it, with these ``options``."""
     script = ScriptedApi()
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", script.handle)
     async with TestServer(application) as server:
         kubeconfig = directory / "kubeconfig"
         kubeconfig.write_text(json.dumps(kubeconfig_of(str(server.make_url("")))))
-        async with open_cluster(kubeconfig, "default", sleep=sleep) as api:
+        async with open_cluster(kubeconfig, "default", sleep=sleep, **options) as api:
             try:
                 yield script, api
             finally:

@@ -24,18 +24,18 @@ EMPTY = {"metadata": {"resourceVersion": "1"}, "items": None}
 Api = tuple[ScriptedApi, ClusterApi]
 
 
+async def at_once(seconds: float) -> None:
+    await asyncio.sleep(0)
+
+
 @pytest.fixture
 async def api(tmp_path: Path) -> AsyncIterator[Api]:
-    async with scripted(tmp_path) as pair:
+    async with scripted(tmp_path, at_once) as pair:
         yield pair
 
 
 def modified(thing: dict[str, Any], kind: str = "MODIFIED") -> dict[str, Any]:
     return {"type": kind, "object": thing}
-
-
-async def at_once(seconds: float) -> None:
-    await asyncio.sleep(0)
 
 
 async def follow(api: ClusterApi, study: Study | None = None, **more: Any) -> JobEnd:

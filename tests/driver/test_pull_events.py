@@ -36,7 +36,7 @@ async def test_each_pull_of_the_job_is_kept_once(tmp_path: Path) -> None:
     async with scripted(tmp_path) as (script, api):
         script.say(EVENTS, event_list())
         script.watch(EVENTS, added(other), added(pulled_event(0)), added(pulled_event(1)), stay=True)
-        async with watch_pull_events(api, ORIGIN, silence_seconds=20) as events:
+        async with watch_pull_events(api, ORIGIN) as events:
             events.begin("pull-0")
             assert await pods_of(events, 2) == ["uid-0", "uid-1"]
 
@@ -47,14 +47,14 @@ async def test_a_watch_whose_version_is_gone_lists_again_and_doubles_nothing(tmp
     async def at_once(seconds: float) -> None:
         await asyncio.sleep(0)
 
-    async with scripted(tmp_path) as (script, api):
+    async with scripted(tmp_path, at_once) as (script, api):
         script.say(EVENTS, event_list())
         script.say(EVENTS, event_list())
         script.say(EVENTS, event_list(pulled_event(0), pulled_event(1)))
         script.watch(EVENTS, added(pulled_event(0)), gone)
         script.watch(EVENTS, gone)
         script.watch(EVENTS, stay=True)
-        async with watch_pull_events(api, ORIGIN, silence_seconds=20, sleep=at_once) as events:
+        async with watch_pull_events(api, ORIGIN) as events:
             events.begin("pull-0")
             assert await pods_of(events, 2) == ["uid-0", "uid-1"]
 
@@ -63,7 +63,7 @@ async def test_a_watch_that_is_refused_ends_the_block(tmp_path: Path) -> None:
     async with scripted(tmp_path) as (script, api):
         script.say(EVENTS, {"code": 403, "message": "events is forbidden"}, status=403)
         with pytest.raises(ApiError, match="403"):
-            async with watch_pull_events(api, ORIGIN, silence_seconds=20):
+            async with watch_pull_events(api, ORIGIN):
                 await asyncio.Event().wait()
 
 

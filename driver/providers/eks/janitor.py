@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 
 import msgspec
 
-from driver.errors import ApiError, ProviderError
+from driver.errors import ProviderError
 from driver.providers.eks.access import free_balancers, write_kubeconfig
 from driver.providers.eks.account import Account
 from driver.providers.eks.control_plane import find_cluster, read_plane
@@ -17,6 +17,7 @@ from driver.providers.eks.inventory import Found, say_found, take_inventory
 from driver.providers.eks.tags import OWNER, STUDY, expiry_of
 from driver.providers.eks.teardown import Teardown
 from driver.providers.eks.waiting import Waiting
+from pullstudy.kube.errors import KubeError
 
 
 class LeftCluster(msgspec.Struct, frozen=True, kw_only=True):
@@ -73,7 +74,7 @@ async def delete_left_cluster(account: Account, waiting: Waiting, forgotten: Lef
         if cluster is None or "endpoint" not in cluster:
             return
         # Its API may know other identities than ours, or lie behind a tunnel: what is left is found in the network.
-        with TemporaryDirectory() as directory, suppress(ApiError, ProviderError):
+        with TemporaryDirectory() as directory, suppress(KubeError, ProviderError):
             kubeconfig = Path(directory) / "kubeconfig"
             write_kubeconfig(kubeconfig, forgotten.cluster, account.region, read_plane(cluster))
             await free_balancers(kubeconfig, waiting, all_services=True)

@@ -8,12 +8,14 @@ from pathlib import Path
 
 import msgspec
 
-from driver.clusters.cluster_api import PATIENCE_SECONDS, ClusterApi, current_context, open_cluster
-from driver.errors import ApiError, ProviderError
+from driver.clusters.cluster_api import PATIENCE_SECONDS, ClusterApi, open_cluster
+from driver.errors import ProviderError
 from driver.providers.eks.access import is_simulator
 from driver.providers.eks.handle import EksHandle
 from driver.providers.eks.waiting import Waiting
 from driver.providers.kubeconfig.context import hold_context
+from pullstudy.kube.access import current_context
+from pullstudy.kube.errors import KubeError
 from pullstudy.kube.objects import Node, Page
 
 _nodes = msgspec.json.Decoder(Page[Node]).decode
@@ -43,7 +45,7 @@ async def hold_proven(name: str, handle: EksHandle, read: Path, waiting: Waiting
     async for _ in waiting.settling():
         try:
             return await _hold_now(name, handle, read, waiting)
-        except (ApiError, ProviderError) as error:
+        except (KubeError, ProviderError) as error:
             last = error
     raise ProviderError(f"{name}: {last}") from last
 

@@ -12,7 +12,7 @@ import msgspec
 
 from driver.clusters.cluster_api import ClusterApi, open_cluster
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
-from driver.errors import ApiError, ProviderError
+from driver.errors import ProviderError
 from driver.planning.eks_plan import Mode, Patience
 from driver.planning.plan import Overhead
 from driver.planning.price import HourlyPrice
@@ -36,6 +36,7 @@ from driver.providers.eks.proof import hold_proven, prove
 from driver.providers.eks.teardown import Teardown
 from driver.providers.eks.tunnel import Tunnels
 from driver.providers.eks.waiting import Waiting
+from pullstudy.kube.errors import KubeError
 from pullstudy.polling import Sleep
 
 PREFIX = "eks-"  # of what is made, also where its API is a simulator's
@@ -186,7 +187,7 @@ class EksProvider:
                 await self._teardown(handle).node_groups()
                 if not simulated:
                     await forget_nodes(api)
-        except ApiError as error:
+        except KubeError as error:
             raise ProviderError(str(error)) from error
         finally:
             await self._tunnels.end(name)
@@ -210,7 +211,7 @@ class EksProvider:
                     all_services=handle.own_kubeconfig,
                     prove=None if handle.own_kubeconfig else proven,
                 )
-            except (ApiError, ProviderError) as error:  # what is left of them is found in the network
+            except (KubeError, ProviderError) as error:  # what is left of them is found in the network
                 unreached = f"; its services were not all deleted: {error}"
 
         try:
@@ -284,7 +285,7 @@ async def _way_out(name: str, handle: EksHandle) -> AsyncIterator[None]:
     """Adds to any error the one command that finishes the deletion."""
     try:
         yield
-    except (ProviderError, ApiError) as error:
+    except (ProviderError, KubeError) as error:
         first = "renew the credentials, then run" if _of_credentials(error) else "run"
         raise ProviderError(f"{name} may still exist: {error}; {first}: {handle.way_out}") from error
 

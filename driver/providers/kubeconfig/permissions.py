@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from driver.errors import ApiError, ProviderError
+from driver.errors import ProviderError
+from pullstudy.kube.errors import ApiError, KubeError
 
 FORBIDDEN = 403
 # Source: apiserver ``ForbiddenMessage``: User "x" cannot VERB resource "R" in API group "G" [in the namespace "N"].
@@ -26,9 +27,10 @@ def missing_rule(message: str) -> str | None:
 
 @contextmanager
 def provider_errors() -> Iterator[None]:
-    """ApiError as ProviderError, and a refusal with the rule that would allow it."""
+    """KubeError as ProviderError, and a refusal with the rule that would allow it."""
     try:
         yield
-    except ApiError as error:
-        rule = missing_rule(str(error)) if error.status == FORBIDDEN else None
+    except KubeError as error:
+        forbidden = isinstance(error, ApiError) and error.status == FORBIDDEN
+        rule = missing_rule(str(error)) if forbidden else None
         raise ProviderError(rule or str(error)) from error

@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from driver.clusters.cluster_api import CONFLICT, NOT_FOUND, ClusterApi, current_context, open_cluster
+from driver.clusters.cluster_api import CONFLICT, NOT_FOUND, ClusterApi, open_cluster
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.errors import ApiError, ProviderError
 from driver.planning.study import CacheMode, Study
@@ -18,6 +18,7 @@ from driver.providers.kubeconfig.commands import fill, run_command
 from driver.providers.kubeconfig.context import hold_context, keep_context, kept_context
 from driver.providers.kubeconfig.nodes import RUN_LABEL, choose_nodes, free_nodes
 from driver.providers.kubeconfig.permissions import provider_errors
+from pullstudy.kube.access import current_context
 from pullstudy.kube.objects import Node
 from pullstudy.polling import Pace, Sleep, polls
 

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 import msgspec
 
 from driver.child_process import end_child, end_stranger, last_line, start_child
-from driver.clusters.cluster_api import ClusterApi, current_context, open_cluster
+from driver.clusters.cluster_api import ClusterApi, open_cluster
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.errors import ApiError, ProviderError
 from driver.providers.kubeconfig.context import hold_context, keep_context, kept_context
@@ -31,6 +31,8 @@ from driver.providers.kwok.servers import (
     scheduler_command,
 )
 from driver.providers.kwok.stages import stage_file
+from pullstudy.kube.access import current_context
+from pullstudy.kube.errors import KubeError
 from pullstudy.kube.objects import Node, Page, Taint
 from pullstudy.polling import Sleep, every, polls
 
@@ -241,7 +243,7 @@ class KwokProvider:
                 )
                 for name in await api.list_objects("/api/v1/nodes", ("labelSelector", f"{LABEL}={mark}"), _names):
                     await api.delete(f"/api/v1/nodes/{name}")
-        except ApiError as error:
+        except KubeError as error:
             way = f"kubectl delete jobs,nodes -n {kept.namespace} -l {LABEL}={mark}"
             raise ProviderError(f"jobs and fake nodes may be left: {error}; {way}") from error
 

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from driver.clusters.cluster_api import CONFLICT, NOT_FOUND, ClusterApi
-from driver.errors import ApiError
+from pullstudy.kube.errors import ApiError
 
 AT_ONCE = 32  # requests; 2 cores of API server answer no more of them any faster
 

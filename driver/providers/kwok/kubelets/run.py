@@ -11,32 +11,30 @@ from pathlib import Path
 import msgspec
 
 from driver.clusters.cluster_api import ClusterApi, open_cluster
-from driver.clusters.watch import ObjectWatch
-from driver.errors import ApiError, first_error
+from driver.errors import first_error
 from driver.providers.kwok.kubelets.machines import BoundPod, Machines
 from driver.providers.kwok.kubelets.nodes import NodesOrder
 from driver.providers.kwok.kubelets.outbox import Outbox
+from pullstudy.kube.errors import KubeError
+from pullstudy.kube.object_watch import Change
 from pullstudy.sim.api.version import KubernetesVersion
 from pullstudy.sim.time.pacing import Pacer
 
-SILENCE_SECONDS = 900.0  # the API server sends a bookmark a minute
 USUAL_VERSION = "1.34.4"  # spoken where the API server's version cannot be read
 READY, CLEARED = b"ready\n", b"cleared\n"
 
 
 async def run(order: NodesOrder) -> None:
-    """Until standard input ends. Raises ApiError."""
+    """Until standard input ends. Raises KubeError."""
     with first_error():
         async with open_cluster(Path(order.kubeconfig), "default") as api, asyncio.TaskGroup() as group:
             outbox = Outbox(api)
             machines = Machines(order, await _version(api), datetime.now(UTC), outbox.put)
             pacer = Pacer(machines.clock, 1.0, _nothing_to_wait_for, lambda: None)
-            tasks = [
-                group.create_task(work) for work in (pacer.run(), outbox.run(), _hear_of_pods(api, machines, pacer))
-            ]
+            tasks = [group.create_task(work) for work in (pacer.run(), outbox.run(), _watch_pods(api, machines, pacer))]
             await outbox.sent()
             _say(READY)
-            await _obey(machines, pacer)
+            await _clear_as_ordered(machines, pacer)
             for task in tasks:
                 task.cancel()
 
@@ -53,15 +51,15 @@ async def _version(api: ClusterApi) -> KubernetesVersion:
         return KubernetesVersion.parse(USUAL_VERSION)
 
 
-async def _hear_of_pods(api: ClusterApi, machines: Machines, pacer: Pacer) -> None:
-    bound = ("fieldSelector", "spec.nodeName!=")
-    watch = ObjectWatch(api, "/api/v1/pods", bound, BoundPod, silence_seconds=SILENCE_SECONDS)
-    async for seen in watch.changes():
+async def _watch_pods(api: ClusterApi, machines: Machines, pacer: Pacer) -> None:
+    def take(change: Change[BoundPod]) -> None:
         pacer.touch(writes=True)  # time stands at what happened last
-        machines.hear(seen.object, deleted=seen.deleted)
+        machines.hear(change.object, deleted=change.deleted)
+
+    await api.watch("/api/v1/pods", ("fieldSelector", "spec.nodeName!="), BoundPod, take)
 
 
-async def _obey(machines: Machines, pacer: Pacer) -> None:
+async def _clear_as_ordered(machines: Machines, pacer: Pacer) -> None:
     """A line is a JSON list of images to remove from all nodes; it is answered when that is on its way."""
     loop = asyncio.get_running_loop()
     lines = asyncio.StreamReader()
@@ -82,7 +80,7 @@ def main(file: str) -> int:
     try:
         order = msgspec.json.decode(Path(file).read_bytes(), type=NodesOrder)
         asyncio.run(run(order))
-    except (OSError, msgspec.DecodeError, ApiError) as error:
+    except (OSError, msgspec.DecodeError, KubeError) as error:
         sys.stderr.write(f"kubelets: {error}\n")
         return 1
     return 0

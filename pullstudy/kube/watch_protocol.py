@@ -1,6 +1,6 @@
 """The rules of list and watch, without I/O and without time: given what came, which request is next.
 
-The loop around it (``watch``) only sends, waits and reports back. Sources: kubernetes/client-go
+The loop around it (``watch_loop``) only sends, waits and reports back. Sources: kubernetes/client-go
 ``tools/cache/reflector.go``, the API conventions on resource versions, and FAULTS seen on real servers:
 
 - A version too old is told in four ways: status 410, an in-stream ERROR of code 410, a watch answered 200 and
@@ -13,12 +13,12 @@ The loop around it (``watch``) only sends, waits and reports back. Sources: kube
   one that does not know the parameter sends ADDED lines and never that bookmark.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
-import msgspec
-
-from pullstudy.pulls.event import UNREADABLE, Event, Metadata, WatchLine
+from pullstudy.kube.errors import Status
 
 NO_VERSION = ""  # nothing was read yet
 INITIAL_END = "k8s.io/initial-events-end"  # the annotation of the bookmark that ends a list inside a watch
@@ -71,31 +71,37 @@ class Step:
     wait: bool
 
 
+class Versioned(Protocol):
+    """The metadata of an object or a bookmark, as far as the rules go."""
+
+    @property
+    def resource_version(self) -> str: ...
+
+    @property
+    def annotations(self) -> Mapping[str, str] | None: ...
+
+
+class ListVersion(Protocol):
+    """The metadata of a page of a list."""
+
+    @property
+    def resource_version(self) -> str: ...
+
+    @property
+    def continue_token(self) -> str | None: ...
+
+
 class Take(Enum):
     """What to do with a line of a watch."""
 
-    EVENT = "event"  # an event that is or was there
-    NOTHING = "nothing"  # a bookmark, or a deletion: no news of a pull
+    CHANGED = "changed"  # an object that is or was there
+    DELETED = "deleted"  # an object as it was last
+    NOTHING = "nothing"  # a bookmark
     LISTED = "listed"  # the list inside the watch is complete: ask take_relisted()
     END = "end"  # the stream is over; ask next_step()
 
 
-@dataclass(frozen=True)
-class Refusal:
-    """An answer that is no answer: HTTP status or in-stream ERROR, with the parts of its Status that matter."""
-
-    code: int
-    message: str = ""
-    retry_after_seconds: float | None = None
-
-    @property
-    def version_too_large(self) -> bool:
-        # Source: apiserver storage/errors.go NewTooLargeResourceVersionError; the reason is a plain Timeout, and old
-        # servers leave out the cause, so client-go looks at the message too.
-        return "too large resource version" in self.message.lower()
-
-    def __str__(self) -> str:
-        return f"{self.code} {self.message}".strip()
+_LINES = {"ADDED": Take.CHANGED, "MODIFIED": Take.CHANGED, "DELETED": Take.DELETED, "BOOKMARK": Take.NOTHING}
 
 
 @dataclass(frozen=True)
@@ -116,7 +122,7 @@ class Policy(Enum):
     LIST_WHOLE = "list whole"  # the rest of a list has gone: all of it in one answer
 
 
-def judge(refusal: Refusal, request: Request) -> Policy:
+def judge(refusal: Status, request: Request) -> Policy:
     """The policy for a refused request. 429 and all that a server says in distress are no reason to list again."""
     if isinstance(request, StreamList):
         return Policy.PAGE if refusal.code in NO_STREAMING else Policy.RETRY
@@ -208,7 +214,7 @@ class WatchProtocol:
         self._answered()
         self._proven = True
 
-    def page(self, metadata: Metadata) -> Relisted | None:
+    def page(self, metadata: ListVersion) -> Relisted | None:
         """A page came, with this list metadata. Returns the end of the list where it was the last one."""
         self._answered()
         self._continue = metadata.continue_token or None
@@ -229,25 +235,21 @@ class WatchProtocol:
         assert relisted is not None
         return relisted
 
-    def line(self, line: WatchLine) -> Take:
-        """A line of the watch came: moves the version, and says what to do with the line."""
-        if line.type == "ERROR":
-            self._error(line.object)
-            return Take.END
-        if line.type not in ("ADDED", "MODIFIED", "DELETED", "BOOKMARK"):
+    def line(self, kind: str, metadata: Versioned | None) -> Take:
+        """A line of the watch came, of this type: moves the version, and says what to do with the line."""
+        if kind not in _LINES:
             return Take.NOTHING
-        metadata = line.object.metadata
         if self.listing:
-            return self._initial_line(line.type, metadata)
+            return self._initial_line(kind, metadata)
         # The initial state of a watch from "" or "0" is in no order: its versions would skip what is still to come.
-        unordered = self.version in UNORDERED and line.type == "ADDED"
+        unordered = self.version in UNORDERED and kind == "ADDED"
         if metadata is not None and metadata.resource_version and not unordered:
             self.version = metadata.resource_version
         self._answered()
         self._barren = self._empty = 0
-        return Take.EVENT if line.type in ("ADDED", "MODIFIED") else Take.NOTHING
+        return _LINES[kind]
 
-    def _initial_line(self, kind: str, metadata: Metadata | None) -> Take:
+    def _initial_line(self, kind: str, metadata: Versioned | None) -> Take:
         # The version stays where it was: a list that is cut off in the middle has told nothing of the rest.
         annotations = (metadata.annotations if metadata else None) or {}
         if kind == "BOOKMARK" and metadata is not None and annotations.get(INITIAL_END) == "true":
@@ -255,16 +257,17 @@ class WatchProtocol:
             self._barren = self._empty = 0
             self._relisted = self._complete(metadata.resource_version)
             return Take.LISTED
-        return Take.EVENT if kind in ("ADDED", "MODIFIED") else Take.NOTHING
+        return _LINES[kind]
+
+    def error(self, status: Status) -> None:
+        """A line of type ERROR came: the watch is over."""
+        self.refused(status, self.open_request)
 
     def silent(self) -> None:
         """Nothing more came, and not the bookmark either: the server does not know lists inside watches."""
         self.streaming, self._wait = False, False
 
-    def _error(self, status: Event) -> None:
-        self.refused(Refusal(status.code or 500, status.text, _asked_wait(status)), self.open_request)
-
-    def refused(self, refusal: Refusal, request: Request) -> None:
+    def refused(self, refusal: Status, request: Request) -> None:
         """The request was answered with an error."""
         policy = judge(refusal, request)
         self._retry_after = refusal.retry_after_seconds
@@ -318,24 +321,3 @@ class WatchProtocol:
 
     def _answered(self) -> None:
         self._failures, self._retry_after, self._wait = 0, None, False
-
-
-def read_refusal(code: int, body: bytes, retry_after: str | None) -> Refusal:
-    """The refusal in an HTTP answer that is no success: its Status where it has one, and its Retry-After."""
-    try:
-        status = msgspec.json.decode(body, type=Event)
-    except UNREADABLE:  # a proxy's page, or nothing
-        first_line = body[:200].decode(errors="replace").strip().partition("\n")[0]
-        return Refusal(code, first_line, _seconds(retry_after))
-    return Refusal(code, status.text, _seconds(retry_after) or _asked_wait(status))
-
-
-def _asked_wait(status: Event) -> float | None:
-    seconds = status.details.retry_after_seconds if status.details else None
-    return float(seconds) if seconds else None
-
-
-def _seconds(retry_after: str | None) -> float | None:
-    # The header's other form, a date, is for caches: no API server sends it.
-    text = (retry_after or "").strip()
-    return float(text) if text.isdecimal() else None

@@ -1,4 +1,4 @@
-"""What events told of each container: that its image is there, that a pull of it failed, that one began.
+"""What events reported of each container: that its image is there, that a pull of it failed, that one began.
 
 Bounded in memory. What is forgotten is asked of the API server again before anything is made of it.
 """
@@ -12,8 +12,8 @@ from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.pulls.witness import PodWitness
 
 
-class Tale(IntFlag):
-    """What was told, added up."""
+class Reported(IntFlag):
+    """What was reported of one container, added up."""
 
     NOTHING = 0
     PULLING = 1
@@ -21,42 +21,42 @@ class Tale(IntFlag):
     FAILED = 4
 
 
-_TALES = {
-    Outcome.PULLED: Tale.PRESENT,
-    Outcome.CACHED: Tale.PRESENT,
-    Outcome.FAILED: Tale.FAILED,
-    Outcome.BACKOFF: Tale.FAILED,  # which follows a failure
+_OF_OUTCOME = {
+    Outcome.PULLED: Reported.PRESENT,
+    Outcome.CACHED: Reported.PRESENT,
+    Outcome.FAILED: Reported.FAILED,
+    Outcome.BACKOFF: Reported.FAILED,  # which follows a failure
 }
 _Key = tuple[str, str | None, str | None]  # pod_uid, container, image where no container is named
 
 
-class Told:
+class ReportedContainers:
     """By pod and container."""
 
     def __init__(self, containers: int) -> None:
         """``containers`` a generation of the memory."""
-        self._tales: Recent[_Key, Tale] = Recent(containers)
+        self._reported: Recent[_Key, Reported] = Recent(containers)
 
     def __len__(self) -> int:
-        return len(self._tales)
+        return len(self._reported)
 
     def add(self, decoded: Decoded) -> None:
         """An event was read."""
         for pull in decoded.pulls:
             key = _key_of(pull)
             if key is not None:
-                self._put(key, _TALES[pull.outcome])
+                self._put(key, _OF_OUTCOME[pull.outcome])
         for milestone in decoded.milestones:
             if milestone.moment is Moment.PULLING and milestone.pod_uid and milestone.container:
-                self._put((milestone.pod_uid, milestone.container, None), Tale.PULLING)
+                self._put((milestone.pod_uid, milestone.container, None), Reported.PULLING)
 
-    def _put(self, key: _Key, tale: Tale) -> None:
-        self._tales.put(key, (self._tales.get(key) or Tale.NOTHING) | tale)
+    def _put(self, key: _Key, reported: Reported) -> None:
+        self._reported.put(key, (self._reported.get(key) or Reported.NOTHING) | reported)
 
-    def of(self, row: PodWitness) -> Tale:
-        """All that was told of the container."""
-        named = self._tales.get((row.pod_uid, row.container, None)) or Tale.NOTHING
-        unnamed = self._tales.get((row.pod_uid, None, row.image)) or Tale.NOTHING
+    def of(self, row: PodWitness) -> Reported:
+        """All that was reported of the container."""
+        named = self._reported.get((row.pod_uid, row.container, None)) or Reported.NOTHING
+        unnamed = self._reported.get((row.pod_uid, None, row.image)) or Reported.NOTHING
         return named | unnamed
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from collector.settings import WatchSettings
-from collector.sources.api import KubernetesEvents
-from collector.sources.kubeconfig import Access
+from pullstudy.kube.access import Access
+from pullstudy.kube.client import open_client
+from pullstudy.kube.errors import StatusError
+from pullstudy.kube.settings import WatchSettings
 from tests.collector.api_server import ApiServer, refuse, serving, write_kubeconfig
 
 
@@ -16,6 +17,7 @@ async def test_the_servers_time_is_utc_however_a_proxy_writes_it(tmp_path: Path,
     async with serving(ApiServer()) as server:
         access = Access(kubeconfig=str(write_kubeconfig(tmp_path / "kubeconfig", server.url)))
         server.instead["identity"].append(refuse(404, "no", {"Date": f"Tue, 24 Nov 2026 10:00:00 {zone}".strip()}))
-        async with KubernetesEvents(await access.make_client(), access, WatchSettings()) as api:
-            await api.cluster_uid()
-            assert api.server_time == datetime(2026, 11, 24, 10, tzinfo=UTC)
+        async with open_client(access, WatchSettings()) as client:
+            with pytest.raises(StatusError, match="read namespace kube-system: the API server answered 404"):
+                await client.get("read namespace kube-system", "/api/v1/namespaces/kube-system")
+            assert client.server_time == datetime(2026, 11, 24, 10, tzinfo=UTC)

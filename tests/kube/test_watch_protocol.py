@@ -1,40 +1,41 @@
 """The rules of list and watch, without a server."""
 
 import json
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from collector.sources.watch_protocol import (
+from pullstudy.kube.errors import Status
+from pullstudy.kube.objects import ListMetadata, Metadata
+from pullstudy.kube.status import read_error_line, read_status
+from pullstudy.kube.watch_protocol import (
     Identify,
     ListPage,
     Policy,
     Prove,
-    Refusal,
     Request,
     Take,
     Watch,
     WatchProtocol,
     judge,
-    read_refusal,
 )
-from pullstudy.pulls.event import Metadata, WatchLine, decode_watch_line
 from tests.collector.api_server import status
 
+NOW = datetime(2026, 10, 21, 7, 28, tzinfo=UTC)
 UID = "uid-of-kube-system"
-TOO_LARGE = Refusal(504, "Too large resource version: 900, current: 100")
+TOO_LARGE = Status(504, "Too large resource version: 900, current: 100")
 PAGE_2 = ListPage(500, "token")
 
 
-def line(kind: str, version: str = "", **fields: object) -> WatchLine:
-    body = {"type": kind, "object": {"metadata": {"resourceVersion": version, "uid": "e"}, **fields}}
-    return decode_watch_line(json.dumps(body).encode())
+def line(version: str) -> Metadata:
+    return Metadata(resource_version=version)
 
 
-def error(code: int, message: str = "no", retry_after: int | None = None) -> WatchLine:
+def error(code: int, message: str = "no", retry_after: int | None = None) -> Status:
     body = {"type": "ERROR", "object": status(code, message, retry_after=retry_after)}
-    return decode_watch_line(json.dumps(body).encode())
+    return read_error_line(json.dumps(body).encode())
 
 
 def watching(version: str = "100", uid: str = UID) -> WatchProtocol:
@@ -55,9 +56,9 @@ def test_without_a_checkpoint_it_identifies_lists_and_watches_from_the_lists_ver
     assert request_of(protocol) == Identify()
     assert protocol.identified(UID) is None
     assert request_of(protocol) == ListPage(500, None)
-    assert protocol.page(Metadata(resource_version="7", continue_token="next")) is None
+    assert protocol.page(ListMetadata(resource_version="7", continue_token="next")) is None
     assert request_of(protocol) == ListPage(500, "next")
-    relisted = protocol.page(Metadata(resource_version="7"))
+    relisted = protocol.page(ListMetadata(resource_version="7"))
     assert relisted is not None
     assert (relisted.version, relisted.gap_from) == ("7", None)
     assert request_of(protocol) == Watch("7")
@@ -74,7 +75,7 @@ def test_with_a_checkpoint_it_proves_the_version_and_watches_on_without_a_list()
 def test_a_lost_checkpoint_is_a_gap_from_an_unknown_version() -> None:
     protocol = WatchProtocol(lost="the spool was torn")
     protocol.identified(UID)
-    relisted = protocol.page(Metadata(resource_version="7"))
+    relisted = protocol.page(ListMetadata(resource_version="7"))
     assert relisted is not None
     assert (relisted.gap_from, relisted.why) == ("", "the spool was torn")
 
@@ -83,7 +84,7 @@ def test_another_cluster_is_noticed_and_listed_anew_as_a_gap() -> None:
     protocol = WatchProtocol("100", "former")
     assert protocol.identified(UID) == "former"
     assert isinstance(request_of(protocol), ListPage)
-    relisted = protocol.page(Metadata(resource_version="7"))
+    relisted = protocol.page(ListMetadata(resource_version="7"))
     assert relisted is not None
     assert relisted.gap_from == "100"
     assert "former" in relisted.why
@@ -102,39 +103,42 @@ def test_a_version_ahead_of_the_server_is_listed_anew_and_never_watched() -> Non
     protocol.identified(UID)
     protocol.refused(TOO_LARGE, Prove("900"))
     assert isinstance(request_of(protocol), ListPage)
-    relisted = protocol.page(Metadata(resource_version="100"))
+    relisted = protocol.page(ListMetadata(resource_version="100"))
     assert relisted is not None
     assert relisted.gap_from == "900"
 
 
-@pytest.mark.parametrize("kind", ["ADDED", "MODIFIED", "DELETED", "BOOKMARK"])
+TAKEN = {"ADDED": Take.CHANGED, "MODIFIED": Take.CHANGED, "DELETED": Take.DELETED, "BOOKMARK": Take.NOTHING}
+
+
+@pytest.mark.parametrize("kind", TAKEN)
 def test_every_line_moves_the_version(kind: str) -> None:
     protocol = watching()
-    taken = protocol.line(line(kind, "101"))
+    taken = protocol.line(kind, line("101"))
     assert protocol.version == "101"
-    assert taken is (Take.EVENT if kind in ("ADDED", "MODIFIED") else Take.NOTHING)
+    assert taken is TAKEN[kind]
 
 
 def test_versions_are_opaque_so_a_smaller_one_is_taken_as_it_comes() -> None:
     protocol = watching("zzz")
-    protocol.line(line("ADDED", "5"))
+    protocol.line("ADDED", line("5"))
     assert protocol.version == "5"
 
 
 @pytest.mark.parametrize("start", ["", "0"])
 def test_the_initial_added_of_an_unordered_watch_never_move_the_version(start: str) -> None:
     protocol = WatchProtocol(start, UID)
-    assert protocol.line(line("ADDED", "500")) is Take.EVENT
+    assert protocol.line("ADDED", line("500")) is Take.CHANGED
     assert protocol.version == start
-    protocol.line(line("BOOKMARK", "600"))
+    protocol.line("BOOKMARK", line("600"))
     assert protocol.version == "600"
 
 
 def test_410_comes_as_a_status_as_an_error_and_as_an_empty_watch_and_each_means_list() -> None:
     as_status = watching()
-    as_status.refused(Refusal(410, "too old"), Watch("100"))
+    as_status.refused(Status(410, "too old"), Watch("100"))
     as_error = watching()
-    assert as_error.line(error(410, "too old resource version")) is Take.END
+    as_error.error(error(410, "too old resource version"))
     as_silence = watching()
     for _ in range(3):
         as_silence.ended(quick=True)
@@ -143,15 +147,15 @@ def test_410_comes_as_a_status_as_an_error_and_as_an_empty_watch_and_each_means_
     for protocol in (as_status, as_error, as_silence):
         assert isinstance(request_of(protocol), ListPage)
         assert protocol.version == "100"
-        relisted = protocol.page(Metadata(resource_version="300"))
+        relisted = protocol.page(ListMetadata(resource_version="300"))
         assert relisted is not None
         assert relisted.gap_from == "100"
 
 
 def test_a_list_that_finds_the_same_version_is_no_gap() -> None:
     protocol = watching()
-    protocol.refused(Refusal(410), Watch("100"))
-    relisted = protocol.page(Metadata(resource_version="100"))
+    protocol.refused(Status(410), Watch("100"))
+    relisted = protocol.page(ListMetadata(resource_version="100"))
     assert relisted is not None
     assert relisted.gap_from is None
 
@@ -160,10 +164,10 @@ def test_the_first_410_is_listed_at_once_and_a_server_that_repeats_it_ever_more_
     protocol = watching()
     waits = []
     for version in ("101", "102", "103"):
-        protocol.refused(Refusal(410), Watch(protocol.version))
+        protocol.refused(Status(410), Watch(protocol.version))
         step = protocol.next_step()
         waits.append(step.failures if step.wait else 0)
-        protocol.page(Metadata(resource_version=version))
+        protocol.page(ListMetadata(resource_version=version))
     assert waits == [0, 2, 3]
 
 
@@ -176,7 +180,7 @@ def test_an_empty_watch_that_ends_at_once_waits_longer_each_time_even_across_a_l
         assert step.wait
         failures.append(step.failures)
         if isinstance(step.request, ListPage):
-            protocol.page(Metadata(resource_version="100"))
+            protocol.page(ListMetadata(resource_version="100"))
         else:
             protocol.proven()
     assert failures == [1, 2, 3, 4, 5, 6]
@@ -185,9 +189,9 @@ def test_an_empty_watch_that_ends_at_once_waits_longer_each_time_even_across_a_l
 @pytest.mark.parametrize("code", [429, 500, 502, 503, 504, 401, 403])
 @pytest.mark.parametrize("request_", [Identify(), ListPage(500, None), PAGE_2, Prove("100"), Watch("100")])
 def test_distress_is_waited_out_at_the_same_version_and_is_never_a_reason_to_list(code: int, request_: Request) -> None:
-    assert judge(Refusal(code, "busy"), request_) is Policy.RETRY
+    assert judge(Status(code, "busy"), request_) is Policy.RETRY
     protocol = watching()
-    protocol.refused(Refusal(code, "busy"), Watch("100"))
+    protocol.refused(Status(code, "busy"), Watch("100"))
     step = protocol.next_step()
     assert (step.request, step.wait, step.failures) == (Prove("100"), True, 1)
 
@@ -196,10 +200,10 @@ def test_watches_that_bring_nothing_are_asked_for_ever_more_slowly_though_lists_
     protocol = watching()
     failures = []
     for code in (500, 429, 500, 503):
-        protocol.line(error(code))
+        protocol.error(error(code))
         failures.append(protocol.next_step().failures)
         protocol.proven()
-    protocol.refused(Refusal(500), Watch("100"))
+    protocol.refused(Status(500), Watch("100"))
     failures.append(protocol.next_step().failures)
     protocol.broken(Watch("100"), quick=True)
     failures.append(protocol.next_step().failures)
@@ -212,7 +216,7 @@ def test_watches_that_bring_nothing_are_asked_for_ever_more_slowly_though_lists_
 
 def test_retry_after_is_waited_once() -> None:
     protocol = watching()
-    protocol.line(error(429, "too many", retry_after=7))
+    protocol.error(error(429, "too many", retry_after=7))
     assert protocol.next_step().retry_after_seconds == 7.0
     protocol.proven()
     assert protocol.next_step().retry_after_seconds is None
@@ -221,18 +225,18 @@ def test_retry_after_is_waited_once() -> None:
 def test_a_page_whose_token_expired_is_followed_by_one_list_of_everything() -> None:
     protocol = WatchProtocol()
     protocol.identified(UID)
-    protocol.page(Metadata(resource_version="7", continue_token="token"))
-    protocol.refused(Refusal(410, "The provided continue parameter is too old"), PAGE_2)
+    protocol.page(ListMetadata(resource_version="7", continue_token="token"))
+    protocol.refused(Status(410, "The provided continue parameter is too old"), PAGE_2)
     assert request_of(protocol) == ListPage(None, None)
-    protocol.page(Metadata(resource_version="9"))
+    protocol.page(ListMetadata(resource_version="9"))
     assert request_of(protocol) == Watch("9")
-    protocol.refused(Refusal(410), Watch("9"))
+    protocol.refused(Status(410), Watch("9"))
     assert request_of(protocol) == ListPage(500, None)
 
 
 def test_a_cut_goes_on_at_the_same_version_after_asking_who_is_there() -> None:
     protocol = watching()
-    protocol.line(line("ADDED", "150"))
+    protocol.line("ADDED", line("150"))
     protocol.broken(Watch("150"), quick=False)
     assert protocol.next_step().failures == 0
     assert request_of(protocol) == Identify()
@@ -244,7 +248,7 @@ def test_a_line_ends_a_run_of_failures() -> None:
     protocol = watching()
     protocol.broken(Watch("100"), quick=True)
     protocol.ended(quick=True)
-    protocol.line(line("ADDED", "101"))
+    protocol.line("ADDED", line("101"))
     protocol.ended(quick=False)
     assert protocol.next_step().failures == 0
 
@@ -260,9 +264,9 @@ def test_whatever_is_answered_the_version_only_moves_by_lines_and_whole_lists(an
     for answer in answers:
         request, before = protocol.next_step().request, protocol.version
         if answer == "410":
-            protocol.refused(Refusal(410), request)
+            protocol.refused(Status(410), request)
         elif answer == "429":
-            protocol.refused(Refusal(429), request)
+            protocol.refused(Status(429), request)
         elif answer == "504":
             protocol.refused(TOO_LARGE, request)
         elif answer == "cut":
@@ -270,7 +274,7 @@ def test_whatever_is_answered_the_version_only_moves_by_lines_and_whole_lists(an
         elif isinstance(request, Watch):
             if answer == "ok":
                 number += 1
-                protocol.line(line("ADDED", str(number)))
+                protocol.line("ADDED", line(str(number)))
                 before = str(number)
             protocol.ended(quick=answer == "quick")
         elif isinstance(request, Identify):
@@ -279,7 +283,7 @@ def test_whatever_is_answered_the_version_only_moves_by_lines_and_whole_lists(an
             protocol.proven()
         else:
             number += 1
-            assert protocol.page(Metadata(resource_version=str(number))) is not None
+            assert protocol.page(ListMetadata(resource_version=str(number))) is not None
             before = str(number)
         assert protocol.version == before
 
@@ -290,12 +294,12 @@ def test_whatever_is_answered_the_version_only_moves_by_lines_and_whole_lists(an
         (json.dumps(status(429, "slow", retry_after=3)).encode(), None, "slow", 3.0),
         (json.dumps(status(429, "slow", retry_after=3)).encode(), "5", "slow", 5.0),
         (b"<html>\n<body>Bad gateway", None, "<html>", None),
-        (b"", "Wed, 21 Oct 2026 07:28:00 GMT", "", None),
+        (b"", "Wed, 21 Oct 2026 07:28:05 GMT", "", 5.0),
         (b"\xff\xfe", "0", "��", 0.0),
     ],
 )
 def test_a_refusal_is_read_from_a_status_a_proxys_page_or_nothing(
     body: bytes, header: str | None, message: str, seconds: float | None
 ) -> None:
-    refusal = read_refusal(429, body, header)
+    refusal = read_status(429, body, header, NOW)
     assert (refusal.message, refusal.retry_after_seconds) == (message, seconds)

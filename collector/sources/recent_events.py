@@ -7,7 +7,7 @@ it work.
 from collector.recent import Recent
 
 
-class Seen:
+class RecentEvents:
     """The latest counts by event uid."""
 
     def __init__(self, events: int) -> None:

@@ -12,8 +12,8 @@ import certifi
 import pytest
 from kubernetes_asyncio.config import incluster_config
 
-from collector.errors import KubeconfigError
-from collector.sources.kubeconfig import Access
+from pullstudy.kube.access import Access
+from pullstudy.kube.errors import KubeconfigError
 from tests.collector.polling import until
 
 KUBECONFIG = """

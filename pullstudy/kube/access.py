@@ -1,13 +1,14 @@
-"""How the cluster is reached: a kubeconfig file, or the service account of the pod that this runs in."""
+"""How a cluster is reached: a kubeconfig file, or the service account of the pod that this runs in."""
 
 import asyncio
 import os
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from collector.errors import KubeconfigError
+from pullstudy.kube.errors import KubeconfigError
 
 if TYPE_CHECKING:
     from kubernetes_asyncio.client import ApiClient, Configuration
@@ -18,11 +19,23 @@ def default_kubeconfig() -> str:
     return os.environ.get("KUBECONFIG") or str(Path.home() / ".kube" / "config")
 
 
+def current_context(kubeconfig: str | Path) -> str:
+    """The name of the context that is in force now, empty where none is. Raises KubeconfigError."""
+    from kubernetes_asyncio.config import list_kube_config_contexts
+
+    paths = str(kubeconfig)
+    _look_at(paths)
+    with _understood(paths):
+        _, current = list_kube_config_contexts(paths)
+        return str(current["name"]) if current else ""
+
+
 @dataclass(frozen=True)
 class Access:
-    """The way to a cluster. Reading it again renews a token: what the client's library does not do by itself."""
+    """The way to a cluster. A token that a kubeconfig's command made is made anew 5 minutes before its time; reading
+    all of it again renews every other login, which the client's library does not do by itself."""
 
-    kubeconfig: str | None = None
+    kubeconfig: str | None = None  # paths, merged
     in_cluster: bool = False
     login_seconds: float = 60.0  # for a kubeconfig's command: one that waits for somebody would stop the watch for good
 
@@ -75,12 +88,46 @@ async def _load_kubeconfig(paths: str, configuration: "Configuration", limit_sec
     _look_at(paths)
     try:
         async with asyncio.timeout(limit_seconds):
-            await load_kube_config(config_file=paths, client_configuration=configuration, persist_config=False)
+            with _understood(paths):
+                loader = await load_kube_config(
+                    config_file=paths, client_configuration=configuration, persist_config=False
+                )
     except TimeoutError as error:
-        raise KubeconfigError(f"kubeconfig {paths}: its command did not end within {limit_seconds:g} s") from error
+        raise _hangs(paths, limit_seconds) from error
+    if hasattr(loader, "exec_plugin_expiry"):
+        configuration.refresh_api_key_hook = _renewing(loader, paths, limit_seconds)
+
+
+def _renewing(loader: Any, paths: str, limit_seconds: float) -> Callable[["Configuration"], Awaitable[None]]:
+    """Asked before each request. Raises KubeconfigError."""
+    one_at_a_time = asyncio.Lock()
+
+    async def renew(configuration: "Configuration") -> None:
+        async with one_at_a_time:
+            try:
+                async with asyncio.timeout(limit_seconds):
+                    with _understood(paths):
+                        await loader.load_from_exec_plugin()  # at once where the token is still good
+            except TimeoutError as error:
+                raise _hangs(paths, limit_seconds) from error
+        configuration.api_key["BearerToken"] = loader.token
+
+    return renew
+
+
+@contextmanager
+def _understood(paths: str) -> Iterator[None]:
+    try:
+        yield
+    except TimeoutError:
+        raise
     except Exception as error:  # yaml, ssl, key and type errors alike: the file is not understood
         reason = str(error).partition("\n")[0] or type(error).__name__
         raise KubeconfigError(f"kubeconfig {paths} cannot be understood: {reason}") from error
+
+
+def _hangs(paths: str, limit_seconds: float) -> KubeconfigError:
+    return KubeconfigError(f"kubeconfig {paths}: its command did not end within {limit_seconds:g} s")
 
 
 def _look_at(paths: str) -> None:

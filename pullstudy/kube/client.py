@@ -1,0 +1,144 @@
+"""The one client of a Kubernetes API server: requests in, bytes out, through kubernetes_asyncio's client, so that
+authentication, TLS and kubeconfig are the library's. Its errors, and aiohttp's, are mapped here and nowhere else."""
+
+import asyncio
+import os
+import socket
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import aiohttp
+
+from pullstudy.kube.access import Access
+from pullstudy.kube.errors import KubeconfigError, StatusError, TransportError
+from pullstudy.kube.settings import WatchSettings
+from pullstudy.kube.status import read_status
+from pullstudy.pulls.retry_after import http_date
+
+if TYPE_CHECKING:
+    from kubernetes_asyncio.client import ApiClient
+
+Query = Sequence[tuple[str, str]]
+
+_ACCEPT = {"Accept": "application/json"}
+_MERGE = {"Content-Type": "application/merge-patch+json"}
+
+
+class KubeClient:
+    """Each verb raises StatusError or TransportError. Use it as an async context manager.
+
+    ``what`` is, for the error, what is asked: a verb and its object.
+    """
+
+    def __init__(self, client: "ApiClient", access: Access, settings: WatchSettings) -> None:
+        """``client`` as ``access`` made it."""
+        self.url = client.configuration.host or ""
+        self.server_time: datetime | None = None
+        """By the Date header of the last answer that had one, to the second; None before the first."""
+        self._client = client
+        self._access = access
+        self._settings = settings
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._client.close()
+
+    async def renew_login(self) -> None:
+        """Read the credentials again. Raises KubeconfigError."""
+        # A new client: the certificate that it shows is read only when it is made.
+        client = await self._access.make_client()
+        before, self._client = self._client, client
+        await before.close()
+
+    async def request(self, what: str, method: str, path: str, query: Query = (), body: object = None) -> bytes:
+        """The whole answer."""
+        async with self._request(what, method, path, query, self._settings.request_seconds, body) as answer:
+            content: bytes = await answer.read()
+            if not 200 <= answer.status < 300:
+                raise self._refused(what, answer, content)
+            return content
+
+    async def get(self, what: str, path: str, query: Query = ()) -> bytes:
+        return await self.request(what, "GET", path, query)
+
+    async def stream(self, what: str, path: str, query: Query, timeout_seconds: float) -> AsyncGenerator[bytes, None]:
+        """A watch's bytes as they come, in pieces of any length; an empty piece first, when the watch is open."""
+        timed = [*query, ("timeoutSeconds", str(max(1, round(timeout_seconds))))]
+        deadline = timeout_seconds + self._settings.deadline_margin_seconds
+        async with self._request(what, "GET", path, timed, deadline) as answer:
+            if answer.status != 200:
+                raise self._refused(what, answer, await answer.read())
+            _keep_alive(answer)
+            yield b""
+            async for chunk in answer.content.iter_chunked(self._settings.chunk_bytes):
+                yield chunk
+
+    @asynccontextmanager
+    async def _request(
+        self, what: str, method: str, path: str, query: Query, deadline_seconds: float, body: object = None
+    ) -> AsyncIterator[aiohttp.ClientResponse]:
+        timeout = aiohttp.ClientTimeout(total=deadline_seconds, sock_connect=self._settings.connect_seconds)
+        answer: Any = None
+        try:
+            answer = await self._client.call_api(
+                path,
+                method,
+                query_params=list(query),
+                header_params=_ACCEPT | (_MERGE if method == "PATCH" else {}),
+                body=body,
+                auth_settings=["BearerToken"],
+                _preload_content=False,
+                _request_timeout=timeout,
+            )
+            self.server_time = http_date(answer.headers.get("Date")) or self.server_time
+            yield answer
+        except KubeconfigError as error:  # credentials that ran out: new ones may yet be laid out
+            raise TransportError("renew the token", str(error)) from error
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+            raise TransportError(what, _in_words(error)) from error
+        finally:
+            if answer is not None:
+                answer.close()  # a watch's connection is never used again; another answer was read to its end
+
+    def _refused(self, what: str, answer: aiohttp.ClientResponse, content: bytes) -> StatusError:
+        now = http_date(answer.headers.get("Date"))
+        return StatusError(what, read_status(answer.status, content, answer.headers.get("Retry-After"), now))
+
+
+@asynccontextmanager
+async def open_client(access: Access, settings: WatchSettings) -> AsyncIterator[KubeClient]:
+    """Raises KubeconfigError."""
+    async with KubeClient(await access.make_client(), access, settings) as client:
+        yield client
+
+
+def _keep_alive(answer: aiohttp.ClientResponse) -> None:
+    # A host that vanished sends no FIN. The kernel notices in about a minute, long before the watch's own deadline.
+    connection = answer.connection
+    found = connection.transport.get_extra_info("socket") if connection and connection.transport else None
+    if found is None:  # all of a short answer may be here already
+        return
+    found.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
+        if hasattr(socket, option):  # not on every system
+            found.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
+def _in_words(error: BaseException) -> str:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        cause = error.certificate_error
+        return f"its certificate is not trusted: {getattr(cause, 'verify_message', '') or cause}"
+    if isinstance(error, aiohttp.ClientConnectorError) and error.os_error.errno:
+        return os.strerror(error.os_error.errno).lower()
+    if isinstance(error, aiohttp.ClientPayloadError):  # its own text speaks of transfer encodings
+        return "the connection was closed in the middle of the answer"
+    if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
+        return "no answer within the deadline"
+    return str(error) or type(error).__name__
