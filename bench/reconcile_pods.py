@@ -23,10 +23,10 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from collector.clock import SystemClock
 from collector.context import Context
 from collector.log import Log
+from collector.reconciling.pod_watch import PodWatch
 from collector.reconciling.reconcile import Reconciler
-from collector.reconciling.reported import ReportedContainers
 from collector.settings import Settings
-from collector.sources.pod_watch import PodWatch
+from collector.sources.reported import ReportedContainers
 from pullstudy.kube.page import RawPage, read_page
 from pullstudy.pulls.decode import Origin
 

@@ -107,6 +107,7 @@ async def decoded(url: str, count: int) -> None:
 
 async def stored(url: str, count: int) -> None:
     from collector.clock import SystemClock
+    from collector.cluster_sources import cluster_sources
     from collector.context import Context
     from collector.daemon import CollectorConfig, run_stages
     from collector.delivering.targets import EmbeddedTarget
@@ -135,7 +136,8 @@ async def stored(url: str, count: int) -> None:
                 store = EmbeddedStore(config.data_directory, create=True)
                 async with asyncio.TaskGroup() as group:
                     group.create_task(until_stored())
-                    group.create_task(run_stages(config, api, spool, EmbeddedTarget(store), context, stop))
+                    sources = cluster_sources(config.cluster, config.origin, api, None, spool, context)
+                    group.create_task(run_stages(config, sources, spool, EmbeddedTarget(store), context, stop))
                 await store.close()
 
 

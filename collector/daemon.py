@@ -3,28 +3,25 @@
 import asyncio
 import gc
 import os
+from collections.abc import Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from collector.cluster_sources import cluster_sources, what_was_lost
 from collector.context import Context
 from collector.delivering.delivery import Delivery, Sink
 from collector.delivering.outputs import Outputs, open_output
-from collector.monitoring.conditions import has_room, keeps_up, watches
-from collector.monitoring.metrics import watch_source
-from collector.reconciling.pod_reconciler import PodReconciler
-from collector.reconciling.reported import ReportedContainers
-from collector.sources.checkpoint import EVENTS, Checkpoint
-from collector.sources.event_watch import EventWatch, WatchedCluster
-from collector.sources.intake import Intake
-from collector.sources.recent_events import RecentEvents
+from collector.monitoring.conditions import has_room, keeps_up
+from collector.monitoring.metrics import spool_metrics
+from collector.sources.event_watch import WatchedCluster
 from collector.sources.scope import Scope
+from collector.sources.source import Source, SourceSpool
 from collector.spooling.spool import Spool
 from collector.spooling.spool_queue import SpoolQueue
 from collector.stop_signal import StopSignal
 from pullstudy.kube.access import Access
 from pullstudy.kube.client import KubeClient, open_client
-from pullstudy.kube.watch_protocol import NO_VERSION, WatchProtocol
 from pullstudy.polling import ticks
 from pullstudy.pulls.decode import Origin
 from pullstudy.store.embedded.schema import FILE_NAME
@@ -50,6 +47,10 @@ class CollectorConfig:
         return f"kubectl{f' --kubeconfig {paths}' if paths else ''} get --raw /version"
 
     @property
+    def cluster(self) -> WatchedCluster:
+        return WatchedCluster(self.origin.cluster, self.look_with, self.scope)
+
+    @property
     def spool_directory(self) -> Path:
         return self.data_directory / "spool" / self.origin.cluster
 
@@ -67,68 +68,34 @@ async def collect(config: CollectorConfig, context: Context, stop: StopSignal) -
             lost = what_was_lost(spool, config.data_directory / FILE_NAME if config.outputs.embedded else None)
             async with open_output(config.outputs, config.data_directory, config.spool_directory, context) as output:
                 output.show(config.origin.cluster, context)
-                await run_stages(config, client, spool, output.sink, context, stop, lost, pods=pods)
-
-
-def what_was_lost(spool: Spool, store: Path | None) -> str | None:
-    """Why what was read before cannot be relied upon any more; None where it can."""
-    if store is not None and spool.acknowledged and not store.exists():
-        return f"the spool's records were stored in a {store.name} that is gone"
-    if spool.damage and not _checkpoint(spool).version:
-        return spool.damage[0]
-    return None
-
-
-def another_scope(spool: Spool, scope: Scope) -> str | None:
-    """A version that was read of one namespace says nothing of the others."""
-    checkpoint = _checkpoint(spool)
-    before = Scope(checkpoint.namespace or None)
-    if before == scope or not checkpoint.version:
-        return None
-    return f"{before} was watched before, and now it is {scope}"
-
-
-def _checkpoint(spool: Spool) -> Checkpoint:
-    return Checkpoint.decode(spool.position(EVENTS))
+                sources = cluster_sources(config.cluster, config.origin, client, pods, spool, context, lost)
+                await run_stages(config, sources, spool, output.sink, context, stop)
 
 
 async def run_stages(
     config: CollectorConfig,
-    client: KubeClient,
+    sources: Sequence[Source],
     spool: Spool,
     sink: Sink,
     context: Context,
     stop: StopSignal,
-    lost: str | None = None,
-    *,
-    pods: KubeClient | None = None,
 ) -> None:
-    """The stages side by side, until the signal; then one after the other. Without ``pods`` nothing is reconciled."""
-    lost = lost or another_scope(spool, config.scope)
+    """The stages side by side, until the signal; then one after the other."""
     for line in spool.damage:
         context.log.warning(f"the spool was damaged: {line}; reading goes on from the version of the last whole record")
-    if lost is not None:
-        context.log.warning(f"{lost}: all events that the cluster still has are listed anew")
     spare_the_garbage_collector()
     queue = SpoolQueue(spool, context.log, context.clock)
-    reported = ReportedContainers(context.settings.reconcile.containers) if pods is not None else None
-    watch = make_watch(config, client, spool, queue, context, lost, reported)
     delivery = Delivery(queue, sink, context)
-    show(config.origin.cluster, queue, context)
+    show(config.origin.cluster, sources, queue, context)
     try:
         async with asyncio.TaskGroup() as group:
-            watching: list[asyncio.Task[None]] = [group.create_task(watch.run())]
-            if pods is not None and reported is not None:
-                reconciler = PodReconciler(
-                    pods, config.scope, config.origin, reported, queue, config.spool_directory, context
-                )
-                watching.append(group.create_task(reconciler.run(after=watch.is_open)))
+            reading = {each.name: group.create_task(each.run(SourceSpool(queue, each.name))) for each in sources}
             delivering = group.create_task(delivery.run())
             reporting = group.create_task(_report(context))
-            context.vitals.stages |= {"watch": watching[0], "delivery": delivering}
+            context.vitals.stages |= {**reading, "delivery": delivering}
             await stop.stop.wait()
             context.vitals.stop()
-            for task in watching:
+            for task in reading.values():
                 task.cancel()
             queue.finish()
             limit_seconds = context.settings.stop.drain_seconds(sink_follows=config.outputs.sink_beside)
@@ -140,12 +107,12 @@ async def run_stages(
             context.log.info("status", **context.status.fields())
 
 
-def show(cluster: str, queue: SpoolQueue, context: Context) -> None:
-    """What leads to the spool, in the metrics and in what makes the process ready."""
-    vitals, status = context.vitals, context.status
-    vitals.sources.append(watch_source(cluster, status, queue))
+def show(cluster: str, sources: Sequence[Source], queue: SpoolQueue, context: Context) -> None:
+    """The sources and the spool, in the metrics and in what makes the process ready."""
+    vitals = context.vitals
+    vitals.sources += [spool_metrics(cluster, context.status, queue), *(each.readings for each in sources)]
     vitals.ready_when += [
-        watches(status, context.clock),
+        *(each.why_not_ready for each in sources),
         keeps_up(
             "the oldest batch in the spool", lambda: queue.waiting.oldest_seconds, context.settings.max_lag_seconds
         ),
@@ -162,32 +129,6 @@ def spare_the_garbage_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
-
-
-def make_watch(
-    config: CollectorConfig,
-    client: KubeClient,
-    spool: Spool,
-    queue: SpoolQueue,
-    context: Context,
-    lost: str | None,
-    reported: ReportedContainers | None,
-) -> EventWatch:
-    """The watch, going on from the spool's checkpoint unless that is lost."""
-    checkpoint = _checkpoint(spool)
-    protocol = WatchProtocol(
-        NO_VERSION if lost else checkpoint.version,
-        "" if another_scope(spool, config.scope) else checkpoint.cluster_uid,  # of another namespace
-        page_items=context.settings.watch.page_items,
-        quick_ends_before_list=context.settings.watch.quick_ends_before_list,
-        lost=lost,
-        streaming=context.settings.watch.streaming_list,
-    )
-    intake = Intake(
-        config.origin, RecentEvents(context.settings.seen_events), context.status, reported, now=context.clock.now
-    )
-    watched = WatchedCluster(config.origin.cluster, config.look_with, config.scope)
-    return EventWatch(watched, client, protocol, intake, queue, context)
 
 
 async def _drain(

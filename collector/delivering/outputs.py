@@ -21,7 +21,7 @@ from collector.context import Context
 from collector.delivering.delivery import Sink
 from collector.monitoring.conditions import is_not_refused
 from collector.monitoring.metrics import delivery_source
-from collector.monitoring.vitals import Source, Trouble
+from collector.monitoring.vitals import Metrics, Trouble
 from pullstudy.store.embedded.store import EmbeddedStore
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ class Output:
     sink: Sink
     name: str
     trouble: Callable[[], Trouble | None]
-    sources: tuple[Source, ...] = ()  # of the client's own metrics
+    sources: tuple[Metrics, ...] = ()  # of the client's own metrics
 
     def show(self, cluster: str, context: Context) -> None:
         """In the metrics and in what makes the process ready."""

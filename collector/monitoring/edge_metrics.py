@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from collector.monitoring.vitals import Reading, Source, Trouble
+from collector.monitoring.vitals import Metrics, Reading, Trouble
 from pullstudy.bus.kafka.bus import KafkaBus
 from pullstudy.bus.kafka.consumer import KafkaGroupMember
 from pullstudy.bus.trouble import Trouble as BusTrouble
@@ -10,7 +10,7 @@ from pullstudy.pulls import metric_names as names
 from pullstudy.store.influx.store import InfluxStore
 
 
-def sending_source(part: str, bus: KafkaBus) -> Source:
+def sending_source(part: str, bus: KafkaBus) -> Metrics:
     """What is published."""
 
     def read() -> Iterator[Reading]:
@@ -23,7 +23,7 @@ def sending_source(part: str, bus: KafkaBus) -> Source:
     return read
 
 
-def taking_source(part: str, member: KafkaGroupMember) -> Source:
+def taking_source(part: str, member: KafkaGroupMember) -> Metrics:
     """What is consumed."""
 
     def read() -> Iterator[Reading]:
@@ -37,7 +37,7 @@ def taking_source(part: str, member: KafkaGroupMember) -> Source:
     return read
 
 
-def store_source(part: str, store: InfluxStore) -> Source:
+def store_source(part: str, store: InfluxStore) -> Metrics:
     """What is written."""
 
     def read() -> Iterator[Reading]:

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from collector.monitoring.status import Status
-from collector.monitoring.vitals import Reading, Source, Trouble
+from collector.monitoring.vitals import Metrics, Reading, Trouble
 from collector.spooling.frame import LAYOUT
 from collector.spooling.spool_queue import SpoolQueue
 from pullstudy.bus.record_format import SCHEMA
@@ -14,25 +14,35 @@ from pullstudy.store.embedded.schema import VERSION
 WITNESSED = (Outcome.PULLED, Outcome.CACHED, Outcome.FAILED)  # pod status knows no back-off but as a failure
 
 
-def watch_source(cluster: str, status: Status, queue: SpoolQueue) -> Source:
-    """From the watch to the spool."""
+def event_readings(cluster: str, status: Status) -> Iterator[Reading]:
+    """Of the event watch."""
+    of = (cluster,)
+    yield Reading(names.EVENTS, {(*of, reason): count for reason, count in status.reasons.items()})
+    yield Reading(names.REJECTS, {(*of, "unknown"): status.unknown, (*of, "unreadable"): status.unreadable})
+    yield Reading(names.GAPS, {of: status.gaps})
+    yield Reading(names.RECONNECTS, {of: status.reconnects})
+    yield Reading(names.LISTS, {of: status.lists})
+    last = status.last_line_at
+    yield Reading(names.LAST_EVENT, {} if last is None else {of: last.timestamp()})
+    yield Reading(names.WATCHING, {of: status.watching})
+
+
+def pod_readings(cluster: str, status: Status) -> Iterator[Reading]:
+    """Of the pods held against what events reported."""
+    of = (cluster,)
+    yield Reading(names.ACCOUNTED, {of: status.accounted})
+    yield Reading(names.UNTOLD, {(*of, outcome): status.untold[outcome] for outcome in WITNESSED})
+    yield Reading(names.AWAITED, {of: status.awaited})
+    yield Reading(names.POD_RECONNECTS, {of: status.pod_reconnects})
+
+
+def spool_metrics(cluster: str, status: Status, queue: SpoolQueue) -> Metrics:
+    """Of what all sources brought, and where it waits."""
 
     def read() -> Iterator[Reading]:
         yield info()
         of = (cluster,)
-        yield Reading(names.EVENTS, {(*of, reason): count for reason, count in status.reasons.items()})
         yield Reading(names.RECORDS, {(*of, outcome): status.outcomes[outcome] for outcome in Outcome})
-        yield Reading(names.REJECTS, {(*of, "unknown"): status.unknown, (*of, "unreadable"): status.unreadable})
-        yield Reading(names.GAPS, {of: status.gaps})
-        yield Reading(names.RECONNECTS, {of: status.reconnects})
-        yield Reading(names.LISTS, {of: status.lists})
-        yield Reading(names.ACCOUNTED, {of: status.accounted})
-        yield Reading(names.UNTOLD, {(*of, outcome): status.untold[outcome] for outcome in WITNESSED})
-        yield Reading(names.AWAITED, {of: status.awaited})
-        yield Reading(names.POD_RECONNECTS, {of: status.pod_reconnects})
-        last = status.last_line_at
-        yield Reading(names.LAST_EVENT, {} if last is None else {of: last.timestamp()})
-        yield Reading(names.WATCHING, {of: status.watching})
         yield Reading(names.PAUSED, {of: queue.paused})
         yield Reading(names.SPOOL_ENTRIES, {of: queue.waiting.entries})
         yield Reading(names.SPOOL_BYTES, {of: queue.size_bytes})
@@ -42,7 +52,7 @@ def watch_source(cluster: str, status: Status, queue: SpoolQueue) -> Source:
     return read
 
 
-def delivery_source(cluster: str, status: Status, to: str, trouble: Callable[[], Trouble | None]) -> Source:
+def delivery_source(cluster: str, status: Status, to: str, trouble: Callable[[], Trouble | None]) -> Metrics:
     """From the spool to the store or bus of this name."""
 
     def read() -> Iterator[Reading]:

@@ -23,7 +23,7 @@ class Reading:
     values: Mapping[tuple[str, ...], float | Histogram]
 
 
-Source = Callable[[], Iterable[Reading]]
+Metrics = Callable[[], Iterable[Reading]]
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class Trouble:
 class Vitals:
     """Made with the process, filled by its parts."""
 
-    sources: list[Source] = field(default_factory=list)
+    sources: list[Metrics] = field(default_factory=list)
     ready_when: list[Condition] = field(default_factory=list)
     stages: dict[str, asyncio.Task[Any]] = field(default_factory=dict)  # those that have to run for ever
     stopping: bool = False

@@ -6,16 +6,17 @@ the container, so that it is one record whoever makes it and however often, and 
 
 import asyncio
 from collections.abc import Iterable
-from datetime import timedelta
-from pathlib import Path
+from datetime import datetime, timedelta
 
 from collector.context import Context
+from collector.monitoring.metrics import pod_readings
+from collector.monitoring.vitals import Reading
+from collector.reconciling.pod_watch import PodWatch
 from collector.reconciling.reconcile import Pending, Reconciler, Unreported
-from collector.reconciling.reported import ReportedContainers
-from collector.reconciling.since import FILE_NAME, read_since, save_since
-from collector.sources.pod_watch import PodWatch
+from collector.reconciling.since import encode_since
+from collector.sources.reported import ReportedContainers
 from collector.sources.scope import Scope
-from collector.spooling.spool_queue import SpoolQueue
+from collector.sources.source import SourceSpool
 from pullstudy.kube.client import KubeClient
 from pullstudy.kube.errors import ApiError
 from pullstudy.kube.list_watch import ListWatch
@@ -27,14 +28,18 @@ from pullstudy.pulls.event import UNREADABLE, decode_event_list
 from pullstudy.pulls.record import Outcome
 from pullstudy.pulls.witness import pod_milestones, witnessed_pull
 
+PODS = "pods"  # the source's name in the spool
 SHORTEST_PERIOD_SECONDS = 0.5
+SAVE_SECONDS = 60.0  # between two positions that no record brings: each is a synchronisation of the disk
 WITH_NODE = (("fieldSelector", "spec.nodeName!="),)  # a pod without one has pulled nothing
 PRESENCE_REASONS = ("Pulled",)
 FAILURE_REASONS = ("Failed", "BackOff", "ErrImageNeverPull", "InspectFailed")
 
 
 class PodReconciler:
-    """Runs beside the event watch, on a client of its own."""
+    """Source: runs beside the event watch, on a client of its own."""
+
+    name = PODS
 
     def __init__(
         self,
@@ -42,29 +47,31 @@ class PodReconciler:
         scope: Scope,
         origin: Origin,
         reported: ReportedContainers,
-        queue: SpoolQueue,
-        directory: Path,
+        since: datetime | None,
+        after: asyncio.Event,
         context: Context,
     ) -> None:
-        """``reported`` is what the event watch fills; ``directory`` holds what is saved for the next start."""
+        """``reported`` is what the event watch fills, ``since`` what the last run left; ``after`` is set once events
+        are watched: it begins then."""
         self._client = client
         self._events_path = scope.events_path
         self._origin = origin
-        self._queue = queue
-        self._directory = directory
+        self._after = after
+        self._spool: SourceSpool | None = None
+        self._saved_at = since
         self._settings = context.settings.reconcile
         self._page_items = context.settings.watch.page_items
         self._clock = context.clock
         self._log = context.log
         self._status = context.status
-        self._said_unsaved = False
-        self._reconciler = Reconciler(origin, reported, self._settings.grace_seconds, read_since(directory))
+        self._reconciler = Reconciler(origin, reported, self._settings.grace_seconds, since)
         pods = ListWatch(client, scope.pods_path, WITH_NODE)
         self._watch = PodWatch(pods, self._reconciler, lambda: client.server_time, context)
 
-    async def run(self, after: asyncio.Event) -> None:
-        """Begins once the events are watched, and never returns. Raises SpoolError."""
-        await after.wait()
+    async def run(self, spool: SourceSpool) -> None:
+        """Raises SpoolError."""
+        self._spool = spool
+        await self._after.wait()
         async with asyncio.TaskGroup() as group:
             group.create_task(self._watch.run())
             group.create_task(self._look_for_ever())
@@ -86,7 +93,7 @@ class PodReconciler:
                 await self._record(found)
         self._status.accounted = self._reconciler.accounted
         self._status.awaited = self._reconciler.waiting
-        self._save()
+        await self._save()
 
     async def _reported_by_server(self, overdue: Iterable[Pending]) -> ReportedContainers:
         """What its events report now: this process may have been started after the event, or be behind."""
@@ -117,7 +124,7 @@ class PodReconciler:
         pulls = [witnessed_pull(each.row, each.outcome, self._origin, each.namespace) for each in found]
         present = [each for each in found if each.outcome is not Outcome.FAILED]
         milestones = [one for each in present for one in pod_milestones([each.row], self._origin, each.namespace)]
-        await self._queue.append("pods", None, Batch(pulls=tuple(pulls), milestones=tuple(milestones)))
+        await self._append(Batch(pulls=tuple(pulls), milestones=tuple(milestones)))
         for pull in pulls:
             self._status.untold[pull.outcome] += 1
             self._status.outcomes[pull.outcome] += 1
@@ -130,15 +137,31 @@ class PodReconciler:
             node=example.row.node,
         )
 
-    def _save(self) -> None:
+    def why_not_ready(self) -> str | None:
+        """Never: without it, what is missing is found late, and all else is collected."""
+        return None
+
+    def readings(self) -> Iterable[Reading]:
+        return pod_readings(self._origin.cluster, self._status)
+
+    async def _append(self, batch: Batch) -> None:
+        assert self._spool is not None
+        since = self._since()
+        await self._spool.append(batch, encode_since(since) if since is not None else None)
+        self._saved_at = since or self._saved_at
+
+    async def _save(self) -> None:
+        since = self._since()
+        if since is None:
+            return
+        if self._saved_at is None or (since - self._saved_at).total_seconds() >= SAVE_SECONDS:
+            await self._append(Batch())
+
+    def _since(self) -> datetime | None:
+        """From when on the next start has to look; None before all pods are listed."""
         now = self._client.server_time
         if now is None or not self._reconciler.complete:
-            return
+            return None
         # A pod that never gets its image must not make the next start ask for what expired long ago.
         oldest = now - timedelta(seconds=self._settings.look_back_seconds)
-        try:
-            save_since(self._directory, max(oldest, self._reconciler.unsettled_since(now)))
-        except OSError as error:  # the next start looks at pods from an earlier moment on, which costs it a question
-            if not self._said_unsaved:
-                self._log.warning(f"{self._directory / FILE_NAME} cannot be written: {error.strerror or error}")
-            self._said_unsaved = True
+        return max(oldest, self._reconciler.unsettled_since(now))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from collector.recent import Recent
-from collector.reconciling.reported import Reported, ReportedContainers
+from collector.sources.reported import Reported, ReportedContainers
 from pullstudy.pulls.decode import Origin, job_of_pod
 from pullstudy.pulls.pod import ContainerStatus, Pod
 from pullstudy.pulls.record import Outcome

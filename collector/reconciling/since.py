@@ -1,22 +1,27 @@
-"""From when on pods have to be looked at again: a small file beside the spool, for the next start."""
+"""From when on pods have to be looked at again at the next start: the position of source ``pods`` in the spool."""
 
 from datetime import datetime
 from pathlib import Path
 
-from pullstudy.atomic_file import write_file
-
-FILE_NAME = "reconciled-until"
+FILE_NAME = "reconciled-until"  # where versions up to 0.1 kept it, beside the spool
 
 
-def read_since(directory: Path) -> datetime | None:
-    """What was saved; None where nothing was, or nothing that can be read."""
+def encode_since(at: datetime) -> bytes:
+    return at.isoformat().encode()
+
+
+def decode_since(position: bytes | None) -> datetime | None:
+    """None where there is none, or none that can be read."""
     try:
-        at = datetime.fromisoformat((directory / FILE_NAME).read_text().strip())
-    except (OSError, ValueError):
+        at = datetime.fromisoformat((position or b"").decode().strip())
+    except ValueError:
         return None
     return at if at.tzinfo else None
 
 
-def save_since(directory: Path, at: datetime) -> None:
-    """Whole or not at all. Raises OSError."""
-    write_file(directory / FILE_NAME, f"{at.isoformat()}\n".encode())
+def read_since_file(directory: Path) -> datetime | None:
+    """What an earlier version left there; None where nothing is."""
+    try:
+        return decode_since((directory / FILE_NAME).read_bytes())
+    except OSError:
+        return None

@@ -5,15 +5,19 @@ Nothing counts as read before the spool has it: the version is handed to the spo
 
 import asyncio
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NoReturn
 
 from collector.context import Context
 from collector.errors import ClusterError
+from collector.monitoring.conditions import watches
+from collector.monitoring.metrics import event_readings
+from collector.monitoring.vitals import Reading
 from collector.sources.checkpoint import EVENTS, Checkpoint
 from collector.sources.intake import Intake
 from collector.sources.scope import Scope
-from collector.spooling.spool_queue import SpoolQueue
+from collector.sources.source import SourceSpool
 from pullstudy.kube.client import KubeClient
 from pullstudy.kube.errors import KubeconfigError, StatusError, TransportError
 from pullstudy.kube.list_watch import ListWatch
@@ -29,7 +33,7 @@ from pullstudy.kube.watch_protocol import (
     Watch,
     WatchProtocol,
 )
-from pullstudy.pulls.batch import Gap
+from pullstudy.pulls.batch import Batch, Gap
 from pullstudy.pulls.event import WatchLine, decode_watch_line
 
 PAGE_EVENTS = 1_000  # spooled at a time: a whole list in one answer can be as large as the cluster
@@ -45,7 +49,9 @@ class WatchedCluster:
 
 
 class EventWatch:
-    """Reads a cluster's events for ever, into the spool."""
+    """Source: a cluster's events, read for ever."""
+
+    name = EVENTS
 
     def __init__(
         self,
@@ -53,22 +59,22 @@ class EventWatch:
         client: KubeClient,
         protocol: WatchProtocol,
         intake: Intake,
-        queue: SpoolQueue,
         context: Context,
     ) -> None:
         self._cluster = cluster
         self._client = client
         self._protocol = protocol
         self._intake = intake
-        self._queue = queue
         self._settings = context.settings
         self._clock = context.clock
         self._log = context.log
         self._status = context.status
+        self._watches = watches(context.status, context.clock)
         self.is_open = asyncio.Event()  # the events that there were are listed, and a watch has begun
         self._spooled: Checkpoint | None = None  # the checkpoint that the spool has
         self._paged = False  # the list under way comes in pages
         self.decode = decode_watch_line
+        self._spool: SourceSpool | None = None
         self._loop: WatchLoop[WatchLine] = WatchLoop(
             ListWatch(client, cluster.scope.events_path),
             protocol,
@@ -79,9 +85,20 @@ class EventWatch:
             identity=self,
         )
 
-    async def run(self) -> NoReturn:
+    async def run(self, spool: SourceSpool) -> NoReturn:
         """Raises ClusterError where the cluster cannot be read at the start, and SpoolError."""
+        self._spool = spool
         await self._loop.run()
+
+    def why_not_ready(self) -> str | None:
+        return self._watches()
+
+    def readings(self) -> Iterable[Reading]:
+        return event_readings(self._cluster.name, self._status)
+
+    async def _append(self, checkpoint: Checkpoint, batch: Batch) -> None:
+        assert self._spool is not None
+        await self._spool.append(batch, checkpoint.encode())
 
     def _checkpoint(self) -> Checkpoint:
         return Checkpoint(self._protocol.version, self._protocol.cluster_uid, self._cluster.scope.namespace or "")
@@ -129,7 +146,7 @@ class EventWatch:
             for item in items[start : start + PAGE_EVENTS]:
                 self._intake.item(item, page.metadata.resource_version)
             if batch := self._intake.take_batch():
-                await self._queue.append(EVENTS, checkpoint.encode(), batch)
+                await self._append(checkpoint, batch)
 
     async def listed(self, relisted: Relisted) -> None:
         # Inside a watch it is not counted before its end: a server without such lists is asked for pages.
@@ -138,7 +155,7 @@ class EventWatch:
         if relisted.gap_from is not None:
             self._found_gap(relisted, relisted.gap_from)
         self._spooled = self._checkpoint()
-        await self._queue.append(EVENTS, self._spooled.encode(), self._intake.take_batch())
+        await self._append(self._spooled, self._intake.take_batch())
 
     def _found_gap(self, relisted: Relisted, gap_from: str) -> None:
         gap = Gap(
@@ -194,7 +211,7 @@ class EventWatch:
             self._status.last_line_at = self._clock.now()
         checkpoint, batch = self._checkpoint(), self._intake.take_batch()
         if batch or checkpoint != self._spooled:
-            await self._queue.append(EVENTS, checkpoint.encode(), batch)
+            await self._append(checkpoint, batch)
             self._spooled = checkpoint
 
     # -- what goes wrong -------------------------------------------------------------------------------------------

@@ -10,8 +10,8 @@ from datetime import UTC, datetime
 import msgspec
 
 from collector.monitoring.status import Status
-from collector.reconciling.reported import ReportedContainers
 from collector.sources.recent_events import RecentEvents
+from collector.sources.reported import ReportedContainers
 from pullstudy.pulls.batch import Batch, Gap, Reject
 from pullstudy.pulls.decode import Origin, decode_event, event_time
 from pullstudy.pulls.event import UNREADABLE, Event, decode_event_json

@@ -83,6 +83,10 @@ class Spool:
         os.close(self._lock)
 
     @property
+    def directory(self) -> Path:
+        return self._directory
+
+    @property
     def last(self) -> int:
         """The number of the last entry; 0 before the first."""
         return self._last

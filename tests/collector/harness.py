@@ -1,20 +1,22 @@
 """The collector's stages in the test's own process, with virtual time, against the small API server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
 
+from collector.cluster_sources import cluster_sources, what_was_lost
 from collector.context import Context
-from collector.daemon import CollectorConfig, run_stages, what_was_lost
+from collector.daemon import CollectorConfig, run_stages
 from collector.delivering.delivery import Sink
 from collector.delivering.targets import EmbeddedTarget
 from collector.log import Format, Log
 from collector.settings import DeliverySettings, Settings
 from collector.sources.scope import Scope
+from collector.sources.source import Source
 from collector.spooling.spool import Spool
 from collector.stop_signal import StopSignal
 from pullstudy.kube.access import Access
@@ -114,6 +116,7 @@ async def collecting(
     *,
     scope: Scope | None = None,
     reconcile: bool = False,
+    more_sources: Sequence[Source] = (),
 ) -> AsyncIterator[Collecting]:
     """A collector on the directory, stopped and drained at the end."""
     running = Collecting(settings)
@@ -127,9 +130,10 @@ async def collecting(
             store = EmbeddedStore(directory, create=True)
             try:
                 async with asyncio.TaskGroup() as group:
-                    sink = wrap_sink(EmbeddedTarget(store))
-                    stages = run_stages(config, client, spool, sink, running.context, running.stop, lost, pods=pods)
-                    group.create_task(stages)
+                    sink, context = wrap_sink(EmbeddedTarget(store)), running.context
+                    sources = cluster_sources(config.cluster, config.origin, client, pods, spool, context, lost)
+                    sources += more_sources
+                    group.create_task(run_stages(config, sources, spool, sink, context, running.stop))
                     try:
                         yield running
                     finally:

@@ -21,7 +21,7 @@ from collector.monitoring.conditions import BETWEEN_WATCHES_SECONDS, has_room, i
 from collector.monitoring.edge_metrics import bus_trouble, sending_source, store_source, store_trouble, taking_source
 from collector.monitoring.endpoints import ListenError, endpoints
 from collector.monitoring.listening import listening
-from collector.monitoring.metrics import delivery_source, watch_source
+from collector.monitoring.metrics import delivery_source, event_readings, pod_readings, spool_metrics
 from collector.monitoring.status import Status
 from collector.monitoring.vitals import Trouble, Vitals
 from collector.settings import SpoolSettings
@@ -69,7 +69,9 @@ class Everything:
         SinkWatch(target, self.bus, member, self.store, sink, self.clock).show(self.vitals)
         queue = SpoolQueue(self.spool, KeptNotices(), self.clock)
         self.vitals.sources += [
-            watch_source("lab", self.status, queue),
+            spool_metrics("lab", self.status, queue),
+            lambda: event_readings("lab", self.status),
+            lambda: pod_readings("lab", self.status),
             delivery_source("lab", self.status, "kafka", lambda: None),
             sending_source("collector", self.bus),
             store_source("collector", self.store),
@@ -307,7 +309,7 @@ async def test_two_parts_share_a_metric_without_writing_it_twice() -> None:
 
 def test_readiness_and_the_alert_agree_on_the_lag() -> None:
     from dashboards.alerts import alerts
-    from dashboards.flux import Source
+    from dashboards.flux import Bucket
 
-    limits = {alert.uid: alert.above for alert in alerts(Source("pulls"))}
+    limits = {alert.uid: alert.above for alert in alerts(Bucket("pulls"))}
     assert limits["pullstudy-lag"] == SETTINGS.max_lag_seconds

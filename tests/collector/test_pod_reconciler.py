@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from collector.reconciling.since import FILE_NAME, read_since
+from collector.reconciling.pod_reconciler import PODS
+from collector.reconciling.since import FILE_NAME, decode_since
+from collector.spooling.spool import Spool
 from pullstudy.pulls.record import Outcome, PullRecord, witness_uid
 from pullstudy.store.embedded.store import EmbeddedStore
 from tests.collector.api_server import ApiServer, cut, in_stream, refuse, serving
@@ -39,6 +41,12 @@ def running_pod(name: str, *images: str, **more: Any) -> dict[str, Any]:
     made = now_ish(name=name, **more)
     states = [runs()] * max(1, len(images))
     return {**pod(name, *states, images=images, **more), "metadata": made["metadata"]}
+
+
+def saved(directory: Path) -> datetime | None:
+    """From when on the next start looks at pods."""
+    with Spool(directory / SPOOL, SETTINGS.spool) as spool:
+        return decode_since(spool.position(PODS))
 
 
 async def until_seen(running: Collecting, pods: int) -> None:
@@ -121,7 +129,7 @@ async def test_what_happened_while_nobody_watched_is_reconciled_at_the_next_star
     async with collecting(server.url, tmp_path, reconcile=True) as running:
         await server.pods.until_watched()
         await running.clock.step()
-    assert read_since(tmp_path / SPOOL) is not None
+    assert saved(tmp_path) is not None
     await server.pods.put(running_pod("meanwhile"))
     await server.pods.put(pod("long-ago", runs()))
     async with collecting(server.url, tmp_path, reconcile=True) as running:
@@ -202,10 +210,30 @@ async def test_pods_are_asked_for_with_a_node_only_in_pages_and_then_watched(ser
     assert server.asked("reason") == [], "no question where nothing is missing"
 
 
-async def test_a_mark_that_cannot_be_written_is_said_once(server: ApiServer, tmp_path: Path) -> None:
-    (tmp_path / SPOOL / FILE_NAME).mkdir(parents=True)
+async def test_what_a_version_before_left_in_a_file_is_gone_on_from(server: ApiServer, tmp_path: Path) -> None:
+    (tmp_path / SPOOL).mkdir(parents=True)
+    (tmp_path / SPOOL / FILE_NAME).write_text("2026-01-01T00:00:00+00:00\n")
+    await server.pods.put(pod("meanwhile", runs()))
+    async with collecting(server.url, tmp_path, reconcile=True) as running:
+        await until_seen(running, 1)
+        await grace_over(running)
+    assert [each.pod for each in records(tmp_path)] == ["meanwhile"]
+
+
+async def test_its_position_goes_with_its_records_and_else_once_a_minute(server: ApiServer, tmp_path: Path) -> None:
+    """By the API server's clock: each is a synchronisation of the disk."""
     async with collecting(server.url, tmp_path, reconcile=True) as running:
         await server.pods.until_watched()
-        await running.clock.step()
-        await running.clock.step()
-    assert len(running.told(f"{FILE_NAME} cannot be written")) == 1
+        for _ in range(5):
+            await running.clock.step()
+    with Spool(tmp_path / SPOOL, SETTINGS.spool) as spool:
+        assert spool.last <= 3, "the list of events, and one of pods; a minute may have passed"
+    first = saved(tmp_path)
+    assert first is not None
+    await server.pods.put(running_pod("untold", OTHER))
+    async with collecting(server.url, tmp_path, reconcile=True) as running:
+        await until_seen(running, 1)
+        await grace_over(running)
+    second = saved(tmp_path)
+    assert second is not None
+    assert second >= first

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from collector.reconciling.reconcile import Reconciler, Unreported
-from collector.reconciling.reported import ReportedContainers
+from collector.sources.reported import ReportedContainers
 from pullstudy.pulls.decode import Origin, decode_event
 from pullstudy.pulls.event import Event
 from pullstudy.pulls.pod import Pod
