@@ -16,7 +16,7 @@ from pullstudy.analysis.reading.joined_records import opened
 from pullstudy.analysis.reading.layers import Layer, choose_tags, read_layers, read_tags, shared_by_all, without
 from pullstudy.analysis.reading.source import StudySource, as_source
 from pullstudy.analysis.reading.study import read_study
-from pullstudy.analysis.tables import WRITERS, Column, Table, columns_of
+from pullstudy.analysis.tables import WRITERS, Table, TableColumn, columns_of
 from pullstudy.analysis.timelines.assembly import build_timelines
 from pullstudy.analysis.timelines.phases import PhaseRow, phase_rows
 from pullstudy.pulls.record import PullRecord
@@ -91,7 +91,7 @@ LAYER_COLUMNS: dict[str, tuple[type, Callable[[Layer], Any]]] = {
 @contextmanager
 def layers_table(source: StudySource, choice: LayerChoice) -> Iterator[Table]:
     """A row a layer of an image, in the columns of the study's own container-layers.csv."""
-    columns = tuple(Column(name, kind) for name, (kind, _) in LAYER_COLUMNS.items())
+    columns = tuple(TableColumn(name, kind) for name, (kind, _) in LAYER_COLUMNS.items())
     yield Table(columns, _layer_rows(choice.of(_layers(source))))
 
 

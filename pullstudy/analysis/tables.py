@@ -23,7 +23,7 @@ _SPECIAL = re.compile(r'[",\r\n]')
 _GROUP_ROWS = 10_000  # of a Parquet row group, a few MB
 
 
-class Column(msgspec.Struct, frozen=True):
+class TableColumn(msgspec.Struct, frozen=True):
     """A column's name and the type of its values, None apart."""
 
     name: str
@@ -33,7 +33,7 @@ class Column(msgspec.Struct, frozen=True):
 class Table(msgspec.Struct, frozen=True):
     """Columns, and rows that have a value for each of them."""
 
-    columns: tuple[Column, ...]
+    columns: tuple[TableColumn, ...]
     rows: Iterable[Sequence[Any]]
 
     @property
@@ -41,10 +41,10 @@ class Table(msgspec.Struct, frozen=True):
         return [column.name for column in self.columns]
 
 
-def columns_of(record: type) -> tuple[Column, ...]:
+def columns_of(record: type) -> tuple[TableColumn, ...]:
     """The fields of a struct or dataclass, in order."""
     hints = get_type_hints(record)
-    return tuple(Column(name, _kind(hint)) for name, hint in hints.items())
+    return tuple(TableColumn(name, _kind(hint)) for name, hint in hints.items())
 
 
 def _kind(hint: Any) -> type:

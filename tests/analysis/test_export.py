@@ -19,7 +19,7 @@ from pullstudy.analysis.errors import ChoiceError, OutputError
 from pullstudy.analysis.export import LAYER_COLUMNS, TABLES, LayerChoice, export
 from pullstudy.analysis.findings.similarity import PAIR_COLUMNS
 from pullstudy.analysis.output_file import output_file
-from pullstudy.analysis.tables import FORMULA_BEGINNINGS, WRITERS, Column, Table, write_csv, write_jsonl
+from pullstudy.analysis.tables import FORMULA_BEGINNINGS, WRITERS, Table, TableColumn, write_csv, write_jsonl
 from pullstudy.analysis.timelines.phases import PHASE_COLUMNS, PHASES
 from pullstudy.pulls.record import PULL_COLUMNS, Outcome
 from pullstudy.store.embedded.store import EmbeddedStore, NotAStudyError
@@ -149,7 +149,7 @@ TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\x00
 
 @given(st.lists(st.tuples(TEXT, st.none() | st.floats(allow_nan=False, allow_infinity=False)), max_size=8))
 def test_csv_and_jsonl_bring_back_what_was_written(rows: list[tuple[str, float | None]]) -> None:
-    columns = (Column("text", str), Column("number", float))
+    columns = (TableColumn("text", str), TableColumn("number", float))
     plain = [row for row in rows if not row[0].startswith(FORMULA_BEGINNINGS)]
     comma = io.BytesIO()
     assert write_csv(Table(columns, plain), comma) == len(plain)

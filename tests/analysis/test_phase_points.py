@@ -84,7 +84,7 @@ def test_a_pods_stretches_are_its_own() -> None:
         None,
     )
     assert pod.started_seconds == 12.0
-    assert pod.straggled is None, "one pod is no context to be late in"
+    assert pod.straggled is None, "one pod has no others to be later than"
 
 
 def test_a_job_that_is_not_over_has_no_phases() -> None:

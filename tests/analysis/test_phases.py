@@ -1,4 +1,4 @@
-"""Phases, critical paths and the context a container keeps, on timelines made by hand."""
+"""Phases, critical paths and what the whole job shows of a container, on timelines made by hand."""
 
 from pathlib import Path
 from typing import Any

@@ -11,7 +11,7 @@ from itertools import pairwise
 
 import msgspec
 
-from pullstudy.analysis.timelines.job_context import JobContext, context_of
+from pullstudy.analysis.timelines.job_overview import JobOverview, overview_of
 from pullstudy.analysis.timelines.timeline import MOMENTS, ContainerTimeline, JobTimeline, MomentTimes, Timestamp
 from pullstudy.pulls.milestone import Moment
 
@@ -85,14 +85,14 @@ PHASE_COLUMNS: tuple[str, ...] = PhaseRow.__struct_fields__
 def phase_rows(jobs: Iterable[JobTimeline]) -> Iterator[msgspec.Struct]:
     """A row a job, followed by one a container of it."""
     for job in jobs:
-        context = context_of(job)
-        yield _job_row(job, context)
+        overview = overview_of(job)
+        yield _job_row(job, overview)
         for container in job.containers:
-            yield _container_row(job, container, context)
+            yield _container_row(job, container, overview)
 
 
-def _job_row(job: JobTimeline, context: JobContext) -> msgspec.Struct:
-    critical = context.critical
+def _job_row(job: JobTimeline, overview: JobOverview) -> msgspec.Struct:
+    critical = overview.critical
     times = critical.times if critical else job.times
     start, end = job.start, job.end
     flags = _flags(times)
@@ -106,7 +106,7 @@ def _job_row(job: JobTimeline, context: JobContext) -> msgspec.Struct:
         start=start,
         end=end,
         cache=job.cache,
-        pods_in_job=context.pods,
+        pods_in_job=overview.pods,
         pods_on_node=None,
         start_rank=None,
         critical=False,
@@ -114,13 +114,13 @@ def _job_row(job: JobTimeline, context: JobContext) -> msgspec.Struct:
     )
 
 
-def _container_row(job: JobTimeline, container: ContainerTimeline, context: JobContext) -> msgspec.Struct:
+def _container_row(job: JobTimeline, container: ContainerTimeline, overview: JobOverview) -> msgspec.Struct:
     known = [(moment, container.times[moment]) for moment in _POD_MOMENTS if moment in container.times]
     flags = _flags(container.times)
-    on_node = context.on_node[container.node] if container.node is not None else None
+    on_node = overview.on_node[container.node] if container.node is not None else None
     if on_node is not None and on_node > 1:
         flags.append("shares-node")
-    if context.shares_pull(container):
+    if overview.shares_pull(container):
         flags.append("shared-pull")
     if container.image_inferred:
         flags.append("image-inferred")
@@ -132,10 +132,10 @@ def _container_row(job: JobTimeline, container: ContainerTimeline, context: JobC
         start=known[0] if known else None,
         end=known[-1] if known else None,
         cache=container.cache,
-        pods_in_job=context.pods,
+        pods_in_job=overview.pods,
         pods_on_node=on_node,
-        start_rank=context.start_rank(container),
-        critical=container is context.critical,
+        start_rank=overview.start_rank(container),
+        critical=container is overview.critical,
         flags=flags,
     )
 

@@ -10,7 +10,7 @@ from pullstudy.analysis.report.section import Block, Section, cache_words
 from pullstudy.analysis.report.sections.box_chart import Colours, box_spec, colour_by_series, log_scale, rounded
 from pullstudy.analysis.report.series import Series
 from pullstudy.analysis.statistics.quantiles import ecdf, upper_quantile
-from pullstudy.analysis.timelines.job_context import context_of
+from pullstudy.analysis.timelines.job_overview import overview_of
 
 _QUANTILES = (0.5, 0.95, 0.99)
 _DIGITS = (3, 4, 5, 6)
@@ -36,7 +36,7 @@ def build(facts: Facts) -> Section:
 
 def _shared_pulls(facts: Facts) -> list[Markup]:
     """How many of the pulls shared the download of another."""
-    joined = sum(len(context_of(job).shared_pulls) for job in facts.jobs)
+    joined = sum(len(overview_of(job).shared_pulls) for job in facts.jobs)
     if not joined:
         return []
     words = (

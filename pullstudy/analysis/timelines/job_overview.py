@@ -10,7 +10,7 @@ from pullstudy.pulls.record import Outcome
 
 
 @dataclass(frozen=True)
-class JobContext:
+class JobOverview:
     """What is known of a job's containers only by looking at all of them."""
 
     pods: int
@@ -28,9 +28,9 @@ class JobContext:
         return (container.pod, container.container) in self.shared_pulls
 
 
-def context_of(job: JobTimeline) -> JobContext:
+def overview_of(job: JobTimeline) -> JobOverview:
     pods = {container.pod: container.node for container in job.containers}
-    return JobContext(
+    return JobOverview(
         pods=len(pods),
         on_node=Counter(pods.values()),
         critical=critical_container(job),
