@@ -68,7 +68,7 @@ def import_command(
             files, origin, out, store, destination=destination, now=lambda: datetime.now(UTC), advance=advance
         )
     for tally in tallies:
-        _tell(tally)
+        _print_tally(tally)
     if any(tally.rejects for tally in tallies) and not any(_understood(tally) for tally in tallies):
         _warn("pulldriver: nothing in these files was understood; pulldriver import --help says what it takes")
         raise typer.Exit(1)
@@ -81,13 +81,13 @@ def _understood(tally: "FileTally") -> bool:
     return bool(tally.events or tally.nodes or tally.layers)
 
 
-def _tell(tally: "FileTally") -> None:
-    told = [f"{tally.events} events"] if tally.events or not (tally.nodes or tally.layers) else []
-    told += [f"{count} {kind}" for kind, count in sorted(tally.kinds.items())]
-    told += [f"{tally.new} new records"] if tally.events and tally.new is not None else []
-    told += [f"{tally.nodes} nodes"] if tally.nodes else []
-    told += [f"{tally.layers} layers"] if tally.layers else []
-    print(f"{tally.path}: {', '.join(told)}")
+def _print_tally(tally: "FileTally") -> None:
+    found = [f"{tally.events} events"] if tally.events or not (tally.nodes or tally.layers) else []
+    found += [f"{count} {kind}" for kind, count in sorted(tally.kinds.items())]
+    found += [f"{tally.new} new records"] if tally.events and tally.new is not None else []
+    found += [f"{tally.nodes} nodes"] if tally.nodes else []
+    found += [f"{tally.layers} layers"] if tally.layers else []
+    print(f"{tally.path}: {', '.join(found)}")
     for text, count in Counter(tally.exporter_lines).most_common():
         print(f"{tally.path}: the exporter says {count} times: {text}")
     for reject in tally.rejects[:_SHOWN_REJECTS]:

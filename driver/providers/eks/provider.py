@@ -41,7 +41,7 @@ from pullstudy.polling import Sleep
 
 PREFIX = "eks-"  # of what is made, also where its API is a simulator's
 LOOK_SECONDS = 60.0  # between two looks whether the cluster is still there
-TOLD = (
+RECORDED_KEYS = (
     "mode",
     "placement_group",
     "volume",
@@ -153,7 +153,7 @@ class EksProvider:
     async def environment(self, cluster: Cluster) -> dict[str, Any]:
         handle = _handle_of(cluster)
         kept: dict[str, Any] = msgspec.to_builtins(handle.plan)
-        told = {"eks_cluster": handle.cluster, "region": handle.region, **{key: kept[key] for key in TOLD}}
+        told = {"eks_cluster": handle.cluster, "region": handle.region, **{key: kept[key] for key in RECORDED_KEYS}}
         async with open_cluster(handle.kubeconfig, "default", sleep=self._sleep) as api:
             simulated = not handle.own_kubeconfig and await is_simulator(api)
         return {**told, "simulated": True} if simulated else told

@@ -48,7 +48,7 @@ class FakeNodes:
         return msgspec.json.decode(json.dumps(pod), type=BoundPod)
 
     def bind(self, number: int, image: str = SMALL, **kwargs: Any) -> None:
-        self.machines.hear(self.bound_pod(number, image, **kwargs), deleted=False)
+        self.machines.pod_changed(self.bound_pod(number, image, **kwargs), deleted=False)
 
     def run(self, seconds: float) -> None:
         self.machines.clock.run_until(self.machines.clock.now + seconds)

@@ -94,7 +94,7 @@ def test_a_pod_that_is_deleted_while_it_pulls_says_no_more_and_is_removed() -> N
     removal = nodes.writes[-1]
     assert (removal.method, removal.path) == ("DELETE", "/api/v1/namespaces/default/pods/pod-0")
     assert removal.body == {"gracePeriodSeconds": 0, "preconditions": {"uid": "uid-0"}}
-    nodes.machines.hear(nodes.bound_pod(0, LARGE), deleted=True)
+    nodes.machines.pod_changed(nodes.bound_pod(0, LARGE), deleted=True)
     assert nodes.writes[-1] is removal
 
 
@@ -102,7 +102,7 @@ def test_pods_of_other_nodes_and_ended_ones_are_left_alone() -> None:
     nodes = FakeNodes()
     written = len(nodes.writes)
     nodes.bind(0, node="someone-elses")
-    nodes.machines.hear(nodes.bound_pod(1, deletionTimestamp=None), deleted=True)
+    nodes.machines.pod_changed(nodes.bound_pod(1, deletionTimestamp=None), deleted=True)
     nodes.run(600.0)
     assert len(nodes.writes) == written
 

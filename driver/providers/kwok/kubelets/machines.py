@@ -55,17 +55,17 @@ class Machines:
         self._faults = ClusterFaults(self._random)
         self._posts = Posts(put)
         self._pods: dict[str, Json] = {}  # by uid, those of our nodes that the API server has
-        self._hearing = False
+        self._applying_change = False
         for node, obj in make_nodes(order, version, self.clock.stamp()):
             self._register(node, obj)
         self._api.listen(PODS, self._pod_written)
         self._api.listen(NODES, self._node_written)
         self.clock.every(self._parameters.times.image_report_seconds, self._fleet.report_images)
 
-    def hear(self, pod: BoundPod, *, deleted: bool) -> None:
+    def pod_changed(self, pod: BoundPod, *, deleted: bool) -> None:
         """A pod is bound, has changed or is gone. Pods of other nodes are none of ours."""
         known = self._pods.get(pod.metadata.uid)
-        self._hearing = True
+        self._applying_change = True
         try:
             if deleted:
                 self._forget(pod.metadata.uid)
@@ -75,7 +75,7 @@ class Machines:
                 known["metadata"]["deletionTimestamp"] = pod.metadata.deletion_timestamp.isoformat()
                 self._api.update(PODS, known)
         finally:
-            self._hearing = False
+            self._applying_change = False
 
     def clear(self, images: set[str]) -> None:
         """Remove the images from all nodes, which report it at once."""
@@ -117,7 +117,7 @@ class Machines:
             self._api.delete(PODS, pod)
 
     def _pod_written(self, kind: str, pod: Json) -> None:
-        if self._hearing:
+        if self._applying_change:
             return
         meta = pod["metadata"]
         path = f"/api/v1/namespaces/{meta['namespace']}/pods/{meta['name']}"

@@ -54,7 +54,7 @@ async def _version(api: ClusterApi) -> KubernetesVersion:
 async def _watch_pods(api: ClusterApi, machines: Machines, pacer: Pacer) -> None:
     def take(change: Change[BoundPod]) -> None:
         pacer.touch(writes=True)  # time stands at what happened last
-        machines.hear(change.object, deleted=change.deleted)
+        machines.pod_changed(change.object, deleted=change.deleted)
 
     await api.watch("/api/v1/pods", ("fieldSelector", "spec.nodeName!="), BoundPod, take)
 
