@@ -10,7 +10,7 @@ from pathlib import Path
 
 from collector.cluster_sources import cluster_sources, what_was_lost
 from collector.context import Context
-from collector.delivering.delivery import Delivery, Sink
+from collector.delivering.delivery import Delivery, DeliveryTarget
 from collector.delivering.outputs import Outputs, open_output
 from collector.monitoring.conditions import has_room, keeps_up
 from collector.monitoring.metrics import spool_metrics
@@ -69,14 +69,14 @@ async def collect(config: CollectorConfig, context: Context, stop: StopSignal) -
             async with open_output(config.outputs, config.data_directory, config.spool_directory, context) as output:
                 output.show(config.origin.cluster, context)
                 sources = cluster_sources(config.cluster, config.origin, client, pods, spool, context, lost)
-                await run_stages(config, sources, spool, output.sink, context, stop)
+                await run_stages(config, sources, spool, output.target, context, stop)
 
 
 async def run_stages(
     config: CollectorConfig,
     sources: Sequence[Source],
     spool: Spool,
-    sink: Sink,
+    sink: DeliveryTarget,
     context: Context,
     stop: StopSignal,
 ) -> None:

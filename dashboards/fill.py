@@ -13,7 +13,7 @@ from pullstudy.analysis.reading.study import read_study
 from pullstudy.pulls.batch import Batch
 from pullstudy.store.embedded.store import EmbeddedStore
 from pullstudy.store.influx.settings import InfluxSettings
-from pullstudy.store.influx.store import InfluxStore
+from pullstudy.store.stores import open_store
 
 
 class PrintedNotices:
@@ -34,7 +34,7 @@ def fill_bucket(directory: Path, settings: InfluxSettings, say: Callable[[str], 
     points = list(phase_points(read_study(directory)))
 
     async def put() -> None:
-        store = InfluxStore(settings, PrintedNotices(say), Random())
+        store = open_store(settings, PrintedNotices(say), Random())
         try:
             await store.write(batch)
             await store.tell(points)

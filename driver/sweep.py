@@ -22,8 +22,7 @@ from driver.progress import Progress
 from pullstudy.polling import Sleep
 from pullstudy.pulls.decode import Origin
 from pullstudy.store.embedded.ledger import ClusterRow, JobRow, JobState, Ledger, Run
-from pullstudy.store.influx.point_layout import AbandonedJob
-from pullstudy.store.protocol import RecordStore, StoreError
+from pullstudy.store.protocol import AbandonedJob, RecordStore, StoreError
 
 RUN = "run1"  # a directory holds one sweep; imports beside it have names of their own
 

@@ -3,11 +3,13 @@
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 from collector.checks.cluster import ClusterCheck
 from collector.checks.data import DataCheck
 from collector.checks.finding import Findings
 from collector.daemon import CollectorConfig
+from collector.delivering.sink_daemon import DEFAULT_GROUP
 from pullstudy.kube.settings import WatchSettings
 
 PATIENCE_SECONDS = 10.0  # for each question: a collector would wait longer, a person would not
@@ -25,16 +27,27 @@ async def check_everything(
     data = DataCheck(config.data_directory, config.spool_directory, spool_limit, embedded=outputs.embedded)
     async for finding in data.findings():
         yield finding
-    # The clients are imported where they are used: without them it starts a quarter of a second sooner.
     if outputs.kafka is not None:
-        from collector.checks.kafka import KafkaCheck
-        from collector.delivering.sink_daemon import DEFAULT_GROUP
-
         group = DEFAULT_GROUP if outputs.influx is not None else None
-        async for finding in KafkaCheck(outputs.kafka, group).findings():
+        async for finding in BUS_CHECKS[outputs.kafka.bus](outputs.kafka, group):
             yield finding
     if outputs.influx is not None:
-        from collector.checks.influxdb import InfluxCheck
-
-        async for finding in InfluxCheck(outputs.influx, now).findings():
+        async for finding in STORE_CHECKS[outputs.influx.store](outputs.influx, now):
             yield finding
+
+
+# The clients are imported where they are used: without them it starts a quarter of a second sooner.
+def _kafka(settings: Any, group: str | None) -> Findings:
+    from collector.checks.kafka import KafkaCheck
+
+    return KafkaCheck(settings, group).findings()
+
+
+def _influxdb(settings: Any, now: Callable[[], datetime]) -> Findings:
+    from collector.checks.influxdb import InfluxCheck
+
+    return InfluxCheck(settings, now).findings()
+
+
+BUS_CHECKS: dict[str, Callable[[Any, str | None], Findings]] = {"kafka": _kafka}
+STORE_CHECKS: dict[str, Callable[[Any, Callable[[], datetime]], Findings]] = {"influxdb": _influxdb}

@@ -9,6 +9,7 @@ import typer
 
 from collector.configuration.options import key_of, settable, variable_of
 from collector.log import Format
+from pullstudy.pulls.kinds import DEFAULT_NAME
 
 MASK = "********"
 
@@ -32,7 +33,7 @@ class Variable:
 
 
 VARIABLES = (
-    Variable("KAFKA_TOPIC", "pulls"),
+    Variable("KAFKA_TOPIC", DEFAULT_NAME),
     Variable("KAFKA_SECURITY_PROTOCOL", "PLAINTEXT"),
     Variable("KAFKA_SASL_MECHANISM", "PLAIN"),
     Variable("KAFKA_SASL_USERNAME"),
@@ -44,7 +45,7 @@ VARIABLES = (
     Variable("INFLUXDB_V2_ORG"),
     Variable("INFLUXDB_V2_TOKEN", secret=True),
     Variable("INFLUXDB_V2_TOKEN_FILE"),
-    Variable("INFLUXDB_V2_BUCKET", "pulls"),
+    Variable("INFLUXDB_V2_BUCKET", DEFAULT_NAME),
     Variable("INFLUXDB_V2_SSL_CA_CERT"),
     Variable("INFLUXDB_V2_VERIFY_SSL", "true"),
 )

@@ -16,7 +16,7 @@ import msgspec
 from collector.errors import DataDirectoryError
 from pullstudy.bus.record_format import encode
 from pullstudy.pulls.kind import Record
-from pullstudy.store.influx.write import Refused
+from pullstudy.store.protocol import Refused
 
 FILE_NAME = "dead-letters.jsonl"
 MOST_BYTES = 256 << 20  # some 250,000 of them: then something is wrong that nobody looks at

@@ -19,7 +19,7 @@ class Written:
     dead: int = 0  # will never be taken: set aside, with the reason
 
 
-class Sink(Protocol):
+class DeliveryTarget(Protocol):
     """Where records go: a store, or a bus on the way to one."""
 
     async def write(self, batch: Batch) -> Written:
@@ -30,12 +30,12 @@ class Sink(Protocol):
 class Delivery:
     """Runs until the queue is finished and empty.
 
-    Raises what the sink raises, but for StoreBusyError: that is waited out.
+    Raises what the target raises, but for StoreBusyError: that is waited out.
     """
 
-    def __init__(self, queue: SpoolQueue, sink: Sink, context: Context) -> None:
+    def __init__(self, queue: SpoolQueue, target: DeliveryTarget, context: Context) -> None:
         self._queue = queue
-        self._sink = sink
+        self._target = target
         self._settings = context.settings.delivery
         self._clock = context.clock
         self._random = context.random
@@ -43,7 +43,7 @@ class Delivery:
         self._status = context.status
 
     async def run(self) -> None:
-        """1. take entries; 2. write them to the sink; 3. acknowledge them. A kill between any two repeats, and loses
+        """1. take entries; 2. write them to the target; 3. acknowledge them. A kill between any two repeats, and loses
         nothing."""
         while (entries := await self._queue.take(self._settings.batch_records)) is not None:
             batch = merge(entries)
@@ -65,7 +65,7 @@ class Delivery:
         failures = 0
         while True:
             try:
-                written = await self._sink.write(batch)
+                written = await self._target.write(batch)
             except StoreBusyError as error:
                 failures += 1
                 self._status.held = str(error)

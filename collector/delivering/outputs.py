@@ -13,20 +13,18 @@ The clients are imported where they are used: a collector without them starts a 
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from collector.context import Context
-from collector.delivering.delivery import Sink
+from collector.delivering.delivery import DeliveryTarget
 from collector.monitoring.conditions import is_not_refused
 from collector.monitoring.metrics import delivery_source
 from collector.monitoring.vitals import Metrics, Trouble
+from pullstudy.bus.buses import BusSettings, open_bus
 from pullstudy.store.embedded.store import EmbeddedStore
-
-if TYPE_CHECKING:
-    from pullstudy.bus.kafka.settings import KafkaSettings
-    from pullstudy.store.influx.settings import InfluxSettings
+from pullstudy.store.stores import StoreSettings, open_store
+from pullstudy.timing import Timing
 
 PART = "collector"
 
@@ -35,8 +33,8 @@ PART = "collector"
 class Outputs:
     """What was given."""
 
-    kafka: "KafkaSettings | None" = None
-    influx: "InfluxSettings | None" = None
+    kafka: BusSettings | None = None
+    influx: StoreSettings | None = None
 
     @property
     def sink_beside(self) -> bool:
@@ -51,7 +49,7 @@ class Outputs:
 class Output:
     """Where the spool delivers to, and how it is there."""
 
-    sink: Sink
+    target: DeliveryTarget
     name: str
     trouble: Callable[[], Trouble | None]
     sources: tuple[Metrics, ...] = ()  # of the client's own metrics
@@ -69,7 +67,7 @@ async def open_output(
 ) -> AsyncIterator[Output]:
     """What the spool delivers to, open for as long as the block lasts. Raises StoreError, BusError."""
     if outputs.kafka is not None:
-        kafka = replace(outputs.kafka, close_seconds=context.settings.stop.close_seconds)
+        kafka = outputs.kafka.closing_within(context.settings.stop.close_seconds)
         async with _bus(kafka, context) as output, _sink_beside(kafka, outputs.influx, context):
             yield output
     elif outputs.influx is not None:
@@ -93,13 +91,12 @@ async def _embedded(data_directory: Path, context: Context) -> AsyncIterator[Out
 
 
 @asynccontextmanager
-async def _bus(settings: "KafkaSettings", context: Context) -> AsyncIterator[Output]:
+async def _bus(settings: BusSettings, context: Context) -> AsyncIterator[Output]:
     from collector.delivering.targets import BusTarget
     from collector.monitoring.edge_metrics import bus_trouble, sending_source
-    from pullstudy.bus.kafka.bus import KafkaBus, Timing
 
     clock = context.clock
-    bus = KafkaBus(settings, context.log, context.random, Timing(clock.sleep, clock.monotonic_seconds))
+    bus = open_bus(settings, context.log, context.random, Timing(clock.sleep, clock.monotonic_seconds, clock.now))
     try:
         yield Output(BusTarget(bus), "kafka", lambda: bus_trouble(bus.trouble), (sending_source(PART, bus),))
     finally:
@@ -107,16 +104,14 @@ async def _bus(settings: "KafkaSettings", context: Context) -> AsyncIterator[Out
 
 
 @asynccontextmanager
-async def _influx(settings: "InfluxSettings", spool_directory: Path, context: Context) -> AsyncIterator[Output]:
+async def _influx(settings: StoreSettings, spool_directory: Path, context: Context) -> AsyncIterator[Output]:
     from collector.delivering.dead_letters import DeadLetterFile
     from collector.delivering.targets import StoreTarget
     from collector.monitoring.edge_metrics import store_source, store_trouble
-    from pullstudy.store.influx.store import InfluxStore
-    from pullstudy.store.influx.write import Timing
 
     clock = context.clock
     timing = Timing(clock.sleep, clock.monotonic_seconds, clock.now)
-    store = InfluxStore(settings, context.log, context.random, timing)
+    store = open_store(settings, context.log, context.random, timing)
     target = StoreTarget(store, DeadLetterFile(spool_directory), context.log, clock.now)
     try:
         yield Output(target, "influxdb", lambda: store_trouble(store), (store_source(PART, store),))
@@ -125,9 +120,7 @@ async def _influx(settings: "InfluxSettings", spool_directory: Path, context: Co
 
 
 @asynccontextmanager
-async def _sink_beside(
-    kafka: "KafkaSettings", influx: "InfluxSettings | None", context: Context
-) -> AsyncIterator[None]:
+async def _sink_beside(kafka: BusSettings, influx: StoreSettings | None, context: Context) -> AsyncIterator[None]:
     """The sink of this process, ended after the block: what that published last is stored too, if there is time."""
     if influx is None:
         yield

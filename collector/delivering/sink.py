@@ -19,7 +19,7 @@ from pullstudy.bus.record_format import UnreadableError, decode
 from pullstudy.pulls.batch import Batch, Gap
 from pullstudy.pulls.kind import Record
 from pullstudy.pulls.notices import Notices
-from pullstudy.store.influx.write import Delivered
+from pullstudy.store.protocol import Delivered
 
 
 @dataclass(frozen=True)
@@ -53,8 +53,8 @@ class SinkCounters:
     reasons: dict[str, int] = field(default_factory=dict)  # dead letters by the first words of their reason
 
 
-class Keeper(Protocol):
-    """Where records end: ``pullstudy.store.influx.store.InfluxStore`` is one."""
+class DeliveringStore(Protocol):
+    """Where records end: every ``SharedStore`` is one."""
 
     async def deliver(self, batch: Batch) -> Delivered:
         """Keep the batch, durably on return, for as long as that takes; what can never be kept comes back."""
@@ -68,7 +68,7 @@ class Sink:
         self,
         bus: Bus,
         consumer: Consumer,
-        keeper: Keeper,
+        store: DeliveringStore,
         settings: SinkSettings,
         notices: Notices,
         *,
@@ -77,7 +77,7 @@ class Sink:
     ) -> None:
         self._bus = bus
         self._consumer = consumer
-        self._keeper = keeper
+        self._store = store
         self._settings = settings
         self._notices = notices
         self._now = now
@@ -157,7 +157,7 @@ class Sink:
         gaps = [_gap(lost, self._now()) for lost in parcel.lost]
         self.counters.lost_ranges += len(gaps)
         started = self._monotonic()
-        delivered = await self._keeper.deliver(Batch(more=[*(record for record, _ in records), *gaps]))
+        delivered = await self._store.deliver(Batch(more=[*(record for record, _ in records), *gaps]))
         self.counters.write_seconds.observe(self._monotonic() - started)
         self.counters.stored += delivered.written
         letters += self._refused(delivered, records)

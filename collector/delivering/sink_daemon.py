@@ -11,14 +11,13 @@ from collector.monitoring.conditions import is_not_refused, keeps_up
 from collector.monitoring.edge_metrics import bus_trouble, sending_source, store_source, store_trouble, taking_source
 from collector.monitoring.metrics import info
 from collector.monitoring.vitals import Reading, Trouble, Vitals
-from pullstudy.bus.kafka.bus import KafkaBus
-from pullstudy.bus.kafka.consumer import KafkaGroupMember
-from pullstudy.bus.kafka.settings import KafkaSettings
+from pullstudy.bus.buses import BusSettings, open_bus
+from pullstudy.bus.protocol import GroupMember, SharedBus
 from pullstudy.pulls import metric_names as names
 from pullstudy.pulls.metric_names import LAG_LIMIT_SECONDS
 from pullstudy.pulls.notices import Notices
-from pullstudy.store.influx.settings import InfluxSettings
-from pullstudy.store.influx.store import InfluxStore
+from pullstudy.store.protocol import SharedStore
+from pullstudy.store.stores import StoreSettings, open_store
 
 DEFAULT_GROUP = "pullstudy-sink"
 PART = "sink"
@@ -29,8 +28,8 @@ LAG_PERIOD_SECONDS = 10.0  # between two questions for the ends of the partition
 class SinkTarget:
     """From where to where."""
 
-    kafka: KafkaSettings
-    influx: InfluxSettings
+    kafka: BusSettings
+    influx: StoreSettings
     group: str = DEFAULT_GROUP
     sink: SinkSettings = field(default_factory=SinkSettings)
     max_lag_seconds: float = LAG_LIMIT_SECONDS  # over it the sink is not ready
@@ -45,8 +44,8 @@ async def run_sink(
     clock: Clock | None = None,
 ) -> None:
     """Store what is on the bus until the event is set. Raises BusError and StoreError, alone or in a group."""
-    bus = KafkaBus(target.kafka, notices, random)
-    store = InfluxStore(target.influx, notices, random)
+    bus = open_bus(target.kafka, notices, random)
+    store = open_store(target.influx, notices, random)
     member = await bus.consume(target.group)
     sink = Sink(bus, member, store, target.sink, notices)
     watched = SinkWatch(target, bus, member, store, sink, clock or SystemClock())
@@ -62,7 +61,7 @@ async def run_sink(
         await _close(member, store, bus)
 
 
-async def _close(*parts: KafkaGroupMember | InfluxStore | KafkaBus) -> None:
+async def _close(*parts: GroupMember | SharedStore | SharedBus) -> None:
     # At once, since each ends within a limit of its own; and each, whatever the others did.
     ends = await asyncio.gather(*(part.close() for part in parts), return_exceptions=True)
     for end in ends:
@@ -76,9 +75,9 @@ class SinkWatch:
     def __init__(
         self,
         target: SinkTarget,
-        bus: KafkaBus,
-        member: KafkaGroupMember,
-        store: InfluxStore,
+        bus: SharedBus,
+        member: GroupMember,
+        store: SharedStore,
         sink: Sink,
         clock: Clock,
     ) -> None:

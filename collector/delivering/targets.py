@@ -1,11 +1,11 @@
-"""Where the spool delivers to: the embedded store, a bus, or InfluxDB directly. Each is a delivery.Sink."""
+"""Where the spool delivers to: the embedded store, a bus, or InfluxDB directly. Each is a delivery.DeliveryTarget."""
 
 from collections.abc import Callable
 from datetime import datetime
 
 from collector.delivering.dead_letters import DeadLetterFile
 from collector.delivering.delivery import Written
-from collector.delivering.sink import Keeper
+from collector.delivering.sink import DeliveringStore
 from pullstudy.bus.protocol import Bus
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.notices import Notices
@@ -40,16 +40,16 @@ class StoreTarget:
     """The spool's entry is acknowledged when the store has it, and what it refuses is in the file of dead letters."""
 
     def __init__(
-        self, keeper: Keeper, dead_letters: DeadLetterFile, notices: Notices, now: Callable[[], datetime]
+        self, store: DeliveringStore, dead_letters: DeadLetterFile, notices: Notices, now: Callable[[], datetime]
     ) -> None:
-        self._keeper = keeper
+        self._store = store
         self._dead_letters = dead_letters
         self._notices = notices
         self._now = now
 
     async def write(self, batch: Batch) -> Written:
         """Waits for the store for ever. Raises DataDirectoryError."""
-        delivered = await self._keeper.deliver(batch)
+        delivered = await self._store.deliver(batch)
         if delivered.refused:
             # Some bytes, seldom: the loop can wait for the disk.
             self._dead_letters.bury(delivered.refused, self._now())

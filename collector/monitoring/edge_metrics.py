@@ -3,14 +3,13 @@
 from collections.abc import Iterator
 
 from collector.monitoring.vitals import Metrics, Reading, Trouble
-from pullstudy.bus.kafka.bus import KafkaBus
-from pullstudy.bus.kafka.consumer import KafkaGroupMember
+from pullstudy.bus.protocol import GroupMember, SharedBus
 from pullstudy.bus.trouble import Trouble as BusTrouble
 from pullstudy.pulls import metric_names as names
-from pullstudy.store.influx.store import InfluxStore
+from pullstudy.store.protocol import SharedStore
 
 
-def sending_source(part: str, bus: KafkaBus) -> Metrics:
+def sending_source(part: str, bus: SharedBus) -> Metrics:
     """What is published."""
 
     def read() -> Iterator[Reading]:
@@ -23,7 +22,7 @@ def sending_source(part: str, bus: KafkaBus) -> Metrics:
     return read
 
 
-def taking_source(part: str, member: KafkaGroupMember) -> Metrics:
+def taking_source(part: str, member: GroupMember) -> Metrics:
     """What is consumed."""
 
     def read() -> Iterator[Reading]:
@@ -37,7 +36,7 @@ def taking_source(part: str, member: KafkaGroupMember) -> Metrics:
     return read
 
 
-def store_source(part: str, store: InfluxStore) -> Metrics:
+def store_source(part: str, store: SharedStore) -> Metrics:
     """What is written."""
 
     def read() -> Iterator[Reading]:
@@ -56,7 +55,7 @@ def bus_trouble(trouble: BusTrouble) -> Trouble | None:
     return None if trouble.reason is None else Trouble(trouble.reason, trouble.alarm)
 
 
-def store_trouble(store: InfluxStore) -> Trouble | None:
+def store_trouble(store: SharedStore) -> Trouble | None:
     """The store, as it is now."""
     counters = store.counters
     return None if counters.trouble is None else Trouble(counters.trouble, counters.alarm)

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from pullstudy.extras import require
+from pullstudy.pulls.kinds import DEFAULT_NAME
 
 dashboards_app = typer.Typer(
     add_completion=False,
@@ -32,7 +33,7 @@ BucketName = Annotated[str, typer.Option(metavar="NAME", help="The InfluxDB buck
 @dashboards_app.command()
 def build(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where the JSON files go.")],
-    bucket: BucketName = "pulls",
+    bucket: BucketName = DEFAULT_NAME,
 ) -> None:
     """Write the dashboards and alert rules as JSON: the same files every time.
 
@@ -51,7 +52,7 @@ def build(
 @dashboards_app.command()
 def push(
     url: Annotated[str, typer.Argument(metavar="URL", help="The Grafana, as http://HOST:3000.")],
-    bucket: BucketName = "pulls",
+    bucket: BucketName = DEFAULT_NAME,
 ) -> None:
     """Put folder, data sources, dashboards and alert rules into a Grafana; again, it changes nothing.
 

@@ -14,8 +14,8 @@ from pullstudy.pulls.batch import Batch, Reject
 from pullstudy.store.destination import Destination
 from pullstudy.store.embedded.schema import FILE_NAME
 from pullstudy.store.embedded.store import EmbeddedStore
-from pullstudy.store.influx.settings import InfluxSettings
 from pullstudy.store.selection import Selection
+from pullstudy.store.stores import StoreSettings, open_store
 
 
 def destination_of_import(directory: Path, run: str, url: str | None, environment: Mapping[str, str]) -> Destination:
@@ -59,11 +59,9 @@ def import_store(
 class InfluxImportStore:
     """Waits for an InfluxDB that goes away, and says so. Ctrl-C ends that; importing again changes nothing."""
 
-    def __init__(self, settings: InfluxSettings, cluster: str, note: Callable[[str], None]) -> None:
-        from pullstudy.store.influx.store import InfluxStore
-
+    def __init__(self, settings: StoreSettings, cluster: str, note: Callable[[str], None]) -> None:
         self._of_cluster = Selection(clusters=(cluster,))
-        self._store = InfluxStore(settings, PlainNotices(note), Random())
+        self._store = open_store(settings, PlainNotices(note), Random())
         self._loop = asyncio.Runner()
 
     def write_now(self, batch: Batch) -> None:

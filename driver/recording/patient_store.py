@@ -9,8 +9,7 @@ from driver.errors import LimitError
 from pullstudy.polling import Pace, Sleep, polls
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.record import PullRecord
-from pullstudy.store.influx.point_layout import AbandonedJob
-from pullstudy.store.protocol import Identity, RecordStore, StoreError
+from pullstudy.store.protocol import AbandonedJob, Identity, RecordStore, StoreError
 
 PACE = Pace(first_seconds=0.5, most_seconds=15.0)
 T = TypeVar("T")

@@ -9,14 +9,14 @@ from pullstudy.analysis.findings.phase_points import phase_points
 from pullstudy.analysis.reading.ledger import LedgerTables, read_ledger
 from pullstudy.analysis.reading.study import StudyData
 from pullstudy.store.embedded.store import open_connection
-from pullstudy.store.influx.store import InfluxStore
+from pullstudy.store.protocol import SharedStore
 from pullstudy.store.selection import Selection
 
 
 class PhasePublisher:
     """Of one sweep. The records are read back: the dashboards show what is stored."""
 
-    def __init__(self, store: InfluxStore, directory: Path) -> None:
+    def __init__(self, store: SharedStore, directory: Path) -> None:
         self._store = store
         self._directory = directory
 

@@ -9,6 +9,7 @@ from driver.planning.study import Study
 from driver.recording.patient_store import PatientStore
 from pullstudy.store.embedded.store import EmbeddedStore
 from pullstudy.store.protocol import RecordStore, Store
+from pullstudy.store.stores import open_store
 
 
 class Stores(NamedTuple):
@@ -41,9 +42,8 @@ def open_stores(study: Study, directory: Path, environment: Mapping[str, str], n
         embedded = EmbeddedStore(directory, create=True)
         return Stores(embedded, embedded)
     from driver.recording.phase_publisher import PhasePublisher
-    from pullstudy.store.influx.store import InfluxStore
 
-    influx = InfluxStore(study.collect.influx_settings(environment), PlainNotices(note), Random())
+    influx = open_store(study.collect.influx_settings(environment), PlainNotices(note), Random())
     name = f"InfluxDB {study.collect.influx}"
     patient = PatientStore(influx, name, study.limits.store_seconds, note)
     return Stores(influx, patient, PhasePublisher(influx, directory))

@@ -14,8 +14,9 @@ from pullstudy.bus.protocol import BusError, Consumer, DeadLetter, Lost, Message
 from pullstudy.bus.record_format import encode, is_main, key
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.kind import Record
+from pullstudy.pulls.kinds import DEFAULT_NAME
 
-PULLS, CONTEXT = "pulls", "pulls-context"
+PULLS, CONTEXT = DEFAULT_NAME, f"{DEFAULT_NAME}-context"
 TOPICS = (PULLS, CONTEXT)
 Partition = tuple[str, int]
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pullstudy.bus.trouble import Trouble
 from pullstudy.pulls.batch import Batch
 
 
@@ -74,6 +75,29 @@ class Published:
     dead: int = 0
 
 
+@dataclass
+class SendCounters:
+    """Since the start."""
+
+    messages: int = 0  # acknowledged
+    sent_bytes: int = 0  # of values, before compression, repeats included
+    repeats: int = 0  # messages sent again
+    rebuilt: int = 0  # producers
+
+
+@dataclass
+class TakeCounters:
+    """Since the start."""
+
+    messages: int = 0
+    taken_bytes: int = 0  # of values
+    rebalances: int = 0
+    commits: int = 0
+    commits_failed: int = 0
+    lost_ranges: int = 0
+    rebuilt: int = 0  # consumers
+
+
 class Consumer(Protocol):
     """A member of a consumer group, with a share of the partitions that may change at any time.
 
@@ -114,3 +138,34 @@ class Bus(Protocol):
     async def close(self) -> None:
         """Ends within a limit, whatever the bus does: what publish() did not return for may not be there."""
         ...
+
+
+class GroupMember(Consumer, Protocol):
+    """A consumer of a bus on servers, which can be looked at."""
+
+    @property
+    def trouble(self) -> Trouble: ...
+
+    @property
+    def counters(self) -> TakeCounters: ...
+
+    @property
+    def connected(self) -> bool:
+        """Whether it has a part in the group."""
+        ...
+
+    async def lag(self) -> dict[tuple[str, int], int] | None:
+        """By topic and partition, messages that the group has still to take; None where that cannot be known now."""
+        ...
+
+
+class SharedBus(Bus, Protocol):
+    """A bus on servers, which can be looked at."""
+
+    @property
+    def trouble(self) -> Trouble: ...
+
+    @property
+    def counters(self) -> SendCounters: ...
+
+    async def consume(self, group: str) -> GroupMember: ...

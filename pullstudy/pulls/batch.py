@@ -116,9 +116,6 @@ class Batch:
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Batch) and self._of_kinds == other._of_kinds
 
-    def __hash__(self) -> int:
-        return hash(frozenset(self._of_kinds.items()))
-
     def __repr__(self) -> str:
         return f"Batch({', '.join(map(repr, self.records()))})"
 

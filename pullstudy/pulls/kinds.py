@@ -53,3 +53,5 @@ GAP = Kind(
 )
 
 KINDS: tuple[Kind[Any], ...] = (PULL, MILESTONE, REJECT, GAP)
+
+DEFAULT_NAME = PULL.plural  # of the topic and of the bucket

@@ -68,4 +68,3 @@ class Milestone(Record, frozen=True, kw_only=True, gc=False):
 
 
 CONTROL_PLANE = "control-plane"
-MILESTONE_COLUMNS: tuple[str, ...] = Milestone.__struct_fields__

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 
 import msgspec
 
+from pullstudy.pulls.kinds import DEFAULT_NAME
 from pullstudy.store.influx.settings import InfluxSettings, InfluxSettingsError
-
-DEFAULT_TOPIC = "pulls"
 
 
 class Destination(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -31,7 +30,7 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         if not self.shared:
             return Destination()
         settings = self.influx_settings(environment)
-        topic = self.topic or environment.get("KAFKA_TOPIC") or DEFAULT_TOPIC
+        topic = self.topic or environment.get("KAFKA_TOPIC") or DEFAULT_NAME
         return Destination(
             kafka=self.kafka,
             topic=topic if self.kafka else "",

@@ -1,6 +1,7 @@
 """The edge to whatever keeps the records."""
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -11,7 +12,6 @@ from pullstudy.pulls.kind import Kind, R
 from pullstudy.pulls.kinds import GAP, MILESTONE, REJECT
 from pullstudy.pulls.milestone import Milestone
 from pullstudy.pulls.record import Outcome, PullRecord
-from pullstudy.store.influx.point_layout import AbandonedJob
 from pullstudy.store.selection import ALL, Selection
 
 Identity = tuple[str, str, int]  # cluster, event_uid and count
@@ -23,6 +23,46 @@ class StoreError(Exception):
 
 class StoreBusyError(StoreError):
     """Another process holds the store for longer than a writer waits: the same call may be made again."""
+
+
+class AbandonedJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job attempt that another one replaced: what it pulled is left out on reading. The driver's word, no sink's."""
+
+    cluster: str
+    job: str
+    at: datetime  # when it was given up
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A record that the store will never take, and why."""
+
+    record: msgspec.Struct
+    reason: str
+
+
+@dataclass(frozen=True)
+class Delivered:
+    """What became of a batch: written and refused together are all of it."""
+
+    written: int
+    refused: tuple[Refused, ...] = ()
+
+
+@dataclass
+class WriteCounters:
+    """Since the start."""
+
+    requests: int = 0
+    statuses: dict[int, int] = field(default_factory=dict)  # requests by status; 0 where there was no answer
+    points: int = 0  # written
+    refused: int = 0
+    repeats: int = 0  # requests made again
+    divisions: int = 0  # requests made again as two halves
+    sent_bytes: int = 0  # of line protocol, before compression
+    write_seconds: float = 0.0  # of all requests together
+    trouble: str | None = None  # why nothing is written now; None while all is well
+    alarm: bool = False  # the trouble is a wrong setting
 
 
 class RecordStore(Protocol):
@@ -93,3 +133,18 @@ class Store(RecordStore, Records, Protocol):
     """Keeps each record once, by its identity, however often it is written."""
 
     async def close(self) -> None: ...
+
+
+class SharedStore(Store, Protocol):
+    """A store on a server, which may hold other runs too. Writing waits for it for ever, and says so."""
+
+    @property
+    def counters(self) -> WriteCounters: ...
+
+    async def deliver(self, batch: Batch) -> Delivered:
+        """Write the batch. What the server will never take comes back with the reason: it is the caller's now."""
+        ...
+
+    async def tell(self, points: Sequence[msgspec.Struct]) -> None:
+        """What the driver knows of jobs that are over, for dashboards; it is in no record."""
+        ...

@@ -24,9 +24,9 @@ from pullstudy.store.destination import Destination
 from pullstudy.store.embedded.ledger import Ledger
 from pullstudy.store.embedded.schema import FILE_NAME
 from pullstudy.store.embedded.store import EmbeddedStore
-from pullstudy.store.influx.point_layout import AbandonedJob
 from pullstudy.store.influx.settings import InfluxSettings
 from pullstudy.store.influx.store import InfluxStore
+from pullstudy.store.protocol import AbandonedJob
 from tests.analysis.hand_made import RUN, ZERO, synthetic_sweep
 from tests.notices import KeptNotices
 from tests.stack.influx import Influx

@@ -11,7 +11,7 @@ from random import Random
 from collector.cluster_sources import cluster_sources, what_was_lost
 from collector.context import Context
 from collector.daemon import CollectorConfig, run_stages
-from collector.delivering.delivery import Sink
+from collector.delivering.delivery import DeliveryTarget
 from collector.delivering.targets import EmbeddedTarget
 from collector.log import Format, Log
 from collector.settings import DeliverySettings, Settings
@@ -112,7 +112,7 @@ async def collecting(
     url: str,
     directory: Path,
     settings: Settings = SETTINGS,
-    wrap_sink: Callable[[Sink], Sink] = lambda sink: sink,
+    wrap_sink: Callable[[DeliveryTarget], DeliveryTarget] = lambda sink: sink,
     *,
     scope: Scope | None = None,
     reconcile: bool = False,

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from collector.context import Context
-from collector.delivering.delivery import Delivery, Sink, Written
+from collector.delivering.delivery import Delivery, DeliveryTarget, Written
 from collector.log import Format, Log
 from collector.settings import DeliverySettings, SpoolSettings
 from collector.spooling.spool import Spool
@@ -39,7 +39,7 @@ async def server() -> AsyncIterator[ApiServer]:
 class Gate:
     """A sink that lets nothing through until it is opened."""
 
-    def __init__(self, sink: Sink) -> None:
+    def __init__(self, sink: DeliveryTarget) -> None:
         self._sink = sink
         self.opened = asyncio.Event()
 
@@ -62,7 +62,7 @@ class Counting:
 class Failing:
     """A sink that raises these first."""
 
-    def __init__(self, sink: Sink, *errors: Exception) -> None:
+    def __init__(self, sink: DeliveryTarget, *errors: Exception) -> None:
         self._sink = sink
         self._errors = list(errors)
 
@@ -77,7 +77,7 @@ async def test_a_store_that_stands_still_pauses_the_watch_at_the_spools_bound_an
 ) -> None:
     gates: list[Gate] = []
 
-    def gated(sink: Sink) -> Sink:
+    def gated(sink: DeliveryTarget) -> DeliveryTarget:
         gates.append(Gate(sink))
         return gates[0]
 

@@ -13,8 +13,7 @@ from aiohttp import web
 
 from collector.clock import SystemClock
 from collector.configuration.quantity import Address
-from collector.delivering.delivery import Sink as SpoolSink
-from collector.delivering.delivery import Written
+from collector.delivering.delivery import DeliveryTarget, Written
 from collector.delivering.sink import Sink, SinkSettings
 from collector.delivering.sink_daemon import SinkTarget, SinkWatch
 from collector.monitoring.conditions import BETWEEN_WATCHES_SECONDS, has_room, is_not_refused, keeps_up, watches
@@ -127,7 +126,7 @@ async def test_the_numbers_are_those_of_a_run(server: ApiServer, tmp_path: Path)
 class Gate:
     """Lets nothing through until it is opened."""
 
-    def __init__(self, sink: SpoolSink) -> None:
+    def __init__(self, sink: DeliveryTarget) -> None:
         self._sink = sink
         self.opened = asyncio.Event()
 
@@ -139,7 +138,7 @@ class Gate:
 async def test_it_is_ready_while_it_watches_and_its_store_keeps_up(server: ApiServer, tmp_path: Path) -> None:
     gates: list[Gate] = []
 
-    def gated(sink: SpoolSink) -> SpoolSink:
+    def gated(sink: DeliveryTarget) -> DeliveryTarget:
         gates.append(Gate(sink))
         return gates[0]
 

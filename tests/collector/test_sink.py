@@ -16,7 +16,7 @@ from pullstudy.bus.record_format import encode
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.record import PullRecord
 from pullstudy.store.embedded.store import EmbeddedStore
-from pullstudy.store.influx.write import Delivered, Refused
+from pullstudy.store.protocol import Delivered, Refused
 from tests.notices import KeptNotices
 from tests.store.records import gap, milestone, pull, reject
 

@@ -14,7 +14,7 @@ from pullstudy.bus.embedded import EmbeddedBus
 from pullstudy.bus.record_format import decode
 from pullstudy.pulls.batch import Batch
 from pullstudy.store.embedded.store import EmbeddedStore
-from pullstudy.store.influx.write import Delivered, Refused
+from pullstudy.store.protocol import Delivered, Refused
 from tests.notices import KeptNotices
 from tests.store.records import milestone, pull
 

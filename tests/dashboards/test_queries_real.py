@@ -31,9 +31,10 @@ from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.milestone import Milestone, Moment
 from pullstudy.pulls.record import WITNESS_PREFIX, Outcome, PullRecord
 from pullstudy.store.embedded.ledger import NodeCache
-from pullstudy.store.influx.point_layout import AbandonedJob, JobPhases, PodPhases
+from pullstudy.store.influx.point_layout import JobPhases, PodPhases
 from pullstudy.store.influx.settings import InfluxSettings
 from pullstudy.store.influx.store import InfluxStore
+from pullstudy.store.protocol import AbandonedJob
 from tests.dashboards.figures import PANELS, Figures
 from tests.dashboards.variables import substituted
 from tests.notices import KeptNotices

@@ -9,8 +9,7 @@ from driver.errors import LimitError
 from driver.recording.patient_store import PatientStore
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.record import PullRecord
-from pullstudy.store.influx.point_layout import AbandonedJob
-from pullstudy.store.protocol import Identity, StoreError
+from pullstudy.store.protocol import AbandonedJob, Identity, StoreError
 from tests.driver.kube_objects import pulled
 
 

@@ -12,7 +12,7 @@ from pullstudy.pulls.backoff import Backoff
 from pullstudy.pulls.batch import Batch
 from pullstudy.store.influx.settings import InfluxSettings, InfluxSettingsError
 from pullstudy.store.influx.store import InfluxStore, RefusedError
-from pullstudy.store.influx.write import Timing
+from pullstudy.timing import Timing
 from tests.notices import KeptNotices
 from tests.store.influx_server import FakeInflux, Trouble, fake_influx
 from tests.store.records import gap, milestone, pull, reject

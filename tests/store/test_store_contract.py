@@ -19,10 +19,9 @@ from pullstudy.pulls.milestone import Milestone, Moment
 from pullstudy.pulls.record import Outcome, PullRecord, witness_uid
 from pullstudy.store.embedded.schema import FILE_NAME
 from pullstudy.store.embedded.store import EmbeddedStore
-from pullstudy.store.influx.point_layout import AbandonedJob
 from pullstudy.store.influx.settings import InfluxSettings
 from pullstudy.store.influx.store import InfluxStore
-from pullstudy.store.protocol import Store, StoredRun
+from pullstudy.store.protocol import AbandonedJob, Store, StoredRun
 from pullstudy.store.selection import Selection
 from tests.notices import KeptNotices
 from tests.store.records import AT, any_milestone, any_pull, gap, milestone, pull, reject

@@ -1,32 +1,23 @@
 """The Bus on Kafka: pulls in one topic, what stands around them in another, dead letters in a third."""
 
 import asyncio
-import time
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from hashlib import blake2b
 from random import Random
 
 from pullstudy.bus.kafka.consumer import KafkaGroupMember
-from pullstudy.bus.kafka.producer import KafkaSender, Outgoing, SendCounters
+from pullstudy.bus.kafka.producer import KafkaSender, Outgoing
 from pullstudy.bus.kafka.settings import KafkaSettings
-from pullstudy.bus.protocol import DeadLetter, Published
+from pullstudy.bus.protocol import DeadLetter, Published, SendCounters
 from pullstudy.bus.record_format import encode, is_main, key
 from pullstudy.bus.trouble import Trouble
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.kind import Record
 from pullstudy.pulls.notices import Notices
+from pullstudy.timing import Timing
 
 REASON_BYTES = 1_000
 CUT_BYTES = 64 * 1024  # what is kept of a dead letter that even its own topic does not take
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Time, as the bus asks for it."""
-
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    monotonic: Callable[[], float] = time.monotonic
 
 
 class KafkaBus:

@@ -6,7 +6,6 @@ is "none", so that a committed offset that is out of range is an error that can 
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import dataclass
 from random import Random
 
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener, ConsumerRecord, TopicPartition
@@ -23,24 +22,11 @@ from pullstudy.bus.kafka.errors import Meaning, meaning, text
 from pullstudy.bus.kafka.probe import cause
 from pullstudy.bus.kafka.settings import KafkaSettings
 from pullstudy.bus.kafka.topics import ensure_topics
-from pullstudy.bus.protocol import Lost, Message, Parcel
+from pullstudy.bus.protocol import Lost, Message, Parcel, TakeCounters
 from pullstudy.bus.trouble import Trouble
 from pullstudy.pulls.notices import Notices
 
 _PATIENCE_SECONDS = 1.0
-
-
-@dataclass
-class TakeCounters:
-    """Since the start."""
-
-    messages: int = 0
-    taken_bytes: int = 0  # of values
-    rebalances: int = 0
-    commits: int = 0
-    commits_failed: int = 0
-    lost_ranges: int = 0
-    rebuilt: int = 0  # consumers
 
 
 class _Share(ConsumerRebalanceListener):  # type: ignore[misc]

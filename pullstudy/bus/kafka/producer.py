@@ -19,6 +19,7 @@ from pullstudy.bus.kafka.errors import Meaning, meaning, text
 from pullstudy.bus.kafka.probe import cause
 from pullstudy.bus.kafka.settings import KafkaSettings
 from pullstudy.bus.kafka.topics import Limits, ensure_topics
+from pullstudy.bus.protocol import SendCounters
 from pullstudy.bus.trouble import Trouble
 
 _ANSWERS_BEFORE_REBUILD = 2
@@ -38,16 +39,6 @@ class Outgoing:
     def size_bytes(self) -> int:
         headers = sum(len(name) + len(value) + 10 for name, value in self.headers)
         return len(self.key or b"") + len(self.value) + headers + FRAME_BYTES
-
-
-@dataclass
-class SendCounters:
-    """Since the start."""
-
-    messages: int = 0  # acknowledged
-    sent_bytes: int = 0  # of values, before compression, repeats included
-    repeats: int = 0  # messages sent again
-    rebuilt: int = 0  # producers
 
 
 class KafkaSender:

@@ -2,7 +2,7 @@
 
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +10,11 @@ from aiokafka.helpers import create_ssl_context
 
 from pullstudy.bus.protocol import BusError
 from pullstudy.pulls.backoff import Backoff
+from pullstudy.pulls.kinds import DEFAULT_NAME
 
 PROTOCOLS = ("PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL")
 MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
-DEFAULT_TOPIC = "pulls"
+DEFAULT_TOPIC = DEFAULT_NAME
 
 
 class KafkaSettingsError(BusError):
@@ -174,6 +175,13 @@ class KafkaSettings:
     @property
     def dead_topic(self) -> str:
         return f"{self.topic}-dead"
+
+    @property
+    def bus(self) -> str:
+        return "kafka"
+
+    def closing_within(self, seconds: float) -> "KafkaSettings":
+        return replace(self, close_seconds=seconds)
 
     @classmethod
     def from_environment(

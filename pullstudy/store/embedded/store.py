@@ -21,8 +21,7 @@ from pullstudy.pulls.kinds import KINDS, MILESTONE, PULL
 from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.store.embedded import schema
 from pullstudy.store.embedded.rows import from_rows, row_maker
-from pullstudy.store.influx.point_layout import AbandonedJob
-from pullstudy.store.protocol import Identity, Store, StoreBusyError, StoredRun, StoreError
+from pullstudy.store.protocol import AbandonedJob, Identity, Store, StoreBusyError, StoredRun, StoreError
 from pullstudy.store.selection import ALL, Selection
 
 BUSY_SECONDS = 30.0  # how long a writer waits for the other writer of the file

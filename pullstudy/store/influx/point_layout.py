@@ -16,6 +16,7 @@ import msgspec
 from pullstudy.pulls import kinds
 from pullstudy.pulls.columns import columns_of
 from pullstudy.pulls.kind import Kind
+from pullstudy.store.protocol import AbandonedJob
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -47,14 +48,6 @@ class Measurement:
 def measurement_of(kind: Kind[Any]) -> Measurement:
     """How the kind's records become points."""
     return Measurement(kind.name, kind.struct, kind.point_hash or kind.identity, kind.time, kind.tags, kind.meaning)
-
-
-class AbandonedJob(msgspec.Struct, frozen=True, kw_only=True):
-    """A job attempt that another one replaced: what it pulled is left out on reading. The driver's word, no sink's."""
-
-    cluster: str
-    job: str
-    at: datetime  # when it was given up
 
 
 class PullCache(msgspec.Struct, frozen=True, kw_only=True):

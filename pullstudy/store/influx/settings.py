@@ -7,9 +7,10 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from pullstudy.pulls.backoff import Backoff
+from pullstudy.pulls.kinds import DEFAULT_NAME
 from pullstudy.store.protocol import StoreError
 
-DEFAULT_BUCKET = "pulls"
+DEFAULT_BUCKET = DEFAULT_NAME
 _FALSE = ("0", "false", "no", "off")
 
 
@@ -42,6 +43,10 @@ class InfluxSettings:
     remind_seconds: float = 60.0  # between two lines about the same trouble
     read_seconds: float = 300.0  # that a query may be silent
     read_points: int = 20_000  # of one query: they are sorted in our memory, some 30 MB
+
+    @property
+    def store(self) -> str:
+        return "influxdb"
 
     @classmethod
     def from_environment(

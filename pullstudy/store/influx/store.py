@@ -4,6 +4,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from random import Random
 from typing import Any
 
+import msgspec
+
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.kind import Kind, R
 from pullstudy.pulls.kinds import KINDS
@@ -12,12 +14,22 @@ from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.store.influx.connection import InfluxConnection
 from pullstudy.store.influx.jobs import InfluxJobs
 from pullstudy.store.influx.line_protocol import PointFormat
-from pullstudy.store.influx.point_layout import TOLD, AbandonedJob, JobPhases, PodPhases, PullCache, measurement_of
+from pullstudy.store.influx.point_layout import TOLD, measurement_of
 from pullstudy.store.influx.read import InfluxReader
 from pullstudy.store.influx.settings import InfluxSettings
-from pullstudy.store.influx.write import Delivered, InfluxWriter, Refused, Timing, WriteCounters
-from pullstudy.store.protocol import Identity, Store, StoredRun, StoreError
+from pullstudy.store.influx.write import InfluxWriter
+from pullstudy.store.protocol import (
+    AbandonedJob,
+    Delivered,
+    Identity,
+    Refused,
+    SharedStore,
+    StoredRun,
+    StoreError,
+    WriteCounters,
+)
 from pullstudy.store.selection import ALL, Selection
+from pullstudy.timing import Timing
 
 
 class RefusedError(StoreError):
@@ -29,7 +41,7 @@ class RefusedError(StoreError):
         self.refused = refused
 
 
-class InfluxStore(Store):
+class InfluxStore(SharedStore):
     """One bucket. Writing waits for ever: for a server that is away, for a setting to be put right."""
 
     def __init__(
@@ -72,7 +84,7 @@ class InfluxStore(Store):
         if delivered.refused:
             raise RefusedError(delivered.refused)
 
-    async def tell(self, points: Sequence[JobPhases | PodPhases | PullCache]) -> None:
+    async def tell(self, points: Sequence[msgspec.Struct]) -> None:
         """What the driver knows of jobs that are over, for dashboards; it is in no record. Raises RefusedError."""
         delivered = await self._writer.deliver(points)
         if delivered.refused:

@@ -1,10 +1,7 @@
 """Records to InfluxDB, for as long as it takes: each ends as written, or as refused with the reason."""
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from random import Random
 
 import msgspec
@@ -14,22 +11,8 @@ from pullstudy.store.influx.answers import Action, Verdict, judge
 from pullstudy.store.influx.connection import InfluxConnection, NoAnswerError
 from pullstudy.store.influx.line_protocol import PointError, PointFormat
 from pullstudy.store.influx.settings import InfluxSettings
-
-
-@dataclass(frozen=True)
-class Refused:
-    """A record that the store will never take, and why."""
-
-    record: msgspec.Struct
-    reason: str
-
-
-@dataclass(frozen=True)
-class Delivered:
-    """What became of a batch: written and refused together are all of it."""
-
-    written: int
-    refused: tuple[Refused, ...] = ()
+from pullstudy.store.protocol import Delivered, Refused, WriteCounters
+from pullstudy.timing import Timing
 
 
 @dataclass(frozen=True)
@@ -38,31 +21,6 @@ class Point:
 
     record: msgspec.Struct
     line: bytes
-
-
-@dataclass
-class WriteCounters:
-    """Since the start."""
-
-    requests: int = 0
-    statuses: dict[int, int] = field(default_factory=dict)  # requests by status; 0 where there was no answer
-    points: int = 0  # written
-    refused: int = 0
-    repeats: int = 0  # requests made again
-    divisions: int = 0  # requests made again as two halves
-    sent_bytes: int = 0  # of line protocol, before compression
-    write_seconds: float = 0.0  # of all requests together
-    trouble: str | None = None  # why nothing is written now; None while all is well
-    alarm: bool = False  # the trouble is a wrong setting
-
-
-@dataclass(frozen=True)
-class Timing:
-    """Time, as the writer asks for it."""
-
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    monotonic: Callable[[], float] = time.monotonic
-    now: Callable[[], datetime] = lambda: datetime.now(UTC)
 
 
 class InfluxWriter:
