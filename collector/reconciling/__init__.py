@@ -1,1 +1,1 @@
-"""Pod status as the second witness: the pulls that no event told of. It never makes up a duration."""
+"""Pod status held against events: the pulls that no event reported. It never makes up a duration."""

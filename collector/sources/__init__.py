@@ -1,1 +1,1 @@
-"""A cluster's events, listed and watched without a gap: requests, protocol, lines, what is read from them."""
+"""What brings records into the collector, and the first of it: a cluster's events, listed and watched without a gap."""

@@ -146,7 +146,11 @@ class EksProvider:
     async def clear_cache(self, cluster: Cluster, images: tuple[str, ...]) -> frozenset[str] | None:
         study, handle = self._studies[cluster.name], _handle_of(cluster)
         async with open_cluster(
-            handle.kubeconfig, study.cluster.namespace, node_selector=handle.node_labels, sleep=self._sleep
+            handle.kubeconfig,
+            study.cluster.namespace,
+            node_selector=handle.node_labels,
+            patience_seconds=study.limits.api_seconds,
+            sleep=self._sleep,
         ) as api:
             return await clear_caches(api, handle, study, images, self._sleep)
 

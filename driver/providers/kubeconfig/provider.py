@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
-from driver.clusters.cluster_api import CONFLICT, NOT_FOUND, ClusterApi, open_cluster
+from driver.clusters.cluster_api import CONFLICT, NOT_FOUND, PATIENCE_SECONDS, ClusterApi, open_cluster
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.errors import ApiError, ProviderError
 from driver.planning.study import CacheMode, Study
@@ -89,7 +89,7 @@ class KubeconfigProvider:
         study = self._studies[cluster.name]
         handle = msgspec.convert(cluster.handle, ExistingHandle)
         limit = study.limits.cache_clear_seconds
-        async with self._api(handle, cluster.node_selector) as api:
+        async with self._api(handle, cluster.node_selector, study.limits.api_seconds) as api:
             # A lost node needs no clearing, and may answer no command: its images are looked at when it is back.
             ready = [node.metadata.name for node in await api.nodes() if node.ready]
             if study.kubeconfig.clear_command:
@@ -157,11 +157,18 @@ class KubeconfigProvider:
 
     @asynccontextmanager
     async def _api(
-        self, handle: ExistingHandle, node_selector: dict[str, str] | None = None
+        self,
+        handle: ExistingHandle,
+        node_selector: dict[str, str] | None = None,
+        patience_seconds: float = PATIENCE_SECONDS,
     ) -> AsyncIterator[ClusterApi]:
         with provider_errors():
             async with open_cluster(
-                Path(handle.kubeconfig), handle.namespace, node_selector=node_selector, sleep=self._sleep
+                Path(handle.kubeconfig),
+                handle.namespace,
+                node_selector=node_selector,
+                patience_seconds=patience_seconds,
+                sleep=self._sleep,
             ) as api:
                 yield api
 
