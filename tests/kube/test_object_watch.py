@@ -17,7 +17,7 @@ from pullstudy.kube.errors import ApiError, StatusError, TransportError
 from pullstudy.kube.object_watch import Change
 from pullstudy.kube.objects import Pod
 from tests.collector.polling import until
-from tests.driver.made import pod_json
+from tests.driver.kube_objects import pod_json
 from tests.driver.scripted_api import Answer, ScriptedApi, scripted
 
 PODS = "/api/v1/namespaces/default/pods"
