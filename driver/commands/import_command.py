@@ -11,6 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from pullstudy.pulls.names import name_problem
+from pullstudy.pulls.printable import printable
+from pullstudy.pulls.sizes import MOST_NODES
+
 if TYPE_CHECKING:
     from driver.importing.import_logs import FileTally
 
@@ -27,7 +31,11 @@ def import_command(
     size: Annotated[
         int | None,
         typer.Option(
-            "--size", metavar="N", min=1, help="Nodes that the cluster of these files had. Image manifests need none."
+            "--size",
+            metavar="N",
+            min=1,
+            max=MOST_NODES,
+            help="Nodes that the cluster of these files had. Image manifests need none.",
         ),
     ] = None,
     run: Annotated[str, typer.Option("--run", metavar="RUN", help="Name of the run they belong to.")] = "imported",
@@ -46,7 +54,7 @@ def import_command(
 
     Takes exporter logs, `kubectl get events -o json`, watch lines, `kubectl get nodes -o json` and image manifests.
     Importing a file again, in pieces or shuffled, changes nothing. Lines that cannot be read are listed at the
-    end and kept in DIR/rejects.jsonl.
+    end and kept in DIR/rejects.jsonl, the first 10,000 of a file; more are counted. Files may be of any size.
 
     Examples:
 
@@ -56,20 +64,31 @@ def import_command(
 
       pulldriver import manifests.json --out study
     """
-    from driver.importing.import_logs import check_readable, import_logs
+    from driver.importing.import_logs import import_logs
     from driver.importing.import_stores import destination_of_import, import_store
+    from driver.importing.log_file import check_readable
     from pullstudy.pulls.decode import Origin
 
+    for option, name in (("--run", run), ("--cluster", cluster or run)):
+        if problem := name_problem(name):
+            raise typer.BadParameter(problem, param_hint=f"'{option}'")
     check_readable(files)
     origin = Origin(cluster=cluster or (run if size is None else f"{run}-{size}"), run=run, size=size)
     destination = destination_of_import(out, run, influx, os.environ)
     with import_store(destination, out, origin.cluster, os.environ, _warn) as store, _progress(files) as advance:
         tallies = import_logs(
-            files, origin, out, store, destination=destination, now=lambda: datetime.now(UTC), advance=advance
+            files,
+            origin,
+            out,
+            store,
+            destination=destination,
+            now=lambda: datetime.now(UTC),
+            advance=advance,
+            note=_warn,
         )
     for tally in tallies:
         _print_tally(tally)
-    if any(tally.rejects for tally in tallies) and not any(_understood(tally) for tally in tallies):
+    if any(tally.rejected for tally in tallies) and not any(_understood(tally) for tally in tallies):
         _warn("pulldriver: nothing in these files was understood; pulldriver import --help says what it takes")
         raise typer.Exit(1)
     print(f"next: pulldriver report --out {out}")
@@ -87,13 +106,14 @@ def _print_tally(tally: "FileTally") -> None:
     found += [f"{tally.new} new records"] if tally.events and tally.new is not None else []
     found += [f"{tally.nodes} nodes"] if tally.nodes else []
     found += [f"{tally.layers} layers"] if tally.layers else []
-    print(f"{tally.path}: {', '.join(found)}")
+    print(printable(f"{tally.path}: {', '.join(found)}"))
     for text, count in Counter(tally.exporter_lines).most_common():
-        print(f"{tally.path}: the exporter says {count} times: {text}")
+        print(printable(f"{tally.path}: the exporter says {count} times: {text}"))
     for reject in tally.rejects[:_SHOWN_REJECTS]:
         _warn(f"{tally.path}:{reject.position}: {reject.problem}")
-    if len(tally.rejects) > _SHOWN_REJECTS:
-        _warn(f"{tally.path}: {len(tally.rejects) - _SHOWN_REJECTS} more in rejects.jsonl")
+    if tally.rejected > _SHOWN_REJECTS:
+        uncounted = f", of which {tally.unkept} are only counted" if tally.unkept else ""
+        _warn(f"{tally.path}: {tally.rejected - _SHOWN_REJECTS} more in rejects.jsonl{uncounted}")
     if tally.cut_off:
         _warn(
             f"{tally.path}: cut off or damaged ({tally.cut_off}); what came before is kept; import the whole file again"
@@ -101,7 +121,7 @@ def _print_tally(tally: "FileTally") -> None:
 
 
 def _warn(line: str) -> None:
-    print(line, file=sys.stderr)
+    print(printable(line), file=sys.stderr)
 
 
 @contextmanager
@@ -111,10 +131,11 @@ def _progress(files: list[Path]) -> Iterator[Callable[[Path, int], None]]:
         yield lambda path, size: None
         return
     from rich.console import Console
+    from rich.markup import escape
     from rich.progress import Progress
 
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        tasks = {path: progress.add_task(path.name, total=_bytes(path)) for path in files}
+        tasks = {path: progress.add_task(escape(printable(path.name)), total=_bytes(path)) for path in files}
         yield lambda path, size: progress.advance(tasks[path], size)
 
 

@@ -3,34 +3,46 @@
 Importing again, in pieces or shuffled changes nothing: a record's identity is its event's.
 """
 
-import gzip
-import sys
-import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
+from itertools import chain
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import Protocol
 
 import msgspec
 
-from driver.clusters.environment import Environment, environment_of
 from driver.errors import UsageError
-from pullstudy.atomic_file import write_file
+from driver.importing.listed_nodes import ListedNodes
+from driver.importing.log_file import UnreadableFileError, lines_of, opened
+from driver.importing.rejects import KeptRejects
+from pullstudy.atomic_file import atomic_file
 from pullstudy.pulls.batch import Batch, Reject
 from pullstudy.pulls.decode import Decoded, Origin, decode_event
-from pullstudy.pulls.eventlog import ExporterLine, Item, LoggedEvent, OtherDocument, UnreadableLine, read_log
+from pullstudy.pulls.event import UNREADABLE
+from pullstudy.pulls.eventlog import (
+    BarrenError,
+    ExporterLine,
+    LoggedEvent,
+    LogItem,
+    OtherDocument,
+    UnreadableLine,
+    read_log,
+)
 from pullstudy.pulls.milestone import Milestone
 from pullstudy.pulls.record import PullRecord
 from pullstudy.store.destination import Destination
 from pullstudy.store.embedded.ledger import ClusterRow, ClusterState, Ledger, Run
 
 REJECTS_FILE = "rejects.jsonl"
-STANDARD_INPUT = Path("-")
+_REJECTS_FILE_BYTES = 64 << 20
 _BATCH_RECORDS = 5_000  # a transaction's worth: some 10 MB of memory, some 0.2 s
-_GZIP_MAGIC = b"\x1f\x8b"
+_BATCH_BYTES = 8 << 20  # of events' text, where they are long
+_EXPORTER_MESSAGES = 100  # different ones that are counted apart
+_MESSAGE_LENGTH = 500
+_OTHER_MESSAGES = "(other messages)"
 
 
 @dataclass
@@ -41,7 +53,9 @@ class FileTally:
     events: int = 0
     kinds: Counter[str] = field(default_factory=Counter)
     exporter_lines: Counter[str] = field(default_factory=Counter)
-    rejects: list[Reject] = field(default_factory=list)
+    rejects: list[Reject] = field(default_factory=list)  # the first of them
+    rejected: int = 0  # all
+    unkept: int = 0  # of these, how many are neither in the store nor in the rejects file
     nodes: int = 0
     layers: int = 0
     new: int | None = 0  # records and milestones that the store did not have; None where it does not say
@@ -58,17 +72,6 @@ class ImportStore(Protocol):
     def rejects(self) -> Iterator[Reject]: ...
 
 
-def check_readable(paths: Iterable[Path]) -> None:
-    """Raises UsageError, before anything is done, where a path cannot be read."""
-    for path in paths:
-        if path == STANDARD_INPUT:
-            continue
-        try:
-            path.open("rb").close()
-        except OSError as error:
-            raise UsageError(f"{path}: {error.strerror or error}; nothing was imported") from error
-
-
 def import_logs(
     paths: Iterable[Path],
     origin: Origin,
@@ -78,18 +81,20 @@ def import_logs(
     destination: Destination = Destination(),  # noqa: B008 - immutable
     now: Callable[[], datetime],
     advance: Callable[[Path, int], None] = lambda path, size: None,
+    note: Callable[[str], None] = lambda line: None,
 ) -> list[FileTally]:
     """Read the files into the directory's study, made where there is none, and their records into the store.
 
-    ``destination`` is what the run is said to be in. ``advance`` is told the bytes read. What cannot be read is kept in
-    the store and in ``rejects.jsonl``. Raises UsageError, StoreError, AnalysisError.
+    ``destination`` is what the run is said to be in. ``advance`` is told the bytes read, ``note`` what is waited for.
+    What cannot be read is kept in the store and in ``rejects.jsonl``, up to a limit a file.
+    Raises UsageError, StoreError, AnalysisError.
     """
     with ExitStack() as stack:
         ledger = Ledger(directory, create=True)
         stack.callback(ledger.close)
         if origin.size is not None:
             _announce(ledger, origin, destination, now())
-        tallies = [_Import(store, ledger, directory, origin, path).run(advance) for path in paths]
+        tallies = [_Import(store, ledger, directory, origin, path).run(advance, note) for path in paths]
         _write_rejects(store, directory)
     return tallies
 
@@ -108,6 +113,17 @@ def _announce(ledger: Ledger, origin: Origin, destination: Destination, at: date
         ledger.put_cluster(row)
 
 
+class _Document(msgspec.Struct):
+    """What tells documents that are no events apart."""
+
+    kind: str | None = None
+    items: list[msgspec.Raw] | None = None
+    manifests: msgspec.Raw = msgspec.Raw()
+
+
+_document = msgspec.json.Decoder(_Document).decode
+
+
 class _Import:
     """One file's way into the store."""
 
@@ -119,37 +135,39 @@ class _Import:
         self._tally = FileTally(path)
         self._pulls: list[PullRecord] = []
         self._milestones: list[Milestone] = []
-        self._rejects: list[Reject] = []
+        self._bytes = 0  # of the text of both
+        self._rejects = KeptRejects(origin.cluster, path.name)
+        self._nodes = ListedNodes()
 
-    def run(self, advance: Callable[[Path, int], None]) -> FileTally:
-        path = self._tally.path
-        with _opened(path) as file:
-            for item in read_log(self._lines(file, advance)):
-                self._take(item)
-                if len(self._pulls) + len(self._milestones) + len(self._rejects) >= _BATCH_RECORDS:
-                    self._flush()
+    def run(self, advance: Callable[[Path, int], None], note: Callable[[str], None]) -> FileTally:
+        """Raises UsageError, StoreError, AnalysisError, OSError."""
+        path, tally = self._tally.path, self._tally
+        with opened(path, note) as file:
+            try:
+                for item in read_log(_counted(lines_of(file), lambda size: advance(path, size))):
+                    self._take(item)
+                    if len(self._pulls) + len(self._milestones) >= _BATCH_RECORDS or self._bytes >= _BATCH_BYTES:
+                        self._flush()
+            except (UnreadableFileError, BarrenError) as error:
+                tally.cut_off = str(error)
+        self._rejects.end()
         self._flush()
-        return self._tally
+        tally.rejects, tally.rejected, tally.unkept = self._rejects.first, self._rejects.total, self._rejects.unkept
+        tally.nodes = self._nodes.count
+        if tally.nodes:
+            self._keep_environment()
+        return tally
 
-    def _lines(self, file: IO[bytes], advance: Callable[[Path, int], None]) -> Iterator[bytes]:
-        try:
-            for line in file:
-                advance(self._tally.path, len(line))
-                yield line
-        except (EOFError, OSError, zlib.error) as error:
-            # gzip tells a cut-off file by EOFError, a damaged one by the other two: what came before is good.
-            self._tally.cut_off = str(error) or type(error).__name__
-
-    def _take(self, item: Item) -> None:
+    def _take(self, item: LogItem) -> None:
         match item:
             case LoggedEvent():
                 self._take_event(item)
             case ExporterLine(message=message):
-                self._tally.exporter_lines[message] += 1
+                self._count_message(message[:_MESSAGE_LENGTH])
             case UnreadableLine(line=line, problem=problem, raw=raw):
                 self._reject(line, problem, raw)
-            case OtherDocument(line=line, value=value):
-                self._take_document(line, value)
+            case OtherDocument(line=line, raw=raw):
+                self._take_document(line, raw)
 
     def _take_event(self, item: LoggedEvent) -> None:
         self._need_size("events")
@@ -158,76 +176,79 @@ class _Import:
         self._tally.kinds[decoded.kind] += 1
         self._pulls.extend(decoded.pulls)
         self._milestones.extend(decoded.milestones)
+        if decoded.pulls or decoded.milestones:
+            self._bytes += len(item.raw)
         if decoded.unknown:
             self._reject(item.line, decoded.unknown, item.raw)
 
-    def _take_document(self, line: int, value: dict[str, Any]) -> None:
-        from pullstudy.analysis.reading.manifests import import_manifests, looks_like_manifests
+    def _count_message(self, message: str) -> None:
+        counted = self._tally.exporter_lines
+        known = message in counted or len(counted) < _EXPORTER_MESSAGES
+        counted[message if known else _OTHER_MESSAGES] += 1
 
-        if looks_like_manifests(value):
-            self._tally.layers += import_manifests(self._tally.path, self._directory)
-        elif nodes := _nodes(value):
+    def _take_document(self, line: int, raw: bytes) -> None:
+        from pullstudy.analysis.reading.manifests import import_manifests
+
+        try:
+            document = _document(raw)
+            if document.manifests:
+                self._tally.layers += import_manifests(self._tally.path, self._directory, text=raw)
+            elif not self._take_nodes(raw, document):
+                self._reject(line, "a JSON document that is no event, no node list and no manifests", b"")
+        except UNREADABLE as error:
+            self._reject(line, f"neither nodes nor manifests: {error}", raw)
+
+    def _take_nodes(self, raw: bytes, document: _Document) -> bool:
+        """Whether there was one, in the document or as which it is."""
+        of_list = document.kind == "NodeList"
+        items = [bytes(item) for item in document.items or ()] if document.items is not None else [raw]
+        before = self._nodes.count
+        for item in items:
+            self._nodes.add(item, of_list)
+        if self._nodes.count > before:
             self._need_size("nodes")
-            self._tally.nodes += len(nodes)
-            self._keep_environment(environment_of(nodes))
-        else:
-            self._reject(line, "a JSON document that is no event, no node list and no manifests", b"")
+        return self._nodes.count > before
 
     def _need_size(self, what: str) -> None:
         if self._origin.size is None:
             raise UsageError(f"{self._tally.path} has {what}: say by --size how many nodes their cluster had")
 
-    def _keep_environment(self, environment: Environment) -> None:
+    def _keep_environment(self) -> None:
         rows = {row.cluster: row for row in self._ledger.clusters(self._origin.run or "")}
         row = rows[self._origin.cluster]
-        text = msgspec.json.encode(environment).decode()
+        text = msgspec.json.encode(self._nodes.environment).decode()
         self._ledger.put_cluster(msgspec.structs.replace(row, environment=text))
 
     def _reject(self, line: int, problem: str, raw: bytes) -> None:
-        reject = Reject(
-            cluster=self._origin.cluster,
-            source=self._tally.path.name,
-            position=str(line),
-            problem=problem,
-            raw=raw.decode(errors="replace"),
-        )
-        self._rejects.append(reject)
-        self._tally.rejects.append(reject)
+        if self._rejects.add(line, problem, raw):
+            self._flush()
 
     def _flush(self) -> None:
-        self._store.write_now(Batch(rejects=tuple(self._rejects)))
+        self._store.write_now(Batch(rejects=self._rejects.taken()))
         batch = Batch(pulls=tuple(self._pulls), milestones=tuple(self._milestones))
         new = self._store.write_now(batch)
         self._tally.new = None if new is None or self._tally.new is None else self._tally.new + new
-        self._pulls, self._milestones, self._rejects = [], [], []
+        self._pulls, self._milestones, self._bytes = [], [], 0
 
 
-def _nodes(value: dict[str, Any]) -> list[dict[str, Any]]:
-    items = value.get("items")
-    if not isinstance(items, list):
-        return []
-    listed = value.get("kind") == "NodeList"
-    return [item for item in items if isinstance(item, dict) and (listed or item.get("kind") == "Node")]
-
-
-@contextmanager
-def _opened(path: Path) -> Iterator[IO[bytes]]:
-    if path == STANDARD_INPUT:
-        yield sys.stdin.buffer
-        return
-    with path.open("rb") as file:
-        packed = file.read(len(_GZIP_MAGIC)) == _GZIP_MAGIC
-        file.seek(0)
-        if packed:
-            with gzip.open(file) as unpacked:
-                yield unpacked  # type: ignore[misc]
-        else:
-            yield file
+def _counted(lines: Iterator[bytes], advance: Callable[[int], None]) -> Iterator[bytes]:
+    for line in lines:
+        advance(len(line))
+        yield line
 
 
 def _write_rejects(store: ImportStore, directory: Path) -> None:
-    """All rejects of the store, in a file beside it."""
-    rejects = list(store.rejects())
-    if rejects:
-        lines = b"".join(msgspec.json.encode(reject) + b"\n" for reject in rejects)
-        write_file(directory / REJECTS_FILE, lines)
+    """The rejects of the store, in a file beside it, whole or not at all; at its limit it says how many follow."""
+    rejects = store.rejects()
+    first = next(rejects, None)
+    if first is None:
+        return
+    with atomic_file(directory / REJECTS_FILE, mode=0o600) as file:
+        written = more = 0
+        for reject in chain([first], rejects):
+            if written >= _REJECTS_FILE_BYTES:
+                more += 1
+            else:
+                written += file.write(msgspec.json.encode(reject) + b"\n")
+        if more:
+            file.write(msgspec.json.encode({"problem": f"{more} more are in the store alone"}) + b"\n")

@@ -3,7 +3,6 @@
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from functools import lru_cache
 
 import msgspec
 
@@ -12,6 +11,7 @@ from pullstudy.pulls.event import Event, ObjectReference
 from pullstudy.pulls.image import parse_image
 from pullstudy.pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
 from pullstudy.pulls.record import Outcome, PullRecord
+from pullstudy.pulls.text_cache import cached_by_text
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,7 +95,7 @@ def _named_time(event: Event, first: datetime) -> _When | None:
     return _When(first.replace(microsecond=nanoseconds // 1000), _MICROSECOND, Witness.EVENT_NAME)
 
 
-@lru_cache(maxsize=4096)  # the pods of a moment: more would only hold memory
+@cached_by_text(4096)  # the pods of a moment: more would only hold memory
 def job_of_pod(pod: str) -> str | None:
     """The Indexed Job that a pod's name ``<job>-<index>-<5 chars>`` tells."""
     match = _INDEXED_POD.fullmatch(pod)

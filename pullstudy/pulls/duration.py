@@ -12,8 +12,8 @@ _NANOSECONDS = {
     "μs": 1_000,  # U+03BC, what time.ParseDuration also takes
     "ns": 1,
 }
-# No more digits than a Duration has: Python refuses to read an integer of some thousands.
-PATTERN = r"-?(?:\d{1,30}(?:\.\d{1,30})?(?:h|ms|m|s|us|µs|μs|ns))+"
+# No more digits than a Duration has (Python refuses to read an integer of some thousands), nor terms without end.
+PATTERN = r"-?(?:\d{1,30}(?:\.\d{1,30})?(?:h|ms|m|s|us|µs|μs|ns)){1,16}"
 _WHOLE = re.compile(PATTERN)
 _TERM = re.compile(r"(\d+)(?:\.(\d+))?(h|ms|m|s|us|µs|μs|ns)")
 

@@ -3,22 +3,38 @@
 The forms: one event a line (the exporter's log, with the exporter's own lines between), one watch line a line,
 a ``kubectl get events -o json`` List, and JSON documents over several lines one after the other
 (``kubectl get events --watch -o json``). A line may carry a prefix such as a timestamp before its JSON.
-Whatever cannot be read is a finding with its line number, and the rest is read on.
+Whatever cannot be read is a finding with its line number, and the rest is read on. No more is held at a time than
+ReadingLimits say, however long a line, a list or a document is.
 """
 
-import json
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 
-from pullstudy.pulls.event import Event, decode_event_json
+from pullstudy.pulls.document_scanner import Document, DocumentScanner, Found, Item, TooLong
+from pullstudy.pulls.event import UNREADABLE, Event, decode_event_json
 
-_ITEMS = re.compile(r'"items":\s*\[')
-_SEPARATOR = re.compile(r"[\s,]*")
-_scan = json.JSONDecoder().raw_decode
-_WATCH_TYPES = {"ADDED", "MODIFIED", "DELETED"}
+
+@dataclass(frozen=True)
+class ReadingLimits:
+    """How much of a log is held at a time."""
+
+    line_bytes: int = 1 << 20  # of a line, and of a document over lines, that is decoded as a whole; longer: in parts
+    item_bytes: int = 4 << 20  # of one object: etcd takes 1.5 MiB (--max-request-bytes), some more when written as JSON
+    document_bytes: int = 32 << 20  # of a document without its items: 100,000 layers of image manifests
+    barren_bytes: int = 2 << 30  # of one line or document without anything in it: then it has no end, as /dev/zero
+
+
+LIMITS = ReadingLimits()
+
+
+class LinePart(bytes):
+    """A part of a line that is too long to be held. The last one ends in a newline, or ends the log."""
+
+    __slots__ = ()
 
 
 class LoggedEvent(msgspec.Struct, frozen=True):
@@ -45,13 +61,33 @@ class UnreadableLine(msgspec.Struct, frozen=True):
 
 
 class OtherDocument(msgspec.Struct, frozen=True):
-    """A JSON document that is whole and no event: nodes, manifests, pods."""
+    """A JSON document that is whole and no event: nodes, manifests, pods. Of a long list, one of its items."""
 
     line: int
-    value: dict[str, Any]
+    raw: bytes
+
+    @property
+    def value(self) -> Any:
+        """Decoded. Raises what UNREADABLE names."""
+        return msgspec.json.decode(self.raw)
 
 
-Item = LoggedEvent | ExporterLine | UnreadableLine | OtherDocument
+LogItem = LoggedEvent | ExporterLine | UnreadableLine | OtherDocument
+
+
+class BarrenError(ValueError):
+    """A line or document of so many bytes with nothing in it that no end is to be expected."""
+
+    def __init__(self, line: int, limit: int) -> None:
+        super().__init__(f"line {line} goes on for {limit >> 20} MiB with nothing in it that can be read")
+        self.line = line
+
+
+_WATCH_TYPES = {"ADDED", "MODIFIED", "DELETED"}
+_SHOWN_BYTES = 1000  # of a line that is too long
+_FEED_BYTES = 1 << 16  # the scanner is fed with so many lines at a time
+_OPENING, _CLOSING = (b"{", b"["), (b"}", b"]")
+_LIST = re.compile(rb"\[\s*\{")
 
 
 class _Shape(msgspec.Struct):
@@ -72,20 +108,61 @@ _shape = msgspec.json.Decoder(_Shape).decode
 _raw_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-def read_log(lines: Iterable[bytes]) -> Iterator[Item]:
-    """The items of a log, in its order; numbers of lines start at 1."""
-    numbered = iter(enumerate(lines, 1))
+def read_log(lines: Iterable[bytes], limits: ReadingLimits = LIMITS) -> Iterator[LogItem]:
+    """The items of a log, in its order; numbers of lines start at 1.
+
+    Of a line over ``limits.line_bytes`` the lines' maker gives LineParts. Raises BarrenError.
+    """
+    numbered = _Lines(lines)
     for number, line in numbered:
         text = line.strip()
-        if not text:
-            continue
-        if text in (b"{", b"["):
-            yield from _read_document(number, line, numbered)
-        else:
+        if isinstance(line, LinePart):
+            yield from _read_long_line(number, line, numbered, limits)
+        elif text in (b"{", b"["):
+            yield from _read_document(number, line, numbered, limits)
+        elif text:
             yield from _read_line(number, text)
 
 
-def _read_line(number: int, text: bytes) -> Iterator[Item]:
+class _Lines:
+    """Lines and their numbers; all parts of a line have one. A line can be put back.
+
+    ``begun`` tells of the last one whether it is a line, or the first part of one.
+    """
+
+    def __init__(self, lines: Iterable[bytes]) -> None:
+        self._lines = iter(lines)
+        self._number = 0
+        self._goes_on = False
+        self._put_back: tuple[int, bytes] | None = None
+        self.begun = True
+
+    def __iter__(self) -> Iterator[tuple[int, bytes]]:
+        return self
+
+    def __next__(self) -> tuple[int, bytes]:
+        if self._put_back is not None:
+            back, self._put_back = self._put_back, None
+            return back
+        line = next(self._lines)
+        part = isinstance(line, LinePart)
+        self.begun = not (self._goes_on and part)
+        self._number += self.begun
+        self._goes_on = part and not line.endswith(b"\n")
+        return self._number, line
+
+    def put_back(self, number: int, line: bytes) -> None:
+        self._put_back = number, line
+
+    def at_the_margin(self, line: bytes, brackets: tuple[bytes, bytes]) -> bool:
+        """Whether the last line begins with one of them: in a document over lines, only the outermost stand there."""
+        return self.begun and line.startswith(brackets)
+
+
+def _read_line(number: int, text: bytes) -> Iterator[LogItem]:
+    if _LIST.match(text):
+        yield from _read_items(number, text)
+        return
     start = text.find(b"{")
     if start < 0:
         yield UnreadableLine(number, "no JSON object on this line", text)
@@ -93,44 +170,103 @@ def _read_line(number: int, text: bytes) -> Iterator[Item]:
     yield from _read_object(number, text[start:] if start else text, text)
 
 
-def _read_document(number: int, first: bytes, rest: Iterator[tuple[int, bytes]]) -> Iterator[Item]:
-    """A document over several lines: it ends at the line where its outermost bracket closes at the margin."""
+def _read_long_line(number: int, part: bytes, rest: _Lines, limits: ReadingLimits) -> Iterator[LogItem]:
+    """The documents of a line that is held in parts; what is outside of them is passed over."""
+    stream = _Stream(number, limits)
+    first = part
+    while True:
+        yield from stream.read(part)
+        if part.endswith(b"\n"):
+            break
+        following = next(rest, None)
+        if following is None or following[0] != number:
+            if following is not None:
+                rest.put_back(*following)
+            break
+        part = following[1]
+    if stream.open:
+        yield stream.cut_off()
+    elif not stream.gave:
+        yield UnreadableLine(number, "no JSON object on this long line", first[:_SHOWN_BYTES].strip())
+
+
+def _read_document(number: int, first: bytes, rest: _Lines, limits: ReadingLimits) -> Iterator[LogItem]:
+    """A document over several lines. It ends at the line where its outermost bracket closes at the margin."""
     closing = b"}" if first.strip() == b"{" else b"]"
-    parts = [first]
-    for _, line in rest:
-        if line.startswith((b"{", b"[")):  # at the margin only another document begins
-            yield from _read_cut_off(number, b"".join(parts))
-            yield from _read_line(number + len(parts), line.strip())
-            return
+    parts, held = [first], len(first)
+    for at, line in rest:
+        if rest.at_the_margin(line, _OPENING) or held > limits.line_bytes:
+            rest.put_back(at, line)
+            break
         parts.append(line)
-        if line.rstrip() == closing:
+        held += len(line)
+        if line.rstrip() == closing and not isinstance(line, LinePart):
+            whole = b"".join(parts)
+            yield from _read_items(number, whole) if closing == b"]" else _read_object(number, whole, whole)
+            return
+    yield from _read_long_document(number, parts, rest, limits)
+
+
+def _read_long_document(number: int, parts: list[bytes], rest: _Lines, limits: ReadingLimits) -> Iterator[LogItem]:
+    """The same for one that is too long to be held, or does not end: its items one by one, then what is around them."""
+    stream = _Stream(number, limits)
+    yield from stream.read(b"".join(parts))
+    waiting: list[bytes] = []
+    held = 0
+    for at, line in rest if stream.open else ():
+        if rest.at_the_margin(line, _OPENING):
+            rest.put_back(at, line)
             break
-    else:
-        yield from _read_cut_off(number, b"".join(parts))
-        return
-    document = b"".join(parts)
-    if closing == b"]":
-        yield from _read_items(number, document)
-    else:
-        yield from _read_object(number, document, document)
+        waiting.append(line)
+        held += len(line)
+        if held >= _FEED_BYTES or rest.at_the_margin(line, _CLOSING):
+            yield from stream.read(b"".join(waiting))
+            waiting, held = [], 0
+            if not stream.open:
+                return
+    yield from stream.read(b"".join(waiting))
+    if stream.open:
+        yield stream.cut_off()
 
 
-def _read_cut_off(number: int, document: bytes) -> Iterator[Item]:
-    """The whole items at the head of a list whose end is missing, then the rest as unreadable."""
-    text = document.decode(errors="replace")
-    opened = _ITEMS.search(text)
-    position = opened.end() if opened else 0
-    while opened:
-        try:
-            value, position = _scan(text, _SEPARATOR.match(text, position).end())  # type: ignore[union-attr]
-        except ValueError:
-            break
-        item = msgspec.json.encode(value)
-        yield from _read_object(number, item, item)
-    yield UnreadableLine(number, "a JSON document that begins here does not end", text[position:].encode())
+class _Stream:
+    """Documents that are read while they come in."""
+
+    def __init__(self, number: int, limits: ReadingLimits) -> None:
+        self._number = number
+        self._limits = limits
+        self._scanner = DocumentScanner(limits.item_bytes, limits.document_bytes)
+        self._barren = 0
+        self.gave = False  # anything
+
+    @property
+    def open(self) -> bool:
+        return self._scanner.open
+
+    def read(self, part: bytes) -> Iterator[LogItem]:
+        """Raises BarrenError."""
+        self._barren += len(part)
+        for found in self._scanner.feed(part):
+            self._barren = 0
+            self.gave = True
+            yield from self._read(found)
+        if self._barren > self._limits.barren_bytes:
+            raise BarrenError(self._number, self._limits.barren_bytes)
+
+    def _read(self, found: Found) -> Iterator[LogItem]:
+        match found:
+            case Item(text=text):
+                yield from _read_object(self._number, text, text)
+            case Document(text=text, items=0):
+                yield from _read_object(self._number, text, text)
+            case TooLong(what=what, limit=limit, beginning=beginning):
+                yield UnreadableLine(self._number, f"{what} of more than {limit >> 20} MiB", beginning)
+
+    def cut_off(self) -> UnreadableLine:
+        return UnreadableLine(self._number, "a JSON document that begins here does not end", self._scanner.unfinished)
 
 
-def _read_object(number: int, text: bytes, raw: bytes) -> Iterator[Item]:
+def _read_object(number: int, text: bytes, raw: bytes) -> Iterator[LogItem]:
     try:
         shape = _shape(text)
         if shape.items and (shape.kind or "").endswith("List"):
@@ -143,23 +279,23 @@ def _read_object(number: int, text: bytes, raw: bytes) -> Iterator[Item]:
         elif shape.level is not None and not shape.metadata:
             yield ExporterLine(number, str(shape.message or ""))
         else:
-            yield OtherDocument(number, json.loads(text))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+            yield OtherDocument(number, text)
+    except UNREADABLE as error:
         yield UnreadableLine(number, f"not an event: {error}", raw)
 
 
-def _read_list(number: int, shape: _Shape, text: bytes) -> Iterator[Item]:
+def _read_list(number: int, shape: _Shape, text: bytes) -> Iterator[LogItem]:
     if shape.kind == "NodeList" or (b'"involvedObject"' not in text and b'"regarding"' not in text):
-        yield OtherDocument(number, json.loads(text))
+        yield OtherDocument(number, text)
         return
     yield from _read_items(number, bytes(shape.items))
 
 
-def _read_items(number: int, array: bytes) -> Iterator[Item]:
+def _read_items(number: int, array: bytes) -> Iterator[LogItem]:
     try:
         items = _raw_list(array)
-    except msgspec.DecodeError as error:
-        yield UnreadableLine(number, f"not an event list: {error}", array[:1000])
+    except UNREADABLE as error:
+        yield UnreadableLine(number, f"not an event list: {error}", array[:_SHOWN_BYTES])
         return
     for item in items:
         yield from _read_object(number, bytes(item), bytes(item))

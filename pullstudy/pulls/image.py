@@ -1,9 +1,10 @@
 """Image references: ``registry/name:tag@sha256:...`` taken apart, and the study's tags read."""
 
 import re
-from functools import lru_cache
 
 import msgspec
+
+from pullstudy.pulls.text_cache import cached_by_text
 
 STUDY_TAG = re.compile(r"(\d+)-layers-size-(\d+)-bytes")
 
@@ -16,7 +17,7 @@ class ImageReference(msgspec.Struct, frozen=True):
     digest: str | None
 
 
-@lru_cache(maxsize=4096)
+@cached_by_text(4096)
 def parse_image(reference: str) -> ImageReference:
     """Split a reference by the grammar of distribution/reference, without filling in defaults.
 

@@ -6,12 +6,12 @@ Every function takes the message alone and returns None where it is not of its f
 
 import re
 from datetime import UTC, datetime
-from functools import lru_cache
 
 import msgspec
 
 from pullstudy.pulls.duration import PATTERN as DURATION
 from pullstudy.pulls.duration import DurationError, parse_nanoseconds
+from pullstudy.pulls.text_cache import cached_by_text
 
 COMBINED = "(combined from similar events): "
 
@@ -44,7 +44,8 @@ PULL_ERRORS = frozenset(
         "SignatureValidationFailed",
     )
 )
-_SANDBOX = re.compile(r".*failed to get sandbox image " + _QUOTED + r": (.*)", re.DOTALL)
+_SANDBOX_HEAD = "failed to get sandbox image "
+_SANDBOX = re.compile(re.escape(_SANDBOX_HEAD) + _QUOTED + r": (.*)", re.DOTALL)
 _SCHEDULED = re.compile(r"Successfully assigned (?:[^\s/]+/)?([^\s/]+) to (\S+)")
 _CREATED_POD = re.compile(r"Created pod: (\S+)")
 _FIELD_PATH = re.compile(r"spec\.(?:init|ephemeral)?[cC]ontainers\{([^}]+)\}")
@@ -92,7 +93,7 @@ def read_cached(text: str) -> str | None:
     return _image(_CACHED.fullmatch(text))
 
 
-@lru_cache(maxsize=1024)
+@cached_by_text(1024)
 def read_pulling(text: str) -> str | None:
     return _image(_PULLING.fullmatch(text))
 
@@ -113,7 +114,8 @@ def read_failure(text: str) -> FailedText | None:
 
 def read_sandbox_failure(text: str) -> FailedText | None:
     """The pause image that could not be pulled, inside a FailedCreatePodSandBox message."""
-    match = _SANDBOX.fullmatch(text)
+    # The last one, found without a pattern: a message of nothing but heads would be tried from each of them.
+    match = _SANDBOX.fullmatch(text, max(text.rfind(_SANDBOX_HEAD), 0))
     return FailedText(unquote(match[1]), match[2]) if match else None
 
 
@@ -128,10 +130,14 @@ def read_created_pod(text: str) -> str | None:
     return match[1] if match else None
 
 
-@lru_cache(maxsize=1024)
 def read_container(field_path: str | None) -> str | None:
     """The container that a ``spec.containers{NAME}`` field path points at."""
-    match = _FIELD_PATH.fullmatch(field_path or "")
+    return _container_of(field_path) if field_path else None
+
+
+@cached_by_text(1024)
+def _container_of(field_path: str) -> str | None:
+    match = _FIELD_PATH.fullmatch(field_path)
     return match[1] if match else None
 
 
@@ -153,10 +159,14 @@ def _image(match: re.Match[str] | None) -> str | None:
     return unquote(match[1]) if match else None
 
 
-@lru_cache(maxsize=1024)
 def read_time(text: str | None) -> datetime | None:
     """An API time, or None where it is missing, Go's zero time, or no time at all."""
-    if not text or text.startswith("0001-"):
+    return _time_of(text) if text else None
+
+
+@cached_by_text(1024)
+def _time_of(text: str) -> datetime | None:
+    if text.startswith("0001-"):
         return None
     try:
         at = datetime.fromisoformat(text)

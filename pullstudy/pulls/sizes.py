@@ -2,6 +2,7 @@
 
 import re
 
+MOST_NODES = 1_000_000  # of a cluster: more is a slip; Kubernetes is tested with 5,000
 _RANGE = re.compile(r"(\d+)\.\.(\d+)(?::(\d+))?")
 _FORMS = "4..256 (doubling), 4,8,12 (a list) or 4..20:4 (in steps)"
 
@@ -20,6 +21,8 @@ def parse_sizes(text: str) -> tuple[int, ...]:
     ``4..256`` doubles from 4 to at most 256, ``4,8,12`` lists, ``4..20:4`` steps by 4. Raises SizesError.
     """
     sizes = tuple(_expand(text.strip(), text))
+    if max(sizes) > MOST_NODES:
+        raise SizesError(text, f"a cluster has {MOST_NODES:,} nodes at most")
     if len(set(sizes)) != len(sizes):
         raise SizesError(text, "a size stands there twice")
     return sizes

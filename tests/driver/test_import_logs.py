@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 from driver.errors import UsageError
-from driver.importing.import_logs import REJECTS_FILE, FileTally, check_readable, import_logs
+from driver.importing.import_logs import REJECTS_FILE, FileTally, import_logs
 from driver.importing.import_stores import destination_of_import, import_store
+from driver.importing.log_file import check_readable
 from pullstudy.pulls.decode import Origin
 from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.store.destination import Destination

@@ -7,7 +7,7 @@ The file's keys: ``manifests`` and ``configs``, each from tag to the registry's 
 import gzip
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -18,15 +18,20 @@ from pullstudy.analysis.reading.layers import Layer, write_layers
 STUDY_REPOSITORY = "ghcr.io/converged-computing/container-chonks-run1"
 
 
+_MOST_BYTES = 64 << 20
+_MOST_OBJECTS = 400_000  # manifests, configs and layers of a file: of more the decoder would make gigabytes
+_Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # no store holds more
+
+
 class _Layer(msgspec.Struct):
     digest: str
-    size: int
+    size: _Int64
     media_type: str | None = msgspec.field(default=None, name="mediaType")
 
 
 class _Manifest(msgspec.Struct):
     layers: list[_Layer]
-    schema_version: int | None = msgspec.field(default=None, name="schemaVersion")
+    schema_version: _Int64 | None = msgspec.field(default=None, name="schemaVersion")
 
 
 class _Config(msgspec.Struct):
@@ -57,10 +62,18 @@ def read_manifests(path: Path, repository: str | None = None) -> list[Layer]:
     ``repository`` is theirs where the file does not say it (default: the study's). Raises ManifestsError.
     """
     try:
-        file = msgspec.json.decode(_unpacked(path.read_bytes()), type=_File)
-    except OSError as error:
-        raise ManifestsError(path, error.strerror or str(error)) from error
-    except (msgspec.DecodeError, UnicodeDecodeError, EOFError, zlib.error) as error:
+        return decode_manifests(path, _read(path), repository)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ManifestsError(path, getattr(error, "strerror", None) or str(error)) from error
+
+
+def decode_manifests(path: Path, text: bytes, repository: str | None = None) -> list[Layer]:
+    """The same of a text that was read from there. Raises ManifestsError."""
+    if len(text) > _MOST_BYTES or text.count(b"{") > _MOST_OBJECTS:
+        raise ManifestsError(path, f"more than {_MOST_BYTES >> 20} MiB, or {_MOST_OBJECTS} manifests, configs and layers")
+    try:
+        file = msgspec.json.decode(text, type=_File)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ManifestsError(path, f"no image manifests ({error})") from error
     owner = file.uri or repository or STUDY_REPOSITORY
     return [
@@ -70,8 +83,11 @@ def read_manifests(path: Path, repository: str | None = None) -> list[Layer]:
     ]
 
 
-def _unpacked(content: bytes) -> bytes:
-    return gzip.decompress(content) if content.startswith(b"\x1f\x8b") else content
+def _read(path: Path) -> bytes:
+    with path.open("rb") as file:
+        packed = file.read(2) == b"\x1f\x8b"
+        file.seek(0)
+        return (gzip.GzipFile(fileobj=file) if packed else file).read(_MOST_BYTES + 1)
 
 
 def _layers(repository: str, tag: str, manifest: _Manifest, config: _Config) -> list[Layer]:
@@ -92,6 +108,10 @@ def _layers(repository: str, tag: str, manifest: _Manifest, config: _Config) -> 
     ]
 
 
-def import_manifests(path: Path, directory: Path, repository: str | None = None) -> int:
-    """Keep the file's layers in the directory's study; return how many. Raises ManifestsError, StoreError."""
-    return write_layers(directory, read_manifests(path, repository))
+def import_manifests(path: Path, directory: Path, repository: str | None = None, text: bytes | None = None) -> int:
+    """Keep the file's layers in the directory's study; return how many. Raises ManifestsError, StoreError.
+
+    ``text`` is what stands in the file, where it was read already: a pipe can be read once.
+    """
+    layers = read_manifests(path, repository) if text is None else decode_manifests(path, text, repository)
+    return write_layers(directory, layers)

@@ -1,0 +1,121 @@
+"""Files, packed files and pipes with logs, opened and read line by line in bounded memory."""
+
+import gzip
+import io
+import os
+import select
+import stat
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from driver.errors import UsageError
+from pullstudy.pulls.eventlog import LIMITS, LinePart
+
+STANDARD_INPUT = Path("-")
+_GZIP_MAGIC = b"\x1f\x8b"
+_PATIENCE_MILLISECONDS = 1_000  # before it is said that a pipe is waited for
+# Deflate's own limit is 1,032; event logs pack to a tenth or a fiftieth.
+_MOST_EXPANSION = 500
+_EXPANSION_LOOKED_AT = 64 << 20  # unpacked bytes; a small file of blanks is no harm
+
+
+class UnreadableFileError(Exception):
+    """A file that cannot be read on; what came before is good. ``str()`` is one line."""
+
+
+def check_readable(paths: Iterable[Path]) -> None:
+    """Raises UsageError, before anything is done, where a path cannot be read. Pipes are not opened."""
+    for path in paths:
+        if path != STANDARD_INPUT:
+            problem = _problem(path)
+            if problem:
+                raise UsageError(f"{path}: {problem}; nothing was imported")
+
+
+def _problem(path: Path) -> str | None:
+    try:
+        mode = path.stat().st_mode
+        if stat.S_ISREG(mode):
+            path.open("rb").close()
+        elif stat.S_ISFIFO(mode):
+            return None if os.access(path, os.R_OK) else "Permission denied"
+        elif stat.S_ISDIR(mode):
+            return "Is a directory: give the files in it"
+        else:
+            return "a device or a socket: give a file, a pipe, or - for standard input"
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+@contextmanager
+def opened(path: Path, note: Callable[[str], None]) -> Iterator[BinaryIO]:
+    """Unpacked. ``note`` is told where nobody writes to a pipe. Raises OSError."""
+    if path == STANDARD_INPUT:
+        yield _unpacked(sys.stdin.buffer)
+        return
+    with _open_pipe(path, note) if path.is_fifo() else path.open("rb") as file:
+        yield _unpacked(file)
+
+
+def _open_pipe(path: Path, note: Callable[[str], None]) -> BinaryIO:
+    # An ordinary open() of a pipe returns when somebody opens its other end: that can be never, without a word.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    poll = select.poll()
+    poll.register(descriptor, select.POLLIN)
+    if not poll.poll(_PATIENCE_MILLISECONDS):
+        note(f"{path}: a pipe that nobody writes to yet; waiting")
+        poll.poll()
+    os.set_blocking(descriptor, True)
+    return open(descriptor, "rb")
+
+
+def _unpacked(file: BinaryIO) -> BinaryIO:
+    packed = isinstance(file, io.BufferedReader) and file.peek(2).startswith(_GZIP_MAGIC)
+    return _Unpacked(file) if packed else file  # type: ignore[return-value]
+
+
+class _Unpacked:
+    """A packed file's bytes, as long as they are in a proportion to its own."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self._packed_bytes = 0
+        self._unpacked_bytes = 0
+        self._gzip = gzip.GzipFile(fileobj=self, mode="rb")  # type: ignore[call-overload]
+
+    def read(self, size: int = -1) -> bytes:
+        """Packed bytes, for gzip."""
+        data = self._file.read(size)
+        self._packed_bytes += len(data)
+        return data
+
+    def readline(self, size: int) -> bytes:
+        """Raises UnreadableFileError, EOFError, OSError, zlib.error."""
+        line: bytes = self._gzip.readline(size)
+        self._unpacked_bytes += len(line)
+        if self._unpacked_bytes > max(_EXPANSION_LOOKED_AT, self._packed_bytes * _MOST_EXPANSION):
+            raise UnreadableFileError(
+                f"{self._packed_bytes >> 10} KiB unpack to over {self._unpacked_bytes >> 20} MiB: no event log's do"
+            )
+        return line
+
+
+def lines_of(file: BinaryIO, line_bytes: int = LIMITS.line_bytes) -> Iterator[bytes]:
+    """Lines, and of those over ``line_bytes`` parts. Raises UnreadableFileError where the file cannot be read on."""
+    goes_on = False
+    while True:
+        try:
+            line = file.readline(line_bytes)
+        except (EOFError, OSError, zlib.error) as error:
+            # gzip tells a cut-off file by EOFError, a damaged one by the other two.
+            raise UnreadableFileError(str(error) or type(error).__name__) from error
+        if not line:
+            return
+        ends = line.endswith(b"\n")
+        yield LinePart(line) if goes_on or (not ends and len(line) >= line_bytes) else line
+        goes_on = not ends
