@@ -144,7 +144,7 @@ class _Import:
         path, tally = self._tally.path, self._tally
         with opened(path, note) as file:
             try:
-                for item in read_log(_counted(lines_of(file), lambda size: advance(path, size))):
+                for item in read_log(lines_of(file, advance=lambda size: advance(path, size))):
                     self._take(item)
                     if len(self._pulls) + len(self._milestones) >= _BATCH_RECORDS or self._bytes >= _BATCH_BYTES:
                         self._flush()
@@ -229,12 +229,6 @@ class _Import:
         new = self._store.write_now(batch)
         self._tally.new = None if new is None or self._tally.new is None else self._tally.new + new
         self._pulls, self._milestones, self._bytes = [], [], 0
-
-
-def _counted(lines: Iterator[bytes], advance: Callable[[int], None]) -> Iterator[bytes]:
-    for line in lines:
-        advance(len(line))
-        yield line
 
 
 def _write_rejects(store: ImportStore, directory: Path) -> None:

@@ -16,11 +16,12 @@ from driver.errors import UsageError
 from pullstudy.pulls.eventlog import LIMITS, LinePart
 
 STANDARD_INPUT = Path("-")
+_BUFFER_BYTES = 1 << 18
 _GZIP_MAGIC = b"\x1f\x8b"
 _PATIENCE_MILLISECONDS = 1_000  # before it is said that a pipe is waited for
 # Deflate's own limit is 1,032; event logs pack to a tenth or a fiftieth.
 _MOST_EXPANSION = 500
-_EXPANSION_LOOKED_AT = 64 << 20  # unpacked bytes; a small file of blanks is no harm
+_EXPANSION_LOOKED_AT = 4 << 20  # unpacked bytes; a small file of blanks is no harm
 
 
 class UnreadableFileError(Exception):
@@ -58,7 +59,7 @@ def opened(path: Path, note: Callable[[str], None]) -> Iterator[BinaryIO]:
     if path == STANDARD_INPUT:
         yield _unpacked(sys.stdin.buffer)
         return
-    with _open_pipe(path, note) if path.is_fifo() else path.open("rb") as file:
+    with _open_pipe(path, note) if path.is_fifo() else path.open("rb", _BUFFER_BYTES) as file:
         yield _unpacked(file)
 
 
@@ -94,28 +95,45 @@ class _Unpacked:
         self._packed_bytes += len(data)
         return data
 
-    def readline(self, size: int) -> bytes:
+    def read1(self, size: int) -> bytes:
         """Raises UnreadableFileError, EOFError, OSError, zlib.error."""
-        line: bytes = self._gzip.readline(size)
-        self._unpacked_bytes += len(line)
+        block: bytes = self._gzip.read1(size)
+        self._unpacked_bytes += len(block)
         if self._unpacked_bytes > max(_EXPANSION_LOOKED_AT, self._packed_bytes * _MOST_EXPANSION):
             raise UnreadableFileError(
                 f"{self._packed_bytes >> 10} KiB unpack to over {self._unpacked_bytes >> 20} MiB: no event log's do"
             )
-        return line
+        return block
 
 
-def lines_of(file: BinaryIO, line_bytes: int = LIMITS.line_bytes) -> Iterator[bytes]:
-    """Lines, and of those over ``line_bytes`` parts. Raises UnreadableFileError where the file cannot be read on."""
-    goes_on = False
-    while True:
-        try:
-            line = file.readline(line_bytes)
-        except (EOFError, OSError, zlib.error) as error:
-            # gzip tells a cut-off file by EOFError, a damaged one by the other two.
-            raise UnreadableFileError(str(error) or type(error).__name__) from error
-        if not line:
-            return
-        ends = line.endswith(b"\n")
-        yield LinePart(line) if goes_on or (not ends and len(line) >= line_bytes) else line
-        goes_on = not ends
+def lines_of(
+    file: BinaryIO, line_bytes: int = LIMITS.line_bytes, advance: Callable[[int], None] = lambda size: None
+) -> Iterator[bytes]:
+    """Lines, and of those over ``line_bytes`` parts. ``advance`` is told the bytes read.
+
+    Raises UnreadableFileError where the file cannot be read on.
+    """
+    rest, goes_on = b"", False
+    while block := _read(file):
+        advance(len(block))
+        lines = io.BytesIO(rest + block)
+        rest = b""
+        for line in lines:
+            if line.endswith(b"\n"):
+                yield LinePart(line) if goes_on else line
+                goes_on = False
+            else:
+                rest = line
+        if len(rest) >= line_bytes or (goes_on and rest):
+            yield LinePart(rest)
+            rest, goes_on = b"", True
+    if rest:
+        yield rest
+
+
+def _read(file: BinaryIO) -> bytes:
+    try:
+        return file.read1(_BUFFER_BYTES)  # type: ignore[attr-defined, no-any-return]
+    except (EOFError, OSError, zlib.error) as error:
+        # gzip tells a cut-off file by EOFError, a damaged one by the other two.
+        raise UnreadableFileError(str(error) or type(error).__name__) from error

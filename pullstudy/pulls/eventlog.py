@@ -145,6 +145,10 @@ class _Lines:
             back, self._put_back = self._put_back, None
             return back
         line = next(self._lines)
+        while line == b"\n":
+            self._number += not self._goes_on
+            self._goes_on = False
+            line = next(self._lines)
         part = isinstance(line, LinePart)
         self.begun = not (self._goes_on and part)
         self._number += self.begun
