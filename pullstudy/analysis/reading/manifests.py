@@ -70,7 +70,9 @@ def read_manifests(path: Path, repository: str | None = None) -> list[Layer]:
 def decode_manifests(path: Path, text: bytes, repository: str | None = None) -> list[Layer]:
     """The same of a text that was read from there. Raises ManifestsError."""
     if len(text) > _MOST_BYTES or text.count(b"{") > _MOST_OBJECTS:
-        raise ManifestsError(path, f"more than {_MOST_BYTES >> 20} MiB, or {_MOST_OBJECTS} manifests, configs and layers")
+        raise ManifestsError(
+            path, f"more than {_MOST_BYTES >> 20} MiB, or {_MOST_OBJECTS} manifests, configs and layers"
+        )
     try:
         file = msgspec.json.decode(text, type=_File)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
