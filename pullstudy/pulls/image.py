@@ -6,7 +6,7 @@ import msgspec
 
 from pullstudy.pulls.text_cache import cached_by_text
 
-STUDY_TAG = re.compile(r"(\d+)-layers-size-(\d+)-bytes")
+STUDY_TAG = re.compile(r"([0-9]{1,6})-layers-size-([0-9]{1,18})-bytes")
 
 
 class ImageReference(msgspec.Struct, frozen=True):

@@ -92,8 +92,17 @@ def expression_matches(expression: Mapping[str, object], labels: Mapping[str, st
             return value is not None
         case "DoesNotExist":
             return value is None
-        case "Gt":
-            return value is not None and int(value) > int(values[0])
-        case "Lt":
-            return value is not None and int(value) < int(values[0])
+        case "Gt" | "Lt" as operator:
+            return _compared(operator, value, values)
     return False
+
+
+def _compared(operator: str, value: str | None, values: list[str]) -> bool:
+    """Whether both are numbers, and the label's is greater or less."""
+    if value is None or not values or not _is_number(value) or not _is_number(values[0]):
+        return False
+    return int(value) > int(values[0]) if operator == "Gt" else int(value) < int(values[0])
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(r"-?[0-9]{1,18}", text) is not None

@@ -4,19 +4,29 @@ Each is a JSON object whose ``fault`` names it. ``times`` is how often it applie
 shell patterns (``*`` for all).
 """
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 
 from pullstudy.sim.node.pull_failures import KINDS
 
 ALWAYS = 1_000_000_000
+LONGEST_SECONDS = 604_800.0  # a week of virtual time, in one order: heartbeats alone are 60,000 steps a node
+_LONGEST_AWAY_SECONDS = 3_600.0  # real
+
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=LONGEST_SECONDS)]
+_Skew = Annotated[float, msgspec.Meta(ge=-LONGEST_SECONDS, le=LONGEST_SECONDS)]
+_Share = Annotated[float, msgspec.Meta(ge=0, le=1)]
+_Times = Annotated[int, msgspec.Meta(ge=1, le=ALWAYS)]
+_Pattern = Annotated[str, msgspec.Meta(max_length=1_000)]
+_Code = Annotated[int, msgspec.Meta(ge=400, le=599)]
+_Small = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 
 
 class Fault(msgspec.Struct, frozen=True, tag_field="fault", forbid_unknown_fields=True, kw_only=True):
     """One order to misbehave, now or ``in_seconds`` of virtual time (which makes no time pass by itself)."""
 
-    in_seconds: float = 0.0
+    in_seconds: _Seconds = 0.0
 
 
 # The stream of a watch
@@ -25,59 +35,59 @@ class Fault(msgspec.Struct, frozen=True, tag_field="fault", forbid_unknown_field
 class DropWatches(Fault, frozen=True, tag="drop-watches"):
     """Cut the connections of watches, without an end: those open now, or each one every N events."""
 
-    resource: str = "*"
-    every_events: int | None = None
-    times: int = 1
+    resource: _Pattern = "*"
+    every_events: _Times | None = None
+    times: _Times = 1
 
 
 class CloseWatches(Fault, frozen=True, tag="close-watches"):
     """End the open watches properly, as a server does whose time for them is over."""
 
-    resource: str = "*"
+    resource: _Pattern = "*"
 
 
 class WatchGone(Fault, frozen=True, tag="watch-gone"):
     """410 Gone: to those that open a watch, as a status or as an ERROR line after 200; or ``now``, inside open ones."""
 
-    resource: str = "*"
+    resource: _Pattern = "*"
     how: Literal["status", "line", "now"] = "line"
-    times: int = 1
+    times: _Times = 1
 
 
 class EmptyWatches(Fault, frozen=True, tag="empty-watches"):
     """Watches are answered 200 and closed at once, with nothing in them."""
 
-    resource: str = "*"
-    times: int = 1
+    resource: _Pattern = "*"
+    times: _Times = 1
 
 
 class HalfOpen(Fault, frozen=True, tag="half-open"):
     """Open watches get nothing more, and no end either."""
 
-    resource: str = "*"
+    resource: _Pattern = "*"
 
 
 class StreamError(Fault, frozen=True, tag="stream-error"):
     """An ERROR line of this code inside the open watches, which then end."""
 
-    resource: str = "*"
-    code: int = 500
-    retry_after_seconds: int | None = None
+    resource: _Pattern = "*"
+    code: _Code = 500
+    retry_after_seconds: _Small | None = None
 
 
 class TruncateLine(Fault, frozen=True, tag="truncate-line"):
     """The next line of a watch breaks off in its middle, and the connection with it."""
 
-    resource: str = "*"
-    times: int = 1
+    resource: _Pattern = "*"
+    times: _Times = 1
 
 
 class GarbageLine(Fault, frozen=True, tag="garbage-line"):
     """A line that is no JSON stands before the next line of a watch."""
 
-    resource: str = "*"
+    resource: _Pattern = "*"
     text: str = "<html><body>502 Bad Gateway</body></html>"
-    times: int = 1
+    times: _Times = 1
 
 
 # The server
@@ -86,17 +96,17 @@ class GarbageLine(Fault, frozen=True, tag="garbage-line"):
 class Refuse(Fault, frozen=True, tag="refuse"):
     """Requests are answered with this code: 401, 403, 429, 500, 503 or 504."""
 
-    code: int
+    code: _Code
     on: Literal["watch", "list", "other", "any"] = "any"
-    resource: str = "*"
-    retry_after_seconds: int | None = None
-    times: int = 1
+    resource: _Pattern = "*"
+    retry_after_seconds: _Small | None = None
+    times: _Times = 1
 
 
 class Away(Fault, frozen=True, tag="away"):
     """The server is gone for so many real seconds: open connections are cut, new ones refused."""
 
-    seconds: float
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=_LONGEST_AWAY_SECONDS)]
 
 
 class Compact(Fault, frozen=True, tag="compact"):
@@ -106,20 +116,20 @@ class Compact(Fault, frozen=True, tag="compact"):
 class ExpirePage(Fault, frozen=True, tag="expire-page"):
     """The next continue token is answered 410, with a token for the inconsistent rest."""
 
-    times: int = 1
+    times: _Times = 1
 
 
 class DuplicateList(Fault, frozen=True, tag="duplicate-list"):
     """The next list holds every item twice."""
 
-    resource: str = "*"
-    times: int = 1
+    resource: _Pattern = "*"
+    times: _Times = 1
 
 
 class RestartAs(Fault, frozen=True, tag="restart-as"):
     """Behind the same port stands another cluster from now on: new uids, lower versions, no jobs."""
 
-    cluster: str | None = None
+    cluster: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._-]+$", max_length=100)] | None = None
 
 
 # The cluster
@@ -128,49 +138,49 @@ class RestartAs(Fault, frozen=True, tag="restart-as"):
 class ClockSkew(Fault, frozen=True, tag="clock-skew"):
     """The clocks of these nodes are ahead by so many seconds (behind, if negative)."""
 
-    node: str
-    seconds: float
+    node: _Pattern
+    seconds: _Skew
 
 
 class DelayEvents(Fault, frozen=True, tag="delay-events"):
     """Events reach the API server so much later (virtual seconds)."""
 
-    seconds: float
-    reason: str = "*"
-    times: int = ALWAYS
+    seconds: _Seconds
+    reason: _Pattern = "*"
+    times: _Times = ALWAYS
 
 
 class LoseEvents(Fault, frozen=True, tag="lose-events"):
     """Events are lost at the sender."""
 
-    probability: float = 1.0
-    reason: str = "*"
-    times: int = ALWAYS
+    probability: _Share = 1.0
+    reason: _Pattern = "*"
+    times: _Times = ALWAYS
 
 
 class LapseEvents(Fault, frozen=True, tag="lapse-events"):
     """Events not written for so long are deleted now, as if their time to live were over."""
 
-    older_than_seconds: float = 0.0
+    older_than_seconds: _Seconds = 0.0
 
 
 class PodFails(Fault, frozen=True, tag="pod-fails"):
     """A pod's containers end with this exit code."""
 
-    job: str = "*"
-    index: int | None = None
-    exit_code: int = 1
-    times: int = 1
+    job: _Pattern = "*"
+    index: _Small | None = None
+    exit_code: Annotated[int, msgspec.Meta(ge=0, le=255)] = 1
+    times: _Times = 1
 
 
 class PullFails(Fault, frozen=True, tag="pull-fails"):
     """Pulls fail, in this way."""
 
     kind: str
-    image: str = "*"
-    node: str = "*"
-    probability: float = 1.0
-    times: int = ALWAYS
+    image: _Pattern = "*"
+    node: _Pattern = "*"
+    probability: _Share = 1.0
+    times: _Times = ALWAYS
 
     def __post_init__(self) -> None:
         if self.kind not in KINDS:
@@ -180,15 +190,15 @@ class PullFails(Fault, frozen=True, tag="pull-fails"):
 class SlowNodes(Fault, frozen=True, tag="slow-nodes"):
     """Stragglers: the nodes of this pattern, or a seeded share of all, are slower by a factor."""
 
-    factor: float
-    node: str | None = None
-    share: float = 0.05
+    factor: Annotated[float, msgspec.Meta(ge=0.001, le=1_000_000)]
+    node: _Pattern | None = None
+    share: _Share = 0.05
 
 
 class LoseNode(Fault, frozen=True, tag="lose-node"):
     """A machine is off: its kubelet says no more, and its pods are replaced when the control plane gives it up."""
 
-    node: str
+    node: _Pattern
 
 
 AnyFault = (
@@ -208,5 +218,5 @@ def parse_faults(text: bytes) -> list[AnyFault]:
         if text.lstrip().startswith(b"["):
             return msgspec.json.decode(text, type=list[AnyFault])
         return [msgspec.json.decode(text, type=AnyFault)]
-    except msgspec.MsgspecError as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise FaultError(f"no fault: {error}") from error

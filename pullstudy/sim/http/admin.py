@@ -1,19 +1,34 @@
 """The simulator's own side of the port, under /sim/: the truth, faults, caches, and time."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from aiohttp import web
 
 from pullstudy.sim.api import status
 from pullstudy.sim.cluster import SimCluster
-from pullstudy.sim.faults.kinds import FaultError, parse_faults
+from pullstudy.sim.faults.kinds import LONGEST_SECONDS, FaultError, parse_faults
 from pullstudy.sim.http.fault_orders import FaultOrders
 from pullstudy.sim.http.streams import Streams
 from pullstudy.sim.time.pacing import Pacer
 
 Json = dict[str, Any]
+S = TypeVar("S", bound=msgspec.Struct)
+_Image = Annotated[str, msgspec.Meta(max_length=1_000)]
+_MOST_IMAGES = 1_000  # of one order
+_STEP_SECONDS = 60.0
+
+
+class _Images(msgspec.Struct):
+    images: (
+        Annotated[list[Annotated[str, msgspec.Meta(max_length=1_000)]], msgspec.Meta(max_length=_MOST_IMAGES)] | None
+    ) = None
+
+
+class _Advance(msgspec.Struct):
+    seconds: Annotated[float, msgspec.Meta(ge=0, le=LONGEST_SECONDS)] = 0.0
 
 
 class Admin:
@@ -76,27 +91,28 @@ class Admin:
 
     async def _clear_caches(self, request: web.Request) -> Json:
         """Body: {"images": [...] or null for all}."""
-        images = (await _document(request)).get("images")
+        images = (await _read(request, _Images)).images
         return {"nodes": self._cluster.fleet.clear_caches(None if images is None else set(images))}
 
     async def _preload(self, request: web.Request) -> Json:
         """Body: {"images": [...]}: put them on every node, as if they had been pulled."""
-        self._cluster.fleet.preload(list((await _document(request)).get("images", ())))
+        self._cluster.fleet.preload((await _read(request, _Images)).images or [])
         return {}
 
     async def _advance(self, request: web.Request) -> Json:
-        """Body: {"seconds": S}: move virtual time on; everything due happens."""
-        seconds = float((await _document(request)).get("seconds", 0))
-        self._cluster.clock.run_until(self._cluster.clock.now + seconds)
+        """Body: {"seconds": S}, a week at most: move virtual time on; everything due happens."""
+        clock = self._cluster.clock
+        until = clock.now + (await _read(request, _Advance)).seconds
+        while clock.now < until:  # in steps, so that others are answered meanwhile
+            clock.run_until(min(until, clock.now + _STEP_SECONDS))
+            await asyncio.sleep(0)
         return {"now": self._cluster.clock.at().isoformat(timespec="microseconds")}
 
 
-async def _document(request: web.Request) -> Json:
+async def _read(request: web.Request, kind: type[S]) -> S:
+    """The body as that. Raises StatusError 400."""
     raw = await request.read()
     try:
-        document = msgspec.json.decode(raw or b"{}")
-    except msgspec.DecodeError as error:
-        raise status.bad_request(f"no JSON: {error}") from error
-    if not isinstance(document, dict):
-        raise status.bad_request("a JSON object is expected")
-    return document
+        return msgspec.json.decode(raw or b"{}", type=kind)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise status.bad_request(f"not understood: {error}") from error

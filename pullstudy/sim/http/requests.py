@@ -72,12 +72,14 @@ def flag(request: web.Request, name: str) -> bool:
 
 
 def integer(text: str, name: str) -> int:
-    try:
-        return int(text or 0)
-    except ValueError:
-        raise status.bad_request(f"unable to decode {name}: {text!r} is no number") from None
+    """As Go's ParseInt would, of what is no negative. Raises StatusError 400."""
+    if not text:
+        return 0
+    if not (text.isascii() and text.isdigit() and len(text) < 10):
+        raise status.bad_request(f"unable to decode {name}: {text[:40]!r} is no number up to 999999999")
+    return int(text)
 
 
 def version_asked(query: Any) -> int:
     text = query.get("resourceVersion", "")
-    return int(text) if text.isdigit() else 0
+    return int(text) if text.isascii() and text.isdigit() and len(text) < 20 else 0

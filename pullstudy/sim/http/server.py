@@ -2,12 +2,15 @@
 
 import asyncio
 import contextlib
+import sys
 from collections.abc import AsyncIterator, Callable
 from email.utils import format_datetime
 from typing import Any
 
+import msgspec
 from aiohttp import web
 
+from pullstudy.pulls.printable import printable
 from pullstudy.sim.api import status
 from pullstudy.sim.cluster import ClusterSettings, SimCluster, successor
 from pullstudy.sim.faults.http import HttpFaults
@@ -21,6 +24,11 @@ from pullstudy.sim.time.pacing import PATIENCE_SECONDS, Pacer
 HOST = "127.0.0.1"
 MAX_BODY_BYTES = 16 * 1024 * 1024
 BACKLOG = 256
+# What a request that no check foresaw raises. It is the client's word that was not understood: the cluster goes on.
+_UNREADABLE = (
+    *(AttributeError, KeyError, IndexError, OverflowError, RecursionError, TypeError, ValueError),
+    *(msgspec.MsgspecError, web.RequestPayloadError),
+)
 
 
 class _ServedCluster:
@@ -136,6 +144,13 @@ class SimServer:
             return await behind.rest.handle(request)
         except status.ApiFailureError as error:
             return _refusal(error)
+        except web.HTTPException as error:  # a body over MAX_BODY_BYTES
+            return _refusal(status.StatusError(error.status, "RequestEntityTooLarge", error.reason))
+        except _UNREADABLE as error:
+            sys.stderr.write(
+                f"sim: {request.method} {printable(request.path)}: {type(error).__name__}: {printable(str(error))}\n"
+            )
+            return _refusal(status.bad_request(f"the request could not be read: {type(error).__name__}"))
 
     async def _stamp(self, _: web.Request, response: web.StreamResponse) -> None:
         # The server's Date is virtual: clients that compare it with their clock see the skew.

@@ -9,9 +9,10 @@ from pullstudy.sim.api import admission, patching, status
 from pullstudy.sim.api.listing import ListQuery, list_page, render
 from pullstudy.sim.api.pods import request_deletion
 from pullstudy.sim.api.resources import EVENTS, JOBS, NAMESPACES, PODS, Resource
+from pullstudy.sim.api.shapes import check_shape
 from pullstudy.sim.cluster import SimCluster
 from pullstudy.sim.http.read_requests import ReadRequests
-from pullstudy.sim.http.requests import ApiPath, json_answer, raw_answer, read_body
+from pullstudy.sim.http.requests import ApiPath, integer, json_answer, raw_answer, read_body
 
 Json = dict[str, Any]
 
@@ -33,6 +34,7 @@ class WriteRequests:
                 raise status.method_not_allowed()
             self._api.get(NAMESPACES, "", namespace)
         body = await read_body(request)
+        check_shape(resource, body)
         if resource is EVENTS:
             return self._create_event(body, namespace)
         admitted = {
@@ -62,7 +64,7 @@ class WriteRequests:
             raise status.conflict(resource.plural, str(target.name))
         policy = options.get("propagationPolicy") or request.query.get("propagationPolicy") or "Background"
         grace = options.get("gracePeriodSeconds", request.query.get("gracePeriodSeconds"))
-        return self._remove(resource, obj, policy, int(grace) if grace is not None else None)
+        return self._remove(resource, obj, policy, None if grace is None else integer(str(grace), "gracePeriodSeconds"))
 
     def _remove(self, resource: Resource, obj: Json, policy: str, grace: int | None) -> web.Response:
         if policy not in ("Background", "Foreground", "Orphan"):
@@ -113,6 +115,7 @@ class WriteRequests:
         body = await read_body(request, any_type=True)
         put = request.method == "PUT"
         changed = {**obj, **body} if put else patching.apply(obj, body, request.content_type)
+        check_shape(resource, changed)
         version = changed["metadata"].get("resourceVersion")
         if version not in (None, "", obj["metadata"]["resourceVersion"]):
             raise status.conflict(resource.plural, str(target.name))
