@@ -14,6 +14,8 @@ from pullstudy.bus.protocol import BusError
 from pullstudy.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USE
 from pullstudy.extras import MissingExtraError
 from pullstudy.kube.errors import KubeError
+from pullstudy.pulls.names import argument_problem
+from pullstudy.pulls.printable import printable
 from pullstudy.store.protocol import StoreError
 
 # Typer brings its own click in some versions and uses the installed one in others: this is the right one in both.
@@ -27,6 +29,8 @@ def main() -> None:
 
 def run_command(arguments: list[str]) -> int:
     """Run it with these arguments, and return the exit code."""
+    if problem := argument_problem(arguments):
+        return _fail(problem, WRONG_USE)
     try:
         code = _command(arguments)
     except (KeyboardInterrupt, typer.Abort):
@@ -95,5 +99,5 @@ def _first(error: BaseException) -> BaseException:
 
 
 def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"collector: {message}\n")
+    sys.stderr.write(f"collector: {printable(message)}\n")
     return code

@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from collector.clock import Clock
+from pullstudy.pulls.printable import printable
 
 
 class Format(StrEnum):
@@ -51,12 +52,13 @@ class Log:
     def _say(self, level: Level, message: str, fields: dict[str, object]) -> None:
         at = self._clock.now().strftime("%Y-%m-%dT%H:%M:%SZ")
         if self._form is Format.JSON:
-            line = {"at": at, "level": level, "message": message, **fields}
+            shown = {name: printable(value) if isinstance(value, str) else value for name, value in fields.items()}
+            line = {"at": at, "level": level, "message": printable(message), **shown}
             self._write(msgspec.json.encode(line).decode())
         else:
             mark = "" if level is Level.INFO else f"{level.upper()}: "
             told = "".join(f" {name}={value}" for name, value in fields.items())
-            self._write(f"{at} {mark}{message}{told}")
+            self._write(printable(f"{at} {mark}{message}{told}"))
 
 
 def say_failures_nobody_awaits(log: Log) -> None:

@@ -28,6 +28,8 @@ from driver.commands.sweep_command import sweep_command
 from driver.errors import DriverError, UnaskedError
 from pullstudy.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USE
 from pullstudy.kube.errors import KubeError
+from pullstudy.pulls.names import argument_problem
+from pullstudy.pulls.printable import printable
 from pullstudy.sim.cli import app as sim_app
 from pullstudy.store.embedded.store import NotAStudyError
 from pullstudy.store.protocol import StoreError
@@ -81,6 +83,8 @@ def main() -> None:
 
 def run(arguments: Sequence[str]) -> int:
     """Run a command; the exit code."""
+    if problem := argument_problem(arguments):
+        return _fail(problem, WRONG_USE)
     try:
         code = app(list(arguments) or ["--help"], prog_name="pulldriver", standalone_mode=False)
     except (KeyboardInterrupt, typer.Abort, InterruptedByUserError):
@@ -145,5 +149,5 @@ def _first_line(error: Exception) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"pulldriver: {message}\n")
+    sys.stderr.write(f"pulldriver: {printable(message)}\n")
     return code

@@ -9,6 +9,7 @@ import msgspec
 
 from driver.planning.plan import image_slug
 from pullstudy.pulls.image import parse_image, study_shape
+from pullstudy.pulls.printable import printable
 from pullstudy.store.embedded.ledger import JobRow, JobState
 
 if TYPE_CHECKING:
@@ -103,7 +104,7 @@ class LiveProgress:
         self._bars.start()
 
     def note(self, text: str) -> None:
-        self._bars.console.print(text, markup=False, highlight=False)
+        self._bars.console.print(printable(text), markup=False, highlight=False)
 
     def size_started(self, cluster: str, size: int, jobs: int) -> None:
         self.note(f"{cluster}: {size} nodes up, {jobs} jobs")

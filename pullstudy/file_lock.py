@@ -18,7 +18,7 @@ class LockedError(Exception):
 
 def lock_file(path: Path) -> int:
     """Hold the file, made where there is none, until the returned descriptor is closed. Raises LockedError, OSError."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         os.ftruncate(descriptor, 0)

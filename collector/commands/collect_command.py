@@ -37,6 +37,8 @@ from collector.settings import Settings
 from collector.sources.scope import Scope, is_namespace
 from collector.stop_signal import StopSignal, end_within
 from pullstudy.pulls.decode import Origin
+from pullstudy.pulls.names import name_problem
+from pullstudy.pulls.sizes import MOST_NODES
 
 if TYPE_CHECKING:
     from collector.daemon import CollectorConfig
@@ -82,7 +84,8 @@ def collect(
     ] = DEFAULT_DATA_DIRECTORY,
     run: Annotated[str | None, typer.Option(metavar="RUN", help="Name of the run, written to every record.")] = None,
     size: Annotated[
-        int | None, typer.Option(metavar="N", min=1, help="Nodes in the cluster, written to every record.")
+        int | None,
+        typer.Option(metavar="N", min=1, max=MOST_NODES, help="Nodes in the cluster, written to every record."),
     ] = None,
     connect_tries: Annotated[
         int, typer.Option(metavar="N", min=1, help="Give up when the cluster does not answer so often at the start.")
@@ -147,6 +150,9 @@ def target_of(
         raise typer.BadParameter(
             f"{cluster!r} is no name: letters, digits, dots, dashes and underscores", param_hint="'--cluster'"
         )
+    for option, name in (("--cluster", cluster), ("--run", run)):
+        if problem := name_problem(name) if name is not None else None:
+            raise typer.BadParameter(problem, param_hint=f"'{option}'")
     if kubeconfig is not None and in_cluster:
         raise typer.BadParameter("give that or --kubeconfig, not both", param_hint="'--in-cluster'")
     if namespace is not None and not is_namespace(namespace):

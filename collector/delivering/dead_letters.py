@@ -15,6 +15,7 @@ import msgspec
 
 from collector.errors import DataDirectoryError
 from pullstudy.bus.record_format import encode
+from pullstudy.private_files import PRIVATE_FILE
 from pullstudy.pulls.kind import Record
 from pullstudy.store.protocol import Refused
 
@@ -33,7 +34,7 @@ class DeadLetterFile:
         """On return they are on disk. Raises DataDirectoryError where there is no room."""
         data = b"".join(_line(letter, at) for letter in letters)
         try:
-            file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+            file = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, PRIVATE_FILE)
             try:
                 size = os.fstat(file).st_size
                 if size + len(data) > self._most_bytes:

@@ -21,6 +21,7 @@ from collector.errors import DataDirectoryError, SpoolError, SpoolFullError, Spo
 from collector.settings import SpoolSettings
 from collector.spooling.frame import Entry, LayoutError, encode_frame, read_frames
 from pullstudy.file_lock import LockedError, lock_file
+from pullstudy.private_files import PRIVATE_FILE, make_private_directory
 from pullstudy.pulls.batch import Batch
 
 SUFFIX = ".spool"
@@ -207,7 +208,7 @@ class Spool:
             self._file = None
         path = self._directory / f"segment-{self._last + 1:016d}{SUFFIX}"
         try:
-            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o644)
+            self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, PRIVATE_FILE)
             _synchronise(self._directory)
         except OSError as error:
             raise _spool_error(path, error) from error
@@ -271,7 +272,7 @@ class Spool:
 
 def _lock(directory: Path) -> int:
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_private_directory(directory)
         return lock_file(directory / LOCK)
     except OSError as error:
         raise DataDirectoryError(directory, f"cannot be written ({_reason(error)})") from error
@@ -316,7 +317,7 @@ def _read_number(path: Path) -> int:
 def _write_number(path: Path, number: int) -> None:
     data = number.to_bytes(8, "little")
     try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT, 0o644)
+        file = os.open(path, os.O_WRONLY | os.O_CREAT, PRIVATE_FILE)
         try:
             os.pwrite(file, data + crc32(data).to_bytes(4, "little"), 0)
         finally:

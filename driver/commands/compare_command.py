@@ -8,6 +8,7 @@ import typer
 
 from driver.commands.options import Json
 from driver.commands.reading import source_of
+from pullstudy.pulls.printable import printable
 
 if TYPE_CHECKING:
     from pullstudy.analysis.reading.source import StudySource
@@ -50,7 +51,7 @@ def compare_command(
     if json or format is Form.JSON:
         print(msgspec.json.format(msgspec.json.encode(comparison)).decode())
     else:
-        print("\n".join(comparison.lines()))
+        print("\n".join(map(printable, comparison.lines())))
 
 
 def _source(study: str, influx: str | None) -> "StudySource":

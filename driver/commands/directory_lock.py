@@ -7,6 +7,7 @@ from pathlib import Path
 
 from driver.errors import UsageError
 from pullstudy.file_lock import LockedError, lock_file, lock_holder
+from pullstudy.private_files import make_private_directory
 
 FILE_NAME = "driver.lock"
 
@@ -15,7 +16,7 @@ FILE_NAME = "driver.lock"
 def directory_lock(directory: Path) -> Iterator[None]:
     """Hold the directory. Raises UsageError where another driver does, or where it cannot be written."""
     try:
-        directory.mkdir(parents=True, exist_ok=True)
+        make_private_directory(directory)
         descriptor = lock_file(directory / FILE_NAME)
     except OSError as error:
         raise UsageError(f"--out {directory}: {error.strerror}; give a directory that can be written") from error

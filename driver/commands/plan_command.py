@@ -23,6 +23,7 @@ from driver.planning.plan import DescribesResources, EstimatesOverhead, Plan, ma
 from driver.planning.price import HourlyPrice, KnowsPrices, nodes_price
 from driver.planning.study import Overrides, Price, Study, load_study
 from driver.progress import say_image, say_seconds
+from pullstudy.pulls.printable import printable
 
 
 def plan_command(
@@ -50,7 +51,7 @@ def plan_command(
     if json:
         print(msgspec.json.format(msgspec.json.encode(plan)).decode())
     else:
-        print("\n".join(say_plan(plan)))
+        print("\n".join(map(printable, say_plan(plan))))
 
 
 def hourly_price(study: Study, provider: Provider) -> Callable[[int], HourlyPrice]:

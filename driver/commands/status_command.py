@@ -11,6 +11,7 @@ from driver.commands.options import DEFAULT_OUT, Json, Out
 from driver.errors import UsageError
 from driver.planning.study import decode_study
 from driver.progress import say_image
+from pullstudy.pulls.printable import printable
 from pullstudy.store.destination import Destination
 from pullstudy.store.embedded.ledger import ClusterState, JobRow, JobState, Ledger, Run
 
@@ -54,7 +55,7 @@ def status_command(out: Out = DEFAULT_OUT, json: Json = False) -> None:
     if json:
         print(msgspec.json.format(msgspec.json.encode(status)).decode())
     else:
-        print("\n".join(say_status(status, out)))
+        print("\n".join(map(printable, say_status(status, out))))
 
 
 def read_status(out: Path) -> SweepStatus:

@@ -48,6 +48,7 @@ from driver.recording.destinations import (
 from driver.recording.stores import Stores, open_stores
 from driver.sweep import Sweep, SweepResult, begun_run, study_of, wall_clock
 from pullstudy.kube.errors import KubeError
+from pullstudy.pulls.printable import printable
 from pullstudy.store.embedded.ledger import Ledger
 from pullstudy.store.protocol import StoreError
 
@@ -216,7 +217,7 @@ def _confirm(provider: Provider, *, yes: bool) -> None:
 def _report(outcome: SweepResult, out: Path) -> int:
     _say(outcome.accounted)
     for row in outcome.failed:
-        print(f"failed: {row.cluster} {row.job}: {row.error}", file=sys.stderr)
+        print(printable(f"failed: {row.cluster} {row.job}: {row.error}"), file=sys.stderr)
     _say(f"next: pulldriver report --out {out}")
     if outcome.failed:
         print(f"pulldriver: {len(outcome.failed)} jobs failed; try them again with --resume", file=sys.stderr)
@@ -227,6 +228,6 @@ def _report(outcome: SweepResult, out: Path) -> int:
 def _say(text: str) -> None:
     """A line to standard output. A sweep outlives whoever read it: ``| head`` must not cost a cluster its jobs."""
     try:
-        print(text, flush=True)
+        print(printable(text), flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -1,5 +1,7 @@
 """What a cluster, a run or another thing that a user names may be called."""
 
+from collections.abc import Sequence
+
 LONGEST_NAME = 253  # bytes; the API's longest name of an object (RFC 1123 subdomain)
 
 
@@ -26,3 +28,11 @@ def is_text(argument: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def argument_problem(arguments: Sequence[str]) -> str | None:
+    """One line about the first argument of a command that is not UTF-8; None where all are."""
+    for argument in arguments:
+        if not is_text(argument):
+            return f"argument {argument!r} is not UTF-8: no store, log or page can hold it"
+    return None

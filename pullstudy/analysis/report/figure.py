@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pullstudy.extras import require
+from pullstudy.pulls.printable import printable
 
 PNG_WIDTH = 760
 PNG_SCALE = 2
@@ -38,8 +39,20 @@ class Figure:
     def png(self, provenance: str) -> bytes:
         """The picture. Raises MissingExtraError."""
         vl_convert = require("vl_convert", "report")
-        image: bytes = vl_convert.vegalite_to_png(self.for_file(provenance), scale=PNG_SCALE)
+        image: bytes = vl_convert.vegalite_to_png(_shown(self.for_file(provenance)), scale=PNG_SCALE)
         return image
+
+
+def _shown(value: Any) -> Any:
+    """The same with texts that can be drawn: the picture is made by way of XML, which has no place for controls."""
+    match value:
+        case str():
+            return printable(value)
+        case dict():
+            return {key: _shown(each) for key, each in value.items()}
+        case list() | tuple():
+            return [_shown(each) for each in value]
+    return value
 
 
 @dataclass(frozen=True)

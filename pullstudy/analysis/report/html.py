@@ -1,9 +1,15 @@
 """HTML text. Whatever came from outside is escaped here, and only here it becomes markup."""
 
+import re
 from collections.abc import Iterable, Sequence
 from html import escape
 
 import msgspec
+
+from pullstudy.pulls.printable import printable
+
+# ``<``, and of what JSON leaves as it is: C1 controls, line and paragraph separators, marks of direction.
+_UNPRINTABLE = re.compile("[<\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
 class Markup(str):
@@ -14,12 +20,19 @@ class Markup(str):
 
 def html(value: object) -> Markup:
     """The value as HTML text."""
-    return value if isinstance(value, Markup) else Markup(escape(str(value)))
+    return value if isinstance(value, Markup) else Markup(escape(_shown(value)))
+
+
+def _shown(value: object) -> str:
+    """Line ends stay: on a page they are but blanks."""
+    return "\n".join(map(printable, str(value).split("\n")))
 
 
 def element(name: str, *children: object, **attributes: str) -> Markup:
     """An element; a trailing underscore of an attribute's name is dropped, others become hyphens."""
-    written = "".join(f' {key.rstrip("_").replace("_", "-")}="{escape(value)}"' for key, value in attributes.items())
+    written = "".join(
+        f' {key.rstrip("_").replace("_", "-")}="{escape(_shown(value))}"' for key, value in attributes.items()
+    )
     return Markup(f"<{name}{written}>{''.join(map(html, children))}</{name}>")
 
 
@@ -52,6 +65,10 @@ def _cell(value: object, text: bool) -> Markup:
 
 
 def json_script(identity: str, value: object) -> Markup:
-    """Data for scripts. ``<`` never stands in it, so that no text can end the script element."""
-    encoded = msgspec.json.encode(value).decode().replace("<", "\\u003c")
+    """Data for scripts. No ``<`` stands in it, so that no text can end the script element, and nothing unprintable."""
+    encoded = _UNPRINTABLE.sub(_as_escape, msgspec.json.encode(value).decode())
     return Markup(f'<script type="application/json" id="{escape(identity)}">{encoded}</script>')
+
+
+def _as_escape(match: re.Match[str]) -> str:
+    return f"\\u{ord(match[0]):04x}"

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from pullstudy.private_files import make_private_directory, make_private_file
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.kind import Kind, R, Record
 from pullstudy.pulls.kinds import KINDS, MILESTONE, PULL
@@ -49,7 +50,8 @@ def open_connection(directory: Path, *, create: bool, kinds: tuple[Kind[Any], ..
         )
     with store_errors(path):
         if create:
-            directory.mkdir(parents=True, exist_ok=True)
+            make_private_directory(directory)
+            make_private_file(path)  # SQLite gives its mode to the two files beside it
         elif not (os.access(directory, os.W_OK) and os.access(path, os.W_OK)):
             return _open_to_read(path)
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
