@@ -198,7 +198,7 @@ _SHAPES: dict[str, type[_Object]] = {
 
 
 def check_shape(resource: Resource, obj: Any) -> None:
-    """Raises StatusError 422."""
+    """Raises ApiFailureError 422."""
     try:
         msgspec.convert(obj, _SHAPES.get(resource.store_key, _Object))
     except (msgspec.ValidationError, RecursionError) as error:

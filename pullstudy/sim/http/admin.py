@@ -110,7 +110,7 @@ class Admin:
 
 
 async def _read(request: web.Request, kind: type[S]) -> S:
-    """The body as that. Raises StatusError 400."""
+    """The body as that. Raises ApiFailureError 400."""
     raw = await request.read()
     try:
         return msgspec.json.decode(raw or b"{}", type=kind)

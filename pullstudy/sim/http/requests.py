@@ -72,7 +72,7 @@ def flag(request: web.Request, name: str) -> bool:
 
 
 def integer(text: str, name: str) -> int:
-    """As Go's ParseInt would, of what is no negative. Raises StatusError 400."""
+    """As Go's ParseInt would, of what is no negative. Raises ApiFailureError 400."""
     if not text:
         return 0
     if not (text.isascii() and text.isdigit() and len(text) < 10):

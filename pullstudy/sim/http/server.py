@@ -145,11 +145,10 @@ class SimServer:
         except status.ApiFailureError as error:
             return _refusal(error)
         except web.HTTPException as error:  # a body over MAX_BODY_BYTES
-            return _refusal(status.StatusError(error.status, "RequestEntityTooLarge", error.reason))
+            return _refusal(status.ApiFailureError(error.status, "RequestEntityTooLarge", error.reason))
         except _UNREADABLE as error:
-            sys.stderr.write(
-                f"sim: {request.method} {printable(request.path)}: {type(error).__name__}: {printable(str(error))}\n"
-            )
+            said = f"{request.method} {request.path}: {type(error).__name__}: {error}"
+            sys.stderr.write(f"sim: {printable(said[:500])}\n")
             return _refusal(status.bad_request(f"the request could not be read: {type(error).__name__}"))
 
     async def _stamp(self, _: web.Request, response: web.StreamResponse) -> None:
