@@ -187,6 +187,7 @@ class _Import:
         counted[message if known else _OTHER_MESSAGES] += 1
 
     def _take_document(self, line: int, raw: bytes) -> None:
+        from pullstudy.analysis.errors import ManifestsError
         from pullstudy.analysis.reading.manifests import import_manifests
 
         try:
@@ -195,6 +196,8 @@ class _Import:
                 self._tally.layers += import_manifests(self._tally.path, self._directory, text=raw)
             elif not self._take_nodes(raw, document):
                 self._reject(line, "a JSON document that is no event, no node list and no manifests", b"")
+        except ManifestsError as error:
+            self._reject(line, str(error), raw)
         except UNREADABLE as error:
             self._reject(line, f"neither nodes nor manifests: {error}", raw)
 
