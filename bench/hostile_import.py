@@ -1,4 +1,4 @@
-"""Imports of files made to harm, in full size: memory, time, what is said. ``python -m bench.hostile_import [NAME...]``.
+"""Imports of files made to harm, in full size: memory, time, words. ``python -m bench.hostile_import [NAME...]``.
 
 Each runs as a process of its own. To have the kernel hold the limit, start it in a cgroup of 256 MiB.
 """
