@@ -12,8 +12,7 @@ from pullstudy.analysis.findings.phase_points import phase_points
 from pullstudy.analysis.reading.study import read_study
 from pullstudy.pulls.batch import Batch
 from pullstudy.store.embedded.store import EmbeddedStore
-from pullstudy.store.influx.settings import InfluxSettings
-from pullstudy.store.stores import open_store
+from pullstudy.store.stores import StoreSettings, open_store
 
 
 class PrintedNotices:
@@ -28,7 +27,7 @@ class PrintedNotices:
     warning = error = info
 
 
-def fill_bucket(directory: Path, settings: InfluxSettings, say: Callable[[str], None]) -> str:
+def fill_bucket(directory: Path, settings: StoreSettings, say: Callable[[str], None]) -> str:
     """What was put, in a line. Waits for a server that is away. Raises NotAStudyError, StoreError."""
     batch = _records(directory)
     points = list(phase_points(read_study(directory)))

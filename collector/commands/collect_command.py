@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from collector.clock import SystemClock
-from collector.configuration.connections import influx_settings, kafka_settings
+from collector.configuration.connections import asked_bus, asked_store
 from collector.configuration.options import (
     CONTEXT,
     DEFAULT_MAX_LAG,
@@ -158,8 +158,8 @@ def target_of(
     if namespace is not None and not is_namespace(namespace):
         raise typer.BadParameter(f"{namespace!r} is no namespace", param_hint="'--namespace'")
     bus, store = (
-        kafka_settings(kafka) if kafka is not None else None,
-        influx_settings(influx) if influx is not None else None,
+        asked_bus(kafka) if kafka is not None else None,
+        asked_store(influx) if influx is not None else None,
     )
     from collector.daemon import CollectorConfig
     from collector.delivering.outputs import Outputs

@@ -2,14 +2,13 @@
 
 import asyncio
 import os
-from dataclasses import replace
 from random import Random
 from typing import Annotated
 
 import typer
 
 from collector.clock import SystemClock
-from collector.configuration.connections import influx_settings, kafka_settings
+from collector.configuration.connections import asked_bus, asked_store
 from collector.configuration.options import (
     CONTEXT,
     DEFAULT_MAX_LAG,
@@ -54,7 +53,7 @@ def sink(
     if show_settings is not None:
         typer.echo(settings_text(shown_settings(context, os.environ), show_settings))
         return
-    reading, storing = kafka_settings(kafka), influx_settings(influx)
+    reading, storing = asked_bus(kafka), asked_store(influx)
     from collector.delivering.sink import SinkSettings
     from collector.delivering.sink_daemon import SinkTarget, run_sink
     from collector.monitoring.listening import listening
@@ -62,7 +61,7 @@ def sink(
 
     shares = StopSettings(within_seconds=stop_within)
     target = SinkTarget(
-        replace(reading, close_seconds=shares.close_seconds),
+        reading.closing_within(shares.close_seconds),
         storing,
         sink=SinkSettings(drain_seconds=shares.sink_alone_drain_seconds),
         max_lag_seconds=max_lag,
@@ -73,7 +72,7 @@ def sink(
         stop = StopSignal(end_within(stop_within), vitals.stop)
         stop.install()
         say_failures_nobody_awaits(log)
-        log.info(f"storing what is on topic {reading.topic} of {kafka} in bucket {storing.bucket} of {storing.url}")
+        log.info(f"storing what is on topic {reading.topic} of {kafka} in {storing.place}")
         async with listening(listen, vitals, log):
             await run_sink(target, log, Random(), stop.stop, vitals)
         return stop.exit_code

@@ -2,36 +2,28 @@
 
 import logging
 import os
-from typing import TYPE_CHECKING
 
 import typer
 
-if TYPE_CHECKING:
-    from pullstudy.bus.kafka.settings import KafkaSettings
-    from pullstudy.store.influx.settings import InfluxSettings
+from pullstudy.bus.buses import BusSettings, bus_settings
+from pullstudy.bus.protocol import BusSettingsError
+from pullstudy.store.protocol import StoreSettingsError
+from pullstudy.store.stores import StoreSettings, store_settings
 
 
-def kafka_settings(bootstrap: str) -> "KafkaSettings":
+def asked_bus(bootstrap: str) -> BusSettings:
     """Raises typer.BadParameter."""
-    from pullstudy.bus.kafka.settings import KafkaSettings, KafkaSettingsError
-
     # The client logs every try of its own; the bus says once a minute what is wrong.
     logging.getLogger("aiokafka").setLevel(logging.CRITICAL)
     try:
-        settings = KafkaSettings.from_environment(os.environ, bootstrap=bootstrap)
-        settings.client_options()
-    except KafkaSettingsError as error:
+        return bus_settings(os.environ, bootstrap)
+    except BusSettingsError as error:
         raise typer.BadParameter(str(error), param_hint="'--kafka'") from error
-    return settings
 
 
-def influx_settings(url: str) -> "InfluxSettings":
+def asked_store(url: str) -> StoreSettings:
     """Raises typer.BadParameter."""
-    from pullstudy.store.influx.settings import InfluxSettings, InfluxSettingsError
-
     try:
-        settings = InfluxSettings.from_environment(os.environ, url=url)
-        settings.tls()
-    except InfluxSettingsError as error:
+        return store_settings(os.environ, url=url)
+    except StoreSettingsError as error:
         raise typer.BadParameter(str(error), param_hint="'--influx'") from error
-    return settings

@@ -86,7 +86,7 @@ def fill(
       pulldriver dashboards fill pulling-study --influx http://influx:8086
     """
     from dashboards.fill import fill_bucket
-    from pullstudy.store.influx.settings import InfluxSettings
+    from pullstudy.store.stores import store_settings
 
-    settings = InfluxSettings.from_environment(os.environ, url=influx, bucket=bucket)
+    settings = store_settings(os.environ, url=influx, bucket=bucket)
     print(fill_bucket(directory, settings, lambda line: print(f"pulldriver: {line}", file=sys.stderr)))

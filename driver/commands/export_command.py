@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from driver.commands.options import DEFAULT_OUT, Out
-from driver.commands.reading import Clusters, ReadInflux, Runs, influx_of, source_of
+from driver.commands.reading import Clusters, ReadInflux, Runs, source_of, store_of
 from driver.errors import UsageError
 
 
@@ -54,7 +54,7 @@ def export_command(
     if what in LAYER_TABLES and influx is None:
         source = StudySource(name=str(out), directory=out)  # no record is read, and no token is asked for
     elif what == "runs" and influx is not None and not run and not cluster:
-        source = whole_bucket(influx_of(out, influx))  # which there are is asked before one is chosen
+        source = whole_bucket(store_of(out, influx))  # which there are is asked before one is chosen
     else:
         source = source_of(out, influx, run, cluster)
     rows = export(source, what, format, to, LayerChoice(tags_of, without_shared))

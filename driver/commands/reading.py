@@ -8,7 +8,7 @@ import typer
 
 if TYPE_CHECKING:
     from pullstudy.analysis.reading.source import StudySource
-    from pullstudy.store.influx.settings import InfluxSettings
+    from pullstudy.store.stores import StoreSettings
 
 ReadInflux = Annotated[
     str | None,
@@ -30,7 +30,7 @@ Clusters = Annotated[
 def source_of(out: Path, influx: str | None, runs: list[str] | None, clusters: list[str] | None) -> "StudySource":
     """The directory's study, or what is in InfluxDB. Raises AnalysisError, NotAStudyError, StoreError."""
     from pullstudy.analysis.reading.joined_records import check_chosen
-    from pullstudy.analysis.reading.source import of_directory, of_influx
+    from pullstudy.analysis.reading.source import of_directory, of_store
 
     wanted = tuple(run or None for run in runs or ())
     if influx is None:
@@ -38,21 +38,21 @@ def source_of(out: Path, influx: str | None, runs: list[str] | None, clusters: l
         if wanted or clusters:
             check_chosen(source, wanted, clusters or ())
         return source
-    return of_influx(influx_of(out, influx), runs=wanted, clusters=tuple(clusters or ()), directory=out)
+    return of_store(store_of(out, influx), runs=wanted, clusters=tuple(clusters or ()), directory=out)
 
 
-def influx_of(out: Path, url: str) -> "InfluxSettings":
+def store_of(out: Path, url: str) -> "StoreSettings":
     """How it is reached; bucket and organisation are those of the directory's run, if that is there.
 
-    Raises InfluxSettingsError, StoreError.
+    Raises StoreError.
     """
     from pullstudy.analysis.reading.source import destination_of, runs_of
     from pullstudy.store.embedded.schema import FILE_NAME
-    from pullstudy.store.influx.settings import InfluxSettings
+    from pullstudy.store.stores import store_settings
 
     if (out / FILE_NAME).is_file():
         for run in reversed(runs_of(out)):
             destination = destination_of(run)
             if destination.influx == url.rstrip("/"):
-                return destination.influx_settings(os.environ)
-    return InfluxSettings.from_environment(os.environ, url=url)
+                return destination.store_settings(os.environ)
+    return store_settings(os.environ, url=url)

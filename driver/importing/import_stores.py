@@ -49,7 +49,7 @@ def import_store(
             store.close_now()
         return
     asyncio.run(check_reachable(destination, environment))
-    influx = InfluxImportStore(destination.influx_settings(environment), cluster, note)
+    influx = InfluxImportStore(destination.store_settings(environment), cluster, note)
     try:
         yield influx
     finally:

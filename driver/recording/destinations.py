@@ -6,8 +6,11 @@ from datetime import UTC, datetime
 import msgspec
 
 from driver.errors import UsageError
+from pullstudy.bus.buses import bus_settings, connect_error
+from pullstudy.bus.protocol import BusError
 from pullstudy.store.destination import Destination
 from pullstudy.store.protocol import StoreError
+from pullstudy.store.stores import why_not_usable
 
 KAFKA_VARIABLE, INFLUX_VARIABLE = "PULLSTUDY_DRIVER_KAFKA", "PULLSTUDY_DRIVER_INFLUX"
 
@@ -66,16 +69,14 @@ async def check_reachable(destination: Destination, environment: Mapping[str, st
     Raises UsageError.
     """
     if destination.influx:
-        await _check_influx(destination, environment)
+        await _check_store(destination, environment)
     if destination.kafka:
-        await _check_kafka(destination, environment)
+        await _check_bus(destination, environment)
 
 
-async def _check_influx(destination: Destination, environment: Mapping[str, str]) -> None:
-    from pullstudy.store.influx.check import why_not_usable
-
+async def _check_store(destination: Destination, environment: Mapping[str, str]) -> None:
     try:
-        settings = destination.influx_settings(environment)
+        settings = destination.store_settings(environment)
         reason = await why_not_usable(settings, datetime.now(UTC))
     except StoreError as error:
         raise UsageError(str(error)) from error
@@ -83,14 +84,9 @@ async def _check_influx(destination: Destination, environment: Mapping[str, str]
         raise UsageError(f"InfluxDB {settings.url}, bucket {settings.bucket}: {reason}")
 
 
-async def _check_kafka(destination: Destination, environment: Mapping[str, str]) -> None:
-    from pullstudy.bus.kafka.probe import connect_error
-    from pullstudy.bus.kafka.settings import KafkaSettings
-    from pullstudy.bus.protocol import BusError
-
+async def _check_bus(destination: Destination, environment: Mapping[str, str]) -> None:
     try:
-        settings = KafkaSettings.from_environment(environment, bootstrap=destination.kafka, topic=destination.topic)
-        error: BaseException | None = await connect_error(settings)
+        error = await connect_error(bus_settings(environment, destination.kafka, destination.topic))
     except BusError as refused:
         raise UsageError(str(refused)) from refused
     if error is not None:

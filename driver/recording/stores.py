@@ -43,7 +43,7 @@ def open_stores(study: Study, directory: Path, environment: Mapping[str, str], n
         return Stores(embedded, embedded)
     from driver.recording.phase_publisher import PhasePublisher
 
-    influx = open_store(study.collect.influx_settings(environment), PlainNotices(note), Random())
+    influx = open_store(study.collect.store_settings(environment), PlainNotices(note), Random())
     name = f"InfluxDB {study.collect.influx}"
     patient = PatientStore(influx, name, study.limits.store_seconds, note)
     return Stores(influx, patient, PhasePublisher(influx, directory))

@@ -1,6 +1,6 @@
 """The exported tables as pandas DataFrames, for notebooks: ``frame(Path("pulling-study"), "pulls")``.
 
-Of an InfluxDB: ``frame(of_influx(InfluxSettings.from_environment(os.environ, url=URL), runs=(RUN,)))``.
+Of an InfluxDB: ``frame(of_store(store_settings(os.environ, url=URL), runs=(RUN,)))``.
 """
 
 from datetime import datetime

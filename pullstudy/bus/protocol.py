@@ -12,6 +12,10 @@ class BusError(Exception):
     """The bus cannot be used. ``str()`` is one line that says what to do."""
 
 
+class BusSettingsError(BusError):
+    """A setting is missing or makes no sense: wrong use, not a server that is away."""
+
+
 @dataclass(frozen=True)
 class Message:
     """One record on its way. ``offset`` counts up within the partition."""

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 import msgspec
 
 from pullstudy.pulls.kinds import DEFAULT_NAME
-from pullstudy.store.influx.settings import InfluxSettings, InfluxSettingsError
+from pullstudy.store.protocol import StoreSettingsError
+from pullstudy.store.stores import StoreSettings, store_settings
 
 
 class Destination(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -26,10 +27,10 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         return bool(self.influx)
 
     def settled(self, environment: Mapping[str, str]) -> "Destination":
-        """With all names filled in, so that another shell finds the same place. Raises InfluxSettingsError."""
+        """With all names filled in, so that another shell finds the same place. Raises StoreSettingsError."""
         if not self.shared:
             return Destination()
-        settings = self.influx_settings(environment)
+        settings = self.store_settings(environment)
         topic = self.topic or environment.get("KAFKA_TOPIC") or DEFAULT_NAME
         return Destination(
             kafka=self.kafka,
@@ -39,11 +40,11 @@ class Destination(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
             bucket=settings.bucket,
         )
 
-    def influx_settings(self, environment: Mapping[str, str]) -> InfluxSettings:
-        """How its InfluxDB is reached. Raises InfluxSettingsError where there is none, or no token is set."""
+    def store_settings(self, environment: Mapping[str, str]) -> StoreSettings:
+        """How its InfluxDB is reached. Raises StoreSettingsError where there is none, or no token is set."""
         if not self.shared:
-            raise InfluxSettingsError("InfluxDB: no address; give --influx URL")
-        return InfluxSettings.from_environment(
+            raise StoreSettingsError("InfluxDB: no address; give --influx URL")
+        return store_settings(
             environment, url=self.influx, bucket=self.bucket or None, organisation=self.organisation or None
         )
 

@@ -21,6 +21,12 @@ class StoreError(Exception):
     """The store refused or could not be reached. ``str()`` is one line that says what to do."""
 
 
+class StoreSettingsError(StoreError):
+    """A setting is missing or makes no sense: wrong use, not a server that is away."""
+
+    exit_code = 2
+
+
 class StoreBusyError(StoreError):
     """Another process holds the store for longer than a writer waits: the same call may be made again."""
 

@@ -3,33 +3,107 @@
 The client is imported where a store is opened: a collector without one starts a quarter of a second sooner.
 """
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
 from random import Random
 from typing import Any, Protocol
 
 from pullstudy.pulls.notices import Notices
-from pullstudy.store.protocol import SharedStore
+from pullstudy.store.protocol import Records, SharedStore
 from pullstudy.timing import Timing
+
+INFLUXDB = "influxdb"
 
 
 class StoreSettings(Protocol):
-    """How a store is reached. What else there is to say is the store's own."""
+    """How a store is reached, as a value that can be compared. What else there is to say is the store's own."""
 
     @property
     def store(self) -> str:
         """Its name in STORES."""
         ...
 
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def organisation(self) -> str: ...
+
+    @property
+    def bucket(self) -> str: ...
+
+    @property
+    def place(self) -> str:
+        """Which store it is, in words: no secrets."""
+        ...
+
+
+@dataclass(frozen=True)
+class StoreType:
+    """What there is to call of one kind of store; the settings are those that ``settings`` gives."""
+
+    settings: Callable[[Mapping[str, str], str | None, str | None, str | None], StoreSettings]
+    open: Callable[[Any, Notices, Random, Timing], SharedStore]
+    reader: Callable[[Any], Records]
+    why_not_usable: Callable[[Any, datetime], Awaitable[str | None]]
+
+
+def store_settings(
+    environment: Mapping[str, str],
+    *,
+    url: str | None = None,
+    bucket: str | None = None,
+    organisation: str | None = None,
+    store: str = INFLUXDB,
+) -> StoreSettings:
+    """As its client's own variables say; what is given goes before them. Raises StoreSettingsError."""
+    return STORES[store].settings(environment, url, bucket, organisation)
+
 
 def open_store(settings: StoreSettings, notices: Notices, random: Random, timing: Timing | None = None) -> SharedStore:
     """Connects at the first write or read."""
-    return STORES[settings.store](settings, notices, random, timing or Timing())
+    return STORES[settings.store].open(settings, notices, random, timing or Timing())
 
 
-def _influxdb(settings: Any, notices: Notices, random: Random, timing: Timing) -> SharedStore:
+def open_reader(settings: StoreSettings) -> Records:
+    """For reading alone: plain blocking calls."""
+    return STORES[settings.store].reader(settings)
+
+
+async def why_not_usable(settings: StoreSettings, now: datetime) -> str | None:
+    """One line that says why it cannot be read and written; None where it can. Raises StoreSettingsError."""
+    return await STORES[settings.store].why_not_usable(settings, now)
+
+
+def _influx_settings(
+    environment: Mapping[str, str], url: str | None, bucket: str | None, organisation: str | None
+) -> StoreSettings:
+    from pullstudy.store.influx.settings import InfluxSettings
+
+    settings = InfluxSettings.from_environment(environment, url=url, bucket=bucket, organisation=organisation)
+    settings.tls()  # a certificate that cannot be used is found now
+    return settings
+
+
+def _influx_store(settings: Any, notices: Notices, random: Random, timing: Timing) -> SharedStore:
     from pullstudy.store.influx.store import InfluxStore
 
     return InfluxStore(settings, notices, random, timing)
 
 
-STORES: dict[str, Callable[[Any, Notices, Random, Timing], SharedStore]] = {"influxdb": _influxdb}
+def _influx_reader(settings: Any) -> Records:
+    from pullstudy.store.influx.read import InfluxReader
+
+    return InfluxReader(settings)
+
+
+def _why_influx_is_not_usable(settings: Any, now: datetime) -> Awaitable[str | None]:
+    from pullstudy.store.influx.check import why_not_usable as why
+
+    return why(settings, now)
+
+
+STORES: dict[str, StoreType] = {
+    INFLUXDB: StoreType(_influx_settings, _influx_store, _influx_reader, _why_influx_is_not_usable)
+}

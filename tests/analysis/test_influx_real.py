@@ -15,7 +15,7 @@ from pullstudy.analysis.compare import compare
 from pullstudy.analysis.errors import NoSuchRunError, SeveralRunsError
 from pullstudy.analysis.export import TABLES, export
 from pullstudy.analysis.frames import frame
-from pullstudy.analysis.reading.source import StudySource, of_directory, of_influx, whole_bucket
+from pullstudy.analysis.reading.source import StudySource, of_directory, of_store, whole_bucket
 from pullstudy.analysis.report.report import write_report
 from pullstudy.analysis.tables import WRITERS
 from pullstudy.pulls.batch import Batch, Gap, Reject
@@ -101,7 +101,7 @@ async def test_every_export_has_the_bytes_of_the_files_own(
     await filled.fill(everything(sweep))
     directory = ledger_alone(sweep, tmp_path / "ledger")
     for format in WRITERS:
-        source = await in_thread(lambda: of_influx(filled.settings, directory=directory))
+        source = await in_thread(lambda: of_store(filled.settings, directory=directory))
         from_file, from_influx = tmp_path / f"file.{format}", tmp_path / f"influx.{format}"
         rows = await in_thread(lambda source=source, to=from_influx, format=format: export(source, what, format, to))
         assert rows == export(sweep, what, format, from_file) > 0
@@ -113,7 +113,7 @@ async def test_the_real_logs_are_exported_with_the_bytes_of_the_files_own(
     filled: Bucket, aws_directory: Path, tmp_path: Path
 ) -> None:
     await filled.fill(everything(aws_directory))
-    source = await in_thread(lambda: of_influx(filled.settings))
+    source = await in_thread(lambda: of_store(filled.settings))
     for what in ("pulls", "phases"):
         from_file, from_influx = tmp_path / "file.csv", tmp_path / "influx.csv"
         await in_thread(lambda what=what, to=from_influx: export(source, what, "csv", to))
@@ -125,7 +125,7 @@ async def test_a_report_with_its_ledger_is_the_same_to_the_byte(filled: Bucket, 
     await filled.fill(everything(sweep))
     (tmp_path / "elsewhere").mkdir()
     directory = ledger_alone(sweep, tmp_path / "elsewhere" / "sweep")
-    source = await in_thread(lambda: of_influx(filled.settings, directory=directory))
+    source = await in_thread(lambda: of_store(filled.settings, directory=directory))
     from_influx = await in_thread(lambda: write_report(source))
     from_file = write_report(sweep)
     assert [path.name for path in from_influx] == [path.name for path in from_file]
@@ -139,7 +139,7 @@ async def test_a_report_without_a_ledger_leaves_out_what_only_that_knows(
     filled: Bucket, sweep: Path, tmp_path: Path
 ) -> None:
     await filled.fill(everything(sweep))
-    source = await in_thread(lambda: of_influx(filled.settings, directory=tmp_path / "absent"))
+    source = await in_thread(lambda: of_store(filled.settings, directory=tmp_path / "absent"))
     page, *figures = await in_thread(lambda: write_report(source, tmp_path / "reported"))
     assert page == tmp_path / "reported" / "report.html"
     assert figures
@@ -171,7 +171,7 @@ async def test_abandoned_attempts_are_in_no_export(filled: Bucket, sweep: Path) 
     store = InfluxStore(filled.settings, KeptNotices(), Random(1))
     await store.abandon([AbandonedJob(cluster=given_up.cluster, job=given_up.job, at=ZERO)])
     await store.close()
-    left = await in_thread(lambda: frame(of_influx(filled.settings)))
+    left = await in_thread(lambda: frame(of_store(filled.settings)))
     assert len(left) == sum((pull.cluster, pull.job) != (given_up.cluster, given_up.job) for pull in batch.pulls)
 
 
@@ -182,7 +182,7 @@ async def test_runs_are_not_mixed_unasked_and_can_be_chosen(filled: Bucket, swee
     await filled.fill(Batch(pulls=(*first.pulls, *second, *third)))
 
     def read(**choice: Any) -> StudySource:
-        return of_influx(filled.settings, **choice)
+        return of_store(filled.settings, **choice)
 
     with pytest.raises(SeveralRunsError, match=r"has several runs; choose by --run: .*second \(5 pulls\)"):
         await in_thread(read)

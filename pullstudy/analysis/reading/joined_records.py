@@ -15,6 +15,7 @@ from pullstudy.pulls.record import PullRecord
 from pullstudy.store.embedded.store import EmbeddedStore
 from pullstudy.store.protocol import Records, StoredRun
 from pullstudy.store.selection import Selection
+from pullstudy.store.stores import open_reader
 
 T = TypeVar("T")
 
@@ -60,9 +61,7 @@ def opened(source: StudySource) -> Iterator[JoinedRecords]:
         parts.append((file, source.file))
     try:
         for settings, selection in source.buckets:
-            from pullstudy.store.influx.read import InfluxReader
-
-            parts.append((InfluxReader(settings), selection))
+            parts.append((open_reader(settings), selection))
         yield JoinedRecords(tuple(parts))
     finally:
         if file is not None:

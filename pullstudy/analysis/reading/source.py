@@ -18,9 +18,9 @@ from pullstudy.store.embedded.ledger import Run
 from pullstudy.store.embedded.rows import from_rows
 from pullstudy.store.embedded.schema import FILE_NAME
 from pullstudy.store.embedded.store import open_connection, store_errors
-from pullstudy.store.influx.settings import InfluxSettings
 from pullstudy.store.protocol import StoredRun
 from pullstudy.store.selection import ALL, Selection
+from pullstudy.store.stores import StoreSettings, open_reader
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class StudySource:
     name: str
     directory: Path | None = None
     file: Selection | None = ALL  # of the directory's own file
-    buckets: tuple[tuple[InfluxSettings, Selection], ...] = ()
+    buckets: tuple[tuple[StoreSettings, Selection], ...] = ()
 
     @property
     def ledger(self) -> Selection:
@@ -60,11 +60,11 @@ def of_directory(
 ) -> StudySource:
     """The file's records, and those of its runs that are in an InfluxDB. Raises NotAStudyError, StoreError."""
     environment = os.environ if environment is None else environment
-    buckets: dict[InfluxSettings, list[str]] = {}
+    buckets: dict[StoreSettings, list[str]] = {}
     for run in runs_of(directory):
         destination = destination_of(run)
         if destination.shared and (not runs or run.run in runs):
-            buckets.setdefault(destination.influx_settings(environment), []).append(run.run)
+            buckets.setdefault(destination.store_settings(environment), []).append(run.run)
     return StudySource(
         name=directory.resolve().name,
         directory=directory,
@@ -73,8 +73,8 @@ def of_directory(
     )
 
 
-def of_influx(
-    settings: InfluxSettings,
+def of_store(
+    settings: StoreSettings,
     *,
     runs: tuple[str | None, ...] = (),
     clusters: tuple[str, ...] = (),
@@ -84,10 +84,8 @@ def of_influx(
 
     The directory is used where it holds one of them. Raises NoSuchRunError, SeveralRunsError, StoreError.
     """
-    from pullstudy.store.influx.read import InfluxReader
-
     known = runs_of(directory) if directory is not None and (directory / FILE_NAME).is_file() else []
-    there = InfluxReader(settings).runs()
+    there = open_reader(settings).runs()
     chosen = _chosen(there, runs, clusters, {run.run for run in known}, settings)
     names = tuple(dict.fromkeys(each.run for each in chosen))
     found = dict.fromkeys(each.cluster for each in chosen)
@@ -100,7 +98,7 @@ def of_influx(
     )
 
 
-def whole_bucket(settings: InfluxSettings) -> StudySource:
+def whole_bucket(settings: StoreSettings) -> StudySource:
     """All runs together: for a look at which there are."""
     return StudySource(name=settings.bucket, file=None, buckets=((settings, ALL),))
 
@@ -110,18 +108,17 @@ def _chosen(
     runs: tuple[str | None, ...],
     clusters: tuple[str, ...],
     known: set[str],
-    settings: InfluxSettings,
+    settings: StoreSettings,
 ) -> list[StoredRun]:
     of_clusters = [each for each in there if not clusters or each.cluster in clusters]
     found = [each for each in of_clusters if not runs or each.run in runs]
-    place = f"bucket {settings.bucket} of InfluxDB {settings.url}"
     if not found or not {each.run for each in found}.issuperset(runs):
-        raise NoSuchRunError(place, runs, clusters, there)
+        raise NoSuchRunError(settings.place, runs, clusters, there)
     own = [each for each in found if each.run in known]
     if not runs and own:
         return own
     if not runs and len({each.run for each in found}) > 1:
-        raise SeveralRunsError(place, found)
+        raise SeveralRunsError(settings.place, found)
     return found
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from aiokafka.helpers import create_ssl_context
 
-from pullstudy.bus.protocol import BusError
+from pullstudy.bus.protocol import BusSettingsError
 from pullstudy.pulls.backoff import Backoff
 from pullstudy.pulls.kinds import DEFAULT_NAME
 
@@ -17,8 +17,8 @@ MECHANISMS = ("PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512")
 DEFAULT_TOPIC = DEFAULT_NAME
 
 
-class KafkaSettingsError(BusError):
-    """A setting is missing or makes no sense: wrong use, not a broker that is away."""
+class KafkaSettingsError(BusSettingsError):
+    """Of Kafka."""
 
 
 class KafkaFileError(KafkaSettingsError, OSError):

@@ -8,16 +8,14 @@ from urllib.parse import SplitResult, urlsplit
 
 from pullstudy.pulls.backoff import Backoff
 from pullstudy.pulls.kinds import DEFAULT_NAME
-from pullstudy.store.protocol import StoreError
+from pullstudy.store.protocol import StoreSettingsError
 
 DEFAULT_BUCKET = DEFAULT_NAME
 _FALSE = ("0", "false", "no", "off")
 
 
-class InfluxSettingsError(StoreError):
-    """A setting is missing or makes no sense: wrong use, not a server that is away."""
-
-    exit_code = 2
+class InfluxSettingsError(StoreSettingsError):
+    """Of InfluxDB."""
 
 
 @dataclass(frozen=True)
@@ -47,6 +45,10 @@ class InfluxSettings:
     @property
     def store(self) -> str:
         return "influxdb"
+
+    @property
+    def place(self) -> str:
+        return f"bucket {self.bucket} of InfluxDB {self.url}"
 
     @classmethod
     def from_environment(
