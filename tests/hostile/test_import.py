@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -119,13 +120,13 @@ def test_a_pipe_that_nobody_writes_to_is_waited_for_aloud(tmp_path: Path, attack
     os.mkfifo(tmp_path / "pipe")
     command = ["import", str(tmp_path / "pipe"), "--size", "4", "--out", str(tmp_path / "study")]
     program = "import sys; from driver.cli import main; main()"
-    process = subprocess.Popen(["python", "-c", program, *command], stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    assert process.stderr.readline() == f"{tmp_path / 'pipe'}: a pipe that nobody writes to yet; waiting\n"
-    process.send_signal(2)
-    assert process.wait(20) == 130
-    assert "interrupted" in process.stderr.read()
-    process.stderr.close()
+    with subprocess.Popen([sys.executable, "-c", program, *command], stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = process.stderr.readline()
+        process.send_signal(2)
+        assert process.wait(20) == 130
+        assert said == f"{tmp_path / 'pipe'}: a pipe that nobody writes to yet; waiting\n"
+        assert "interrupted" in process.stderr.read()
 
 
 def test_bad_lines_without_number_are_kept_up_to_a_limit_and_counted(tmp_path: Path, attack: Attack) -> None:
