@@ -1,8 +1,8 @@
-"""InfluxDB: reached, token and bucket taken, writing allowed, retention. Asked by a write of no points at all.
+"""InfluxDB: reached, token and bucket taken, retention, and whether what is written is there. One point is written.
 
-| answer to an empty write (influxd 2.7) | means |
+| answer to the write (influxd 2.7) | means |
 |---|---|
-| 204 | all is well |
+| 204 | written; the point is then read back |
 | 401 | the token |
 | 403 | the token may not write to the bucket |
 | 404 | the organisation or the bucket |
@@ -16,15 +16,17 @@ from datetime import datetime
 import aiohttp
 
 from collector.checks.finding import Finding, Findings, Place
-from pullstudy.store.influx.answers import Action, judge
-from pullstudy.store.influx.connection import Answer, InfluxConnection, NoAnswerError
-from pullstudy.store.influx.flux import literal
+from pullstudy.store.influx.answers import Action, printable
+from pullstudy.store.influx.check import CheckedBucket
+from pullstudy.store.influx.connection import NoAnswerError
+from pullstudy.store.influx.query_client import QueryError
 from pullstudy.store.influx.settings import InfluxSettings
+from pullstudy.store.protocol import StoreError
 
 place = Place("influxdb")
 
 SHORT_RETENTION_SECONDS = 86_400
-NANOSECONDS = 1_000_000_000
+_NOT_THERE = "see that the address is that of the InfluxDB itself, and what stands before it"
 _WRONG = {
     401: ("token", "set INFLUXDB_V2_TOKEN, or the file of INFLUXDB_V2_TOKEN_FILE, to a token of this InfluxDB"),
     403: ("write", "give the token write permission on the bucket"),
@@ -40,46 +42,57 @@ class InfluxCheck:
         self._now = now
 
     async def findings(self) -> Findings:
-        """Stops at what makes the rest pointless."""
-        connection = InfluxConnection(self._settings)
+        """Stops at what makes the rest pointless. Raises MissingExtraError."""
+        bucket = CheckedBucket(self._settings, self._now)
         try:
-            async for finding in self._look(connection):
+            async for finding in self._look(bucket):
                 yield finding
         finally:
-            await connection.close()
+            await bucket.close()
 
-    async def _look(self, connection: InfluxConnection) -> AsyncIterator[Finding]:
+    async def _look(self, bucket: CheckedBucket) -> AsyncIterator[Finding]:
         settings = self._settings
         try:
-            answer = await connection.write(b"")
+            answer, verdict = await bucket.write()
         except NoAnswerError as error:
             yield place.failed("server", f"{settings.url}: {_why(error)}", _todo(str(error)))
             return
-        version = answer.headers.get("X-Influxdb-Version")
-        verdict = judge(answer.status, answer.headers, answer.body, self._now())
-        if verdict.action is not Action.DONE and answer.status not in _WRONG:
+        version = printable(answer.headers.get("X-Influxdb-Version", ""))
+        if verdict.action is Action.REPEAT and answer.status not in _WRONG:
             yield place.failed("server", f"{settings.url} answered {verdict.reason}", "see that this is InfluxDB 2")
             return
         yield place.ok("server", f"{settings.url} answers{f', version {version}' if version else ''}")
-        if answer.status in _WRONG:
-            check, todo = _WRONG[answer.status]
+        if verdict.action is not Action.DONE:
+            check, todo = _WRONG.get(answer.status, ("write", "see why the bucket refuses a point of now"))
             yield place.failed(check, verdict.reason.partition(": ")[0], todo)
             return
-        yield place.ok("write", f"the token may write to bucket {settings.bucket} of {settings.organisation}")
-        yield await self._retention(connection)
+        async for finding in self._read(bucket):
+            yield finding
 
-    async def _retention(self, connection: InfluxConnection) -> Finding:
-        name = self._settings.bucket
-        flux = f'buckets() |> filter(fn: (r) => r.name == {literal(name)}) |> keep(columns: ["retentionPeriod"])'
+    async def _read(self, bucket: CheckedBucket) -> AsyncIterator[Finding]:
+        settings = self._settings
+        may = f"the token may write to bucket {settings.bucket} of {settings.organisation}"
         try:
-            seconds = _retention_seconds(await connection.query(flux))
-        except NoAnswerError as error:
+            if not await bucket.reads_back():
+                yield place.failed("write", f"{settings.url} took a point and does not have it", _NOT_THERE)
+                return
+        except QueryError as error:
+            yield place.ok("write", may)
+            yield _cannot_read(settings, error)
+            return
+        except (StoreError, NoAnswerError) as error:
+            yield place.failed("write", f"the point was not read back: {error}", _NOT_THERE)
+            return
+        yield place.ok("write", f"{may}; a point was written and read back")
+        yield await self._retention(bucket)
+
+    async def _retention(self, bucket: CheckedBucket) -> Finding:
+        try:
+            seconds = await bucket.retention_seconds()
+        except QueryError as error:
+            return _cannot_read(self._settings, error)
+        except StoreError as error:
             return place.warning("retention", f"cannot be asked: {error}")
-        if seconds is None:
-            return place.warning(
-                "retention",
-                f"the token may not read bucket {name}: pulldriver report --influx will need one that may",
-            )
         if seconds == 0:
             return place.ok("retention", "points are kept for ever")
         kept = f"points are kept for {seconds / 86_400:g} days"
@@ -88,14 +101,14 @@ class InfluxCheck:
         return place.ok("retention", kept)
 
 
-def _retention_seconds(answer: Answer) -> int | None:
-    """0 is for ever; None where the bucket may not be read."""
-    if answer.status != 200:
-        return None
-    lines = [line.split(",") for line in answer.body.decode().splitlines() if line]
-    if len(lines) < 2:
-        return None
-    return int(lines[1][lines[0].index("retentionPeriod")]) // NANOSECONDS
+def _cannot_read(settings: InfluxSettings, error: QueryError) -> Finding:
+    if error.answer is None or error.answer.status not in _WRONG:
+        return place.warning("retention", f"cannot be asked: {error.reason}")
+    return place.warning(
+        "retention",
+        f"the token may not read bucket {settings.bucket}, so that the point was not read back:"
+        " pulldriver report --influx will need one that may",
+    )
 
 
 def _why(error: NoAnswerError) -> str:

@@ -3,6 +3,8 @@
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+_DATE_CHARACTERS = 100  # the longest form has some 30; parsing a long text takes long
+
 
 def retry_after_seconds(value: str | None, now: datetime | None) -> float | None:
     """Seconds, or an HTTP date less ``now``; None where the header is neither, or a date while ``now`` is unknown."""
@@ -16,8 +18,10 @@ def retry_after_seconds(value: str | None, now: datetime | None) -> float | None
 
 def http_date(value: str | None) -> datetime | None:
     """An HTTP date, aware, in UTC however a proxy writes it; None where it is none."""
-    try:
-        at = parsedate_to_datetime(value or "")
-    except ValueError:
+    if value is None or len(value) > _DATE_CHARACTERS:
         return None
-    return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    try:
+        at = parsedate_to_datetime(value)
+        return (at if at.tzinfo else at.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError, TypeError):  # a year of 24 digits, a zone that leaves the calendar
+        return None

@@ -1,16 +1,19 @@
-"""One bucket over HTTP, written and asked: one request, one answer. What the answer means is judged elsewhere."""
+"""One bucket over HTTP, written to: one request, one answer. What the answer means is judged elsewhere."""
 
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import aiohttp
-import msgspec
 
-from pullstudy.store.influx.settings import InfluxSettings
+from pullstudy.store.influx.answers import printable
+from pullstudy.store.influx.settings import InfluxSettings, TokenFileError
 
 _GZIP = 16 + zlib.MAX_WBITS  # zlib's sign for a gzip header
-_ANSWER_BYTES = 64 * 1024  # of an answer's text: an error page may be of any length
+ANSWER_BYTES = 64 * 1024  # of an answer's text: an error page may be of any length
+# Nothing is unpacked that nobody asked for: 64 KiB may hold 64 MiB. No cookie is kept, and no odd one complained of.
+SESSION: dict[str, Any] = {"auto_decompress": False, "headers": {"Accept-Encoding": "identity"}, "trust_env": True}
 
 
 @dataclass(frozen=True)
@@ -41,41 +44,24 @@ class InfluxConnection:
             headers["Content-Encoding"] = "gzip"
             lines = zlib.compress(lines, 1, _GZIP)
         query = {"org": settings.organisation, "bucket": settings.bucket, "precision": "ns"}
-        return await self._post("/api/v2/write", query, headers, lines, most_bytes=_ANSWER_BYTES)
-
-    async def query(self, flux: str) -> Answer:
-        """Ask in Flux; the body is CSV without annotations, as long as it is. Raises NoAnswerError."""
-        body = {"query": flux, "type": "flux", "dialect": {"header": True, "annotations": []}}
-        headers = {"Content-Type": "application/json", "Accept": "application/csv"}
-        return await self._post(
-            "/api/v2/query", {"org": self._settings.organisation}, headers, msgspec.json.encode(body)
-        )
-
-    async def _post(
-        self, path: str, query: Mapping[str, str], headers: dict[str, str], body: bytes, most_bytes: int = -1
-    ) -> Answer:
-        settings = self._settings
         try:
             headers["Authorization"] = f"Token {settings.current_token()}"
-        except OSError as error:
-            raise NoAnswerError(f"token file {settings.token_file}: {error.strerror or error}") from error
-        try:
             # A redirect would carry the token to another server.
             async with self._open().post(
-                f"{settings.url}{path}", params=query, data=body, headers=headers, allow_redirects=False
+                f"{settings.url}/api/v2/write", params=query, data=lines, headers=headers, allow_redirects=False
             ) as response:
-                return Answer(response.status, response.headers, await response.content.read(most_bytes))
-        except TimeoutError as error:
-            raise NoAnswerError(f"no answer within {settings.request_seconds:g} s") from error
-        except (aiohttp.ClientError, OSError) as error:
-            raise NoAnswerError(_told(error)) from error
+                return await read_answer(response)
+        except (TokenFileError, *NO_ANSWER) as error:
+            raise NoAnswerError(why_no_answer(error, settings.request_seconds)) from error
 
     def _open(self) -> aiohttp.ClientSession:
         if self._session is None:
             settings = self._settings
             limits = aiohttp.ClientTimeout(total=settings.request_seconds, sock_connect=settings.connect_seconds)
             connector = aiohttp.TCPConnector(ssl=settings.tls() or True)
-            self._session = aiohttp.ClientSession(timeout=limits, connector=connector, trust_env=True)
+            self._session = aiohttp.ClientSession(
+                timeout=limits, connector=connector, cookie_jar=aiohttp.DummyCookieJar(), **SESSION
+            )
         return self._session
 
     async def close(self) -> None:
@@ -84,8 +70,23 @@ class InfluxConnection:
             self._session = None
 
 
-def _told(error: Exception) -> str:
+# A ValueError is aiohttp's own for what it cannot read or send, such as a name that no resolver takes.
+NO_ANSWER = (TimeoutError, aiohttp.ClientError, OSError, ValueError)
+
+
+async def read_answer(response: aiohttp.ClientResponse) -> Answer:
+    """With the beginning of its text; the rest is left, and the connection with it."""
+    body = b""
+    while len(body) < ANSWER_BYTES and (piece := await response.content.read(ANSWER_BYTES - len(body))):
+        body += piece
+    return Answer(response.status, response.headers, body)
+
+
+def why_no_answer(error: Exception, seconds: float) -> str:
+    """In one line; ``seconds`` is how long an answer was waited for."""
+    if isinstance(error, TimeoutError):
+        return f"no answer within {seconds:g} s"
     if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
         # Its own text names the TLS setting, of plain HTTP too, and asyncio's call.
         return f"Cannot connect to host {error.host}:{error.port}: connection refused"
-    return str(error) or type(error).__name__
+    return printable(str(error)) or type(error).__name__

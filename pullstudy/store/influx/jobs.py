@@ -4,13 +4,7 @@ The job's name alone, one field in the series of one cluster and run, is found w
 times between which the job's points lie, and only those are read whole.
 """
 
-import io
-from datetime import UTC, datetime
-
 from pullstudy.pulls.record import PullRecord
-from pullstudy.store.influx.answers import Action, judge
-from pullstudy.store.influx.connection import InfluxConnection, NoAnswerError
-from pullstudy.store.influx.flux import read_rows
 from pullstudy.store.influx.point_layout import MILESTONE, PULL, Measurement
 from pullstudy.store.influx.query import (
     PIVOT,
@@ -24,26 +18,30 @@ from pullstudy.store.influx.query import (
     record_of,
     stretch,
 )
+from pullstudy.store.influx.query_client import QueryClient
 from pullstudy.store.influx.settings import InfluxSettings
-from pullstudy.store.protocol import Identity, StoreError
+from pullstudy.store.protocol import Identity
 
 
 class InfluxJobs:
     """Asks one bucket."""
 
-    def __init__(self, settings: InfluxSettings, connection: InfluxConnection) -> None:
+    def __init__(self, settings: InfluxSettings) -> None:
         self._settings = settings
-        self._connection = connection
+        self._client = QueryClient(settings)
+
+    async def close(self) -> None:
+        await self._client.close()
 
     async def pulls(self, cluster: str, run: str | None, job: str) -> list[PullRecord]:
         """All of the job's that are whole. Raises StoreError."""
         of_run = _of_run(PULL, cluster, run)
         flux = points(self._settings.bucket, [*of_run, has_field("job", job)])
-        times = [int(row["at"]) for row in await self._rows(f"{flux} {_TIMES}")]
+        times = [row.whole_number("at") for row in await self._client.rows(f"{flux} {_TIMES}")]
         if not times:
             return []
         flux = points(self._settings.bucket, of_run, stretch(min(times), max(times) + 1))
-        rows = await self._rows(f"{flux} {PIVOT} |> group()")
+        rows = await self._client.rows(f"{flux} {PIVOT} |> group()")
         found = [record_of(PULL, row) for row in rows if is_whole(PULL, row)]
         return [record for record in found if isinstance(record, PullRecord) and record.job == job]
 
@@ -53,19 +51,11 @@ class InfluxJobs:
         for layout in (PULL, MILESTONE):
             conditions = [*_of_run(layout, cluster, run), is_field("event_uid", "count")]
             flux = points(self._settings.bucket, conditions)
-            rows = await self._rows(f'{flux} {PIVOT} |> keep(columns: ["cluster", "event_uid", "count"]) |> group()')
+            rows = await self._client.rows(
+                f'{flux} {PIVOT} |> keep(columns: ["cluster", "event_uid", "count"]) |> group()'
+            )
             found |= {identity_of(row) for row in rows if row.get("event_uid") and row.get("count")}
         return found
-
-    async def _rows(self, flux: str) -> list[dict[str, str]]:
-        try:
-            answer = await self._connection.query(flux)
-        except NoAnswerError as error:
-            raise StoreError(f"InfluxDB {self._settings.url}: {error}") from error
-        verdict = judge(answer.status, answer.headers, answer.body, datetime.now(UTC))
-        if verdict.action is not Action.DONE:
-            raise StoreError(f"InfluxDB {self._settings.url}: {verdict.reason}")
-        return list(read_rows(io.StringIO(answer.body.decode(), newline="")))
 
 
 _TIMES = '|> map(fn: (r) => ({r with at: int(v: r._time)})) |> keep(columns: ["at"]) |> group()'

@@ -9,7 +9,7 @@ from functools import cache
 
 import msgspec
 
-from pullstudy.store.influx.flux import EVER, literal
+from pullstudy.store.influx.flux import EVER, Row, literal
 from pullstudy.store.influx.line_protocol import PointError, decode_columns
 from pullstudy.store.influx.point_layout import Measurement
 from pullstudy.store.influx.point_text import original, stored_field, stored_tag
@@ -68,9 +68,9 @@ def _required(struct: type[msgspec.Struct]) -> frozenset[str]:
     return frozenset(field.name for field in msgspec.structs.fields(struct) if field.required)
 
 
-def identity_of(row: Mapping[str, str]) -> Identity:
+def identity_of(row: Row) -> Identity:
     """Of a joined row of pulls or milestones."""
-    return (original(row["cluster"]), original(row["event_uid"]), int(row["count"]))
+    return (original(row["cluster"]), original(row["event_uid"]), row.whole_number("count"))
 
 
 def record_of(layout: Measurement, row: Mapping[str, str]) -> msgspec.Struct:

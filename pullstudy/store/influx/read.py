@@ -4,24 +4,18 @@ The server is asked for one stretch of time of one cluster after the other, each
 those are sorted here.
 """
 
-import io
 import time
-import urllib.error
-import urllib.parse
-import urllib.request
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from itertools import chain, groupby
 from typing import Any
-
-import msgspec
 
 from pullstudy.pulls.kind import Kind, R
 from pullstudy.pulls.kinds import PULL
 from pullstudy.pulls.record import WITNESS_PREFIX, Outcome, PullRecord
 from pullstudy.store.influx import point_layout
-from pullstudy.store.influx.answers import judge
-from pullstudy.store.influx.flux import EVER, literal, read_rows
+from pullstudy.store.influx.blocking_query import ask
+from pullstudy.store.influx.flux import EVER, Row, literal
 from pullstudy.store.influx.line_protocol import DAY, LAST
 from pullstudy.store.influx.pieces import WINDOWS, Piece, finer_than, first_day_first, is_first_day, merged
 from pullstudy.store.influx.point_layout import Measurement, measurement_of
@@ -43,7 +37,7 @@ from pullstudy.store.protocol import Identity, Records, StoredRun, StoreError
 from pullstudy.store.selection import ALL, Selection
 
 LOOKS, LOOK_SECONDS = 5, 0.2  # at a piece with half a point in it
-_ERROR_BYTES = 64 * 1024
+GROWTH = 4  # of a piece since its points were counted: what holds more would not fit into our memory
 
 
 class InfluxReader(Records):
@@ -61,7 +55,7 @@ class InfluxReader(Records):
                 run=run,
                 cluster=cluster,
                 size=int(size) if size else None,
-                pulls=int(row["_value"]),
+                pulls=row.whole_number("_value"),
                 first_at=_second(first.get((run, cluster, size))),
                 last_at=_second(last.get((run, cluster, size))),
             )
@@ -70,7 +64,7 @@ class InfluxReader(Records):
         # As SQLite orders them: what is unknown comes first.
         return sorted(found, key=lambda each: (each.run or "", each.run is not None, each.size or 0, each.cluster))
 
-    def _of_each_run(self, which: str, times: str) -> dict[tuple[str | None, str, str], dict[str, str]]:
+    def _of_each_run(self, which: str, times: str) -> dict[tuple[str | None, str, str], Row]:
         """A row for each run, cluster and size; a field that every pull has stands for the pull."""
         flux = points(self._settings.bucket, [is_of(point_layout.PULL), is_field("event_uid")], times)
         rows = self._query(f'{flux} |> group(columns: ["run", "cluster", "size"]) |> {which}')
@@ -123,7 +117,7 @@ class InfluxReader(Records):
             for identity in identities
         }
 
-    def _places(self, selection: Selection, *, witness: bool) -> Iterator[dict[str, str]]:
+    def _places(self, selection: Selection, *, witness: bool) -> Iterator[Row]:
         pull, fields = point_layout.PULL, is_field("pod_uid", "container", "event_uid", "count")
         is_witness = f"strings.hasPrefix(v: r.event_uid, prefix: {literal(WITNESS_PREFIX)})"
         return self._query(
@@ -141,14 +135,15 @@ class InfluxReader(Records):
             of_cluster = [*wanted, f"r.cluster == {literal(cluster)}"]
             for piece in merged(self._refined(layout, of_cluster, hours), self._settings.read_points):
                 flux = points(self._settings.bucket, of_cluster, stretch(piece.start, piece.stop))
-                yield self._whole(layout, f"{flux} {PIVOT} |> group()")
+                most = GROWTH * max(piece.points, self._settings.read_points)
+                yield self._whole(layout, f"{flux} {PIVOT} |> group()", most)
 
-    def _whole(self, layout: Measurement, flux: str) -> list[Any]:
+    def _whole(self, layout: Measurement, flux: str, most: int) -> list[Any]:
         """The piece's records. A point that is only half there is being written now: then it is asked for again."""
         for _ in range(LOOKS):
             half = False
             records = []
-            for row in self._query(flux):
+            for row in self._at_most(most, flux):
                 if is_whole(layout, row):
                     records.append(record_of(layout, row))
                 else:
@@ -156,7 +151,13 @@ class InfluxReader(Records):
             if not half:
                 return records
             self._sleep(LOOK_SECONDS)
-        return [record_of(layout, row) for row in self._query(flux)]
+        return [record_of(layout, row) for row in self._at_most(most, flux)]
+
+    def _at_most(self, most: int, flux: str) -> Iterator[Row]:
+        for number, row in enumerate(self._query(flux)):
+            if number >= most:
+                raise StoreError(f"InfluxDB {self._settings.url}: over {most} points where fewer were counted")
+            yield row
 
     def _clusters(self, layout: Measurement, wanted: list[str]) -> Iterator[tuple[str, list[Piece]]]:
         """Each cluster, as its tag is stored, and the hours that have points of it."""
@@ -188,37 +189,23 @@ class InfluxReader(Records):
             ' |> group() |> keep(columns: ["cluster", "at", "_value"])'
         )
         for row in rows:
-            yield row["cluster"], Piece(int(row["at"]), int(row["at"]) + WINDOWS[every], int(row["_value"]))
+            start = row.whole_number("at")
+            yield row["cluster"], Piece(start, start + WINDOWS[every], row.whole_number("_value"))
 
     # -- one query ---------------------------------------------------------------------------------------------------
 
-    def _query(self, flux: str) -> Iterator[dict[str, str]]:
-        body = {"query": flux, "type": "flux", "dialect": {"header": True, "annotations": []}}
-        request = urllib.request.Request(
-            f"{self._settings.url}/api/v2/query?{urllib.parse.urlencode({'org': self._settings.organisation})}",
-            data=msgspec.json.encode(body),
-            headers={"Content-Type": "application/json", "Accept": "application/csv"},
-        )
-        try:
-            request.add_unredirected_header("Authorization", f"Token {self._settings.current_token()}")
-            with urllib.request.urlopen(
-                request, timeout=self._settings.read_seconds, context=self._settings.tls()
-            ) as response:
-                yield from read_rows(io.TextIOWrapper(response, "utf-8", newline=""))
-        except urllib.error.HTTPError as error:
-            with error:
-                verdict = judge(error.code, dict(error.headers), error.read(_ERROR_BYTES), datetime.now(UTC))
-            raise StoreError(f"InfluxDB {self._settings.url}: {verdict.reason}") from error
-        except (OSError, EOFError) as error:
-            reason = getattr(error, "reason", error)  # of a URLError
-            raise StoreError(f"InfluxDB {self._settings.url} cannot be read: {reason}") from error
+    def _query(self, flux: str) -> Iterator[Row]:
+        return ask(self._settings, flux)
 
 
-def _second(row: dict[str, str] | None) -> datetime | None:
-    return datetime.fromisoformat(f"{row['_time'][:19]}Z") if row else None
+def _second(row: Row | None) -> datetime | None:
+    try:
+        return datetime.fromisoformat(f"{row['_time'][:19]}Z") if row else None
+    except ValueError as error:
+        raise StoreError(f"InfluxDB: the answer's times are none: {error}") from error
 
 
-def _place(row: dict[str, str]) -> tuple[str, ...]:
+def _place(row: Row) -> tuple[str, ...]:
     # Pod status tells that an image is there, and only guesses whether it was pulled: either event tells it better.
     outcome = Outcome.PULLED if row["outcome"] == Outcome.CACHED else row["outcome"]
     return (row["cluster"], row.get("run", ""), outcome, row.get("pod_uid", ""), row.get("container", ""))

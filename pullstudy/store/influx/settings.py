@@ -1,5 +1,6 @@
 """How InfluxDB is reached, named as influxdb-client names it, and how it is written to."""
 
+import re
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -8,10 +9,18 @@ from urllib.parse import SplitResult, urlsplit
 
 from pullstudy.pulls.backoff import Backoff
 from pullstudy.pulls.kinds import DEFAULT_NAME
-from pullstudy.store.protocol import StoreSettingsError
+from pullstudy.store.protocol import StoreError, StoreSettingsError
 
 DEFAULT_BUCKET = DEFAULT_NAME
+_TOKEN_BYTES = 4096
+# What a browser shows of InfluxDB's web interface, and what its API documents as paths. Another path may be the prefix
+# under which a reverse proxy has the server.
+_PAGE = re.compile(r"/(orgs/[0-9a-f]{16}|orgs/?$|signin|signout|logout|onboarding|api/v2)(/|$).*")
 _FALSE = ("0", "false", "no", "off")
+
+
+class TokenFileError(StoreError):
+    """The file of the token cannot be read, or holds none. It may be rewritten at any time: then it can."""
 
 
 class InfluxSettingsError(StoreSettingsError):
@@ -68,21 +77,23 @@ class InfluxSettings:
         organisation = organisation or environment.get("INFLUXDB_V2_ORG")
         if not token and not token_file:
             raise InfluxSettingsError("InfluxDB: no token; set INFLUXDB_V2_TOKEN, or INFLUXDB_V2_TOKEN_FILE to a file")
+        if token and not _is_token(token.strip()):
+            raise InfluxSettingsError("InfluxDB: INFLUXDB_V2_TOKEN holds no token: it is one line of ASCII characters")
         if not organisation:
             raise InfluxSettingsError("InfluxDB: no organisation; set INFLUXDB_V2_ORG")
         return cls(
             url=_checked_url(url or environment.get("INFLUXDB_V2_URL")),
             organisation=organisation,
             bucket=bucket or environment.get("INFLUXDB_V2_BUCKET") or DEFAULT_BUCKET,
-            token=token or None,
+            token=token.strip() if token else None,
             token_file=Path(token_file) if token_file and not token else None,
             ca_file=Path(ca_file) if ca_file else None,
             verify=environment.get("INFLUXDB_V2_VERIFY_SSL", "").lower() not in _FALSE,
         )
 
     def current_token(self) -> str:
-        """Raises OSError where the file cannot be read."""
-        return self.token_file.read_text().strip() if self.token_file else self.token or ""
+        """Raises TokenFileError."""
+        return _token_of(self.token_file) if self.token_file else self.token or ""
 
     def tls(self) -> ssl.SSLContext | None:
         """None for plain HTTP. Raises InfluxSettingsError."""
@@ -98,15 +109,56 @@ class InfluxSettings:
         return context
 
 
+def _is_token(text: str) -> bool:
+    return bool(text) and text.isascii() and text.isprintable()
+
+
+def _token_of(file: Path) -> str:
+    try:
+        with file.open("rb") as stream:
+            content = stream.read(_TOKEN_BYTES + 1)
+    except OSError as error:
+        raise TokenFileError(f"token file {file}: {error.strerror or error}") from error
+    # Its content goes into no message: half a token is a secret too.
+    token = content.decode("ascii", errors="replace").strip()
+    if not token:
+        raise TokenFileError(f"token file {file} is empty")
+    if len(content) > _TOKEN_BYTES or not _is_token(token):
+        raise TokenFileError(f"token file {file} holds no token: it is one line of at most {_TOKEN_BYTES} characters")
+    return token
+
+
 def _checked_url(url: str | None) -> str:
     if not url:
         raise InfluxSettingsError("InfluxDB: no address; give --influx URL or set INFLUXDB_V2_URL")
-    parts = urlsplit(url)
-    if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(parts):
-        raise InfluxSettingsError(f"InfluxDB: {url!r} is no address; write it as http://HOST:8086")
-    if parts.username or parts.password:
+    if "@" in url:  # before anything else: no message may repeat a password
         raise InfluxSettingsError("InfluxDB: no user or password in the address; set INFLUXDB_V2_TOKEN")
-    return url.rstrip("/")
+    shown = url.partition("?")[0].partition("#")[0]
+    parts = _split(url)
+    if parts is None or parts.scheme not in ("http", "https") or not _is_host(parts.hostname) or not _has_port(parts):
+        raise InfluxSettingsError(f"InfluxDB: {shown!r} is no address; write it as http://HOST:8086")
+    page = _PAGE.search(parts.path)
+    server = f"{parts.scheme}://{parts.netloc}{parts.path[: page.start()] if page else parts.path}".rstrip("/")
+    if page:
+        raise InfluxSettingsError(
+            f"InfluxDB: {shown!r} is a page of its web interface, not the server's address; write it as {server}"
+        )
+    if parts.query or parts.fragment:
+        raise InfluxSettingsError(f"InfluxDB: an address ends before ? and #; write it as {server}")
+    return server
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        return urlsplit(url) if url.isprintable() and " " not in url else None
+    except ValueError:  # a bracket that is not closed
+        return None
+
+
+def _is_host(host: str | None) -> bool:
+    """Whether a resolver takes it: one that is too long is a UnicodeError there."""
+    labels = (host or "").removesuffix(".").split(".")
+    return len(host or "") <= 253 and all(0 < len(label) <= 63 for label in labels)
 
 
 def _has_port(parts: SplitResult) -> bool:

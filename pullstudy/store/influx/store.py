@@ -56,7 +56,7 @@ class InfluxStore(SharedStore):
         points = PointFormat((*map(measurement_of, kinds), *TOLD))
         self._connection = InfluxConnection(settings)
         self._writer = InfluxWriter(settings, self._connection, notices, random, timing or Timing(), points)
-        self._jobs = InfluxJobs(settings, self._connection)
+        self._jobs = InfluxJobs(settings)
         self._reader = InfluxReader(settings)
 
     @property
@@ -109,3 +109,4 @@ class InfluxStore(SharedStore):
 
     async def close(self) -> None:
         await self._connection.close()
+        await self._jobs.close()

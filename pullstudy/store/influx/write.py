@@ -82,7 +82,7 @@ class InfluxWriter:
         verdict = await self._send(b"\n".join([point.line for point in points]))
         if verdict.action is Action.DONE:
             return []
-        if len(points) == 1 or verdict.dropped >= len(points):
+        if len(points) == 1 or verdict.dropped == len(points):  # a count of more is about something else
             return [Refused(point.record, verdict.reason) for point in points]
         # The answer does not name the points; writing the good ones again changes nothing.
         self.counters.divisions += 1
