@@ -1,5 +1,6 @@
 """``--show-settings``: every setting of a command as it will be used, and where it comes from; secrets masked."""
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -67,7 +68,15 @@ def _option(context: typer.Context, parameter: Any, path: object) -> Shown:
         "DEFAULT_MAP": f"file {path}",
     }
     otherwise = "not set" if value is None else "default"
-    return Shown(key_of(parameter), _text(value), places.get(source.name if source else "", otherwise))
+    name = key_of(parameter)
+    text = _address(str(value)) if name == "influx" and value is not None else _text(value)
+    return Shown(name, text, places.get(source.name if source else "", otherwise))
+
+
+def _address(value: str) -> str:
+    """Without what may be a password: before @, after ? or #. Such an address is refused, but shown before that."""
+    host = re.sub(r"^(\w+://)?.*@", rf"\g<1>{MASK}@", value, flags=re.DOTALL)
+    return re.sub(r"([?#]).*", rf"\g<1>{MASK}", host, flags=re.DOTALL)
 
 
 def _text(value: object) -> str | None:

@@ -21,7 +21,8 @@ BUCKET = "pulls"
 class Influx(Server):
     """influxd on a loopback port, set up at its first start."""
 
-    def __init__(self, home: StackHome, directory: Path) -> None:
+    def __init__(self, home: StackHome, directory: Path, assets: Path | None = None) -> None:
+        """``assets``: the directory of its web interface's page, which a build without one has not."""
         self.port = free_port()
         self.url = f"http://{LOOPBACK}:{self.port}"
         self.organisation = ORGANISATION
@@ -34,6 +35,8 @@ class Influx(Server):
             "INFLUXD_HTTP_BIND_ADDRESS": f"{LOOPBACK}:{self.port}",
             "INFLUXD_REPORTING_DISABLED": "true",
         }
+        if assets is not None:
+            settings["INFLUXD_ASSETS_PATH"] = str(assets)
         super().__init__(Process("influxd", [home.program("influxd")], directory, environment=settings))
 
     async def start(self) -> None:

@@ -36,6 +36,7 @@ class FakeInflux:
         self.malformed: Callable[[Line], bool] = lambda line: False
         self.conflicting: Callable[[Line], bool] = lambda line: False
         self.most_bytes = 50_000_000
+        self.keeps = True
         self.hold: Callable[[], Awaitable[None]] | None = None
         self.answers: Callable[[str], list[dict[str, object]]] = lambda flux: []
         self.url = ""
@@ -83,6 +84,8 @@ class FakeInflux:
         return web.Response(status=204)
 
     def _keep(self, lines: list[Line]) -> None:
+        if not self.keeps:
+            return
         self.points |= {(line.measurement, tuple(sorted(line.tags.items())), line.time): line for line in lines}
 
     def _checked(self) -> list[dict[str, object]]:

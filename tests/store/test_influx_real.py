@@ -172,7 +172,7 @@ async def test_a_point_that_is_only_half_there_yet_is_none_and_then_one(influx: 
         assert await asyncio.to_thread(lambda: list(reader.pulls())) == [record]
         assert len(slept) == 2
         assert await store.job_pulls("c", "r", "j") == [record]
-        assert await store.identities("c", "r") == {("late", 1)}
+        assert await store.identities("c", "r") == {("c", "late", 1)}
 
 
 async def test_a_point_whose_identity_is_not_there_yet_spoils_no_reading(influx: Influx, bucket: str) -> None:

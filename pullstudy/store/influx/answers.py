@@ -109,8 +109,8 @@ def _reason(status: int, problem: _Problem, body: bytes) -> str:
 
 
 def printable(text: str) -> str:
-    """In one line: what a server answers must steer no terminal and begin no line of a log."""
-    return "".join(character if character.isprintable() else " " for character in text[: 2 * _REASON_CHARACTERS])
+    """In one line, cut: what a server answers must steer no terminal and begin no line of a log."""
+    return "".join(character if character.isprintable() else " " for character in text[:_REASON_CHARACTERS])
 
 
 def _divides(status: int, problem: _Problem) -> bool:

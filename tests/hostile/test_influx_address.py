@@ -1,0 +1,265 @@
+"""An address that is not InfluxDB's own loses nothing in silence: refused at once, or nothing counts as written."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import aiohttp
+import pytest
+
+from collector import cli as collector_cli
+from collector.checks.finding import Level
+from collector.checks.influxdb import InfluxCheck
+from driver import cli
+from pullstudy.pulls.backoff import Backoff
+from pullstudy.pulls.batch import Batch
+from pullstudy.store.destination import Destination
+from pullstudy.store.influx.check import why_not_usable
+from pullstudy.store.influx.read import InfluxReader
+from pullstudy.store.influx.settings import InfluxSettings, InfluxSettingsError
+from pullstudy.store.influx.store import InfluxStore
+from pullstudy.store.protocol import StoreError
+from tests.hostile.conftest import Attack
+from tests.hostile.influx_servers import PAGE, with_web_interface
+from tests.notices import KeptNotices
+from tests.stack.home import StackHome
+from tests.stack.influx import Influx
+from tests.store.influx_server import FakeInflux, Trouble, fake_influx
+from tests.store.records import pull
+from tests.store.test_influx_write import VirtualTime
+
+NOW = datetime(2026, 1, 1, 12, 34, 56, tzinfo=UTC)
+ORGANISATION = "/orgs/0123456789abcdef"
+SECRET = "h1dden-w0rd"
+ENVIRONMENT = {"INFLUXDB_V2_TOKEN": "t", "INFLUXDB_V2_ORG": "o"}
+
+
+def now() -> datetime:
+    return NOW
+
+
+async def no_rest(seconds: float) -> None:
+    """A pause that takes no time."""
+
+
+def settings_for(url: str) -> InfluxSettings:
+    """Past the look at the address: as a path that nobody thought of would get there."""
+    return InfluxSettings(url, "o", token="t", backoff=Backoff(jitter=0.0))
+
+
+@pytest.fixture
+async def fake() -> AsyncIterator[FakeInflux]:
+    async with fake_influx() as server:
+        yield server
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        ORGANISATION,
+        f"{ORGANISATION}/",
+        f"{ORGANISATION}/load-data/buckets",
+        "/orgs",
+        "/signin",
+        "/api/v2",
+        "/api/v2/write",
+    ],
+)
+@pytest.mark.parametrize("prefix", ["", "/influx"])
+def test_a_page_of_the_web_interface_is_refused_with_the_address_that_is_meant(
+    path: str, prefix: str, attack: Attack
+) -> None:
+    attack(f"--influx http://h:8086{prefix}{path}", "the address is refused")
+    with pytest.raises(InfluxSettingsError, match=f"a page of its web interface.*; write it as http://h:8086{prefix}$"):
+        InfluxSettings.from_environment(ENVIRONMENT, url=f"http://h:8086{prefix}{path}")
+
+
+@pytest.mark.parametrize("prefix", ["/influx", "/orgs/lab", "/a/b/"])
+def test_a_reverse_proxys_prefix_stays_possible(prefix: str) -> None:
+    settings = InfluxSettings.from_environment(ENVIRONMENT, url=f"https://h{prefix}")
+    assert settings.url == f"https://h{prefix.rstrip('/')}"
+
+
+@pytest.mark.attack("a web page is taken for a written batch", "only 204 is written")
+async def test_a_page_for_an_answer_writes_nothing_and_says_so_until_the_address_is_right(fake: FakeInflux) -> None:
+    async with with_web_interface(fake) as url:
+        notices, time = KeptNotices(), VirtualTime()
+        store = InfluxStore(settings_for(f"{url}/elsewhere"), notices, Random(1), time.timing())
+
+        class EnoughError(Exception):
+            pass
+
+        def give_up() -> None:
+            if len(time.sleeps) == 5:
+                raise EnoughError
+
+        time.on_sleep = give_up
+        with pytest.raises(EnoughError):
+            await store.write(Batch(pulls=tuple(pull(f"u{number}") for number in range(400))))
+        assert store.counters.alarm
+        assert "200 a web page: this is no answer of InfluxDB's API" in notices.said("error")[0]
+        assert store.counters.points == 0
+        assert fake.points == {}
+        await store.close()
+
+
+@pytest.mark.parametrize("status", [200, 201, 202, 203, 205, 206, 226, 299])
+async def test_no_other_success_is_taken_for_written(fake: FakeInflux, status: int, attack: Attack) -> None:
+    attack(f"{status} for a written batch", "only 204 is written")
+    fake.troubles.append(Trouble(status))
+    time = VirtualTime()
+    store = InfluxStore(settings_for(fake.url), KeptNotices(), Random(1), time.timing())
+    assert (await store.deliver(Batch(pulls=(pull("a"),)))).written == 1
+    assert len(time.sleeps) == 1
+    await store.close()
+
+
+@pytest.mark.attack("a web page is taken for a result", "only CSV is a result")
+async def test_a_page_for_a_result_is_one_line(fake: FakeInflux) -> None:
+    async with with_web_interface(fake) as url:
+        reader = InfluxReader(settings_for(f"{url}/elsewhere"))
+        with pytest.raises(StoreError, match="200 a web page: this is no answer of InfluxDB's API") as raised:
+            await asyncio.to_thread(lambda: list(reader.pulls()))
+        assert "\n" not in str(raised.value)
+
+
+@pytest.mark.attack("check says ok of a web page", "a point is written and read back")
+async def test_check_fails_on_a_page_and_passes_behind_a_prefix(fake: FakeInflux) -> None:
+    async with with_web_interface(fake, "/influx") as url:
+        found = [each async for each in InfluxCheck(settings_for(url), now).findings()]
+        assert [(each.check, each.level) for each in found] == [("server", Level.FAILED)]
+        assert "200 a web page" in found[0].message
+        assert "cannot be read: 200 a web page" in str(await why_not_usable(settings_for(url), now, no_rest))
+        assert fake.points == {}
+        behind = settings_for(f"{url}/influx")
+        found = [each async for each in InfluxCheck(behind, now).findings()]
+        assert [each.level for each in found[:2]] == [Level.OK, Level.OK]
+        assert await why_not_usable(behind, now, no_rest) is None
+        assert [(name, at) for name, _, at in fake.points] == [
+            ("pullstudy_check", int(NOW.replace(minute=0, second=0).timestamp()) * 10**9)
+        ], "one point of the hour, written over"
+
+
+@pytest.mark.attack("a server that takes points and keeps none", "a point is written and read back")
+async def test_a_server_that_keeps_nothing_is_found_out(fake: FakeInflux) -> None:
+    fake.keeps = False
+    assert await why_not_usable(settings_for(fake.url), now, no_rest) == (
+        "a point that it took is not there: check the address"
+    )
+
+
+@pytest.fixture
+def in_directory(tmp_path: Path) -> Path:
+    (tmp_path / "empty.log").write_text(json.dumps({"kind": "EventList", "items": []}))
+    return tmp_path
+
+
+@pytest.mark.parametrize("command", ["sweep --sizes 2", "import empty.log --size 2 --run r"])
+@pytest.mark.parametrize("where", [ORGANISATION, "/elsewhere"])
+@pytest.mark.attack("a sweep or an import into a web page", "refused before anything is begun")
+async def test_nothing_is_begun_where_nothing_would_be_kept(
+    fake: FakeInflux,
+    in_directory: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    command: str,
+    where: str,
+) -> None:
+    monkeypatch.chdir(in_directory)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    async with with_web_interface(fake) as url:
+        words = [*command.split(), "--influx", f"{url}{where}"]
+        assert await asyncio.to_thread(cli.run, words) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "web interface" in said
+    assert os.listdir(in_directory) == ["empty.log"]
+    assert fake.points == {}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        f"http://user:{SECRET}@h:8086",
+        f"http://user:{SECRET}@h:99999",
+        f"ftp://user:{SECRET}@h",
+        f"user:{SECRET}@h:8086",
+        f"http://{SECRET}@h/orgs/0123456789abcdef",
+        f"http://[user:{SECRET}@h",
+        f"http://h:8086/?token={SECRET}",
+        f"http://h:8086{ORGANISATION}?token={SECRET}",
+        f"h:8086?token={SECRET}",
+        f"http://h:8086/#{SECRET}",
+    ],
+)
+@pytest.mark.attack("a password or token in the address", "refused without repeating it")
+def test_a_secret_in_an_address_is_refused_and_never_repeated(
+    url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    study = f'[collect]\ninflux = "{url}"\n'
+    Path("study.toml").write_text(study)
+    commands: list[tuple[Any, list[str]]] = [
+        (cli.run, ["sweep", "--sizes", "2", "--influx", url]),
+        (cli.run, ["sweep", "study.toml"]),
+        (cli.run, ["export", "pulls", "--influx", url]),
+        (collector_cli.run_command, ["--cluster", "c", "--influx", url]),
+        (collector_cli.run_command, ["--cluster", "c", "--influx", url, "--show-settings", "text"]),
+        (collector_cli.run_command, ["check", "--cluster", "c", "--influx", url]),
+    ]
+    for run, words in commands:
+        code = run(words)
+        said = "".join(capsys.readouterr())
+        assert SECRET not in said, words
+        assert code == (0 if "--show-settings" in words else 2), (words, said)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "http://h:0x1f", "http://" + "a" * 300, "http://a..b", "http://h\x1b[2J"]
+)
+@pytest.mark.attack("an address that no parser takes", "refused in one line")
+def test_an_address_that_is_none_is_one_line(url: str) -> None:
+    with pytest.raises(InfluxSettingsError, match="is no address") as raised:
+        InfluxSettings.from_environment(ENVIRONMENT, url=url)
+    assert str(raised.value).isprintable()
+
+
+def test_a_destination_in_a_ledger_never_holds_a_page_or_a_secret() -> None:
+    for url in (f"http://user:{SECRET}@h", f"http://h{ORGANISATION}"):
+        with pytest.raises(InfluxSettingsError):
+            Destination(influx=url).settled(ENVIRONMENT)
+
+
+@pytest.fixture
+async def influx_with_page(stack_home: StackHome, tmp_path: Path) -> AsyncIterator[Influx]:
+    assets = tmp_path / "assets"
+    assets.mkdir()
+    (assets / "index.html").write_text(PAGE)
+    async with Influx(stack_home, tmp_path, assets) as server:
+        yield server
+
+
+@pytest.mark.real
+@pytest.mark.attack("the real web interface's page for an answer", "only 204 is written; check reads back")
+async def test_the_real_influxdb_with_a_web_interface(influx_with_page: Influx) -> None:
+    server = influx_with_page
+    wrong = InfluxSettings(f"{server.url}/elsewhere", server.organisation, token=server.token, bucket=server.bucket)
+    async with aiohttp.ClientSession() as session, session.post(f"{wrong.url}/api/v2/write", data=b"a b=1") as response:
+        assert (response.status, await response.text()) == (200, PAGE)
+    found = [each async for each in InfluxCheck(wrong, lambda: datetime.now(UTC)).findings()]
+    assert [(each.check, each.level) for each in found] == [("server", Level.FAILED)]
+    assert "200 a web page" in str(await why_not_usable(wrong, lambda: datetime.now(UTC)))
+    right = InfluxSettings(server.url, server.organisation, token=server.token, bucket=server.bucket)
+    assert await why_not_usable(right, lambda: datetime.now(UTC)) is None
+    found = [each async for each in InfluxCheck(right, lambda: datetime.now(UTC)).findings()]
+    assert {each.level for each in found} == {Level.OK}
+    count = f'from(bucket: "{server.bucket}") |> range(start: 0) |> group() |> count()'
+    assert [row["_value"] for row in await server.query(count)] == ["1"]
