@@ -193,3 +193,13 @@ def test_the_extra_all_has_every_extra_and_dev_has_all() -> None:
 def test_the_version_is_the_same_wherever_it_is_told(path: str, pattern: str) -> None:
     (version, *_) = re.findall(pattern, (ROOT / path).read_text(), re.MULTILINE)  # the first: the changelog has more
     assert version == PROJECT["version"]
+
+
+def test_without_the_extra_reading_an_influxdb_is_one_line_that_says_what_to_install(
+    home: Path, package: Path, core_only: Path
+) -> None:
+    words = ("pulldriver", "export", "pulls", "--influx", "http://127.0.0.1:1", "--run", "r", "--format", "csv")
+    variables = {"INFLUXDB_V2_TOKEN": "t", "INFLUXDB_V2_ORG": "o"}
+    done = run(words, home, core_only, package, environment=variables)
+    line = "pulldriver: influxdb_client is not installed, and this needs it: pip install 'pullstudy[influx]'\n"
+    assert (done.returncode, done.stderr) == (2, line)

@@ -16,7 +16,7 @@ from datetime import datetime
 import aiohttp
 
 from collector.checks.finding import Finding, Findings, Place
-from pullstudy.store.influx.answers import Action, printable
+from pullstudy.store.influx.answers import Action, one_line
 from pullstudy.store.influx.check import CheckedBucket
 from pullstudy.store.influx.connection import NoAnswerError
 from pullstudy.store.influx.query_client import QueryError
@@ -57,7 +57,7 @@ class InfluxCheck:
         except NoAnswerError as error:
             yield place.failed("server", f"{settings.url}: {_why(error)}", _todo(str(error)))
             return
-        version = printable(answer.headers.get("X-Influxdb-Version", ""))
+        version = one_line(answer.headers.get("X-Influxdb-Version", ""))
         if verdict.action is Action.REPEAT and answer.status not in _WRONG:
             yield place.failed("server", f"{settings.url} answered {verdict.reason}", "see that this is InfluxDB 2")
             return

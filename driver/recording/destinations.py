@@ -77,7 +77,7 @@ async def check_reachable(destination: Destination, environment: Mapping[str, st
 async def _check_store(destination: Destination, environment: Mapping[str, str]) -> None:
     try:
         settings = destination.store_settings(environment)
-        reason = await why_not_usable(settings, lambda: datetime.now(UTC))
+        reason = await why_not_usable(settings, datetime.now(UTC))
     except StoreError as error:
         raise UsageError(str(error)) from error
     if reason is not None:

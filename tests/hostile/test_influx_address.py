@@ -134,12 +134,12 @@ async def test_check_fails_on_a_page_and_passes_behind_a_prefix(fake: FakeInflux
         found = [each async for each in InfluxCheck(settings_for(url), now).findings()]
         assert [(each.check, each.level) for each in found] == [("server", Level.FAILED)]
         assert "200 a web page" in found[0].message
-        assert "cannot be read: 200 a web page" in str(await why_not_usable(settings_for(url), now, no_rest))
+        assert "cannot be read: 200 a web page" in str(await why_not_usable(settings_for(url), NOW, no_rest))
         assert fake.points == {}
         behind = settings_for(f"{url}/influx")
         found = [each async for each in InfluxCheck(behind, now).findings()]
         assert [each.level for each in found[:2]] == [Level.OK, Level.OK]
-        assert await why_not_usable(behind, now, no_rest) is None
+        assert await why_not_usable(behind, NOW, no_rest) is None
         assert [(name, at) for name, _, at in fake.points] == [
             ("pullstudy_check", int(NOW.replace(minute=0, second=0).timestamp()) * 10**9)
         ], "one point of the hour, written over"
@@ -148,7 +148,7 @@ async def test_check_fails_on_a_page_and_passes_behind_a_prefix(fake: FakeInflux
 @pytest.mark.attack("a server that takes points and keeps none", "a point is written and read back")
 async def test_a_server_that_keeps_nothing_is_found_out(fake: FakeInflux) -> None:
     fake.keeps = False
-    assert await why_not_usable(settings_for(fake.url), now, no_rest) == (
+    assert await why_not_usable(settings_for(fake.url), NOW, no_rest) == (
         "a point that it took is not there: check the address"
     )
 
@@ -256,9 +256,9 @@ async def test_the_real_influxdb_with_a_web_interface(influx_with_page: Influx) 
         assert (response.status, await response.text()) == (200, PAGE)
     found = [each async for each in InfluxCheck(wrong, lambda: datetime.now(UTC)).findings()]
     assert [(each.check, each.level) for each in found] == [("server", Level.FAILED)]
-    assert "200 a web page" in str(await why_not_usable(wrong, lambda: datetime.now(UTC)))
+    assert "200 a web page" in str(await why_not_usable(wrong, datetime.now(UTC)))
     right = InfluxSettings(server.url, server.organisation, token=server.token, bucket=server.bucket)
-    assert await why_not_usable(right, lambda: datetime.now(UTC)) is None
+    assert await why_not_usable(right, datetime.now(UTC)) is None
     found = [each async for each in InfluxCheck(right, lambda: datetime.now(UTC)).findings()]
     assert {each.level for each in found} == {Level.OK}
     count = f'from(bucket: "{server.bucket}") |> range(start: 0) |> group() |> count()'

@@ -218,7 +218,7 @@ async def test_an_answer_of_any_length_takes_little_memory(packed: bool) -> None
     whole = answer(500, text, **more)
     async with answering(lambda: whole) as url:
         tracemalloc.start()
-        reason = await why_not_usable(settings_for(url), lambda: NOW)
+        reason = await why_not_usable(settings_for(url), NOW)
         peak = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
     assert reason is not None
@@ -245,7 +245,7 @@ async def test_a_redirect_is_never_followed(status: int) -> None:
         return answer(204)
 
     async with answering(other) as elsewhere, answering(lambda: answer(status, b"", Location=elsewhere)) as url:
-        assert "cannot be read: 30" in str(await why_not_usable(settings_for(url), lambda: NOW))
+        assert "cannot be read: 30" in str(await why_not_usable(settings_for(url), NOW))
         with pytest.raises(StoreError, match="30"):
             await asyncio.to_thread(lambda: list(ask(settings_for(url), "buckets()")))
         time, notices = VirtualTime(), KeptNotices()

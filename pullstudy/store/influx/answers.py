@@ -24,6 +24,7 @@ from enum import StrEnum
 
 import msgspec
 
+from pullstudy.pulls.printable import printable
 from pullstudy.pulls.retry_after import retry_after_seconds
 
 
@@ -105,12 +106,12 @@ def _not_now(status: int, headers: Mapping[str, str], reason: str, now: datetime
 def _reason(status: int, problem: _Problem, body: bytes) -> str:
     start = body[: 4 * _REASON_CHARACTERS].decode(errors="replace").strip()
     text = problem.message or ("a web page" if start.startswith("<") else start)
-    return f"{status} {printable(text)}"[:_REASON_CHARACTERS].rstrip()
+    return f"{status} {one_line(text)}"[:_REASON_CHARACTERS].rstrip()
 
 
-def printable(text: str) -> str:
-    """In one line, cut: what a server answers must steer no terminal and begin no line of a log."""
-    return "".join(character if character.isprintable() else " " for character in text[:_REASON_CHARACTERS])
+def one_line(text: str) -> str:
+    """Cut, too: what a server answers may be of any length."""
+    return printable(" ".join(text[:_REASON_CHARACTERS].split()))[:_REASON_CHARACTERS]
 
 
 def _divides(status: int, problem: _Problem) -> bool:

@@ -74,11 +74,9 @@ class CheckedBucket:
         await self._client.close()
 
 
-async def why_not_usable(
-    settings: InfluxSettings, now: Callable[[], datetime], sleep: Sleep = asyncio.sleep
-) -> str | None:
+async def why_not_usable(settings: InfluxSettings, now: datetime, sleep: Sleep = asyncio.sleep) -> str | None:
     """One line that says what is wrong; None where nothing is. Raises StoreError, MissingExtraError."""
-    bucket = CheckedBucket(settings, now, sleep)
+    bucket = CheckedBucket(settings, lambda: now, sleep)
     try:
         await bucket.can_be_read()
         _, verdict = await bucket.write()

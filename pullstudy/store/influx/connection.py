@@ -7,7 +7,7 @@ from typing import Any
 
 import aiohttp
 
-from pullstudy.store.influx.answers import printable
+from pullstudy.store.influx.answers import one_line
 from pullstudy.store.influx.settings import InfluxSettings, TokenFileError
 
 _GZIP = 16 + zlib.MAX_WBITS  # zlib's sign for a gzip header
@@ -89,4 +89,4 @@ def why_no_answer(error: Exception, seconds: float) -> str:
     if isinstance(error, aiohttp.ClientConnectorError) and isinstance(error.os_error, ConnectionRefusedError):
         # Its own text names the TLS setting, of plain HTTP too, and asyncio's call.
         return f"Cannot connect to host {error.host}:{error.port}: connection refused"
-    return printable(str(error)) or type(error).__name__
+    return one_line(str(error)) or type(error).__name__

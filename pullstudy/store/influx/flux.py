@@ -5,7 +5,7 @@ import io
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-from pullstudy.store.influx.answers import printable
+from pullstudy.store.influx.answers import one_line
 from pullstudy.store.protocol import StoreError
 
 # A string literal interpolates ${...}: a name with it in must not become code.
@@ -54,11 +54,11 @@ def read_rows(lines: Iterable[str]) -> Iterator[Row]:
             elif header is None:
                 header = row
             elif "error" in header and "reference" in header:
-                raise StoreError(f"InfluxDB: the query failed: {printable(row[header.index('error')])}")
+                raise StoreError(f"InfluxDB: the query failed: {one_line(row[header.index('error')])}")
             else:
                 yield Row(zip(header, [cell.replace("\r\n", "\n") for cell in row], strict=True))
     except (csv.Error, ValueError) as error:  # not UTF-8; a row longer or shorter than its header
-        raise StoreError(f"InfluxDB: the answer is no table: {printable(str(error))}") from error
+        raise StoreError(f"InfluxDB: the answer is no table: {one_line(str(error))}") from error
 
 
 class _Lines:

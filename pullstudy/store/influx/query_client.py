@@ -40,13 +40,11 @@ class QueryClient:
         """All at once. Raises QueryError, StoreError, MissingExtraError."""
         response = await self.open(flux)
         try:
-            body = bytearray()
-            while piece := await self.read(response, MOST_BYTES):
-                body += piece
-                if len(body) > MOST_BYTES:
-                    raise StoreError(f"InfluxDB {self._settings.url}: an answer of over {MOST_BYTES} bytes is not read")
+            body = await self.read(response, MOST_BYTES + 1)
         finally:
             response.close()
+        if len(body) > MOST_BYTES:
+            raise StoreError(f"InfluxDB {self._settings.url}: an answer of over {MOST_BYTES} bytes is not read")
         return list(read_rows(lines_of(io.TextIOWrapper(io.BytesIO(body), "utf-8", newline=""))))
 
     async def open(self, flux: str) -> aiohttp.ClientResponse:
@@ -68,12 +66,15 @@ class QueryClient:
         reason = "the answer is packed, which was not asked for" if verdict.action is Action.DONE else verdict.reason
         raise QueryError(self._settings.url, reason, answer)
 
-    async def read(self, response: aiohttp.ClientResponse, most_bytes: int) -> bytes:
-        """The next piece of the body; empty at its end. Raises QueryError."""
+    async def read(self, response: aiohttp.ClientResponse, most_bytes: int) -> bytearray:
+        """The next so many bytes of the body, and fewer at its end. Raises QueryError."""
+        body = bytearray()
         try:
-            return await response.content.read(most_bytes)
+            while len(body) < most_bytes and (piece := await response.content.read(most_bytes - len(body))):
+                body += piece
         except NO_ANSWER as error:
             raise self._no_answer(error) from error
+        return body
 
     async def _ask(self, flux: str) -> aiohttp.ClientResponse:
         library = require("influxdb_client", "influx")
