@@ -79,5 +79,6 @@ def _event_watch(
         lost=lost,
         streaming=settings.watch.streaming_list,
     )
-    intake = Intake(origin, RecentEvents(settings.seen_events), context.status, reported, now=context.clock.now)
+    recent = RecentEvents(settings.seen_events)
+    intake = Intake(origin, recent, context.status, reported, now=context.clock.now, bugs=context.bugs)
     return EventWatch(cluster, client, protocol, intake, context)

@@ -1,10 +1,13 @@
 """What every stage is given: settings, time, chance, a voice and counters. Made once, in ``daemon``; faked in tests."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
 from random import Random
 
 from collector.clock import Clock
 from collector.log import Log
+from collector.monitoring.bug_reports import BugReports
 from collector.monitoring.status import Status
 from collector.monitoring.vitals import Vitals
 from collector.settings import Settings
@@ -20,3 +23,8 @@ class Context:
     log: Log
     status: Status = field(default_factory=Status)
     vitals: Vitals = field(default_factory=Vitals)
+    reports: Path | None = None  # where reports of bugs are written, if anywhere
+
+    @cached_property
+    def bugs(self) -> BugReports:
+        return BugReports(self.reports, self.log, self.status)

@@ -124,7 +124,7 @@ def collect(
         stop = StopSignal(end_within(stop_within))
         stop.install()
         clock = SystemClock()
-        context = Context(settings, clock, Random(), Log(clock, log_format))
+        context = Context(settings, clock, Random(), Log(clock, log_format), reports=data_dir)
         say_failures_nobody_awaits(context.log)
         async with listening(listen, context.vitals, context.log):
             await collect_until_stopped(target, context, stop)

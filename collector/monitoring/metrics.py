@@ -20,6 +20,8 @@ def event_readings(cluster: str, status: Status) -> Iterator[Reading]:
     yield Reading(names.EVENTS, {(*of, reason): count for reason, count in status.reasons.items()})
     yield Reading(names.REJECTS, {(*of, "unknown"): status.unknown, (*of, "unreadable"): status.unreadable})
     yield Reading(names.GAPS, {of: status.gaps})
+    yield Reading(names.CUT, {of: status.cut})
+    yield Reading(names.BUGS, {of: status.bugs})
     yield Reading(names.RECONNECTS, {of: status.reconnects})
     yield Reading(names.LISTS, {of: status.lists})
     last = status.last_line_at

@@ -7,6 +7,7 @@ from datetime import datetime
 from collector.monitoring.histogram import Histogram
 
 REASONS_KEPT = 200  # controllers make up reasons of their own: what comes after so many is counted together
+LONGEST_REASON = 128  # as events.k8s.io/v1 has it; core/v1 bounds it not at all
 OTHER_REASONS = "(others)"
 
 
@@ -22,6 +23,8 @@ class Status:
     deleted: int = 0  # deletions seen (an hour after an event, as a rule): nothing is removed for them
     unknown: int = 0  # events about images with a message of no known form, kept as rejects
     unreadable: int = 0  # lines that are no JSON of an event, kept as rejects
+    cut: int = 0  # texts of events that were longer than is kept
+    bugs: int = 0  # met while a server's answers were read
     reconnects: int = 0
     lists: int = 0
     gaps: int = 0
@@ -42,6 +45,7 @@ class Status:
     held: str | None = None  # why the embedded store takes nothing now
 
     def count_reason(self, reason: str) -> None:
+        reason = reason[:LONGEST_REASON]
         known = reason in self.reasons or len(self.reasons) < REASONS_KEPT
         self.reasons[reason if known else OTHER_REASONS] += 1
 
@@ -62,6 +66,8 @@ class Status:
             "deleted": self.deleted,
             "unknown": self.unknown,
             "unreadable": self.unreadable,
+            **({"cut": self.cut} if self.cut else {}),
+            **({"bugs": self.bugs} if self.bugs else {}),
             "reconnects": self.reconnects,
             "lists": self.lists,
             "gaps": self.gaps,

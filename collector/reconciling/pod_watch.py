@@ -17,6 +17,7 @@ from pullstudy.kube.object_line import ObjectLine, decode_object_line
 from pullstudy.kube.page import RawPage
 from pullstudy.kube.watch_loop import Failure, WatchLoop
 from pullstudy.kube.watch_protocol import Relisted, WatchProtocol
+from pullstudy.pulls.bug import BUGS
 from pullstudy.pulls.event import UNREADABLE
 from pullstudy.pulls.pod import Pod, decode_pod
 
@@ -41,9 +42,10 @@ class PodWatch:
         self._log = context.log
         self._status = context.status
         self._said_shut_out = False
+        self._bugs = context.bugs
         protocol = WatchProtocol(page_items=context.settings.watch.page_items)
         self._loop: WatchLoop[ObjectLine[Pod]] = WatchLoop(
-            pods, protocol, self, context.settings.watch, context.clock, context.random
+            pods, protocol, self, context.settings.watch, context.clock, context.random, bugs=context.bugs
         )
 
     async def run(self) -> NoReturn:
@@ -66,7 +68,11 @@ class PodWatch:
 
     def _see(self, pod: Pod) -> None:
         self._status.pods += 1
-        self._reconciler.see(pod, self._clock.monotonic_seconds())
+        try:
+            self._reconciler.see(pod, self._clock.monotonic_seconds())
+        except BUGS as error:  # of one pod: the others are seen
+            self._status.pods_unreadable += 1
+            self._bugs.found("a pod's status", error)
 
     async def page(self, page: RawPage, *, first: bool) -> None:
         if first:

@@ -4,10 +4,11 @@ Nothing counts as read before the spool has it: the version is handed to the spo
 """
 
 import asyncio
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import NoReturn
+
+import msgspec
 
 from collector.context import Context
 from collector.errors import ClusterError
@@ -34,9 +35,21 @@ from pullstudy.kube.watch_protocol import (
     WatchProtocol,
 )
 from pullstudy.pulls.batch import Batch, Gap
-from pullstudy.pulls.event import WatchLine, decode_watch_line
+from pullstudy.pulls.bug import BUGS
+from pullstudy.pulls.event import UNREADABLE, WatchLine, decode_watch_line
 
 PAGE_EVENTS = 1_000  # spooled at a time: a whole list in one answer can be as large as the cluster
+
+
+class _Uid(msgspec.Struct, frozen=True):
+    uid: str
+
+
+class _Identity(msgspec.Struct, frozen=True):
+    metadata: _Uid
+
+
+_decode_identity = msgspec.json.Decoder(_Identity).decode
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,7 @@ class EventWatch:
             context.clock,
             context.random,
             identity=self,
+            bugs=context.bugs,
         )
 
     async def run(self, spool: SourceSpool) -> NoReturn:
@@ -98,7 +112,11 @@ class EventWatch:
 
     async def _append(self, checkpoint: Checkpoint, batch: Batch) -> None:
         assert self._spool is not None
-        await self._spool.append(batch, checkpoint.encode())
+        try:
+            await self._spool.append(batch, checkpoint.encode())
+        except BUGS:
+            self._intake.forget()  # the loop lists again
+            raise
 
     def _checkpoint(self) -> Checkpoint:
         return Checkpoint(self._protocol.version, self._protocol.cluster_uid, self._cluster.scope.namespace or "")
@@ -115,8 +133,8 @@ class EventWatch:
                 return ""
             raise
         try:
-            return str(json.loads(body)["metadata"]["uid"])
-        except (ValueError, KeyError, TypeError) as error:
+            return _decode_identity(body).metadata.uid
+        except UNREADABLE as error:
             what = f"read namespace {scope.identity}"
             raise TransportError(what, f"the answer for {scope.identity} cannot be read ({error})") from error
 

@@ -10,9 +10,11 @@ from datetime import UTC, datetime
 import msgspec
 
 from collector.monitoring.status import Status
+from collector.sources.bounded_event import LONGEST_TEXT, bounded_event
 from collector.sources.recent_events import RecentEvents
 from collector.sources.reported import ReportedContainers
 from pullstudy.pulls.batch import Batch, Gap, Reject
+from pullstudy.pulls.bug import BUGS, Bugs
 from pullstudy.pulls.decode import Origin, decode_event, event_time
 from pullstudy.pulls.event import UNREADABLE, Event, decode_event_json
 from pullstudy.pulls.milestone import Milestone
@@ -40,8 +42,13 @@ class Intake:
         reported: ReportedContainers | None = None,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        bugs: Bugs | None = None,
     ) -> None:
-        """``reported`` is filled with what the events report of containers, where somebody asks."""
+        """``reported`` is filled with what the events report of containers, where somebody asks.
+
+        ``bugs`` is told what nobody thought of, and the event is kept as a Reject; without, it is raised.
+        """
+        self._bugs = bugs
         self._now = now
         self._reported = reported
         self._origin = origin
@@ -64,6 +71,10 @@ class Intake:
             gathered.clear()
         return batch
 
+    def forget(self) -> None:
+        """A batch that was taken may not have been kept: its events are news when they come again."""
+        self._recent.forget()
+
     def unreadable(self, raw: bytes, version: str, error: Exception) -> None:
         """A line of a watch or an item of a list, after this version: kept as a Reject."""
         self._status.unreadable += 1
@@ -71,7 +82,7 @@ class Intake:
 
     def event(self, event: Event, line: bytes) -> None:
         """An event of a watch, and the line that brought it."""
-        problem = self._take(event)
+        problem = self._take_guarded(event, len(line))
         if problem is not None:
             self._unknown(event, problem, _decode_whole_line(line).object)
 
@@ -82,7 +93,7 @@ class Intake:
         except UNREADABLE as error:
             self.unreadable(bytes(item), version, error)
             return
-        problem = self._take(event)
+        problem = self._take_guarded(event, memoryview(item).nbytes)
         if problem is not None:
             self._unknown(event, problem, item)
 
@@ -90,6 +101,18 @@ class Intake:
         """A stretch that nobody watched."""
         self._gaps.append(gap)
         self._status.gaps += 1
+
+    def _take_guarded(self, event: Event, length: int) -> str | None:
+        if length > LONGEST_TEXT:
+            event, cut = bounded_event(event)
+            self._status.cut += cut
+        try:
+            return self._take(event)
+        except BUGS as error:  # of one event: the others are read
+            if self._bugs is None:
+                raise
+            self._bugs.found("an event", error)
+            return f"a bug was met: {type(error).__name__}"
 
     def _take(self, event: Event) -> str | None:
         # Returns the problem where the event has to be kept as unknown too.
@@ -111,12 +134,9 @@ class Intake:
 
     def _unknown(self, event: Event, problem: str, raw: msgspec.Raw) -> None:
         self._status.unknown += 1
-        whole = msgspec.json.decode(raw)
-        for name in ("kind", "apiVersion"):
-            whole.pop(name, None)  # a watch gives them and a list does not: the same event must be the same Reject
         version = event.metadata.resource_version if event.metadata else ""
         when = event_time(event)
-        self._reject(version, problem, msgspec.json.encode(whole).decode(), when.at if when else self._now())
+        self._reject(version, problem, _without_kind(raw), when.at if when else self._now())
 
     def _reject(self, version: str, problem: str, raw: str, at: datetime) -> None:
         self._rejects.append(
@@ -129,3 +149,13 @@ class Intake:
                 at=at,
             )
         )
+
+
+def _without_kind(raw: msgspec.Raw) -> str:
+    try:
+        whole = msgspec.json.decode(raw)
+        for name in ("kind", "apiVersion"):
+            whole.pop(name, None)  # a watch gives them and a list does not: the same event must be the same Reject
+        return msgspec.json.encode(whole).decode()
+    except UNREADABLE:  # a field that is not read holds 1e999, 5,000 digits, or no UTF-8
+        return bytes(raw).decode(errors="replace")

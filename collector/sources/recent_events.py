@@ -12,7 +12,8 @@ class RecentEvents:
 
     def __init__(self, events: int) -> None:
         """``events`` a generation."""
-        self._counts: Recent[str, int] = Recent(events)
+        self._events = events
+        self.forget()
 
     def __len__(self) -> int:
         return len(self._counts)
@@ -23,3 +24,7 @@ class RecentEvents:
             return False
         self._counts.put(uid, count)
         return True
+
+    def forget(self) -> None:
+        """All of it: what comes next is news."""
+        self._counts: Recent[str, int] = Recent(self._events)

@@ -27,6 +27,7 @@ _OF_OUTCOME = {
     Outcome.FAILED: Reported.FAILED,
     Outcome.BACKOFF: Reported.FAILED,  # which follows a failure
 }
+LONGEST_KEY = 1_024  # no pod has a longer uid, container and image
 _Key = tuple[str, str | None, str | None]  # pod_uid, container, image where no container is named
 
 
@@ -51,6 +52,8 @@ class ReportedContainers:
                 self._put((milestone.pod_uid, milestone.container, None), Reported.PULLING)
 
     def _put(self, key: _Key, reported: Reported) -> None:
+        if sum(len(part) for part in key if part) > LONGEST_KEY:  # whoever may write events chooses it
+            return
         self._reported.put(key, (self._reported.get(key) or Reported.NOTHING) | reported)
 
     def of(self, row: PodWitness) -> Reported:

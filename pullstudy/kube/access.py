@@ -2,16 +2,21 @@
 
 import asyncio
 import os
+import re
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from pullstudy.kube.errors import KubeconfigError
 
 if TYPE_CHECKING:
     from kubernetes_asyncio.client import ApiClient, Configuration
+
+LONGEST_TOKEN = 65_536  # no server takes a longer header
+_USER_INFO = re.compile(r"//\S*@")  # to the last @: a password may hold others
 
 
 def default_kubeconfig() -> str:
@@ -53,7 +58,10 @@ class Access:
         configuration = type.__call__(Configuration)
         await self.log_in(configuration)
         try:
-            return ApiClient(configuration)
+            client = ApiClient(configuration)
+            rest: Any = client.rest_client
+            rest.pool_manager = _SentNowhereElse(rest.pool_manager)
+            return client
         except OSError as error:  # also ssl.SSLError: a certificate that is being renewed may not fit its key yet
             raise KubeconfigError(f"{self}: its certificates cannot be used: {error}") from error
 
@@ -65,19 +73,76 @@ class Access:
             await _load_kubeconfig(self.kubeconfig or default_kubeconfig(), configuration, self.login_seconds)
 
 
+class _SentNowhereElse:
+    """The client's session without redirects: aiohttp would follow them, to http too, and show anybody the client's
+    certificate."""
+
+    def __init__(self, session: Any) -> None:
+        self._session = session
+
+    async def request(self, **arguments: Any) -> Any:
+        return await self._session.request(**arguments, allow_redirects=False)
+
+    async def close(self) -> None:
+        await self._session.close()
+
+
+def without_passwords(text: str) -> str:
+    """A text with what is before the host in its addresses left out."""
+    return _USER_INFO.sub("//***@", text)
+
+
+def _bounded_token(configuration: "Configuration", where: str) -> None:
+    """As kubectl reads it: without the spaces and line ends around it. Raises KubeconfigError, which does not show it.
+
+    A line end in it would be a header of its own.
+    """
+    before = configuration.api_key.get("BearerToken")
+    if before is None:
+        return
+    scheme, _, token = str(before).partition(" ")
+    token = token.strip()
+    if not token or not token.isascii() or not token.isprintable() or len(token) > LONGEST_TOKEN:
+        raise KubeconfigError(f"{where}: its token is empty, or holds what no header can: write the token again")
+    configuration.api_key["BearerToken"] = f"{scheme} {token}"
+
+
+def _names_token_file(loader: Any) -> bool:
+    user: Any = getattr(loader, "_user", None)  # the library shows it nowhere else
+    return user is not None and "tokenFile" in user
+
+
+def _check_proxy(configuration: "Configuration", where: str) -> None:
+    proxy = configuration.proxy
+    if not proxy:
+        return
+    try:
+        parts = urlsplit(proxy)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and (parts.port or 1) > 0
+    except (ValueError, TypeError, AttributeError):
+        usable = False
+    if not usable:
+        raise KubeconfigError(f"{where}: its proxy-url is no http://HOST:PORT or https://HOST:PORT")
+
+
 def _load_service_account(configuration: "Configuration") -> None:
     from kubernetes_asyncio.config import ConfigException, load_incluster_config
 
     try:
         load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]
-    except (ConfigException, OSError) as error:
+    except (ConfigException, OSError, ValueError) as error:
         raise KubeconfigError(f"--in-cluster: {error} This works only in a pod; else give --kubeconfig") from error
+    _bounded_token(configuration, "--in-cluster")
     read_again: Any = configuration.refresh_api_key_hook  # of the token's file, once a minute, before a request
 
     def refresh(changed: "Configuration") -> None:
         # As client-go does: the token that was read goes on until the file has another. If it expires, 401 tells.
-        with suppress(ConfigException, OSError):
+        before = changed.api_key.get("BearerToken")
+        try:
             read_again(changed)
+            _bounded_token(changed, "--in-cluster")
+        except (ConfigException, OSError, ValueError, KubeconfigError):
+            changed.api_key["BearerToken"] = before
 
     configuration.refresh_api_key_hook = refresh
 
@@ -94,6 +159,11 @@ async def _load_kubeconfig(paths: str, configuration: "Configuration", limit_sec
                 )
     except TimeoutError as error:
         raise _hangs(paths, limit_seconds) from error
+    if "BearerToken" not in configuration.api_key and _names_token_file(loader):
+        # The library would ask without any login.
+        raise KubeconfigError(f"kubeconfig {paths}: its tokenFile is empty: write the token again")
+    _bounded_token(configuration, f"kubeconfig {paths}")
+    _check_proxy(configuration, f"kubeconfig {paths}")
     if hasattr(loader, "exec_plugin_expiry"):
         configuration.refresh_api_key_hook = _renewing(loader, paths, limit_seconds)
 
@@ -111,6 +181,7 @@ def _renewing(loader: Any, paths: str, limit_seconds: float) -> Callable[["Confi
             except TimeoutError as error:
                 raise _hangs(paths, limit_seconds) from error
         configuration.api_key["BearerToken"] = loader.token
+        _bounded_token(configuration, f"kubeconfig {paths}")
 
     return renew
 
@@ -122,7 +193,7 @@ def _understood(paths: str) -> Iterator[None]:
     except TimeoutError:
         raise
     except Exception as error:  # yaml, ssl, key and type errors alike: the file is not understood
-        reason = str(error).partition("\n")[0] or type(error).__name__
+        reason = without_passwords(str(error).partition("\n")[0]) or type(error).__name__
         raise KubeconfigError(f"kubeconfig {paths} cannot be understood: {reason}") from error
 
 

@@ -9,13 +9,15 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
+from urllib.parse import urlsplit
 
 import aiohttp
 
-from pullstudy.kube.access import Access
-from pullstudy.kube.errors import KubeconfigError, StatusError, TransportError
+from pullstudy.kube.access import Access, without_passwords
+from pullstudy.kube.errors import ApiError, KubeconfigError, StatusError, TooLargeError, TransportError
 from pullstudy.kube.settings import WatchSettings
 from pullstudy.kube.status import read_status
+from pullstudy.pulls.printable import printable
 from pullstudy.pulls.retry_after import http_date
 
 if TYPE_CHECKING:
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 Query = Sequence[tuple[str, str]]
 
+_PIECE_BYTES = 1 << 16
+_SHOWN_CHARACTERS = 200
 _ACCEPT = {"Accept": "application/json"}
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 
@@ -60,7 +64,7 @@ class KubeClient:
     async def request(self, what: str, method: str, path: str, query: Query = (), body: object = None) -> bytes:
         """The whole answer."""
         async with self._request(what, method, path, query, self._settings.request_seconds, body) as answer:
-            content: bytes = await answer.read()
+            content = await self._read(what, answer)
             if not 200 <= answer.status < 300:
                 raise self._refused(what, answer, content)
             return content
@@ -74,11 +78,21 @@ class KubeClient:
         deadline = timeout_seconds + self._settings.deadline_margin_seconds
         async with self._request(what, "GET", path, timed, deadline) as answer:
             if answer.status != 200:
-                raise self._refused(what, answer, await answer.read())
+                raise self._refused(what, answer, await self._read(what, answer))
             _keep_alive(answer)
             yield b""
             async for chunk in answer.content.iter_chunked(self._settings.chunk_bytes):
                 yield chunk
+
+    async def _read(self, what: str, answer: aiohttp.ClientResponse) -> bytes:
+        # In pieces, also of what is unpacked: 2 MB of gzip can be 4 GiB.
+        pieces, length = [], 0
+        async for piece in answer.content.iter_chunked(_PIECE_BYTES):
+            pieces.append(piece)
+            length += len(piece)
+            if length > self._settings.answer_bytes:
+                raise TooLargeError(what, f"the answer is longer than {self._settings.answer_bytes} bytes")
+        return b"".join(pieces)
 
     @asynccontextmanager
     async def _request(
@@ -101,13 +115,17 @@ class KubeClient:
             yield answer
         except KubeconfigError as error:  # credentials that ran out: new ones may yet be laid out
             raise TransportError("renew the token", str(error)) from error
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:  # ValueError: of heads and addresses
             raise TransportError(what, _in_words(error)) from error
         finally:
             if answer is not None:
                 answer.close()  # a watch's connection is never used again; another answer was read to its end
 
-    def _refused(self, what: str, answer: aiohttp.ClientResponse, content: bytes) -> StatusError:
+    def _refused(self, what: str, answer: aiohttp.ClientResponse, content: bytes) -> ApiError:
+        if 300 <= answer.status < 400:
+            return TransportError(
+                what, f"it redirects to {_origin(answer)}, which is not followed: the login is not for it"
+            )
         now = http_date(answer.headers.get("Date"))
         return StatusError(what, read_status(answer.status, content, answer.headers.get("Retry-After"), now))
 
@@ -141,4 +159,13 @@ def _in_words(error: BaseException) -> str:
         return "the connection was closed in the middle of the answer"
     if isinstance(error, (TimeoutError, asyncio.TimeoutError)):
         return "no answer within the deadline"
-    return str(error) or type(error).__name__
+    return without_passwords(str(error)) or type(error).__name__
+
+
+def _origin(answer: aiohttp.ClientResponse) -> str:
+    # Without the rest: what is asked there is nobody's concern, and may be a secret.
+    try:
+        to = urlsplit(answer.headers.get("Location", ""))
+        return printable(f"{to.scheme}://{to.hostname}"[:_SHOWN_CHARACTERS]) if to.hostname else "another path"
+    except ValueError:
+        return "what is no address"

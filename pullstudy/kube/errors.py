@@ -5,6 +5,7 @@ KubeError
 └── ApiError           a request failed: ``what`` was asked, ``status`` is the answer's, or 0
     ├── StatusError    the API server answered with an error: ``answer`` is its Status
     └── TransportError no answer, or only part of one, or one that cannot be read
+        └── TooLargeError it is longer than is read
 """
 
 from dataclasses import dataclass
@@ -91,3 +92,7 @@ class TransportError(ApiError):
 
     def __init__(self, what: str, why: str) -> None:
         super().__init__(what, 0, why)
+
+
+class TooLargeError(TransportError):
+    """An answer longer than is read into memory."""

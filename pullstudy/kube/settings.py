@@ -15,6 +15,7 @@ class WatchSettings:
     deadline_margin_seconds: float = 30.0  # beyond the watch's time-out: then the connection is dead, FIN or no FIN
     request_seconds: float = 60.0  # for a whole answer that is no watch; the API server itself gives up after 60
     connect_seconds: float = 10.0  # for the TCP and TLS handshake
+    answer_bytes: int = 8 << 20  # of an answer that is no watch: a page that is longer is asked for in fewer objects
     chunk_bytes: int = 1 << 20  # read at a time: some 900 events, decoded, spooled and synchronised together
     pause_seconds: float = 0.05  # after a read that brought less than small_bytes: events that come one by one share
     small_bytes: int = 16_384  # a synchronisation of the disk, which costs more than to read them

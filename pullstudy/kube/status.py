@@ -8,33 +8,40 @@ from datetime import datetime
 import msgspec
 
 from pullstudy.kube.errors import Status
-from pullstudy.pulls.retry_after import retry_after_seconds
+from pullstudy.pulls.retry_after import bounded_seconds, retry_after_seconds
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding bytes that are no such object raises: no JSON or of other types, no UTF-8, nested without end."""
 
 SHOWN_BYTES = 200  # of a proxy's page
+LONGEST_MESSAGE = 2_000  # kept of a Status': it goes into a line of the log
 
 
 class _Details(msgspec.Struct, frozen=True, rename="camel"):
-    name: str = ""
-    kind: str = ""  # the resource, in the plural
-    retry_after_seconds: int | None = None
+    name: msgspec.Raw = msgspec.Raw()
+    kind: msgspec.Raw = msgspec.Raw()  # the resource, in the plural
+    retry_after_seconds: msgspec.Raw = msgspec.Raw()
 
 
 class _Status(msgspec.Struct, frozen=True):
-    code: int | None = None
-    message: str | None = None
-    reason: str | None = None
-    details: _Details | None = None
+    """Each field by itself: one that cannot be read must not cost the others."""
+
+    code: msgspec.Raw = msgspec.Raw()
+    message: msgspec.Raw = msgspec.Raw()
+    reason: msgspec.Raw = msgspec.Raw()
+    details: msgspec.Raw = msgspec.Raw()
 
 
 class _ErrorLine(msgspec.Struct, frozen=True):
-    object: _Status = _Status()
+    type: str
+    object: msgspec.Raw = msgspec.Raw()
 
 
 _decode = msgspec.json.Decoder(_Status).decode
 _decode_line = msgspec.json.Decoder(_ErrorLine).decode
+_decode_details = msgspec.json.Decoder(_Details).decode
+_decode_text = msgspec.json.Decoder(str).decode
+_decode_number = msgspec.json.Decoder(int, strict=False).decode  # "410" is 410
 
 
 def read_status(code: int, body: bytes, retry_after: str | None, now: datetime | None) -> Status:
@@ -48,21 +55,51 @@ def read_status(code: int, body: bytes, retry_after: str | None, now: datetime |
     return _status(code, found, asked)
 
 
+def is_error_line(line: bytes) -> bool:
+    """Whether a watch's line is of type ERROR, whatever else it holds."""
+    try:
+        return _decode_line(line).type == "ERROR"
+    except UNREADABLE:
+        return False
+
+
 def read_error_line(line: bytes) -> Status:
     """Of a watch's line of type ERROR."""
     try:
-        found = _decode_line(line).object
+        found = _decode(_decode_line(line).object)
     except UNREADABLE:
         found = _Status()
-    return _status(found.code or 500, found, None)
+    code = _number(found.code)
+    return _status(code if code is not None and 100 <= code <= 999 else 500, found, None)
 
 
 def _status(code: int, found: _Status, asked: float | None) -> Status:
-    details = found.details or _Details()
+    try:
+        details = _decode_details(found.details)
+    except UNREADABLE:
+        details = _Details()
+    seconds = _number(details.retry_after_seconds)
     return Status(
         code,
-        found.message or "",
-        found.reason or "",
-        f"{details.kind} {details.name}".strip(),
-        asked or (float(details.retry_after_seconds) if details.retry_after_seconds else asked),
+        _text(found.message),
+        _text(found.reason),
+        f"{_text(details.kind)} {_text(details.name)}".strip(),
+        asked or (bounded_seconds(float(seconds)) if seconds else asked),
     )
+
+
+def _text(raw: msgspec.Raw) -> str:
+    try:
+        text = _decode_text(raw)
+    except UNREADABLE:
+        return ""
+    return text if len(text) <= LONGEST_MESSAGE else f"{text[:LONGEST_MESSAGE]} [cut: {len(text)} characters]"
+
+
+def _number(raw: msgspec.Raw) -> int | None:
+    """None where it is none, or none that a server means."""
+    try:
+        number = _decode_number(raw)
+    except UNREADABLE:
+        return None
+    return number if abs(number) < 2**31 else None

@@ -11,12 +11,12 @@ from random import Random
 from typing import Generic, NoReturn, Protocol, TypeVar
 
 from pullstudy.kube.clock import Clock
-from pullstudy.kube.errors import ApiError, KubeconfigError, StatusError, TransportError
+from pullstudy.kube.errors import ApiError, KubeconfigError, StatusError, TooLargeError, TransportError
 from pullstudy.kube.lines import LineSplitter, LineTooLongError
 from pullstudy.kube.list_watch import ListerWatcher
 from pullstudy.kube.page import RawPage
 from pullstudy.kube.settings import WatchSettings
-from pullstudy.kube.status import UNREADABLE, read_error_line
+from pullstudy.kube.status import UNREADABLE, is_error_line, read_error_line
 from pullstudy.kube.watch_protocol import (
     Identify,
     ListPage,
@@ -32,8 +32,10 @@ from pullstudy.kube.watch_protocol import (
     WatchProtocol,
     judge,
 )
+from pullstudy.pulls.bug import BUGS, Bugs
 
 UNAUTHORIZED = 401
+BUG_APART_SECONDS = 600.0  # bugs nearer to each other are waited out ever longer
 
 
 class HasMetadata(Protocol):
@@ -144,7 +146,9 @@ class WatchLoop(Generic[L]):
         clock: Clock,
         random: Random,
         identity: ClusterIdentity | None = None,
+        bugs: Bugs | None = None,
     ) -> None:
+        """``bugs`` is told what nobody thought of, and the loop lists again, later; without, that ends the loop."""
         self._objects = objects
         self._protocol = protocol
         self._handler = handler
@@ -156,20 +160,42 @@ class WatchLoop(Generic[L]):
         self._open = False  # of the present watch, its handler was told
         self._unauthorized = 0
         self._failing_since = 0.0
+        self._bugs = bugs
+        self._bugs_met = 0  # in a row: each within BUG_APART_SECONDS of the one before
+        self._bug_at = 0.0
 
     async def run(self) -> NoReturn:
         """Raises what the handler raises."""
         while True:
             step = self._protocol.next_step()
-            await self._wait(step)
-            if self._unauthorized:
-                await self._renew_login()
             try:
-                await self._send(step.request)
-            except StatusError as error:
-                await self._refused(error, step.request, in_stream=False)
-            except TransportError as error:
+                await self._go(step)
+            except BUGS as error:
+                if self._bugs is None:
+                    raise
+                await self._doubt(step.request, error, self._bugs)
+
+    async def _go(self, step: Step) -> None:
+        await self._wait(step)
+        if self._unauthorized:
+            await self._renew_login()
+        try:
+            await self._send(step.request)
+        except StatusError as error:
+            await self._refused(error, step.request, in_stream=False)
+        except TooLargeError as error:
+            if not self._protocol.page_too_large():
                 await self._broken(error, step.request, quick=True)
+        except TransportError as error:
+            await self._broken(error, step.request, quick=True)
+
+    async def _doubt(self, request: Request, error: Exception, bugs: Bugs) -> None:
+        now = self._clock.monotonic_seconds()
+        self._bugs_met = self._bugs_met + 1 if now - self._bug_at < BUG_APART_SECONDS else 1
+        bugs.found(f"{type(request).__name__} of {type(self._handler).__name__}", error)
+        self._protocol.doubted(f"a bug was met: {type(error).__name__}")
+        await self._clock.sleep(self._settings.backoff.seconds(self._bugs_met, self._random))
+        self._bug_at = self._clock.monotonic_seconds()
 
     async def _wait(self, step: Step) -> None:
         if step.wait:
@@ -211,7 +237,7 @@ class WatchLoop(Generic[L]):
         page = await self._objects.list_page(limit=request.limit, continue_token=request.continue_token)
         self._answered()
         await self._handler.page(page, first=request.continue_token is None)
-        relisted = self._protocol.page(page.metadata)
+        relisted = self._protocol.page(page.metadata, len(page.items or ()))
         if relisted is not None:
             await self._handler.listed(relisted)
 
@@ -287,12 +313,14 @@ class WatchLoop(Generic[L]):
             try:
                 line = handler.decode(raw)
             except UNREADABLE as error:
+                if is_error_line(raw):
+                    take = await self._ended_by(raw)
+                    break
                 handler.unreadable(raw, error)
                 continue
             self._lines += 1
             if line.type == "ERROR":
-                await self._refused(StatusError("watch", read_error_line(raw)), protocol.open_request, in_stream=True)
-                take = Take.END
+                take = await self._ended_by(raw)
                 break
             take = protocol.line(line.type, line.object.metadata)
             if take is Take.CHANGED:
@@ -304,6 +332,11 @@ class WatchLoop(Generic[L]):
                 self._say_opened()
         await handler.read(self._lines - before)
         return take
+
+    async def _ended_by(self, error_line: bytes) -> Take:
+        error = StatusError("watch", read_error_line(error_line))
+        await self._refused(error, self._protocol.open_request, in_stream=True)
+        return Take.END
 
     # -- what goes wrong -------------------------------------------------------------------------------------------
 

@@ -18,11 +18,12 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol
 
-from pullstudy.kube.errors import Status
+from pullstudy.kube.errors import Status, TransportError
 
 NO_VERSION = ""  # nothing was read yet
 INITIAL_END = "k8s.io/initial-events-end"  # the annotation of the bookmark that ends a list inside a watch
 NO_STREAMING = (400, 405, 422, 500, 501)  # answers to a list inside a watch, after which it comes in pages
+MOST_PAGES = 100_000  # of one list: a continue token after so many is one of a list without end
 UNORDERED = ("", "0")  # watches from here begin with the present state as ADDED, in no order of version
 
 
@@ -154,7 +155,7 @@ class WatchProtocol:
         self.streaming = streaming
         self.version = version
         self.cluster_uid = cluster_uid
-        self._page_items = page_items
+        self._most_items = self._page_items = page_items
         self._quick_ends_before_list = quick_ends_before_list
         self._identified = False
         self._proven = False
@@ -162,6 +163,8 @@ class WatchProtocol:
         self._gap_from: str | None = NO_VERSION if lost and not version else None
         self._whole = False
         self._continue: str | None = None
+        self._pages = 0  # of the list under way
+        self._empty_pages = 0  # of them, in a row
         self._relisted: Relisted | None = None
         self._failures = 0  # requests that failed, since one was answered
         self._barren = 0  # watches that brought nothing, since one that did or that lasted
@@ -214,19 +217,55 @@ class WatchProtocol:
         self._answered()
         self._proven = True
 
-    def page(self, metadata: ListVersion) -> Relisted | None:
-        """A page came, with this list metadata. Returns the end of the list where it was the last one."""
+    def page(self, metadata: ListVersion, items: int | None = None) -> Relisted | None:
+        """A page came, with this list metadata and so many items. Returns the end of the list where it was the last.
+
+        Raises TransportError where the list has no end: it is begun again.
+        """
         self._answered()
-        self._continue = metadata.continue_token or None
-        if self._continue is not None:
-            return None
-        return self._complete(metadata.resource_version)
+        before, self._continue = self._continue, metadata.continue_token or None
+        if self._continue is None:
+            return self._complete(metadata.resource_version)
+        self._pages += 1
+        if self._continue == before or self._pages >= MOST_PAGES:
+            self._continue, self._pages, self._barren = None, 0, self._barren + 1
+            raise TransportError("list", "its pages do not end")
+        self._slow_down(items)
+        return None
+
+    def _slow_down(self, items: int | None) -> None:
+        # A server may give less than was asked for, and none at all; one that does so for ever must not be asked in a
+        # busy loop.
+        self._empty_pages = self._empty_pages + 1 if items == 0 else 0
+        self._failures = self._empty_pages
+        self._wait = items is not None and items < self._page_items
+        if not self._wait:
+            self._page_items = min(self._page_items * 2, self._most_items)
+
+    def page_too_large(self) -> bool:
+        """A page was longer than is read. Returns whether fewer items are asked for now; with one, none can be."""
+        self._answered()
+        if self._whole:  # in pages again, from the beginning
+            self._whole, self._continue, self._pages = False, None, 0
+            return True
+        smaller = self._page_items > 1
+        self._page_items = max(1, self._page_items // 4)
+        return smaller
+
+    def doubted(self, why: str) -> None:
+        """What was read up to the version may not have been kept: all is listed again."""
+        self._wait, self._retry_after = True, None
+        self._identified = self._proven = False
+        if self._why_list is None:
+            self._list_again(why)
+        self._continue, self._pages = None, 0
 
     def _complete(self, version: str) -> Relisted:
         why, gap_from = self._why_list or "", self._gap_from
         missed = gap_from is not None and gap_from != version
         self.version = version
         self._why_list, self._gap_from, self._whole, self._proven = None, None, False, True
+        self._pages = self._empty_pages = 0
         return Relisted(self.version, gap_from if missed else None, why)
 
     def take_relisted(self) -> Relisted:
@@ -317,7 +356,7 @@ class WatchProtocol:
     def _list_again(self, why: str) -> None:
         if self._gap_from is None:
             self._gap_from = self.version
-        self._why_list, self._whole, self._continue = why, False, None
+        self._why_list, self._whole, self._continue, self._pages = why, False, None, 0
 
     def _answered(self) -> None:
         self._failures, self._retry_after, self._wait = 0, None, False

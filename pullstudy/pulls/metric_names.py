@@ -63,6 +63,8 @@ EVENTS = _counter("events", "Events read from the watch, by their reason.", "rea
 RECORDS = _counter("records", "Pull records spooled, by outcome.", "outcome")
 REJECTS = _counter("rejects", "What could not be read and is kept as a reject, by kind: unknown, unreadable.", "kind")
 GAPS = _counter("gaps", "Stretches of the event stream that nobody watched.")
+CUT = _counter("cut_texts", "Texts of events that were longer than is kept: their record has the beginning and a mark.")
+BUGS = _counter("bugs", "Errors that nobody thought of: the work went on, and the log names a report.")
 RECONNECTS = _counter("reconnects", "Watches opened again.")
 LISTS = _counter("lists", "Lists of all events, made at the start and after a version was lost.")
 ACCOUNTED = _counter("accounted_pulls", "Containers whose image came, by pod status, and an event told of it.")
@@ -137,6 +139,8 @@ COLLECTOR: tuple[Metric, ...] = (
     RECORDS,
     REJECTS,
     GAPS,
+    CUT,
+    BUGS,
     RECONNECTS,
     LISTS,
     ACCOUNTED,
