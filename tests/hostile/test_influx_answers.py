@@ -4,22 +4,28 @@ import asyncio
 import gzip
 import json
 import logging
+import re
 import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
+from typing import ClassVar, cast
 
 import pytest
 
 from pullstudy.pulls.backoff import Backoff
 from pullstudy.pulls.batch import Batch
+from pullstudy.store.influx import point_layout
 from pullstudy.store.influx.answers import Action, judge, judge_query
 from pullstudy.store.influx.blocking_query import ask
 from pullstudy.store.influx.check import why_not_usable
+from pullstudy.store.influx.connection import Answer, InfluxConnection
 from pullstudy.store.influx.flux import ROW_CHARACTERS, Row, read_rows
+from pullstudy.store.influx.line_protocol import PointFormat
 from pullstudy.store.influx.settings import InfluxSettings
 from pullstudy.store.influx.store import InfluxStore
+from pullstudy.store.influx.write import InfluxWriter
 from pullstudy.store.protocol import StoreError
 from tests.hostile.conftest import Attack
 from tests.hostile.influx_servers import answer, answering
@@ -281,3 +287,22 @@ async def test_rubbish_in_a_token_file_ends_nothing(content: bytes, tmp_path: Pa
         await store.close()
     assert all(said_well(text) for text in (str(raised.value), *notices.said("warning")))
     assert "lines" not in notices.said("warning")[0]
+
+
+class OddConnection(InfluxConnection):
+    """Its first answer is one that nobody thought of."""
+
+    answers: ClassVar[list[Answer]] = [Answer(503, {"Retry-After": cast(str, 7)}, b""), Answer(204, {}, b"")]
+
+    async def write(self, lines: bytes) -> Answer:
+        return self.answers.pop(0)
+
+
+@pytest.mark.attack("an answer that nobody thought of", "said as a bug with its place, asked again")
+async def test_a_bug_met_in_an_answer_is_said_and_the_batch_is_written_again() -> None:
+    settings, notices, time = settings_for("http://h"), KeptNotices(), VirtualTime()
+    points = PointFormat([point_layout.PULL])
+    writer = InfluxWriter(settings, OddConnection(settings), notices, Random(1), time.timing(), points)
+    assert (await writer.deliver([pull("a")])).written == 1
+    (said,) = notices.said("error")
+    assert re.search(r"a bug was met: AttributeError at retry_after.py:\d+; please report it; nothing is lost", said)

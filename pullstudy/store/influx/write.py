@@ -1,11 +1,14 @@
 """Records to InfluxDB, for as long as it takes: each ends as written, or as refused with the reason."""
 
+import traceback
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from random import Random
 
 import msgspec
 
+from pullstudy.pulls.bug import BUGS
 from pullstudy.pulls.notices import Notices
 from pullstudy.store.influx.answers import Action, Verdict, judge
 from pullstudy.store.influx.connection import InfluxConnection, NoAnswerError
@@ -110,6 +113,8 @@ class InfluxWriter:
             status, verdict = answer.status, judge(answer.status, answer.headers, answer.body, self._timing.now())
         except NoAnswerError as error:
             status, verdict = 0, Verdict(Action.REPEAT, str(error))
+        except BUGS as error:  # of an answer that nobody thought of: the next may be another one
+            status, verdict = 0, Verdict(Action.REPEAT, _bug_met(error), alarm=True)
         counters = self.counters
         counters.requests += 1
         counters.statuses[status] = counters.statuses.get(status, 0) + 1
@@ -142,3 +147,8 @@ class InfluxWriter:
             seconds = round(self._timing.monotonic() - self._troubled_at)
             self._notices.info(f"InfluxDB {self._settings.url} takes points again", after_seconds=seconds)
             self.counters.trouble, self.counters.alarm = None, False
+
+
+def _bug_met(error: Exception) -> str:
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"a bug was met: {type(error).__name__} at {Path(frame.filename).name}:{frame.lineno}; please report it"
