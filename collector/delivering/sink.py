@@ -181,7 +181,7 @@ class Sink:
 
     def _count_reasons(self, letters: list[DeadLetter]) -> None:
         for letter in letters:
-            words = " ".join(letter.reason.split()[:6])
+            words = " ".join(letter.reason.split()[:6])[:80]  # a label of a metric
             known = words in self.counters.reasons or len(self.counters.reasons) < 32
             kind = words if known else "other"
             self.counters.reasons[kind] = self.counters.reasons.get(kind, 0) + 1

@@ -31,6 +31,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     position: bytes | None = None  # the source's own encoding; None: it stays where it was
     positions: dict[str, bytes] = {}  # of all sources; in a segment's first entry only
     batch: Batch = msgspec.field(default_factory=Batch)
+    replaces: int = 0  # it stands for so many entries before it too, which are lost: its records say so
 
 
 # As they stand on disk. The batch's type is made from the table of kinds.
@@ -43,6 +44,7 @@ _STORED_ENTRY: Any = msgspec.defstruct(
         ("positions", dict[str, bytes]),
         ("batch", BATCHES.stored),
         ("layout", int),
+        ("replaces", int, 0),
     ],
 )
 _ENTRY_OF_LAYOUT_1: Any = msgspec.defstruct(
@@ -65,6 +67,7 @@ _decode_layout = msgspec.msgpack.Decoder(_Layout).decode
 
 
 def encode_frame(entry: Entry) -> bytes:
+    # salvage finds a payload by how it begins and ends: the number is first, the layout last.
     payload = _encode(
         {
             "number": entry.number,
@@ -72,6 +75,7 @@ def encode_frame(entry: Entry) -> bytes:
             "position": entry.position,
             "positions": entry.positions,
             "batch": BATCHES.to_map(entry.batch),
+            **({"replaces": entry.replaces} if entry.replaces else {}),
             "layout": LAYOUT,
         }
     )
@@ -85,9 +89,25 @@ def read_frames(data: bytes | memoryview, offset: int = 0) -> Iterator[tuple[Ent
     Raises LayoutError.
     """
     view = memoryview(data)
-    while (payload := _payload(view, offset)) is not None:
-        offset += HEAD_BYTES + len(payload)
-        yield _read_entry(payload), offset
+    while (found := read_frame(view, offset)) is not None:
+        yield found
+        offset = found[1]
+
+
+def read_frame(view: memoryview, offset: int) -> tuple[Entry, int] | None:
+    """The entry of the frame at the offset, and the offset behind it; None where none is whole. Raises LayoutError."""
+    payload = _payload(view, offset)
+    if payload is None:
+        return None
+    try:
+        return _read_entry(payload), offset + HEAD_BYTES + len(payload)
+    except (msgspec.MsgspecError, ValueError, RecursionError):  # its checksum holds, and it is nothing of ours
+        return None
+
+
+def frame_end(view: memoryview, offset: int) -> int:
+    """Where the frame at the offset ends by its own length, which may be damaged."""
+    return offset + HEAD_BYTES + int.from_bytes(view[offset : offset + 4], "little")
 
 
 def _read_entry(payload: memoryview) -> Entry:
@@ -103,6 +123,7 @@ def _read_entry(payload: memoryview) -> Entry:
         position=stored.position,
         positions=stored.positions,
         batch=BATCHES.to_batch(stored.batch),
+        replaces=stored.replaces,
     )
 
 

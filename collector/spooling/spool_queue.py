@@ -23,6 +23,7 @@ class SpoolQueue:
 
     def __init__(self, spool: Spool, log: Notices, clock: Clock) -> None:
         self._spool = spool
+        self._told = len(spool.damage)  # what was found at the opening is told by who opened it
         self._log = log
         self.paused = False  # the spool is full, and the watch waits
         self.waiting = Waiting(clock.monotonic_seconds)
@@ -68,11 +69,18 @@ class SpoolQueue:
         while True:
             self._written.clear()
             finished = self._finished
-            if entries := await self._run(lambda: self._spool.read(most_records)):
+            entries = await self._run(lambda: self._spool.read(most_records))
+            self._tell_damage()
+            if entries:
                 return entries
             if finished:
                 return None
             await self._written.wait()
+
+    def _tell_damage(self) -> None:
+        for line in self._spool.damage[self._told :]:
+            self._log.error(f"the spool was damaged: {line}; a gap is recorded for what is lost")
+        self._told = len(self._spool.damage)
 
     async def acknowledge(self, number: int) -> None:
         """The entries up to this number are in the store."""

@@ -8,10 +8,12 @@ for why JSON.
 """
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from pullstudy.pulls.columns import columns_of
 from pullstudy.pulls.kind import Kind, Record
 from pullstudy.pulls.kinds import KINDS
 
@@ -39,6 +41,7 @@ class RecordFormat:
         kinds = tuple(kinds)
         self._prefixes = {kind.struct: b'{"schema":%d,"kind":"%s",' % (SCHEMA, kind.name.encode()) for kind in kinds}
         self._decoders = {kind.name: msgspec.json.Decoder(kind.struct).decode for kind in kinds}
+        self._times = {kind.struct: _times_of(kind.struct) for kind in kinds}
         # What this very version writes is known by how it begins: it is read once.
         self._by_prefix = {self._prefixes[kind.struct]: self._decoders[kind.name] for kind in kinds}
 
@@ -51,8 +54,14 @@ class RecordFormat:
         try:
             prefix = value[: value.find(b",", _BEHIND_SCHEMA) + 1]
             record: Record = (self._by_prefix.get(prefix) or self._decoder(value))(value)
-        except (msgspec.MsgspecError, UnicodeError, RecursionError) as error:
+        except UnreadableError:
+            raise
+        except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError, MemoryError) as error:
             raise UnreadableError(f"no record: {error}") from error
+        for name in self._times[type(record)]:
+            at = getattr(record, name)
+            if at is not None and at.tzinfo is None:  # it could be any of 26 hours
+                raise UnreadableError(f"no record: `$.{name}` is a time without a zone")
         return record
 
     def _decoder(self, value: bytes) -> Callable[[bytes], Record]:
@@ -61,6 +70,10 @@ class RecordFormat:
         if decoder is None:
             raise UnreadableError(f"a message of kind {head.kind[:80]!r}, schema {head.schema}")
         return decoder
+
+
+def _times_of(struct: type[Record]) -> tuple[str, ...]:
+    return tuple(column.name for column in columns_of(struct) if column.type is datetime)
 
 
 _format = RecordFormat(KINDS)

@@ -1,4 +1,4 @@
-"""The spool: whole or cut back, never wrong, never ahead of its records."""
+"""The spool: whole or repaired, never wrong, never ahead of its records."""
 
 import shutil
 from pathlib import Path
@@ -237,37 +237,46 @@ def last_position(entries: list[Entry]) -> bytes | None:
 
 @settings(max_examples=60, deadline=None)
 @given(count=st.integers(1, 12), where=st.floats(0, 1, exclude_max=True), bit=st.integers(-1, 7))
-def test_any_truncation_or_flipped_bit_keeps_exactly_the_valid_prefix(count: int, where: float, bit: int) -> None:
+def test_any_truncation_or_flipped_bit_keeps_all_whole_entries_and_goes_back_to_the_position_before(
+    count: int, where: float, bit: int
+) -> None:
     """bit -1 truncates at that place; the others flip that bit of the byte there."""
     with TemporaryDirectory() as name:
         directory = Path(name)
         fill(directory, count)
         paths = sorted(directory.glob("*.spool"))
         place = int(where * sum(path.stat().st_size for path in paths))
-        expected: list[Entry] = []
+        before: list[Entry] = []
+        behind: list[Entry] = []
         damaged = False
         for path in paths:
             data = path.read_bytes()
+            frames = list(read_frames(data))
             if 0 <= place < len(data):
                 damaged = True
-                ends = [(entry, end) for entry, end in read_frames(data) if end <= place]
-                expected += [entry for entry, _ in ends]
+                before += [entry for entry, end in frames if end <= place]
+                starts = [0, *(end for _, end in frames)]
+                behind += [
+                    entry for (entry, _), start in zip(frames, starts, strict=False) if bit >= 0 and start > place
+                ]
                 kept = data[:place] if bit < 0 else data[:place] + bytes([data[place] ^ 1 << bit]) + data[place + 1 :]
                 path.write_bytes(kept)
-            elif not damaged:
-                expected += [entry for entry, _ in read_frames(data)]
+            else:
+                (behind if damaged else before).extend(entry for entry, _ in frames)
             place -= len(data)
+        expected = positions([*before, *behind])
         with Spool(directory, SMALL) as spool:
-            assert spool.position("events") == last_position(expected)
-            assert spool.read(1_000) == expected
+            assert spool.position("events") == last_position(before)
+            assert positions(spool.read(1_000)) == expected
             spool.append("events", b"after", batch(99))
             assert positions(spool.read(1_000)) == ["99"]
         with Spool(directory, SMALL) as spool:
             assert spool.damage == []
-            assert positions(spool.read(1_000)) == [*positions(expected), "99"]
+            assert spool.position("events") == b"after"
+            assert positions(spool.read(1_000)) == [*expected, "99"]
 
 
-def test_damage_is_told_and_what_lies_behind_it_is_discarded(tmp_path: Path) -> None:
+def test_damage_is_told_and_kept_and_what_lies_behind_it_is_delivered(tmp_path: Path) -> None:
     fill(tmp_path, 20)
     first, *rest = sorted(tmp_path.glob("*.spool"))
     assert rest
@@ -275,10 +284,13 @@ def test_damage_is_told_and_what_lies_behind_it_is_discarded(tmp_path: Path) -> 
     data[-1] ^= 1
     first.write_bytes(bytes(data))
     with Spool(tmp_path, SMALL) as spool:
-        assert len(spool.damage) == 1 + len(rest)
+        assert len(spool.damage) == 1
         assert str(first) in spool.damage[0]
-        assert sorted(tmp_path.glob("*.spool")) == [first]
+        assert first.with_name(f"{first.name}.damaged").read_bytes() == data
         assert spool.position("events") == b"2"
+        read = spool.read(1_000)
+        assert positions(read) == ["1", "2", *(str(number) for number in range(4, 21))]
+        assert len([gap for entry in read for gap in entry.batch.gaps]) == 1
 
 
 def test_a_run_of_zeros_is_no_frame() -> None:

@@ -151,6 +151,15 @@ def store_errors(path: Path) -> Iterator[None]:
         raise StoreError(f"store {path}: {error.strerror or error}") from error
 
 
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Of the file that bears the name now; None where there is none. SQLite goes on with one that was deleted."""
+    try:
+        there = path.stat()
+    except OSError:
+        return None
+    return there.st_dev, there.st_ino
+
+
 class EmbeddedStore(Store):
     """The Store on one SQLite file."""
 
@@ -158,6 +167,7 @@ class EmbeddedStore(Store):
         """Raises NotAStudyError where create is not set and the directory holds no study."""
         self.path = directory / schema.FILE_NAME
         self._connection = open_connection(directory, create=create, kinds=kinds)
+        self._file = _identity(self.path)
         self._inserts = {kind.struct: _insert(kind) for kind in kinds}
         # One thread: writes keep their order, and the event loop does not wait for the disk.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
@@ -167,7 +177,13 @@ class EmbeddedStore(Store):
 
     def write_now(self, batch: Batch) -> int:
         """write(), for callers that have no event loop."""
-        return self._transaction(lambda: sum(self._insert(*of_kind) for of_kind in batch.of_kinds.items()))
+        new = self._transaction(lambda: sum(self._insert(*of_kind) for of_kind in batch.of_kinds.items()))
+        if _identity(self.path) != self._file:
+            raise StoreError(
+                f"{self.path} was deleted or replaced while it was written: what was written last is not in it;"
+                " put it back, or start again without it"
+            )
+        return new
 
     def _insert(self, struct: type[Record], records: tuple[Record, ...]) -> int:
         before = self._connection.total_changes

@@ -39,7 +39,11 @@ class PointFormat:
 
     def encode(self, record: msgspec.Struct) -> str:
         """The record's line, without the newline. Raises PointError."""
-        return self._encoders[type(record)](record)
+        try:
+            return self._encoders[type(record)](record)
+        except (TypeError, ValueError, ArithmeticError) as error:
+            # A record is checked when it is read, not when it is made: a time without a zone, an int of 5,000 digits.
+            raise error if isinstance(error, PointError) else PointError(f"no point can be made: {error}") from error
 
     def decode(self, line: str) -> msgspec.Struct:
         """The record of a line that encode() made. Raises PointError."""
