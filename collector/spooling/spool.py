@@ -154,7 +154,7 @@ class Spool:
         paths = sorted(path for path in self._directory.glob(f"segment-*{SUFFIX}") if _NAME.fullmatch(path.name))
         for path, following in zip_longest(paths, paths[1:]):
             self._examine(path, None if following is None else _first_number(following) - 1)
-        if self._acknowledged and not self._segments:
+        if self._acknowledged and not self._segments and not self.damage:
             self._replace_missing(self._acknowledged + 1, self._acknowledged + 1, "no segment is left")
         # Entries that the store had taken may be among those cut off: their numbers are not given again.
         self._last = max(self._last, self._acknowledged)
