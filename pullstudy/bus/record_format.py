@@ -56,7 +56,7 @@ class RecordFormat:
             record: Record = (self._by_prefix.get(prefix) or self._decoder(value))(value)
         except UnreadableError:
             raise
-        except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError, MemoryError) as error:
+        except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError) as error:
             raise UnreadableError(f"no record: {error}") from error
         for name in self._times[type(record)]:
             at = getattr(record, name)
