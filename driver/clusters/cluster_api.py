@@ -36,7 +36,10 @@ UNAUTHORIZED, NOT_FOUND, CONFLICT, GONE = 401, 404, 409, 410
 PAGE_ITEMS = 1000  # events a page, some 1 MB
 # Sweeps wait for each change: sooner than a collector, and without gathering events for the disk.
 SETTINGS = WatchSettings(
-    backoff=Backoff(first_seconds=0.25, most_seconds=10.0), pause_seconds=0.0, reconnect_seconds=0.0
+    answer_bytes=256 << 20,  # all nodes of a cluster come in one answer, at some 20 kB each
+    backoff=Backoff(first_seconds=0.25, most_seconds=10.0),
+    pause_seconds=0.0,
+    reconnect_seconds=0.0,
 )
 
 _job = msgspec.json.Decoder(Job).decode

@@ -1,5 +1,9 @@
 """Credentials go where the kubeconfig says, are read as kubectl reads them, and are never shown."""
 
+import gzip
+import tracemalloc
+import zlib
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -7,12 +11,13 @@ from aiohttp import web
 
 from pullstudy.kube.access import Access
 from pullstudy.kube.client import open_client
-from pullstudy.kube.errors import KubeconfigError, TransportError
+from pullstudy.kube.errors import KubeconfigError, TooLargeError, TransportError
 from pullstudy.kube.settings import WatchSettings
 from tests.collector.api_server import ApiServer, serving
 from tests.hostile.conftest import Attack
 
 SECRET = "hunter2"
+MIB = 1 << 20
 
 
 def kubeconfig(path: Path, server: str, user: str = "", cluster: str = "") -> Access:
@@ -145,3 +150,34 @@ async def test_a_proxys_password_is_never_shown(tmp_path: Path, proxy: str, atta
     assert told
     assert SECRET not in told
     attack(f"proxy-url {proxy[:40]}", "one line without its password")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate", "identity"])
+async def test_an_answer_like_a_bomb_is_read_in_pieces_and_given_up(
+    tmp_path: Path, encoding: str, attack: Attack
+) -> None:
+    zeros = b" " * (256 * MIB)
+    packed = {"gzip": gzip.compress(zeros, 1), "deflate": zlib.compress(zeros, 1), "identity": zeros}[encoding]
+    del zeros
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        response = web.StreamResponse(headers={"Content-Encoding": encoding} if encoding != "identity" else {})
+        await response.prepare(request)
+        with suppress(ConnectionError):
+            for start in range(0, len(packed), MIB):
+                await response.write(packed[start : start + MIB])
+        return response
+
+    async with serving(ApiServer()) as server:
+        server.instead["identity"].append(answer)
+        access = kubeconfig(tmp_path / "kubeconfig", server.url)
+        async with open_client(access, WatchSettings()) as client:
+            tracemalloc.start()
+            try:
+                with pytest.raises(TooLargeError, match="longer than 8388608 bytes"):
+                    await client.get("read it", "/api/v1/namespaces/kube-system")
+                peak = tracemalloc.get_traced_memory()[1]
+            finally:
+                tracemalloc.stop()
+    assert peak < 64 * MIB
+    attack(f"256 MiB of {encoding}", f"given up after 8 MiB, {peak / MIB:.0f} MiB taken")
