@@ -98,6 +98,8 @@ def run(arguments: Sequence[str]) -> int:
         return DONE if _nobody_reads() or not isinstance(broken, OSError) else _explain(broken, arguments)
     except Exception as error:  # noqa: BLE001 - the last resort of the process: it ends here, with the error told
         return _explain(error, arguments)
+    if code == INTERRUPTED:  # typer's answer to Ctrl-C, which some of its versions give without a word
+        return _fail("interrupted", INTERRUPTED)
     return code if isinstance(code, int) else DONE
 
 
