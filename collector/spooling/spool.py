@@ -40,6 +40,7 @@ ACKNOWLEDGED = "acknowledged"
 LOCK = "lock"
 _NAME = re.compile(rf"segment-[0-9]{{16}}{re.escape(SUFFIX)}")
 _MOST_INSERTED_BYTES = 16 << 20  # that a segment may be longer than it was written: it is read into memory
+_PIECE_BYTES = 1 << 20  # some 4,000 records: what one delivery takes
 _WITHOUT_RECORDS = Entry(number=0, source="")  # of an entry that is only to be kept: its records take memory
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the user's share, the process's limit
 
@@ -284,7 +285,7 @@ class Spool:
         if segment is self._segments[-1]:
             self._close_file()  # the next entry begins a segment
         try:
-            data = _read_rest(segment, 0, _MOST_INSERTED_BYTES)
+            data = _read(segment, 0, segment.size_bytes + _MOST_INSERTED_BYTES)
             found = list(examine(data, _first_number(segment.path) - 1, self._acknowledged, segment.last))
             if not _damages(found):
                 raise SpoolError(f"spool {segment.path}: cannot be read twice alike: look at the disk and the memory")
@@ -388,11 +389,11 @@ class Spool:
         if not start:
             self._read_number = _first_number(segment.path) - 1
         try:
-            for entry, end in read_frames(_read_rest(segment, start)):
-                due = max(self._read_number, self._acknowledged) + 1
-                if not self._read_number < entry.number - entry.replaces <= due:
+            for entry, end in _frames(segment, start):
+                number = self._read_number
+                if not number < entry.number - entry.replaces <= max(number, self._acknowledged) + 1:
                     return
-                self._read_bytes, self._read_number = start + end, entry.number
+                self._read_bytes, self._read_number = end, entry.number
                 yield entry
         except LayoutError as error:
             raise SpoolLayoutError(segment.path, str(error)) from error
@@ -469,11 +470,22 @@ def _told(path: Path, damages: list[Damage], aside: Path | None) -> str:
     return f"{path}: {what}: {gone}{kept}"
 
 
-def _read_rest(segment: Segment, start: int, more: int = 0) -> bytes:
+def _frames(segment: Segment, start: int) -> Iterator[tuple[Entry, int]]:
+    """From there on, each with where it ends; from a piece first: a read seldom takes more."""
+    end = start
+    for entry, length in read_frames(_read(segment, start, min(_PIECE_BYTES, segment.size_bytes - start))):
+        end = start + length
+        yield entry, end
+    if segment.size_bytes - start > _PIECE_BYTES:
+        for entry, length in read_frames(_read(segment, end, segment.size_bytes - end)):
+            yield entry, end + length
+
+
+def _read(segment: Segment, start: int, size: int) -> bytes:
     """Empty where the file is gone: what should be there shows that."""
     try:
         with segment.path.open("rb") as file:
-            return os.pread(file.fileno(), segment.size_bytes - start + more, start)
+            return os.pread(file.fileno(), size, start)
     except FileNotFoundError:
         return b""
     except OSError as error:

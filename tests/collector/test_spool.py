@@ -79,6 +79,18 @@ def test_what_is_acknowledged_is_not_given_back_and_its_segments_are_deleted(tmp
         assert len(list(tmp_path.glob("*.spool"))) == 1
 
 
+@pytest.mark.parametrize("size", [700_000, 1_500_000])
+def test_entries_of_any_size_come_back_whole(tmp_path: Path, size: int) -> None:
+    large = Batch(rejects=(Reject(cluster="c", source="watch", position="l", problem="p", raw="x" * size),))
+    with Spool(tmp_path, SpoolSettings()) as spool:
+        for number in range(4):
+            spool.append("events", b"1", large)
+            spool.append("events", b"1", batch(number))
+        assert positions(spool.read(3)) == ["l", "0", "l"]
+        assert positions(spool.read(100)) == ["1", "l", "2", "l", "3"]
+        assert spool.damage == []
+
+
 def test_a_position_outlives_the_segments_of_its_records(tmp_path: Path) -> None:
     fill(tmp_path, 20)
     for _ in range(3):
