@@ -81,7 +81,7 @@ async def raw(url: str, count: int) -> None:
 
 async def decoded(url: str, count: int) -> None:
     from collector.daemon import spare_the_garbage_collector
-    from collector.monitoring.status import Status
+    from collector.monitoring.status import CollectorStatus
     from collector.settings import Settings
     from collector.sources.intake import Intake
     from collector.sources.recent_events import RecentEvents
@@ -93,7 +93,7 @@ async def decoded(url: str, count: int) -> None:
     from pullstudy.pulls.event import decode_watch_line
 
     spare_the_garbage_collector()
-    settings, status, splitter = Settings(), Status(), LineSplitter()
+    settings, status, splitter = Settings(), CollectorStatus(), LineSplitter()
     intake = Intake(Origin(cluster="bench"), RecentEvents(settings.seen_events), status)
     records = 0
     async with KubeClient(await _client(url), Access(), settings.watch) as api:

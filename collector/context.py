@@ -8,7 +8,7 @@ from random import Random
 from collector.clock import Clock
 from collector.log import Log
 from collector.monitoring.bug_reports import BugReports
-from collector.monitoring.status import Status
+from collector.monitoring.status import CollectorStatus
 from collector.monitoring.vitals import Vitals
 from collector.settings import Settings
 
@@ -21,7 +21,7 @@ class Context:
     clock: Clock
     random: Random
     log: Log
-    status: Status = field(default_factory=Status)
+    status: CollectorStatus = field(default_factory=CollectorStatus)
     vitals: Vitals = field(default_factory=Vitals)
     reports: Path | None = None  # where reports of bugs are written, if anywhere
 

@@ -42,7 +42,7 @@ class ProviderError(SweepError):
     """A provider could not do its step."""
 
 
-class CollectorError(SweepError):
+class CollectorProcessError(SweepError):
     """The collector is not collecting."""
 
 

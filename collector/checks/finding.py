@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class Level(StrEnum):
+class FindingLevel(StrEnum):
     """How good it is."""
 
     OK = "ok"
@@ -19,7 +19,7 @@ class Finding:
 
     place: str  # cluster, kafka, influxdb or data
     check: str  # what was looked at
-    level: Level
+    level: FindingLevel
     message: str
     todo: str | None = None
 
@@ -34,10 +34,10 @@ class Place:
         self._name = name
 
     def ok(self, check: str, message: str) -> Finding:
-        return Finding(self._name, check, Level.OK, message)
+        return Finding(self._name, check, FindingLevel.OK, message)
 
     def warning(self, check: str, message: str, todo: str | None = None) -> Finding:
-        return Finding(self._name, check, Level.WARNING, message, todo)
+        return Finding(self._name, check, FindingLevel.WARNING, message, todo)
 
     def failed(self, check: str, message: str, todo: str | None = None) -> Finding:
-        return Finding(self._name, check, Level.FAILED, message, todo)
+        return Finding(self._name, check, FindingLevel.FAILED, message, todo)

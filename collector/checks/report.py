@@ -5,11 +5,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from collector.checks.finding import Finding, Level
+from collector.checks.finding import Finding, FindingLevel
 
-_COLOURS = {Level.OK: "\x1b[32m", Level.WARNING: "\x1b[33m", Level.FAILED: "\x1b[31;1m"}
+_COLOURS = {FindingLevel.OK: "\x1b[32m", FindingLevel.WARNING: "\x1b[33m", FindingLevel.FAILED: "\x1b[31;1m"}
 _PLAIN = "\x1b[0m"
-_WIDTH = max(len(level) for level in Level)
+_WIDTH = max(len(level) for level in FindingLevel)
 
 
 def finding_line(finding: Finding, *, colours: bool) -> str:
@@ -23,8 +23,10 @@ def finding_line(finding: Finding, *, colours: bool) -> str:
 def summary_line(findings: Sequence[Finding]) -> str:
     """``9 ok, 1 warning, 2 failed``."""
     counted = Counter(finding.level for finding in findings)
-    warnings = counted[Level.WARNING]
-    return f"{counted[Level.OK]} ok, {warnings} warning{'' if warnings == 1 else 's'}, {counted[Level.FAILED]} failed"
+    fine, warnings, failed_ones = (
+        counted[level] for level in (FindingLevel.OK, FindingLevel.WARNING, FindingLevel.FAILED)
+    )
+    return f"{fine} ok, {warnings} warning{'' if warnings == 1 else 's'}, {failed_ones} failed"
 
 
 def findings_json(findings: Sequence[Finding]) -> str:
@@ -43,4 +45,4 @@ def findings_json(findings: Sequence[Finding]) -> str:
 
 
 def failed(findings: Sequence[Finding]) -> bool:
-    return any(finding.level is Level.FAILED for finding in findings)
+    return any(finding.level is FindingLevel.FAILED for finding in findings)

@@ -20,7 +20,7 @@ from collector.context import Context
 from collector.delivering.delivery import DeliveryTarget
 from collector.monitoring.conditions import is_not_refused
 from collector.monitoring.metrics import delivery_source
-from collector.monitoring.vitals import Metrics, Trouble
+from collector.monitoring.vitals import DeliveryTrouble, Metrics
 from pullstudy.bus.buses import BusSettings, open_bus
 from pullstudy.store.embedded.store import EmbeddedStore
 from pullstudy.store.stores import StoreSettings, open_store
@@ -51,7 +51,7 @@ class Output:
 
     target: DeliveryTarget
     name: str
-    trouble: Callable[[], Trouble | None]
+    trouble: Callable[[], DeliveryTrouble | None]
     sources: tuple[Metrics, ...] = ()  # of the client's own metrics
 
     def show(self, cluster: str, context: Context) -> None:
@@ -85,7 +85,9 @@ async def _embedded(data_directory: Path, context: Context) -> AsyncIterator[Out
     store = EmbeddedStore(data_directory, create=True)
     status = context.status
     try:
-        yield Output(EmbeddedTarget(store), "store", lambda: None if status.held is None else Trouble(status.held))
+        yield Output(
+            EmbeddedTarget(store), "store", lambda: None if status.held is None else DeliveryTrouble(status.held)
+        )
     finally:
         await store.close()
 

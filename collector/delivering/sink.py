@@ -15,7 +15,7 @@ from typing import Protocol
 
 from collector.monitoring.histogram import Histogram
 from pullstudy.bus.protocol import Bus, Consumer, DeadLetter, Lost, Message, Parcel
-from pullstudy.bus.record_format import UnreadableError, decode
+from pullstudy.bus.record_format import UnreadableMessageError, decode
 from pullstudy.pulls.batch import Batch, Gap
 from pullstudy.pulls.kind import Record
 from pullstudy.pulls.notices import Notices
@@ -213,7 +213,7 @@ def _read(messages: tuple[Message, ...]) -> tuple[list[tuple[Record, Message]], 
     for message in messages:
         try:
             records.append((decode(message.value), message))
-        except UnreadableError as error:
+        except UnreadableMessageError as error:
             letters.append(DeadLetter(str(error), message.value, message.key, message.place))
     return records, letters
 

@@ -10,7 +10,7 @@ from collector.delivering.sink import Sink, SinkSettings
 from collector.monitoring.conditions import is_not_refused, keeps_up
 from collector.monitoring.edge_metrics import bus_trouble, sending_source, store_source, store_trouble, taking_source
 from collector.monitoring.metrics import info
-from collector.monitoring.vitals import Reading, Trouble, Vitals
+from collector.monitoring.vitals import DeliveryTrouble, Reading, Vitals
 from pullstudy.bus.buses import BusSettings, open_bus
 from pullstudy.bus.protocol import GroupMember, SharedBus
 from pullstudy.pulls import metric_names as names
@@ -107,7 +107,7 @@ class SinkWatch:
     def _has_joined(self) -> str | None:
         return None if self._member.connected else "it has no part in the consumer group"
 
-    def _kafka_trouble(self) -> Trouble | None:
+    def _kafka_trouble(self) -> DeliveryTrouble | None:
         """Reading goes before burying: nothing is buried that was not read."""
         return bus_trouble(self._member.trouble) or bus_trouble(self._bus.trouble)
 

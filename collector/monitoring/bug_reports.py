@@ -5,7 +5,7 @@ import traceback
 from pathlib import Path
 
 from collector.log import Log
-from collector.monitoring.status import Status
+from collector.monitoring.status import CollectorStatus
 
 MOST_REPORTS = 20  # of one process: what comes after is counted only
 LONGEST_REPORT = 65_536  # characters: an error can show all that it met
@@ -14,7 +14,7 @@ LONGEST_REPORT = 65_536  # characters: an error can show all that it met
 class BugReports:
     """Told by loops that go on after what nobody thought of."""
 
-    def __init__(self, directory: Path | None, log: Log, status: Status) -> None:
+    def __init__(self, directory: Path | None, log: Log, status: CollectorStatus) -> None:
         """Without a directory no file is written."""
         self._directory = directory
         self._log = log

@@ -4,14 +4,14 @@ from collections.abc import Callable
 
 from collector.clock import Clock
 from collector.configuration.quantity import Seconds
-from collector.monitoring.status import Status
-from collector.monitoring.vitals import Condition, Trouble
+from collector.monitoring.status import CollectorStatus
+from collector.monitoring.vitals import Condition, DeliveryTrouble
 from collector.spooling.spool_queue import SpoolQueue
 
 BETWEEN_WATCHES_SECONDS = 10.0  # a watch ends every few minutes, and another is opened: no reason to be unready
 
 
-def watches(status: Status, clock: Clock) -> Condition:
+def watches(status: CollectorStatus, clock: Clock) -> Condition:
     """The events are listed, and a watch is open or was a moment ago."""
 
     def why_not() -> str | None:
@@ -44,7 +44,7 @@ def has_room(queue: SpoolQueue) -> Condition:
     )
 
 
-def is_not_refused(place: str, trouble: Callable[[], Trouble | None]) -> Condition:
+def is_not_refused(place: str, trouble: Callable[[], DeliveryTrouble | None]) -> Condition:
     """No setting is wrong. A server that is away makes nothing unready before the lag does."""
 
     def why_not() -> str | None:

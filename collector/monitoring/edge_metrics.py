@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from collector.monitoring.vitals import Metrics, Reading, Trouble
+from collector.monitoring.vitals import DeliveryTrouble, Metrics, Reading
 from pullstudy.bus.protocol import GroupMember, SharedBus
-from pullstudy.bus.trouble import Trouble as BusTrouble
+from pullstudy.bus.trouble import Trouble
 from pullstudy.pulls import metric_names as names
 from pullstudy.store.protocol import SharedStore
 
@@ -50,12 +50,12 @@ def store_source(part: str, store: SharedStore) -> Metrics:
     return read
 
 
-def bus_trouble(trouble: BusTrouble) -> Trouble | None:
+def bus_trouble(trouble: Trouble) -> DeliveryTrouble | None:
     """A side of the bus, as it is now."""
-    return None if trouble.reason is None else Trouble(trouble.reason, trouble.alarm)
+    return None if trouble.reason is None else DeliveryTrouble(trouble.reason, trouble.alarm)
 
 
-def store_trouble(store: SharedStore) -> Trouble | None:
+def store_trouble(store: SharedStore) -> DeliveryTrouble | None:
     """The store, as it is now."""
     counters = store.counters
-    return None if counters.trouble is None else Trouble(counters.trouble, counters.alarm)
+    return None if counters.trouble is None else DeliveryTrouble(counters.trouble, counters.alarm)

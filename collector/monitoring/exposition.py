@@ -9,7 +9,7 @@ from prometheus_client.registry import Collector
 
 from collector.monitoring.histogram import Histogram
 from collector.monitoring.vitals import Reading
-from pullstudy.pulls.metric_names import Kind
+from pullstudy.pulls.metric_names import MetricKind
 
 Family = CounterMetricFamily | GaugeMetricFamily | HistogramMetricFamily
 
@@ -44,10 +44,10 @@ class _Readings(Collector):
         yield from families.values()
 
 
-_FAMILIES: dict[Kind, Callable[..., Family]] = {
-    Kind.COUNTER: CounterMetricFamily,
-    Kind.GAUGE: GaugeMetricFamily,
-    Kind.HISTOGRAM: HistogramMetricFamily,
+_FAMILIES: dict[MetricKind, Callable[..., Family]] = {
+    MetricKind.COUNTER: CounterMetricFamily,
+    MetricKind.GAUGE: GaugeMetricFamily,
+    MetricKind.HISTOGRAM: HistogramMetricFamily,
 }
 
 

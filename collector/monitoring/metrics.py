@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterator
 
-from collector.monitoring.status import Status
-from collector.monitoring.vitals import Metrics, Reading, Trouble
+from collector.monitoring.status import CollectorStatus
+from collector.monitoring.vitals import DeliveryTrouble, Metrics, Reading
 from collector.spooling.frame import LAYOUT
 from collector.spooling.spool_queue import SpoolQueue
 from pullstudy.bus.record_format import SCHEMA
@@ -14,7 +14,7 @@ from pullstudy.store.embedded.schema import VERSION
 WITNESSED = (Outcome.PULLED, Outcome.CACHED, Outcome.FAILED)  # pod status knows no back-off but as a failure
 
 
-def event_readings(cluster: str, status: Status) -> Iterator[Reading]:
+def event_readings(cluster: str, status: CollectorStatus) -> Iterator[Reading]:
     """Of the event watch."""
     of = (cluster,)
     yield Reading(names.EVENTS, {(*of, reason): count for reason, count in status.reasons.items()})
@@ -29,7 +29,7 @@ def event_readings(cluster: str, status: Status) -> Iterator[Reading]:
     yield Reading(names.WATCHING, {of: status.watching})
 
 
-def pod_readings(cluster: str, status: Status) -> Iterator[Reading]:
+def pod_readings(cluster: str, status: CollectorStatus) -> Iterator[Reading]:
     """Of the pods held against what events reported."""
     of = (cluster,)
     yield Reading(names.ACCOUNTED, {of: status.accounted})
@@ -38,7 +38,7 @@ def pod_readings(cluster: str, status: Status) -> Iterator[Reading]:
     yield Reading(names.POD_RECONNECTS, {of: status.pod_reconnects})
 
 
-def spool_metrics(cluster: str, status: Status, queue: SpoolQueue) -> Metrics:
+def spool_metrics(cluster: str, status: CollectorStatus, queue: SpoolQueue) -> Metrics:
     """Of what all sources brought, and where it waits."""
 
     def read() -> Iterator[Reading]:
@@ -54,7 +54,9 @@ def spool_metrics(cluster: str, status: Status, queue: SpoolQueue) -> Metrics:
     return read
 
 
-def delivery_source(cluster: str, status: Status, to: str, trouble: Callable[[], Trouble | None]) -> Metrics:
+def delivery_source(
+    cluster: str, status: CollectorStatus, to: str, trouble: Callable[[], DeliveryTrouble | None]
+) -> Metrics:
     """From the spool to the store or bus of this name."""
 
     def read() -> Iterator[Reading]:

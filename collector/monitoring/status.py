@@ -12,7 +12,7 @@ OTHER_REASONS = "(others)"
 
 
 @dataclass
-class Status:
+class CollectorStatus:
     """Counters, from zero at the start of the process."""
 
     reasons: Counter[str] = field(default_factory=Counter)  # events read, by their reason

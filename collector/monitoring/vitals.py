@@ -27,7 +27,7 @@ Metrics = Callable[[], Iterable[Reading]]
 
 
 @dataclass(frozen=True)
-class Trouble:
+class DeliveryTrouble:
     """Why a store or a bus takes nothing now."""
 
     reason: str  # one line

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
-from collector.monitoring.status import Status
+from collector.monitoring.status import CollectorStatus
 from collector.sources.bounded_event import LONGEST_TEXT, bounded_event
 from collector.sources.recent_events import RecentEvents
 from collector.sources.reported import ReportedContainers
@@ -38,7 +38,7 @@ class Intake:
         self,
         origin: Origin,
         recent: RecentEvents,
-        status: Status,
+        status: CollectorStatus,
         reported: ReportedContainers | None = None,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),

@@ -11,7 +11,7 @@ from typing import TypeVar
 from collector.clock import Clock
 from collector.spooling.frame import Entry
 from collector.spooling.spool import Spool
-from collector.spooling.waiting import Waiting
+from collector.spooling.waiting import WaitingBatches
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.notices import Notices
 
@@ -26,7 +26,7 @@ class SpoolQueue:
         self._told = len(spool.damage)  # what was found at the opening is told by who opened it
         self._log = log
         self.paused = False  # the spool is full, and the watch waits
-        self.waiting = Waiting(clock.monotonic_seconds)
+        self.waiting = WaitingBatches(clock.monotonic_seconds)
         written_at = spool.oldest_written_at()
         age_seconds = 0.0 if written_at is None else max(0.0, clock.now().timestamp() - written_at)
         self.waiting.found(spool.acknowledged, spool.last, age_seconds)

@@ -7,7 +7,7 @@ FINEST_SECONDS = 1.0  # entries of one second share a mark
 MOST_MARKS = 4_096  # an hour of them; then every other one goes, and marks lie twice as far apart
 
 
-class Waiting:
+class WaitingBatches:
     """Marks ``(number of an entry, when it came)``, each standing for the entries behind it up to the next mark too."""
 
     def __init__(self, monotonic: Callable[[], float], most_marks: int = MOST_MARKS) -> None:

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from driver.child_process import end_child, last_line, start_child
 from driver.clusters.provider import Cluster
-from driver.errors import CollectorError
+from driver.errors import CollectorProcessError
 from pullstudy.polling import Sleep, every, polls
 from pullstudy.store.destination import Destination
 
@@ -63,7 +63,7 @@ class Collector:
         for left in range(STARTS - 1, -1, -1):
             try:
                 return await self._start_once()
-            except CollectorError:
+            except CollectorProcessError:
                 if not left or not self._locked_out():
                     raise
                 # One that an earlier, killed driver had started still drains, and holds the spool's lock.
@@ -79,9 +79,9 @@ class Collector:
             if self._said_watching(offset):
                 return
             if self._process.returncode is not None:
-                raise CollectorError(self._death())
+                raise CollectorProcessError(self._death())
         await end_child(self._process, grace_seconds=0)  # the next one needs its lock
-        raise CollectorError(f"the collector of {self._cluster.name} did not watch after {START_SECONDS:.0f} s")
+        raise CollectorProcessError(f"the collector of {self._cluster.name} did not watch after {START_SECONDS:.0f} s")
 
     async def keep(self) -> NoReturn:
         """Start it again when it dies; raise CollectorError when it has died too often."""
@@ -92,7 +92,7 @@ class Collector:
             await self.start()
         assert self._process is not None
         await self._process.wait()
-        raise CollectorError(self._death())
+        raise CollectorProcessError(self._death())
 
     async def stop(self) -> None:
         """Let it bring what it has into the store, and end it."""
@@ -124,5 +124,7 @@ def collector_command() -> list[str]:
     beside = Path(sys.executable).with_name("collector")
     found = str(beside) if beside.exists() else shutil.which("collector")
     if found is None:
-        raise CollectorError("the command 'collector' is not installed beside pulldriver; install the package again")
+        raise CollectorProcessError(
+            "the command 'collector' is not installed beside pulldriver; install the package again"
+        )
     return [found]

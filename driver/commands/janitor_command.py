@@ -70,9 +70,9 @@ async def _delete(account: "Account", left: "list[LeftCluster]") -> None:
     """Takes from the list what is deleted."""
     from driver.planning.eks_plan import Patience
     from driver.providers.eks.janitor import delete_left_cluster
-    from driver.providers.eks.waiting import Waiting
+    from driver.providers.eks.waiting import EksWaiting
 
-    waiting = Waiting(Patience(), now=lambda: datetime.now(UTC), sleep=asyncio.sleep)
+    waiting = EksWaiting(Patience(), now=lambda: datetime.now(UTC), sleep=asyncio.sleep)
     for each in list(left):
         try:
             await delete_left_cluster(account, waiting, each)

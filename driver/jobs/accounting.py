@@ -24,7 +24,7 @@ from pullstudy.store.embedded.ledger import JobRow, Ledger
 from pullstudy.store.protocol import RecordStore
 
 
-class Account(msgspec.Struct, frozen=True, kw_only=True):
+class JobAccount(msgspec.Struct, frozen=True, kw_only=True):
     """Of one job."""
 
     accounted: str  # the audit's words
@@ -60,7 +60,7 @@ class JobAccounting:
         """Before the job is created: its events are collected from now on."""
         self._events.begin(job)
 
-    async def account(self, row: JobRow, end: JobEnd, caches: Mapping[str, CacheState]) -> Account:
+    async def account(self, row: JobRow, end: JobEnd, caches: Mapping[str, CacheState]) -> JobAccount:
         """Read the pods' status, which goes with them, wait for the events, recover what only status proves, and audit.
 
         ``caches`` is what each node held of the image before the job.
@@ -78,7 +78,7 @@ class JobAccounting:
         error = end.error or say_disrupted(pods) or _one_pod_a_node(pods)
         if error is None and self._cold:
             error = not_cold(stored, statuses, caches)
-        return Account(accounted=say([audit]), error=error)
+        return JobAccount(accounted=say([audit]), error=error)
 
     async def finish(self) -> None:
         """After the last job: wait for all that any event says of the cluster's jobs."""

@@ -20,7 +20,7 @@ from pullstudy.pulls.kinds import KINDS
 SCHEMA = 2  # 2 added when a reject was seen; raised where an older reader would misread what is written
 
 
-class UnreadableError(ValueError):
+class UnreadableMessageError(ValueError):
     """The message is no record that this version knows. ``str()`` is one line."""
 
 
@@ -54,21 +54,21 @@ class RecordFormat:
         try:
             prefix = value[: value.find(b",", _BEHIND_SCHEMA) + 1]
             record: Record = (self._by_prefix.get(prefix) or self._decoder(value))(value)
-        except UnreadableError:
+        except UnreadableMessageError:
             raise
         except (msgspec.MsgspecError, ValueError, RecursionError, OverflowError) as error:
-            raise UnreadableError(f"no record: {error}") from error
+            raise UnreadableMessageError(f"no record: {error}") from error
         for name in self._times[type(record)]:
             at = getattr(record, name)
             if at is not None and at.tzinfo is None:  # it could be any of 26 hours
-                raise UnreadableError(f"no record: `$.{name}` is a time without a zone")
+                raise UnreadableMessageError(f"no record: `$.{name}` is a time without a zone")
         return record
 
     def _decoder(self, value: bytes) -> Callable[[bytes], Record]:
         head = _decode_head(value)
         decoder = self._decoders.get(head.kind)
         if decoder is None:
-            raise UnreadableError(f"a message of kind {head.kind[:80]!r}, schema {head.schema}")
+            raise UnreadableMessageError(f"a message of kind {head.kind[:80]!r}, schema {head.schema}")
         return decoder
 
 

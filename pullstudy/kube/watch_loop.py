@@ -45,7 +45,7 @@ class HasMetadata(Protocol):
     def metadata(self) -> Versioned | None: ...
 
 
-class Line(Protocol):
+class TypedLine(Protocol):
     """One line of a watch: ADDED, MODIFIED, DELETED, BOOKMARK or ERROR."""
 
     @property
@@ -55,7 +55,7 @@ class Line(Protocol):
     def object(self) -> HasMetadata: ...
 
 
-L = TypeVar("L", bound=Line)
+L = TypeVar("L", bound=TypedLine)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ KAFKA_PREFIX = "pullstudy_kafka_"
 INFLUXDB_PREFIX = "pullstudy_influxdb_"
 
 
-class Kind(StrEnum):
+class MetricKind(StrEnum):
     """Prometheus' types."""
 
     COUNTER = "counter"
@@ -23,38 +23,38 @@ class Metric:
     """One metric; ``labels`` in the order in which they are written."""
 
     name: str
-    kind: Kind
+    kind: MetricKind
     help: str
     labels: tuple[str, ...] = ()
 
 
 def _counter(name: str, text: str, *labels: str) -> Metric:
-    return Metric(f"{PREFIX}{name}_total", Kind.COUNTER, text, ("cluster", *labels))
+    return Metric(f"{PREFIX}{name}_total", MetricKind.COUNTER, text, ("cluster", *labels))
 
 
 def _gauge(name: str, text: str, *labels: str) -> Metric:
-    return Metric(f"{PREFIX}{name}", Kind.GAUGE, text, ("cluster", *labels))
+    return Metric(f"{PREFIX}{name}", MetricKind.GAUGE, text, ("cluster", *labels))
 
 
 def _sink_counter(name: str, text: str, *labels: str) -> Metric:
-    return Metric(f"{SINK_PREFIX}{name}_total", Kind.COUNTER, text, labels)
+    return Metric(f"{SINK_PREFIX}{name}_total", MetricKind.COUNTER, text, labels)
 
 
 def _sink_gauge(name: str, text: str, *labels: str) -> Metric:
-    return Metric(f"{SINK_PREFIX}{name}", Kind.GAUGE, text, labels)
+    return Metric(f"{SINK_PREFIX}{name}", MetricKind.GAUGE, text, labels)
 
 
 def _kafka(name: str, text: str) -> Metric:
-    return Metric(f"{KAFKA_PREFIX}{name}_total", Kind.COUNTER, text, ("part",))
+    return Metric(f"{KAFKA_PREFIX}{name}_total", MetricKind.COUNTER, text, ("part",))
 
 
 def _influxdb(name: str, text: str, *labels: str) -> Metric:
-    return Metric(f"{INFLUXDB_PREFIX}{name}_total", Kind.COUNTER, text, ("part", *labels))
+    return Metric(f"{INFLUXDB_PREFIX}{name}_total", MetricKind.COUNTER, text, ("part", *labels))
 
 
 INFO = Metric(
     "pullstudy_build_info",
-    Kind.GAUGE,
+    MetricKind.GAUGE,
     "1; the labels say which version runs, and the layouts and the record schema that it writes.",
     ("version", "spool_layout", "store_layout", "record_schema"),
 )
@@ -83,7 +83,7 @@ DELIVERY_TROUBLE = _gauge("delivery_trouble", "1 while the store or the bus take
 DEAD_LETTERS = _counter("dead_letters", "Records that the store will never take, set aside with the reason.")
 WRITE_SECONDS = Metric(
     f"{PREFIX}write_seconds",
-    Kind.HISTOGRAM,
+    MetricKind.HISTOGRAM,
     "From the spool to the acknowledgement of a batch, outages in between included, by where it went.",
     ("cluster", "to"),
 )
@@ -103,7 +103,7 @@ SINK_LAG_MESSAGES = _sink_gauge(
 SINK_TROUBLE = _sink_gauge("trouble", "1 while this edge does not work, else 0: kafka, influxdb.", "edge")
 SINK_WRITE_SECONDS = Metric(
     f"{SINK_PREFIX}write_seconds",
-    Kind.HISTOGRAM,
+    MetricKind.HISTOGRAM,
     "Until the store has acknowledged a parcel, outages in between included.",
 )
 
@@ -125,12 +125,12 @@ INFLUXDB_SENT_BYTES = _influxdb("sent_bytes", "Bytes of line protocol sent, befo
 
 # prometheus_client's own names for a process: those that every dashboard for processes asks for.
 PROCESS: tuple[Metric, ...] = (
-    Metric("process_cpu_seconds_total", Kind.COUNTER, "User and system CPU time in seconds."),
-    Metric("process_resident_memory_bytes", Kind.GAUGE, "Memory that is resident."),
-    Metric("process_virtual_memory_bytes", Kind.GAUGE, "Address space in use."),
-    Metric("process_start_time_seconds", Kind.GAUGE, "When the process began, in seconds since 1970."),
-    Metric("process_open_fds", Kind.GAUGE, "Open file descriptors."),
-    Metric("process_max_fds", Kind.GAUGE, "File descriptors that it may open."),
+    Metric("process_cpu_seconds_total", MetricKind.COUNTER, "User and system CPU time in seconds."),
+    Metric("process_resident_memory_bytes", MetricKind.GAUGE, "Memory that is resident."),
+    Metric("process_virtual_memory_bytes", MetricKind.GAUGE, "Address space in use."),
+    Metric("process_start_time_seconds", MetricKind.GAUGE, "When the process began, in seconds since 1970."),
+    Metric("process_open_fds", MetricKind.GAUGE, "Open file descriptors."),
+    Metric("process_max_fds", MetricKind.GAUGE, "File descriptors that it may open."),
 )
 
 COLLECTOR: tuple[Metric, ...] = (

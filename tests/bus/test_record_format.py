@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pullstudy.bus.record_format import SCHEMA, UnreadableError, decode, encode, key
+from pullstudy.bus.record_format import SCHEMA, UnreadableMessageError, decode, encode, key
 from pullstudy.pulls.batch import Batch, Reject
 from pullstudy.pulls.kind import Record
 from pullstudy.pulls.record import PullRecord
@@ -77,7 +77,7 @@ def test_a_column_that_an_older_writer_did_not_have_reads_as_unknown() -> None:
     ids=lambda value: repr(value[-40:]),
 )
 def test_what_is_no_record_is_unreadable_and_says_why_in_one_line(value: bytes) -> None:
-    with pytest.raises(UnreadableError) as raised:
+    with pytest.raises(UnreadableMessageError) as raised:
         decode(value)
     assert str(raised.value)
     assert "\n" not in str(raised.value)
@@ -85,7 +85,7 @@ def test_what_is_no_record_is_unreadable_and_says_why_in_one_line(value: bytes) 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_at_all_raise_anything_else(value: bytes) -> None:
-    with pytest.raises(UnreadableError):
+    with pytest.raises(UnreadableMessageError):
         decode(value)
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from collector.checks.data import DataCheck
-from collector.checks.finding import Finding, Level
+from collector.checks.finding import Finding, FindingLevel
 from collector.checks.grants import grant_commands
 from collector.checks.report import finding_line, findings_json, summary_line
 from collector.cli import run_command
@@ -90,9 +90,9 @@ def test_wrong_use_is_code_2(arguments: tuple[str, ...], capsys: pytest.CaptureF
 
 
 FINDINGS = [
-    Finding("cluster", "user", Level.OK, "me"),
-    Finding("kafka", "brokers", Level.WARNING, "slow", "wait"),
-    Finding("influxdb", "token", Level.FAILED, "401", "set it"),
+    Finding("cluster", "user", FindingLevel.OK, "me"),
+    Finding("kafka", "brokers", FindingLevel.WARNING, "slow", "wait"),
+    Finding("influxdb", "token", FindingLevel.FAILED, "401", "set it"),
 ]
 
 
@@ -122,8 +122,10 @@ async def test_a_store_of_another_layout_and_a_directory_that_is_none_fail(tmp_p
         connection.execute("PRAGMA user_version = 99")
     connection.close()
     found = [each async for each in DataCheck(tmp_path, tmp_path / "spool" / "t", 1, embedded=True).findings()]
-    assert [(each.check, each.level) for each in found if each.level is not Level.OK] == [("store", Level.FAILED)]
+    assert [(each.check, each.level) for each in found if each.level is not FindingLevel.OK] == [
+        ("store", FindingLevel.FAILED)
+    ]
     (tmp_path / "file").write_text("")
     below = DataCheck(tmp_path / "file" / "data", tmp_path / "file" / "data" / "spool", 1, embedded=True)
     (refused,) = [each async for each in below.findings()]
-    assert (refused.check, refused.level) == ("directory", Level.FAILED)
+    assert (refused.check, refused.level) == ("directory", FindingLevel.FAILED)

@@ -11,7 +11,7 @@ import typer
 from collector.commands.collect_command import app
 from collector.commands.sink_command import app as sink_app
 from collector.configuration.options import DEFAULT_MAX_LAG, DEFAULT_SPOOL_LIMIT, DEFAULT_STOP_WITHIN
-from collector.monitoring.status import Status
+from collector.monitoring.status import CollectorStatus
 from collector.settings import Settings
 from pullstudy.pulls.metric_names import METRICS
 
@@ -61,7 +61,7 @@ def test_every_option_of_the_sink_is_named(name: str) -> None:
 
 
 def test_every_counter_is_described() -> None:
-    for counter in Status().fields():
+    for counter in CollectorStatus().fields():
         assert f"`{counter}`" in DOCS
 
 

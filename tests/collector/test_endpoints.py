@@ -21,16 +21,16 @@ from collector.monitoring.edge_metrics import bus_trouble, sending_source, store
 from collector.monitoring.endpoints import ListenError, endpoints
 from collector.monitoring.listening import listening
 from collector.monitoring.metrics import delivery_source, event_readings, pod_readings, spool_metrics
-from collector.monitoring.status import Status
-from collector.monitoring.vitals import Trouble, Vitals
+from collector.monitoring.status import CollectorStatus
+from collector.monitoring.vitals import DeliveryTrouble, Vitals
 from collector.settings import SpoolSettings
 from collector.spooling.spool import Spool
 from collector.spooling.spool_queue import SpoolQueue
 from pullstudy.bus.kafka.bus import KafkaBus
 from pullstudy.bus.kafka.settings import KafkaSettings
-from pullstudy.bus.trouble import Trouble as BusTrouble
+from pullstudy.bus.trouble import Trouble
 from pullstudy.pulls.batch import Batch
-from pullstudy.pulls.metric_names import METRICS, Kind
+from pullstudy.pulls.metric_names import METRICS, MetricKind
 from pullstudy.store.influx.settings import InfluxSettings
 from pullstudy.store.influx.store import InfluxStore
 from tests.collector.api_server import ApiServer, serving
@@ -54,7 +54,7 @@ class Everything:
     def __init__(self, directory: Path) -> None:
         notices = KeptNotices()
         self.clock = VirtualClock()
-        self.status = Status()
+        self.status = CollectorStatus()
         self.spool = Spool(directory / "spool", SpoolSettings())
         self.vitals = Vitals()
         self.bus = KafkaBus(KafkaSettings("127.0.0.1:1"), notices, Random(1))
@@ -83,16 +83,16 @@ async def test_what_is_served_is_what_the_dashboards_may_ask_for(tmp_path: Path)
     vitals = await Everything(tmp_path).show()
     async with served(vitals) as endpoint:
         families = await endpoint.families()
-    suffix = {Kind.COUNTER: "_total", Kind.GAUGE: "", Kind.HISTOGRAM: ""}
-    found = {(f"{each.name}{suffix[Kind(each.type)]}", Kind(each.type)) for each in families}
+    suffix = {MetricKind.COUNTER: "_total", MetricKind.GAUGE: "", MetricKind.HISTOGRAM: ""}
+    found = {(f"{each.name}{suffix[MetricKind(each.type)]}", MetricKind(each.type)) for each in families}
     assert found == {(metric.name, metric.kind) for metric in METRICS}
     labels = {metric.name: {*metric.labels} for metric in METRICS}
     for family in families:
         for sample in family.samples:
-            name = f"{family.name}{suffix[Kind(family.type)]}"
+            name = f"{family.name}{suffix[MetricKind(family.type)]}"
             assert set(sample.labels) - {"le"} == labels[name], name
     ours = {metric.name: metric.help for metric in METRICS if metric.name.startswith("pullstudy")}
-    served_help = {f"{each.name}{suffix[Kind(each.type)]}": each.documentation for each in families}
+    served_help = {f"{each.name}{suffix[MetricKind(each.type)]}": each.documentation for each in families}
     assert {name: served_help[name] for name in ours} == ours
 
 
@@ -216,7 +216,7 @@ async def test_servers_that_are_away_are_no_reason_to_restart_it(tmp_path: Path)
 
 
 def test_between_two_watches_it_stays_ready_for_a_moment() -> None:
-    clock, status = VirtualClock(), Status()
+    clock, status = VirtualClock(), CollectorStatus()
     condition = watches(status, clock)
     assert condition() == "the events have not been listed and watched yet"
     status.watching = True
@@ -238,8 +238,8 @@ def test_a_lag_is_told_with_its_limit() -> None:
 
 def test_a_setting_that_is_wrong_makes_it_unready_at_once_and_a_server_that_is_away_does_not() -> None:
     assert is_not_refused("kafka", lambda: None)() is None
-    assert is_not_refused("kafka", lambda: Trouble("connection refused"))() is None
-    assert is_not_refused("kafka", lambda: Trouble("401", alarm=True))() == "kafka refuses: 401"
+    assert is_not_refused("kafka", lambda: DeliveryTrouble("connection refused"))() is None
+    assert is_not_refused("kafka", lambda: DeliveryTrouble("401", alarm=True))() == "kafka refuses: 401"
 
 
 async def test_a_full_spool_is_told(tmp_path: Path) -> None:
@@ -258,14 +258,14 @@ async def test_a_full_spool_is_told(tmp_path: Path) -> None:
 
 
 def test_trouble_of_the_edges_is_told_as_it_is_now() -> None:
-    trouble = BusTrouble("Kafka", KeptNotices(), lambda: 0.0, 60.0)
+    trouble = Trouble("Kafka", KeptNotices(), lambda: 0.0, 60.0)
     assert bus_trouble(trouble) is None
     trouble.begin("not authorised", alarm=True)
-    assert bus_trouble(trouble) == Trouble("not authorised", alarm=True)
+    assert bus_trouble(trouble) == DeliveryTrouble("not authorised", alarm=True)
     store = InfluxStore(InfluxSettings("http://127.0.0.1:1", "o", token="t"), KeptNotices(), Random(1))
     assert store_trouble(store) is None
     store.counters.trouble = "503"
-    assert store_trouble(store) == Trouble("503")
+    assert store_trouble(store) == DeliveryTrouble("503")
 
 
 async def test_an_address_that_is_taken_is_one_line() -> None:

@@ -8,7 +8,7 @@ import pytest
 from aiokafka.errors import KafkaTimeoutError
 
 from collector.log import Format, Log, say_failures_nobody_awaits
-from collector.monitoring.status import OTHER_REASONS, REASONS_KEPT, Status
+from collector.monitoring.status import OTHER_REASONS, REASONS_KEPT, CollectorStatus
 from collector.sources.recent_events import RecentEvents
 from tests.collector.harness import VirtualClock
 
@@ -67,7 +67,7 @@ def test_a_log_line_is_text_or_one_json_object() -> None:
 
 
 def test_reasons_made_up_without_end_are_counted_together() -> None:
-    status = Status()
+    status = CollectorStatus()
     for number in range(REASONS_KEPT + 50):
         status.count_reason(f"Reason{number}")
     assert status.events == REASONS_KEPT + 50

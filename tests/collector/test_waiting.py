@@ -4,13 +4,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from collector.monitoring.histogram import BOUNDS_SECONDS, Histogram
-from collector.spooling.waiting import Waiting
+from collector.spooling.waiting import WaitingBatches
 from tests.collector.harness import VirtualClock
 
 
 def test_the_oldest_entry_without_acknowledgement_tells_the_lag() -> None:
     clock = VirtualClock()
-    waiting = Waiting(clock.monotonic_seconds)
+    waiting = WaitingBatches(clock.monotonic_seconds)
     assert (waiting.entries, waiting.oldest_seconds) == (0, 0.0)
     for number in (1, 2, 3):
         waiting.appended(number)
@@ -24,7 +24,7 @@ def test_the_oldest_entry_without_acknowledgement_tells_the_lag() -> None:
 
 def test_what_an_earlier_process_left_has_waited_before() -> None:
     clock = VirtualClock()
-    waiting = Waiting(clock.monotonic_seconds)
+    waiting = WaitingBatches(clock.monotonic_seconds)
     waiting.found(acknowledged=7, last=9, age_seconds=3_600.0)
     waiting.appended(10)
     assert (waiting.entries, waiting.oldest_seconds) == (3, 3_600.0)
@@ -42,7 +42,7 @@ def test_the_lag_is_never_short_nor_zero_while_something_waits(
     steps: list[tuple[float, int, int]], most_marks: int
 ) -> None:
     clock = VirtualClock()
-    waiting = Waiting(clock.monotonic_seconds, most_marks)
+    waiting = WaitingBatches(clock.monotonic_seconds, most_marks)
     came: dict[int, float] = {}
     last = acknowledged = 0
     for pause, more, taken in steps:
@@ -61,7 +61,7 @@ def test_the_lag_is_never_short_nor_zero_while_something_waits(
 
 def test_a_million_entries_are_remembered_in_bounded_memory() -> None:
     clock = VirtualClock()
-    waiting = Waiting(clock.monotonic_seconds, most_marks=100)
+    waiting = WaitingBatches(clock.monotonic_seconds, most_marks=100)
     for number in range(1, 5_001):
         waiting.appended(number)
         clock.advance(2.0)

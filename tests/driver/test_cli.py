@@ -13,7 +13,7 @@ import pytest
 from driver import cli
 from driver.commands.directory_lock import directory_lock
 from driver.commands.plan_command import say_plan
-from driver.errors import ApiError, CollectorError, LimitError, ProviderError, UsageError
+from driver.errors import ApiError, CollectorProcessError, LimitError, ProviderError, UsageError
 from driver.planning.plan import Plan
 from driver.planning.study import Overrides, encode_study, load_study
 from driver.providers import PROVIDERS
@@ -182,7 +182,13 @@ REFUSED = ApiError("list the nodes", 403, "nodes is forbidden")
 
 @pytest.mark.parametrize(
     ("error", "code"),
-    [(UsageError("x"), 2), (REFUSED, 1), (LimitError("x"), 1), (ProviderError("x"), 1), (CollectorError("x"), 1)],
+    [
+        (UsageError("x"), 2),
+        (REFUSED, 1),
+        (LimitError("x"), 1),
+        (ProviderError("x"), 1),
+        (CollectorProcessError("x"), 1),
+    ],
     ids=lambda value: type(value).__name__,
 )
 def test_errors_end_with_the_code_that_is_documented(

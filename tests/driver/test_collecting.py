@@ -11,7 +11,7 @@ import pytest
 
 from driver.clusters.collecting import LOCKED, Collector, collector_command
 from driver.clusters.provider import Cluster
-from driver.errors import CollectorError
+from driver.errors import CollectorProcessError
 from tests.driver.scripted_api import kubeconfig_of
 
 WATCHES = "import sys, time; print('watching', file=sys.stderr, flush=True); time.sleep(60)"
@@ -68,14 +68,14 @@ async def test_one_that_still_drains_is_waited_for(tmp_path: Path) -> None:
 
 async def test_one_that_cannot_start_ends_it_with_its_last_words(tmp_path: Path) -> None:
     child = collector(tmp_path, Bystander(), "import sys; sys.exit('collector: no such cluster')")
-    with pytest.raises(CollectorError, match="sim-x-2 ended with code 1: collector: no such cluster"):
+    with pytest.raises(CollectorProcessError, match="sim-x-2 ended with code 1: collector: no such cluster"):
         await child.start()
 
 
 async def test_one_that_never_watches_is_ended(tmp_path: Path) -> None:
     bystander = Bystander(real_seconds=0.0)
     child = collector(tmp_path, bystander, "import time; time.sleep(600)")
-    with pytest.raises(CollectorError, match="did not watch after 60 s"):
+    with pytest.raises(CollectorProcessError, match="did not watch after 60 s"):
         await child.start()
     assert not psutil.pid_exists(bystander.pids[0])
 
@@ -84,7 +84,7 @@ async def test_one_that_dies_again_and_again_is_given_up(tmp_path: Path) -> None
     bystander = Bystander()
     child = collector(tmp_path, bystander, "import sys; sys.exit('watching, but not for long')")
     await child.start()
-    with pytest.raises(CollectorError, match="ended with code 1"):
+    with pytest.raises(CollectorProcessError, match="ended with code 1"):
         await child.keep()
     assert len(bystander.notes) == 3
 

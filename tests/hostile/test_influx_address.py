@@ -13,7 +13,7 @@ import aiohttp
 import pytest
 
 from collector import cli as collector_cli
-from collector.checks.finding import Level
+from collector.checks.finding import FindingLevel
 from collector.checks.influxdb import InfluxCheck
 from driver import cli
 from pullstudy.pulls.backoff import Backoff
@@ -132,13 +132,13 @@ async def test_a_page_for_a_result_is_one_line(fake: FakeInflux) -> None:
 async def test_check_fails_on_a_page_and_passes_behind_a_prefix(fake: FakeInflux) -> None:
     async with with_web_interface(fake, "/influx") as url:
         found = [each async for each in InfluxCheck(settings_for(url), now).findings()]
-        assert [(each.check, each.level) for each in found] == [("server", Level.FAILED)]
+        assert [(each.check, each.level) for each in found] == [("server", FindingLevel.FAILED)]
         assert "200 a web page" in found[0].message
         assert "cannot be read: 200 a web page" in str(await why_not_usable(settings_for(url), NOW, no_rest))
         assert fake.points == {}
         behind = settings_for(f"{url}/influx")
         found = [each async for each in InfluxCheck(behind, now).findings()]
-        assert [each.level for each in found[:2]] == [Level.OK, Level.OK]
+        assert [each.level for each in found[:2]] == [FindingLevel.OK, FindingLevel.OK]
         assert await why_not_usable(behind, NOW, no_rest) is None
         assert [(name, at) for name, _, at in fake.points] == [
             ("pullstudy_check", int(NOW.replace(minute=0, second=0).timestamp()) * 10**9)
@@ -255,11 +255,11 @@ async def test_the_real_influxdb_with_a_web_interface(influx_with_page: Influx) 
     async with aiohttp.ClientSession() as session, session.post(f"{wrong.url}/api/v2/write", data=b"a b=1") as response:
         assert (response.status, await response.text()) == (200, PAGE)
     found = [each async for each in InfluxCheck(wrong, lambda: datetime.now(UTC)).findings()]
-    assert [(each.check, each.level) for each in found] == [("server", Level.FAILED)]
+    assert [(each.check, each.level) for each in found] == [("server", FindingLevel.FAILED)]
     assert "200 a web page" in str(await why_not_usable(wrong, datetime.now(UTC)))
     right = InfluxSettings(server.url, server.organisation, token=server.token, bucket=server.bucket)
     assert await why_not_usable(right, datetime.now(UTC)) is None
     found = [each async for each in InfluxCheck(right, lambda: datetime.now(UTC)).findings()]
-    assert {each.level for each in found} == {Level.OK}
+    assert {each.level for each in found} == {FindingLevel.OK}
     count = f'from(bucket: "{server.bucket}") |> range(start: 0) |> group() |> count()'
     assert [row["_value"] for row in await server.query(count)] == ["1"]

@@ -11,7 +11,7 @@ from driver.clusters.labels import MANAGED_BY
 from driver.errors import ApiError
 from driver.providers.eks.control_plane import ControlPlane
 from driver.providers.eks.token import exec_section
-from driver.providers.eks.waiting import Waiting
+from driver.providers.eks.waiting import EksWaiting
 from pullstudy.atomic_file import write_file
 from pullstudy.kube.objects import Metadata, Page
 
@@ -73,7 +73,7 @@ def leads_to_simulator(kubeconfig: Path) -> bool:
 
 async def free_balancers(
     kubeconfig: Path,
-    waiting: Waiting,
+    waiting: EksWaiting,
     *,
     all_services: bool,
     prove: Callable[[ClusterApi], Awaitable[object]] | None = None,

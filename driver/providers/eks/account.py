@@ -7,7 +7,7 @@ import threading
 from collections.abc import AsyncIterator
 from typing import Any
 
-from driver.providers.eks.aws_errors import AwsError, Kind, read_error
+from driver.providers.eks.aws_errors import AwsError, AwsErrorKind, read_error
 from pullstudy.extras import require
 from pullstudy.polling import Sleep
 
@@ -81,7 +81,7 @@ class Account:
             try:
                 return await self._once(service, operation, arguments)
             except AwsError as error:
-                lost = error.kind is Kind.CREDENTIALS
+                lost = error.kind is AwsErrorKind.CREDENTIALS
                 if lost:
                     self._clients.forget()
                 if lost and not renewed:  # they may have been laid out anew since they were read
@@ -113,10 +113,10 @@ class Account:
         """The account's number."""
         return str((await self.call("sts", "get_caller_identity"))["Account"])
 
-    def _patience(self, kind: Kind) -> float:
-        if kind is Kind.CREDENTIALS:
+    def _patience(self, kind: AwsErrorKind) -> float:
+        if kind is AwsErrorKind.CREDENTIALS:
             return self._credentials_seconds
-        return self._retry_seconds if kind is Kind.AGAIN else 0.0
+        return self._retry_seconds if kind is AwsErrorKind.AGAIN else 0.0
 
     async def _once(self, service: str, operation: str, arguments: dict[str, Any]) -> Answer:
         call = asyncio.ensure_future(asyncio.to_thread(self._blocking, service, operation, arguments))

@@ -10,7 +10,7 @@ import msgspec
 from driver.clusters.provider import ClusterOrder, SaveHandle
 from driver.planning.eks_plan import Mode
 from driver.providers.eks.account import endpoint
-from driver.providers.eks.handle import LONGEST_NAME, EksHandle, Step, encode_handle
+from driver.providers.eks.handle import LONGEST_NAME, EksHandle, EksStep, encode_handle
 from driver.providers.eks.tags import Mark, tag_value
 
 PREFIX = "pullstudy-"  # of all names on AWS: deploy/eks-policy.json knows clusters and stacks by it
@@ -32,7 +32,7 @@ class Announcer:
         study, plan = self._order.study, self._order.study.eks
         name = f"{PREFIX}{self._known_as()}"[: LONGEST_NAME - len(run) - 1] + f"-{run}"
         handle = EksHandle(
-            step=Step.NETWORK,
+            step=EksStep.NETWORK,
             announced_at=self._now(),
             mark=Mark(
                 study=tag_value(study.name),
@@ -51,14 +51,14 @@ class Announcer:
             directory=self._order.directory.absolute(),  # the way out is told wherever one is by then
             plan=plan,
         )
-        return self.announce(handle, Step.NETWORK)
+        return self.announce(handle, EksStep.NETWORK)
 
     def nodes(self, handle: EksHandle) -> EksHandle:
         """The nodes of this size, on what was made for it or taken over from the size before."""
         wanted = msgspec.structs.replace(handle, node_group=f"nodes-{self._order.size}", kubeconfig=self._kubeconfig)
-        return self.announce(wanted, Step.NODES)
+        return self.announce(wanted, EksStep.NODES)
 
-    def announce(self, handle: EksHandle, step: Step) -> EksHandle:
+    def announce(self, handle: EksHandle, step: EksStep) -> EksHandle:
         announced = msgspec.structs.replace(handle, step=step, announced_at=self._now())
         self._save(encode_handle(announced))
         return announced

@@ -9,7 +9,7 @@ from enum import StrEnum
 from driver.errors import ProviderError
 
 
-class Kind(StrEnum):
+class AwsErrorKind(StrEnum):
     """What can be done about it."""
 
     AGAIN = "again"  # throttled, the server's own fault, or no answer: it may have taken effect
@@ -22,7 +22,7 @@ class Kind(StrEnum):
 class AwsError(ProviderError):
     """A call that did not succeed."""
 
-    def __init__(self, operation: str, code: str, why: str, kind: Kind) -> None:
+    def __init__(self, operation: str, code: str, why: str, kind: AwsErrorKind) -> None:
         super().__init__(f"AWS {operation}: {code} ({why})" if why else f"AWS {operation}: {code}")
         self.operation = operation
         self.code = code
@@ -98,18 +98,18 @@ _GONE = frozenset(
 )
 
 
-def kind_of(code: str, why: str, status: int) -> Kind:
+def kind_of(code: str, why: str, status: int) -> AwsErrorKind:
     """Of an answer, by its code, its words and its HTTP status."""
     if code in _THROTTLED or code in _SERVER or status >= 500 or status == 429:
-        return Kind.AGAIN
+        return AwsErrorKind.AGAIN
     if code in _CREDENTIALS:
-        return Kind.CREDENTIALS
+        return AwsErrorKind.CREDENTIALS
     # CloudFormation says that a stack "does not exist" by a ValidationError.
     if code in _GONE or code.endswith(".NotFound") or (code == "ValidationError" and "does not exist" in why):
-        return Kind.GONE
+        return AwsErrorKind.GONE
     # EC2 says of an interface that it "is currently in use" by an InvalidParameterValue.
     in_use = code == "InvalidParameterValue" and "in use" in why
-    return Kind.CONFLICT if code in _CONFLICT or in_use else Kind.REFUSED
+    return AwsErrorKind.CONFLICT if code in _CONFLICT or in_use else AwsErrorKind.REFUSED
 
 
 def read_error(operation: str, error: Exception) -> AwsError:
@@ -125,7 +125,7 @@ def read_error(operation: str, error: Exception) -> AwsError:
     # An answer cut off in its middle, or a proxy's page, cannot be parsed.
     unanswered = (exceptions.HTTPClientError, exceptions.ConnectionError, parsers.ResponseParserError)
     if isinstance(error, unanswered):
-        return AwsError(operation, name, why, Kind.AGAIN)
+        return AwsError(operation, name, why, AwsErrorKind.AGAIN)
     missing = (
         exceptions.NoCredentialsError,
         exceptions.PartialCredentialsError,
@@ -136,7 +136,9 @@ def read_error(operation: str, error: Exception) -> AwsError:
     )
     if isinstance(error, exceptions.NoCredentialsError):
         why = "there are none: set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
-    return AwsError(operation, name, why, Kind.CREDENTIALS if isinstance(error, missing) else Kind.REFUSED)
+    return AwsError(
+        operation, name, why, AwsErrorKind.CREDENTIALS if isinstance(error, missing) else AwsErrorKind.REFUSED
+    )
 
 
 def _told(message: str) -> str:

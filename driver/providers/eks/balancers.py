@@ -6,7 +6,7 @@ hold the network.
 """
 
 from driver.providers.eks.account import Account
-from driver.providers.eks.aws_errors import AwsError, Kind
+from driver.providers.eks.aws_errors import AwsError, AwsErrorKind
 
 
 async def delete_balancers(account: Account, vpc: str) -> None:
@@ -30,5 +30,5 @@ async def _delete(account: Account, service: str, operation: str, which: dict[st
         await account.call(service, operation, **which)
     except AwsError as error:
         # A balancer that is going still holds its target groups; those cost nothing and hold nothing themselves.
-        if error.kind not in (Kind.CONFLICT, Kind.GONE):
+        if error.kind not in (AwsErrorKind.CONFLICT, AwsErrorKind.GONE):
             raise

@@ -5,7 +5,7 @@ The template names it, and deploy/eks-policy.json lets nobody make a role withou
 
 from driver.errors import ProviderError
 from driver.providers.eks.account import Account
-from driver.providers.eks.aws_errors import AwsError, Kind
+from driver.providers.eks.aws_errors import AwsError, AwsErrorKind
 
 BOUNDARY = "pullstudy-eks-boundary"
 
@@ -17,7 +17,7 @@ async def check_boundary(account: Account) -> None:
     try:
         await account.call("iam", "get_policy", PolicyArn=arn)
     except AwsError as error:
-        if error.kind is not Kind.GONE:
+        if error.kind is not AwsErrorKind.GONE:
             raise
         raise ProviderError(
             f"account {caller[4]} has no policy {BOUNDARY}, within which its roles would be made: run aws iam"

@@ -7,11 +7,11 @@ import msgspec
 
 from driver.errors import ProviderError
 from driver.providers.eks.account import Account, Answer
-from driver.providers.eks.aws_errors import AwsError, Kind
+from driver.providers.eks.aws_errors import AwsError, AwsErrorKind
 from driver.providers.eks.handle import EksHandle
 from driver.providers.eks.network import Network
 from driver.providers.eks.tags import ours
-from driver.providers.eks.waiting import Waiting
+from driver.providers.eks.waiting import EksWaiting
 
 
 class ControlPlane(msgspec.Struct, frozen=True, kw_only=True):
@@ -28,14 +28,16 @@ async def find_cluster(account: Account, name: str) -> Answer | None:
     try:
         found = await account.call("eks", "describe_cluster", name=name)
     except AwsError as error:
-        if error.kind is Kind.GONE:
+        if error.kind is AwsErrorKind.GONE:
             return None
         raise
     cluster: Answer = found["cluster"]
     return cluster
 
 
-async def make_control_plane(account: Account, waiting: Waiting, handle: EksHandle, network: Network) -> ControlPlane:
+async def make_control_plane(
+    account: Account, waiting: EksWaiting, handle: EksHandle, network: Network
+) -> ControlPlane:
     """Make it, or take it up where it was made and the answer was lost. Raises ProviderError."""
     wanted: dict[str, Any] = {
         "name": handle.cluster,
@@ -76,7 +78,7 @@ def read_plane(cluster: Answer) -> ControlPlane:
     return ControlPlane(endpoint=cluster["endpoint"], certificate_authority=cluster["certificateAuthority"]["data"])
 
 
-async def ask_with_role(account: Account, waiting: Waiting, operation: str, wanted: dict[str, Any]) -> None:
+async def ask_with_role(account: Account, waiting: EksWaiting, operation: str, wanted: dict[str, Any]) -> None:
     """Ask EKS for something that stands on a role; that it exists already is no error.
 
     A role that was just made is not seen everywhere for some seconds, and EKS then says that it is no good one.
@@ -86,7 +88,7 @@ async def ask_with_role(account: Account, waiting: Waiting, operation: str, want
             await account.call("eks", operation, **wanted)
             return
         except AwsError as error:
-            if error.kind is Kind.CONFLICT:
+            if error.kind is AwsErrorKind.CONFLICT:
                 return
             if not (error.code == "InvalidParameterException" and "role" in error.why.lower()):
                 raise
@@ -101,7 +103,7 @@ def health(described: Answer) -> str:
 
 
 async def delete_control_plane(
-    account: Account, waiting: Waiting, name: str, clear_the_way: Callable[[], Awaitable[None]]
+    account: Account, waiting: EksWaiting, name: str, clear_the_way: Callable[[], Awaitable[None]]
 ) -> None:
     """Delete it and wait until it is gone. Raises AwsError where something goes on hanging on it.
 
@@ -114,9 +116,9 @@ async def delete_control_plane(
         try:
             await account.call("eks", "delete_cluster", name=name)
         except AwsError as error:
-            if error.kind is Kind.GONE:
+            if error.kind is AwsErrorKind.GONE:
                 return True
-            if error.kind is not Kind.CONFLICT:
+            if error.kind is not AwsErrorKind.CONFLICT:
                 raise
             found = await find_cluster(account, name)
             if found is None or found["status"] == "DELETING":

@@ -16,7 +16,7 @@ from driver.providers.eks.tags import Mark
 LONGEST_NAME = 100  # of an EKS cluster; a stack's may have 128 letters, a node group's 63
 
 
-class Step(StrEnum):
+class EksStep(StrEnum):
     """What was last about to be made; all before it may exist, nothing after it does."""
 
     NETWORK = "network"
@@ -28,7 +28,7 @@ class Step(StrEnum):
 class EksHandle(msgspec.Struct, frozen=True, kw_only=True):
     """All that is needed to find everything again, also in a process that made none of it."""
 
-    step: Step
+    step: EksStep
     announced_at: datetime  # of the step, by the driver's clock
     mark: Mark
     account: str

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 from driver.errors import ProviderError
 from driver.providers.eks.account import Account, Answer
-from driver.providers.eks.aws_errors import AwsError, Kind
+from driver.providers.eks.aws_errors import AwsError, AwsErrorKind
 from driver.providers.eks.tags import unlisted
-from driver.providers.eks.waiting import Waiting
+from driver.providers.eks.waiting import EksWaiting
 
 # Source: amazon-vpc-cni-k8s, pkg/awsutils: the description and the tags of each interface that it makes.
 CNI_DESCRIPTION = "aws-K8S-"
@@ -46,7 +46,7 @@ def of_cni(interfaces: Iterable[Answer]) -> list[Answer]:
     ]
 
 
-async def delete_cni_interfaces(account: Account, waiting: Waiting, vpc: str) -> None:
+async def delete_cni_interfaces(account: Account, waiting: EksWaiting, vpc: str) -> None:
     """Wait until the CNI's interfaces are free, and delete them. Raises ProviderError where one stays in use."""
 
     async def none_left() -> bool | None:
@@ -108,5 +108,5 @@ async def _delete(account: Account, operation: str, **which: str) -> None:
         await account.call("ec2", operation, **which)
     except AwsError as error:
         # In use again, or somebody else was quicker: the next look tells.
-        if error.kind not in (Kind.CONFLICT, Kind.GONE):
+        if error.kind not in (AwsErrorKind.CONFLICT, AwsErrorKind.GONE):
             raise

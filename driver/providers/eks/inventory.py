@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import msgspec
 
 from driver.providers.eks.account import Account, Answer
-from driver.providers.eks.aws_errors import AwsError, Kind
+from driver.providers.eks.aws_errors import AwsError, AwsErrorKind
 from driver.providers.eks.control_plane import find_cluster
 from driver.providers.eks.node_group import find_node_group, list_node_groups
 from driver.providers.eks.tags import RUN, unlisted
@@ -111,7 +111,7 @@ async def _roles(account: Account) -> AsyncIterator[Found]:
             try:
                 tags = await account.call("iam", "list_role_tags", RoleName=role["RoleName"])
             except AwsError as error:
-                if error.kind is Kind.GONE:
+                if error.kind is AwsErrorKind.GONE:
                     continue
                 raise
             owner = role["Arn"].split(":")[4]

@@ -12,11 +12,11 @@ from driver.errors import ProviderError
 from driver.providers.eks.access import free_balancers, write_kubeconfig
 from driver.providers.eks.account import Account
 from driver.providers.eks.control_plane import find_cluster, read_plane
-from driver.providers.eks.handle import Step
+from driver.providers.eks.handle import EksStep
 from driver.providers.eks.inventory import Found, say_found, take_inventory
 from driver.providers.eks.tags import OWNER, STUDY, expiry_of
 from driver.providers.eks.teardown import Teardown
-from driver.providers.eks.waiting import Waiting
+from driver.providers.eks.waiting import EksWaiting
 from pullstudy.kube.errors import KubeError
 
 
@@ -66,7 +66,7 @@ def _name(things: Iterable[Found], kind: str) -> str:
     return names.get(kind) or names.get("cluster") or names.get("stack") or ""
 
 
-async def delete_left_cluster(account: Account, waiting: Waiting, forgotten: LeftCluster) -> None:
+async def delete_left_cluster(account: Account, waiting: EksWaiting, forgotten: LeftCluster) -> None:
     """Take it down in the usual order. Raises ProviderError that names what is left."""
 
     async def free() -> None:
@@ -86,6 +86,6 @@ async def delete_left_cluster(account: Account, waiting: Waiting, forgotten: Lef
         cluster=forgotten.cluster,
         node_group="",
         stack=forgotten.stack,
-        step=Step.UP,
+        step=EksStep.UP,
         announced_at=waiting.now(),
     ).everything(free)

@@ -6,11 +6,11 @@ import msgspec
 
 from driver.errors import ProviderError
 from driver.providers.eks.account import Account, Answer
-from driver.providers.eks.aws_errors import AwsError, Kind
+from driver.providers.eks.aws_errors import AwsError, AwsErrorKind
 from driver.providers.eks.handle import EksHandle
 from driver.providers.eks.tags import EXPIRES, OWNER, RUN, STUDY, ours, unlisted
 from driver.providers.eks.user_data import user_data
-from driver.providers.eks.waiting import Waiting
+from driver.providers.eks.waiting import EksWaiting
 
 TEMPLATE = "eks-network.yaml"
 
@@ -39,14 +39,14 @@ async def find_stack(account: Account, name: str) -> Answer | None:
     try:
         found = await account.call("cloudformation", "describe_stacks", StackName=name)
     except AwsError as error:
-        if error.kind is Kind.GONE:
+        if error.kind is AwsErrorKind.GONE:
             return None
         raise
     stack: Answer = found["Stacks"][0]
     return None if stack["StackStatus"] == "DELETE_COMPLETE" else stack
 
 
-async def make_network(account: Account, waiting: Waiting, handle: EksHandle, zones: list[str]) -> Network:
+async def make_network(account: Account, waiting: EksWaiting, handle: EksHandle, zones: list[str]) -> Network:
     """Make the stack, or take it up where it was made and the answer was lost. Raises ProviderError."""
     try:
         await account.call(
@@ -61,7 +61,7 @@ async def make_network(account: Account, waiting: Waiting, handle: EksHandle, zo
             ClientRequestToken=f"create-{handle.mark.run}",
         )
     except AwsError as error:
-        if error.kind is not Kind.CONFLICT:
+        if error.kind is not AwsErrorKind.CONFLICT:
             raise
     what = f"making stack {handle.stack}"
     stack = await waiting.until(lambda: _made(account, handle), what, waiting.patience.create_seconds)
@@ -136,13 +136,13 @@ async def _why(account: Account, stack: str) -> str:
     return said[-1] if said else "its events do not say why"
 
 
-async def delete_network(account: Account, waiting: Waiting, stack: Answer) -> str:
+async def delete_network(account: Account, waiting: EksWaiting, stack: Answer) -> str:
     """Ask for the stack's deletion and wait for its end. Why it is still there; empty: it is gone."""
     name = stack["StackId"]
     try:
         await account.call("cloudformation", "delete_stack", StackName=name)
     except AwsError as error:
-        if error.kind is not Kind.CONFLICT:
+        if error.kind is not AwsErrorKind.CONFLICT:
             raise
         return str(error)
 

@@ -4,12 +4,12 @@ from typing import Any
 
 from driver.errors import ProviderError
 from driver.providers.eks.account import Account, Answer
-from driver.providers.eks.aws_errors import AwsError, Kind
+from driver.providers.eks.aws_errors import AwsError, AwsErrorKind
 from driver.providers.eks.control_plane import ask_with_role, health
 from driver.providers.eks.handle import EksHandle
 from driver.providers.eks.network import Network
 from driver.providers.eks.tags import ours
-from driver.providers.eks.waiting import Waiting
+from driver.providers.eks.waiting import EksWaiting
 
 # Words of EC2's refusals as a node group's health repeats them: capacity that others hold, this account's limits, and
 # an account that is new in the region.
@@ -28,7 +28,7 @@ async def find_node_group(account: Account, cluster: str, name: str) -> Answer |
     try:
         found = await account.call("eks", "describe_nodegroup", clusterName=cluster, nodegroupName=name)
     except AwsError as error:
-        if error.kind is Kind.GONE:
+        if error.kind is AwsErrorKind.GONE:
             return None
         raise
     group: Answer = found["nodegroup"]
@@ -42,7 +42,7 @@ async def list_node_groups(account: Account, cluster: str) -> list[str]:
         async for page in account.pages("eks", "list_nodegroups", ("nextToken", "nextToken"), clusterName=cluster):
             names += page["nodegroups"]
     except AwsError as error:
-        if error.kind is not Kind.GONE:
+        if error.kind is not AwsErrorKind.GONE:
             raise
     return names
 
@@ -50,7 +50,7 @@ async def list_node_groups(account: Account, cluster: str) -> list[str]:
 class NodeGroup:
     """Makes the nodes of one cluster."""
 
-    def __init__(self, account: Account, waiting: Waiting, handle: EksHandle, network: Network) -> None:
+    def __init__(self, account: Account, waiting: EksWaiting, handle: EksHandle, network: Network) -> None:
         self._account = account
         self._waiting = waiting
         self._handle = handle
@@ -132,7 +132,7 @@ class NoCapacityError(ProviderError):
     """EC2 has no such instances now, or the account's limit is reached."""
 
 
-async def delete_node_group(account: Account, waiting: Waiting, cluster: str, name: str) -> None:
+async def delete_node_group(account: Account, waiting: EksWaiting, cluster: str, name: str) -> None:
     """Delete it and wait until it is gone, asking again where that fails. Raises ProviderError."""
     said = ""
     for _ in range(waiting.patience.delete_tries):
@@ -143,16 +143,16 @@ async def delete_node_group(account: Account, waiting: Waiting, cluster: str, na
     raise ProviderError(f"node group {name} of {cluster} cannot be deleted: {said}")
 
 
-async def _ask_to_delete(account: Account, waiting: Waiting, cluster: str, name: str) -> str:
+async def _ask_to_delete(account: Account, waiting: EksWaiting, cluster: str, name: str) -> str:
     """Why EKS will not; empty: it does, or it is gone."""
 
     async def asked() -> str | None:
         try:
             await account.call("eks", "delete_nodegroup", clusterName=cluster, nodegroupName=name)
         except AwsError as error:
-            if error.kind is Kind.GONE:
+            if error.kind is AwsErrorKind.GONE:
                 return ""
-            if error.kind is not Kind.CONFLICT:
+            if error.kind is not AwsErrorKind.CONFLICT:
                 raise
             found = await find_node_group(account, cluster, name)
             if found is None or found["status"] == "DELETING":
@@ -166,7 +166,7 @@ async def _ask_to_delete(account: Account, waiting: Waiting, cluster: str, name:
     return await waiting.until(asked, f"waiting to delete node group {name} of {cluster}", limit)
 
 
-async def _gone(account: Account, waiting: Waiting, cluster: str, name: str) -> str:
+async def _gone(account: Account, waiting: EksWaiting, cluster: str, name: str) -> str:
     """Why it could not be deleted; empty: it is gone."""
 
     async def ended() -> str | None:

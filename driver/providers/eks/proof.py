@@ -12,7 +12,7 @@ from driver.clusters.cluster_api import PATIENCE_SECONDS, ClusterApi, open_clust
 from driver.errors import ProviderError
 from driver.providers.eks.access import is_simulator
 from driver.providers.eks.handle import EksHandle
-from driver.providers.eks.waiting import Waiting
+from driver.providers.eks.waiting import EksWaiting
 from driver.providers.kubeconfig.context import hold_context
 from pullstudy.kube.access import current_context
 from pullstudy.kube.errors import KubeError
@@ -36,7 +36,7 @@ async def prove(api: ClusterApi, handle: EksHandle, *, patience_seconds: float =
     )
 
 
-async def hold_proven(name: str, handle: EksHandle, read: Path, waiting: Waiting) -> tuple[Path, bool]:
+async def hold_proven(name: str, handle: EksHandle, read: Path, waiting: EksWaiting) -> tuple[Path, bool]:
     """Paths with the context held that is current in ``read``, and whether they lead to a simulator.
 
     A tunnel may still be writing its file, and a new cluster not yet know whom to let in: that is waited for.
@@ -50,7 +50,7 @@ async def hold_proven(name: str, handle: EksHandle, read: Path, waiting: Waiting
     raise ProviderError(f"{name}: {last}") from last
 
 
-async def _hold_now(name: str, handle: EksHandle, read: Path, waiting: Waiting) -> tuple[Path, bool]:
+async def _hold_now(name: str, handle: EksHandle, read: Path, waiting: EksWaiting) -> tuple[Path, bool]:
     place = handle.directory / "clusters" / f"{name}.context"
     held = hold_context(handle.kubeconfig, current_context(read), place)
     async with open_cluster(held, "default", sleep=waiting.sleep) as api:

@@ -20,13 +20,13 @@ from driver.planning.study import Study
 from driver.providers.eks.access import forget_nodes, free_balancers, is_simulator, leads_to_simulator, write_kubeconfig
 from driver.providers.eks.account import Account, Clients, endpoint, load_boto3
 from driver.providers.eks.announcement import Announcer
-from driver.providers.eks.aws_errors import AwsError, Kind
+from driver.providers.eks.aws_errors import AwsError, AwsErrorKind
 from driver.providers.eks.boundary import check_boundary
 from driver.providers.eks.caches import clear_caches
 from driver.providers.eks.control_plane import ControlPlane, find_cluster, make_control_plane, stand_on_plane
 from driver.providers.eks.description import say_what_is_made
 from driver.providers.eks.duration import WHOLE, overhead_of
-from driver.providers.eks.handle import EksHandle, Step, decode_handle, encode_handle
+from driver.providers.eks.handle import EksHandle, EksStep, decode_handle, encode_handle
 from driver.providers.eks.network import make_network, stand_on_network
 from driver.providers.eks.node_group import NodeGroup
 from driver.providers.eks.offering import check_node_type, choose_zones
@@ -35,7 +35,7 @@ from driver.providers.eks.prices import load_table, price_of
 from driver.providers.eks.proof import hold_proven, prove
 from driver.providers.eks.teardown import Teardown
 from driver.providers.eks.tunnel import Tunnels
-from driver.providers.eks.waiting import Waiting
+from driver.providers.eks.waiting import EksWaiting
 from pullstudy.kube.errors import KubeError
 from pullstudy.polling import Sleep
 
@@ -115,7 +115,7 @@ class EksProvider:
             await check_boundary(account)
             handle = announcer.begin(await account.number(), self._draw())
             network = await make_network(account, waiting, handle, zones)
-            handle = announcer.announce(handle, Step.CONTROL_PLANE)
+            handle = announcer.announce(handle, EksStep.CONTROL_PLANE)
             plane = await make_control_plane(account, waiting, handle, network)
             handle = announcer.nodes(handle)
         else:
@@ -123,14 +123,14 @@ class EksProvider:
             network = await stand_on_network(account, handle)
             plane = await stand_on_plane(account, handle)
         await NodeGroup(account, waiting, handle, network).make(node_type, order.size)
-        handle = announcer.announce(handle, Step.UP)
+        handle = announcer.announce(handle, EksStep.UP)
         simulated = False
         await self._reach(order, handle, plane)
         if not handle.own_kubeconfig:
             # Sizes that share a control plane share its context, unless each one's tunnel writes it.
             read = handle.kubeconfig if base is None or handle.plan.tunnel else base.kubeconfig
             held, simulated = await hold_proven(order.name, handle, read, waiting)
-            handle = announcer.announce(msgspec.structs.replace(handle, kubeconfig=held), Step.UP)
+            handle = announcer.announce(msgspec.structs.replace(handle, kubeconfig=held), EksStep.UP)
         return Cluster(
             name=order.name,
             size=order.size,
@@ -280,8 +280,8 @@ class EksProvider:
             self._clients[region] = Clients(region)
         return self._clients[region]
 
-    def _waiting(self, patience: Patience) -> Waiting:
-        return Waiting(patience, now=self._now, sleep=self._sleep)
+    def _waiting(self, patience: Patience) -> EksWaiting:
+        return EksWaiting(patience, now=self._now, sleep=self._sleep)
 
 
 @asynccontextmanager
@@ -295,7 +295,7 @@ async def _way_out(name: str, handle: EksHandle) -> AsyncIterator[None]:
 
 
 def _of_credentials(error: BaseException) -> bool:
-    return isinstance(error, AwsError) and error.kind is Kind.CREDENTIALS
+    return isinstance(error, AwsError) and error.kind is AwsErrorKind.CREDENTIALS
 
 
 def _handle_of(cluster: Cluster) -> EksHandle:

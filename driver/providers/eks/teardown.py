@@ -18,7 +18,7 @@ from driver.providers.eks.account import Account, Answer
 from driver.providers.eks.aws_errors import AwsError
 from driver.providers.eks.balancers import delete_balancers
 from driver.providers.eks.control_plane import delete_control_plane, find_cluster
-from driver.providers.eks.handle import Step
+from driver.providers.eks.handle import EksStep
 from driver.providers.eks.interfaces import (
     delete_cni_interfaces,
     delete_free_interfaces,
@@ -31,7 +31,7 @@ from driver.providers.eks.inventory import Found, find_network, say_found, take_
 from driver.providers.eks.network import delete_network, find_stack
 from driver.providers.eks.node_group import delete_node_group, find_node_group, list_node_groups
 from driver.providers.eks.tags import ours, unlisted
-from driver.providers.eks.waiting import Waiting
+from driver.providers.eks.waiting import EksWaiting
 
 FreeBalancers = Callable[[], Awaitable[None]]  # through the cluster's API, as far as that can be done
 
@@ -42,13 +42,13 @@ class Teardown:
     def __init__(
         self,
         account: Account,
-        waiting: Waiting,
+        waiting: EksWaiting,
         *,
         run: str,
         cluster: str,
         node_group: str,
         stack: str,
-        step: Step,
+        step: EksStep,
         announced_at: datetime,
     ) -> None:
         self._account = account
@@ -98,25 +98,25 @@ class Teardown:
 
     async def _look_for_cluster(self) -> Answer | None:
         """Ours, None where there is none. Raises ProviderError where one of that name is somebody else's."""
-        found = await self._look(Step.CONTROL_PLANE, lambda: find_cluster(self._account, self._cluster))
+        found = await self._look(EksStep.CONTROL_PLANE, lambda: find_cluster(self._account, self._cluster))
         if found is not None and not ours(found.get("tags", {}), self._run):
             raise ProviderError(f"cluster {self._cluster} bears other tags than ours: it is left alone")
         return found
 
     async def _look_for_stack(self) -> Answer | None:
-        found = await self._look(Step.NETWORK, lambda: find_stack(self._account, self._stack))
+        found = await self._look(EksStep.NETWORK, lambda: find_stack(self._account, self._stack))
         if found is not None and not ours(unlisted(found.get("Tags", [])), self._run):
             raise ProviderError(f"stack {self._stack} bears other tags than ours: it is left alone")
         return found
 
-    async def _look(self, step: Step, look: Callable[[], Awaitable[Answer | None]]) -> Answer | None:
+    async def _look(self, step: EksStep, look: Callable[[], Awaitable[Answer | None]]) -> Answer | None:
         """Patiently for what was last asked for, since that may yet appear."""
         return await (self._waiting.settled(look, self._announced_at) if step is self._step else look())
 
     async def node_groups(self) -> None:
         """Raises ProviderError where one stays."""
-        if self._step is Step.NODES:
-            await self._look(Step.NODES, lambda: find_node_group(self._account, self._cluster, self._node_group))
+        if self._step is EksStep.NODES:
+            await self._look(EksStep.NODES, lambda: find_node_group(self._account, self._cluster, self._node_group))
         # All of them: the cluster is ours, and cannot be deleted while it has any.
         names = await list_node_groups(self._account, self._cluster)
         deleting = (delete_node_group(self._account, self._waiting, self._cluster, name) for name in names)

@@ -12,7 +12,7 @@ from typing import Any
 
 from driver.errors import DriverError
 from driver.providers.eks.account import load_boto3
-from driver.providers.eks.aws_errors import AwsError, Kind, read_error
+from driver.providers.eks.aws_errors import AwsError, AwsErrorKind, read_error
 
 # Two minutes short of its life, for clients that renew at the last moment; kubernetes_asyncio does 5 minutes before.
 SAID_LIFE = timedelta(minutes=13)
@@ -40,7 +40,7 @@ def _signed(cluster: str, region: str) -> str:
 
     credentials = session.get_credentials()
     if credentials is None:
-        raise AwsError("sign a token", "NoCredentials", "no credentials are found", Kind.CREDENTIALS)
+        raise AwsError("sign a token", "NoCredentials", "no credentials are found", AwsErrorKind.CREDENTIALS)
     sts = session.client("sts", region_name=region)
     signer = RequestSigner(sts.meta.service_model.service_id, region, "sts", "v4", credentials, session.events)
     request = {

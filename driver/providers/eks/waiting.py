@@ -11,7 +11,7 @@ from pullstudy.polling import Sleep, every, polls
 T = TypeVar("T")
 
 
-class Waiting:
+class EksWaiting:
     """``now`` is the driver's clock, against which a handle's ``announced_at`` is held."""
 
     def __init__(self, patience: Patience, *, now: Callable[[], datetime], sleep: Sleep) -> None:

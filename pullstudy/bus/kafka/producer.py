@@ -18,7 +18,7 @@ from pullstudy.bus.kafka.client import stop_within
 from pullstudy.bus.kafka.errors import Meaning, meaning, text
 from pullstudy.bus.kafka.probe import cause
 from pullstudy.bus.kafka.settings import KafkaSettings
-from pullstudy.bus.kafka.topics import Limits, ensure_topics
+from pullstudy.bus.kafka.topics import TopicLimits, ensure_topics
 from pullstudy.bus.protocol import SendCounters
 from pullstudy.bus.trouble import Trouble
 
@@ -57,7 +57,7 @@ class KafkaSender:
         self._random = random
         self._sleep = sleep
         self._producer: AIOKafkaProducer | None = None
-        self._limits = Limits({})
+        self._limits = TopicLimits({})
         self.counters = SendCounters()
 
     async def send(self, messages: list[Outgoing]) -> list[Outgoing]:

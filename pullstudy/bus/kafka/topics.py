@@ -15,7 +15,7 @@ _DEFAULT_MESSAGE_BYTES = 1_048_588  # Kafka's own, where the topic's limit may n
 
 
 @dataclass(frozen=True)
-class Limits:
+class TopicLimits:
     """The largest batch that each topic takes, in bytes."""
 
     by_topic: dict[str, int]
@@ -34,7 +34,7 @@ async def _admin(settings: KafkaSettings) -> AsyncIterator[AIOKafkaAdminClient]:
         await client.close()
 
 
-async def ensure_topics(settings: KafkaSettings) -> Limits:
+async def ensure_topics(settings: KafkaSettings) -> TopicLimits:
     """Make what is missing of the three topics; what is there is left as it is. Raises KafkaError."""
     async with _admin(settings) as client:
         topics = (settings.topic, settings.context_topic, settings.dead_topic)
@@ -43,7 +43,7 @@ async def ensure_topics(settings: KafkaSettings) -> Limits:
         if missing:
             brokers = len((await client.describe_cluster())["brokers"])
             await _create(client, [new_topic(name, settings, brokers) for name in missing])
-        return Limits(await _message_bytes(client, topics))
+        return TopicLimits(await _message_bytes(client, topics))
 
 
 def new_topic(name: str, settings: KafkaSettings, brokers: int) -> NewTopic:

@@ -22,12 +22,12 @@ from driver.planning.eks_plan import EksPlan, Mode, Patience
 from driver.planning.study import Study
 from driver.providers.eks.access import forget_nodes, free_balancers
 from driver.providers.eks.control_plane import ControlPlane
-from driver.providers.eks.handle import EksHandle, Step, decode_handle, encode_handle
+from driver.providers.eks.handle import EksHandle, EksStep, decode_handle, encode_handle
 from driver.providers.eks.proof import hold_proven, prove
 from driver.providers.eks.provider import EksProvider
 from driver.providers.eks.tags import Mark
 from driver.providers.eks.tunnel import Tunnels
-from driver.providers.eks.waiting import Waiting
+from driver.providers.eks.waiting import EksWaiting
 from tests.driver.kube_objects import READY
 from tests.driver.scripted_api import ScriptedApi, kubeconfig_of, scripted
 from tests.driver.test_held_context import two_clusters
@@ -50,7 +50,7 @@ async def script(tmp_path: Path) -> AsyncIterator[ScriptedApi]:
 
 def cluster(directory: Path, *, own: bool = True, mode: Mode = Mode.PER_SIZE) -> Cluster:
     handle = EksHandle(
-        step=Step.UP,
+        step=EksStep.UP,
         announced_at=AT,
         mark=Mark(study="test", run="abcd", owner="tester", expires_at=AT + timedelta(hours=12)),
         account="123456789012",
@@ -109,7 +109,7 @@ async def test_a_kubeconfig_that_leads_to_another_cluster_has_no_balancer_delete
     script.say("/api/v1/services", {"items": [balancer]})
     handle = decode_handle(cluster(tmp_path, own=False).handle)
     assert handle is not None
-    waiting = Waiting(Patience(), now=lambda: AT, sleep=at_once)
+    waiting = EksWaiting(Patience(), now=lambda: AT, sleep=at_once)
     with pytest.raises(ProviderError, match="leads to another cluster"):
         await free_balancers(tmp_path / "kubeconfig", waiting, all_services=False, prove=lambda api: prove(api, handle))
     assert script.asked == ["GET /api/v1/nodes", "GET /sim/state"]
@@ -149,7 +149,7 @@ async def test_a_context_that_is_switched_in_the_middle_leads_to_the_cluster_tha
         here.say("/api/v1/nodes", nodes(**{"pullstudy/run": "abcd"}))
         handle = decode_handle(cluster(tmp_path, own=False).handle)
         assert handle is not None
-        waiting = Waiting(Patience(), now=lambda: AT, sleep=at_once)
+        waiting = EksWaiting(Patience(), now=lambda: AT, sleep=at_once)
         held, simulated = await hold_proven("eks-test-1", handle, handle.kubeconfig, waiting)
         assert not simulated
         (tmp_path / "kubeconfig").write_text(json.dumps(two_clusters(urls, "elsewhere")))

@@ -10,7 +10,7 @@ from driver.providers.eks.inventory import Found
 from driver.providers.eks.janitor import _group, delete_left_cluster, find_left_clusters
 from driver.providers.eks.provider import EksProvider
 from driver.providers.eks.tags import EXPIRES, RUN
-from driver.providers.eks.waiting import Waiting
+from driver.providers.eks.waiting import EksWaiting
 from tests.driver.eks.aws_proxy import AwsProxy
 from tests.driver.eks.studies import NOTHING, QUICK, account, everything
 
@@ -46,7 +46,7 @@ async def test_only_what_is_ours_here_and_past_its_expiry_is_deleted(
     assert await find_left_clusters(asked, "111122223333", now) == []
     (later,) = await find_left_clusters(asked, "123456789012", now + timedelta(hours=13))
     assert later.expired
-    waiting = Waiting(QUICK, now=lambda: datetime.now(UTC), sleep=asyncio.sleep)
+    waiting = EksWaiting(QUICK, now=lambda: datetime.now(UTC), sleep=asyncio.sleep)
     await delete_left_cluster(asked, waiting, later)
     assert await everything() == {**NOTHING, "clusters": 1}
     await asked.call("eks", "delete_cluster", name="foreign")
