@@ -78,7 +78,7 @@ async def test_another_source_runs_beside_the_watches_and_goes_on_where_it_was(
             await running.until(lambda: bool(running.context.vitals.stages))
             await source.brought.wait()
             await server.until_watched()
-            assert running.context.vitals.why_not_ready() == []
+            await running.until(lambda: not running.context.vitals.why_not_ready())
             assert set(running.context.vitals.stages) == {"events", "numbers", "delivery"}
             shown = [reading.values for reading in running.context.vitals.readings() if reading.metric is names.LISTS]
             assert {("numbers",): float(most)} in shown
