@@ -5,7 +5,7 @@ DriverError
 │   └── UnaskedError      a question has to be answered, and nobody is there
 └── SweepError            exit 1: what was done is kept, ``--resume`` goes on
     ├── ProviderError     a cluster could not be made, changed or taken down
-    ├── CollectorError    the collector did not start, or died
+    ├── CollectorProcessError    the collector did not start, or died
     └── LimitError        something took longer than its limit in the study
 
 Beside them stand KubeError (``pullstudy.kube.errors``: the API server refused or could not be reached) and StoreError,

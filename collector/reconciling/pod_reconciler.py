@@ -18,7 +18,7 @@ from collector.sources.reported import ReportedContainers
 from collector.sources.scope import Scope
 from collector.sources.source import SourceSpool
 from pullstudy.kube.client import KubeClient
-from pullstudy.kube.errors import ApiError
+from pullstudy.kube.errors import ApiError, TooLargeError
 from pullstudy.kube.list_watch import ListWatch
 from pullstudy.kube.page import UnreadableError
 from pullstudy.polling import ticks
@@ -105,19 +105,25 @@ class PodReconciler:
 
     async def _read_events(self, reason: str, reported: ReportedContainers) -> None:
         what = f"list the events of reason {reason}"
-        query = [("fieldSelector", f"reason={reason}"), ("limit", str(self._page_items))]
-        token: str | None = None
+        items, token = self._page_items, ""
         while True:
-            paged = [*query, ("continue", token)] if token else query
-            body = await self._client.get(what, self._events_path, paged)
+            query = [("fieldSelector", f"reason={reason}"), ("limit", str(items))]
+            query += [("continue", token)] if token else []
+            try:
+                body = await self._client.get(what, self._events_path, query)
+            except TooLargeError:
+                if items == 1:
+                    raise
+                items = max(1, items // 4)  # whoever may create events may make them huge
+                continue
             try:
                 page = decode_event_list(body)
             except UNREADABLE as error:
                 raise UnreadableError(what, f"the list cannot be read: {error}") from error
             for event in page.items or ():
                 reported.add(decode_event(event, self._origin))
-            token = page.continue_token
-            if token is None:
+            token = page.continue_token or ""
+            if not token:
                 return
 
     async def _record(self, found: list[Unreported]) -> None:

@@ -66,7 +66,7 @@ class ClusterLifecycle:
         """The cluster, up and watched by its collector. On leaving, however that comes about, it is taken down.
 
         What may take long before its jobs is done inside ``making``, which may cancel it.
-        Raises ProviderError, CollectorError, ApiError, LimitError; also when cluster or collector die meanwhile.
+        Raises ProviderError, CollectorProcessError, ApiError, LimitError; also when cluster or collector die meanwhile.
         """
         state = ClusterRecord(self._ledger, row)
         collector: Collector | None = None

@@ -59,7 +59,7 @@ class Collector:
         self._process: Process | None = None
 
     async def start(self) -> None:
-        """Return when it watches: no event from now on is missed. Raises CollectorError."""
+        """Return when it watches: no event from now on is missed. Raises CollectorProcessError."""
         for left in range(STARTS - 1, -1, -1):
             try:
                 return await self._start_once()
@@ -84,7 +84,7 @@ class Collector:
         raise CollectorProcessError(f"the collector of {self._cluster.name} did not watch after {START_SECONDS:.0f} s")
 
     async def keep(self) -> NoReturn:
-        """Start it again when it dies; raise CollectorError when it has died too often."""
+        """Start it again when it dies; raise CollectorProcessError when it has died too often."""
         for _ in range(RESTARTS):
             assert self._process is not None
             await self._process.wait()
@@ -120,7 +120,7 @@ def collector_environment(ours: Mapping[str, str], destination: Destination) -> 
 
 
 def collector_command() -> list[str]:
-    """The command that was installed beside this Python, or else the one on PATH. Raises CollectorError."""
+    """The command that was installed beside this Python, or else the one on PATH. Raises CollectorProcessError."""
     beside = Path(sys.executable).with_name("collector")
     found = str(beside) if beside.exists() else shutil.which("collector")
     if found is None:

@@ -130,7 +130,7 @@ def _sweep(
         ledger = stack.enter_context(closing(Ledger(out, create=True)))
         study = _study(ledger, out, asked, where, provider, resume=resume)
         plan = plan_of(study, provider)
-        _say("\n".join(say_plan(plan)))
+        _say(*say_plan(plan))
         if study.collect.shared:
             _say(f"  records  in {study.collect}")
         limit = None if budget is None else _budget(budget, plan, study, provider, ledger)
@@ -139,7 +139,7 @@ def _sweep(
         sweep = Sweep(study, provider, out, ledger, stores.records, budget=limit, publish_phases=stores.publish_phases)
         with _resume_command(resume_command):
             outcome, lines = _run(sweep, provider, ledger, stores)
-        _say("\n".join(lines))
+        _say(*lines)
     return _report(outcome, out)
 
 
@@ -225,9 +225,9 @@ def _report(outcome: SweepResult, out: Path) -> int:
     return 0
 
 
-def _say(text: str) -> None:
-    """A line to standard output. A sweep outlives whoever read it: ``| head`` must not cost a cluster its jobs."""
+def _say(*lines: str) -> None:
+    """To standard output. A sweep outlives whoever read it: ``| head`` must not cost a cluster its jobs."""
     try:
-        print(printable(text), flush=True)
+        print(*map(printable, lines), sep="\n", flush=True)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -56,7 +56,7 @@ class Drain:
         """Wait for the job's pull events; ``present`` has the containers whose status proves that their image came.
 
         Ends when each event is stored and they speak of each of those containers, or when no new one came for
-        ``quiet_seconds``. Raises StoreError.
+        ``quiet_seconds``; then all events are listed once. Raises StoreError, ApiError.
         """
         seen: set[Identity] = set()
         late = 0
@@ -70,8 +70,17 @@ class Drain:
                 if received - seen:
                     break
             else:
+                # A watch that is away brings nothing either: what nobody sent is known only from a list.
+                await self._list_events()
+                pulls = self._events.pulls
+                late += await self._until_stored(job, {pull.identity for pull in pulls}, pulls)
                 return Drained(pulls=pulls, late=late)
             seen |= received
+
+    async def _list_events(self) -> None:
+        async for page in self._api.event_pages():
+            for event in page.items or ():
+                self._events.take(event)
 
     async def cluster(self) -> int:
         """Wait for everything that any event says of the cluster's jobs; how many came late. Raises ApiError too.

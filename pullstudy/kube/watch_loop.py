@@ -227,7 +227,7 @@ class WatchLoop(Generic[L]):
 
     async def _identify(self) -> None:
         if self._identity is None:
-            self._protocol.identified("")
+            self._protocol.without_identity()
             return
         uid = await self._identity.uid()
         self._answered()

@@ -212,6 +212,11 @@ class WatchProtocol:
         self._list_again(f"the cluster is not the one of the checkpoint (its uid was {before}, is {cluster_uid})")
         return before
 
+    def without_identity(self) -> None:
+        """Nothing tells this cluster from another, so that nothing was asked: failures go on counting."""
+        self._identified = True
+        self._retry_after, self._wait = None, False  # waited before this step
+
     def proven(self) -> None:
         """The server knows the version."""
         self._answered()

@@ -124,13 +124,26 @@ async def test_an_event_that_the_api_gets_late_is_waited_for(api: Api, store: Em
 async def test_what_was_never_sent_is_given_up_after_the_quiet_time(
     api: Api, store: EmbeddedStore, ledger: Ledger
 ) -> None:
-    _, client = api
+    script, client = api
+    script.say(EVENTS, event_list(pulled_event(0)))
     events = received(pulled_event(0))
     store.write_now(decoded(pulled_event(0)))
     clock = Clock()
     drained = await Drain(client, ledger, store, ORIGIN, LIMITS, events, sleep=clock.sleep).job("pull-0", BOTH)
     assert [pull.pod_uid for pull in drained.pulls] == ["uid-0"] * len(drained.pulls)
     assert LIMITS.quiet_seconds <= clock.slept < LIMITS.quiet_seconds + 1.1
+
+
+async def test_what_a_watch_that_is_away_did_not_bring_is_listed_before_it_is_given_up(
+    api: Api, store: EmbeddedStore, ledger: Ledger
+) -> None:
+    script, client = api
+    script.say(EVENTS, event_list(pulled_event(0), pulled_event(1)))
+    store.write_now(decoded(pulled_event(0), pulled_event(1)))
+    events, clock = received(), Clock()
+    drained = await Drain(client, ledger, store, ORIGIN, LIMITS, events, sleep=clock.sleep).job("pull-0", BOTH)
+    assert {pull.pod_uid for pull in drained.pulls} == {"uid-0", "uid-1"}
+    assert drained.late == 0
 
 
 async def test_what_the_collector_never_stored_is_taken_from_the_watch(

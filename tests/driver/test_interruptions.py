@@ -75,6 +75,7 @@ def test_a_sweep_killed_at_any_moment_goes_on_to_the_exact_set(tmp_path: Path) -
     assert [(size, image) for size, image, _ in pulled(out)] == expected
     assert len(set(pulled(out))) == 6
     assert "6/6 accounted for" in final.stdout
+    assert "\\n" not in final.stdout
     assert rows(out, "SELECT count(*) FROM jobs WHERE state NOT IN ('done', 'abandoned')") == [(0,)]
     assert left_running(out) == []
 

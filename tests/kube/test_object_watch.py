@@ -2,8 +2,9 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from itertools import pairwise
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -11,11 +12,14 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from driver.clusters.cluster_api import ClusterApi
+from driver.clusters.cluster_api import SETTINGS, ClusterApi
 from pullstudy.kube import lines
 from pullstudy.kube.errors import ApiError, StatusError, TransportError
-from pullstudy.kube.object_watch import Change
+from pullstudy.kube.object_watch import Change, ObjectHandler
 from pullstudy.kube.objects import Pod
+from pullstudy.kube.page import RawPage, read_page
+from pullstudy.kube.watch_loop import WatchLoop
+from pullstudy.kube.watch_protocol import WatchProtocol
 from tests.collector.polling import until
 from tests.driver.kube_objects import pod_json
 from tests.driver.scripted_api import Answer, ScriptedApi, scripted
@@ -223,3 +227,61 @@ async def test_watches_ask_for_time_outs_of_their_own_between_5_and_10_minutes(t
             await watched.until(lambda: len(watched.changes) >= 5)
     assert all(300 <= seconds <= 600 for seconds in asked)
     assert len(set(asked)) > 1
+
+
+class AwayAfter300Seconds:
+    """An API server whose watch is cut after five minutes, and that takes no connection from then on."""
+
+    def __init__(self, clock: "FakeClock") -> None:
+        self.asked_at: list[float] = []
+        self._clock = clock
+
+    async def renew_login(self) -> None: ...
+
+    async def list_page(self, *, limit: int | None, continue_token: str | None) -> RawPage:
+        if self.asked_at:
+            self._refuse()
+        return read_page(b'{"metadata": {"resourceVersion": "5"}, "items": []}', "list pods")
+
+    async def prove(self, version: str) -> None:
+        self._refuse()
+
+    async def watch(self, version: str, timeout_seconds: float) -> AsyncGenerator[bytes, None]:
+        self._clock.seconds += 300.0
+        self.asked_at.append(self._clock.seconds)
+        yield b""
+        raise TransportError("watch pods", "cut")
+
+    def stream_list(self, timeout_seconds: float) -> AsyncGenerator[bytes, None]:
+        return self.watch("", timeout_seconds)
+
+    def _refuse(self) -> None:
+        self.asked_at.append(self._clock.seconds)
+        raise TransportError("list pods", "connection refused")
+
+
+class FakeClock:
+    """Sleeps that end at once."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def monotonic_seconds(self) -> float:
+        return self.seconds
+
+    async def sleep(self, seconds: float) -> None:
+        self.seconds += seconds
+        assert self.seconds < 10_000.0, "it never gives up"
+        await asyncio.sleep(0)
+
+
+async def test_a_server_that_refuses_connections_after_a_long_watch_is_asked_ever_less_often_and_given_up() -> None:
+    clock = FakeClock()
+    server = AwayAfter300Seconds(clock)
+    handler = ObjectHandler(Pod, PODS, lambda change: None, 900.0)
+    with pytest.raises(ApiError, match="connection refused"):
+        await WatchLoop(server, WatchProtocol(), handler, SETTINGS, clock, Random(1)).run()
+    waits = [later - earlier for earlier, later in pairwise(server.asked_at)]
+    assert 1_200.0 <= clock.seconds < 1_230.0
+    assert max(waits) > 5.0
+    assert len(waits) < 250

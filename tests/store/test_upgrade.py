@@ -164,3 +164,17 @@ def test_a_store_with_a_newer_column_is_read_and_written_by_a_version_without_it
     with store(old) as opened:
         assert opened.write_now(Batch(pulls=(pull("new", cluster="c4"),))) == 1
         assert len(list(opened.pulls())) == 9
+
+
+def test_what_users_added_to_an_older_store_is_there_after_the_upgrade(old: Path) -> None:
+    with closing(sqlite3.connect(old / FILE_NAME)) as direct:
+        direct.execute('CREATE VIEW "my-slow pulls" AS SELECT * FROM pulls WHERE pull_seconds > 1')
+        direct.execute("CREATE INDEX mine ON pull_records (node)")
+        direct.commit()
+        before = direct.execute('SELECT count(*) FROM "my-slow pulls"').fetchone()
+    with store(old):
+        pass
+    with closing(sqlite3.connect(old / FILE_NAME)) as direct:
+        assert direct.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
+        assert direct.execute('SELECT count(*) FROM "my-slow pulls"').fetchone() == before
+        assert direct.execute("SELECT tbl_name FROM sqlite_master WHERE name = 'mine'").fetchone() == ("pull_records",)

@@ -102,13 +102,28 @@ def _make_current(connection: sqlite3.Connection, path: Path, kinds: tuple[Kind[
             raise NotAStudyError(f"{path} is an SQLite file, but not of a study; choose another --out")
         _execute(connection, schema.create_statements(kinds))
         return
+    made = _made_by_users(connection)
     for (view,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'view'").fetchall():
-        connection.execute(f"DROP VIEW {view}")
+        connection.execute(f"DROP VIEW {_quoted(view)}")
     while (version := _version(connection)) in schema.UPGRADES:
         _execute(connection, schema.UPGRADES[version])
         connection.execute(f"PRAGMA user_version = {version + 1}")
     _execute(connection, schema.additions(connection, kinds))
     _execute(connection, schema.views_and_indexes(kinds))
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    _execute(connection, (statement for name, statement in made if name not in there))
+
+
+def _made_by_users(connection: sqlite3.Connection) -> list[tuple[str, str]]:
+    """Views, indexes and triggers with their statements; ours are among them, and are made anew before these."""
+    kinds = "('view', 'index', 'trigger')"
+    return connection.execute(
+        f"SELECT name, sql FROM sqlite_master WHERE type IN {kinds} AND sql IS NOT NULL ORDER BY rowid"
+    ).fetchall()
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
 
 
 def _version(connection: sqlite3.Connection) -> int:
