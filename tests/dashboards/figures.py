@@ -221,7 +221,7 @@ class Figures:
     def pod_status_alone(self) -> list[Row]:
         alone = [each for each in self.study.pulls if each.event_uid.startswith(WITNESS_PREFIX)]
         columns = ("cluster", "node", "pod", "container", "image")
-        return [{**{name: getattr(each, name) for name in columns}, "witnessed": 1} for each in alone]
+        return [{**{name: getattr(each, name) for name in columns}, "by_status": 1} for each in alone]
 
     def rejects(self) -> list[Row]:
         columns = ("cluster", "source", "position", "problem", "raw")

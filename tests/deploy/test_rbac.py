@@ -17,6 +17,7 @@ from driver.providers.kubeconfig.nodes import RUN_LABEL
 from driver.providers.kubeconfig.provider import KubeconfigProvider
 from pullstudy.kube.access import Access
 from pullstudy.kube.client import open_client
+from pullstudy.kube.errors import StatusError
 from pullstudy.kube.list_watch import ListWatch
 from pullstudy.kube.settings import WatchSettings
 from tests.deploy.access_review import Reviewer, Right, every_right
@@ -215,7 +216,11 @@ async def open_watch(kubeconfig: Path, path: str, selector: tuple[str, str]) -> 
     async with open_client(Access(str(kubeconfig)), WatchSettings()) as client:
         objects = ListWatch(client, path, [selector])
         version = (await objects.list_page(limit=500, continue_token=None)).metadata.resource_version
-        await objects.prove(version)
+        try:
+            await objects.prove(version)
+        except StatusError as error:  # a watch cache that is behind: the watch then lists anew
+            if not error.answer.version_too_large:
+                raise
         async with aclosing(objects.watch(version, 1.0)) as chunks:
             async for _ in chunks:
                 break

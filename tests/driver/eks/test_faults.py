@@ -376,7 +376,7 @@ async def test_a_kubeconfig_that_leads_to_another_cluster_ends_the_size_before_a
     async with scripted(order.directory) as (script, _):
         script.say("/api/v1/nodes", {"items": [{"metadata": {"name": "a", "labels": {"pullstudy/run": "another"}}}]})
         provider = EksProvider(order.directory / "kubeconfig", clients=CLIENTS)
-        with pytest.raises(ProviderError, match="leads to another cluster than eks-test-4-"):
+        with pytest.raises(ProviderError, match="leads to another cluster than pullstudy-eks-test-4-"):
             await provider.up(order, saved.append)
         await provider.down(order.name, saved[-1])
         assert {asked.partition(" ")[0] for asked in script.asked} == {"GET"}
