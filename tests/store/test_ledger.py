@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.cache import CacheState
 from pullstudy.store.embedded.ledger import (
     Audit,
@@ -21,7 +22,8 @@ from pullstudy.store.embedded.ledger import (
     PodWitness,
     Run,
 )
-from pullstudy.store.embedded.store import NotAStudyError
+from pullstudy.store.embedded.store import EmbeddedStore, NotAStudyError
+from tests.store.records import pull
 
 AT = datetime(2026, 1, 1, 12, 30, 0, 125000, tzinfo=UTC)
 RUN = Run(run="run1", provider="sim", study="{}", seed=1, started_at=AT)
@@ -111,3 +113,14 @@ def test_a_finished_run_can_be_opened_again(ledger: Ledger) -> None:
 def test_a_directory_without_a_study_is_no_ledger(tmp_path: Path) -> None:
     with pytest.raises(NotAStudyError, match="is no study"):
         Ledger(tmp_path, create=False)
+
+
+def test_events_of_an_earlier_size_that_a_later_sizes_collector_meets_are_no_pulls_of_the_later(ledger: Ledger) -> None:
+    ledger.put_job(JOB)
+    of_its_own, met_again = (pull(cluster=cluster, job=JOB.job) for cluster in ("sim-x-4", "sim-x-8"))
+    of_no_job = pull("v", cluster="sim-x-8")
+    store = EmbeddedStore(ledger.path.parent, create=False)
+    store.write_now(Batch(pulls=(of_its_own, met_again, of_no_job)))
+    found = {(each.cluster, each.job) for each in store.pulls()}
+    store.close_now()
+    assert found == {("sim-x-4", JOB.job), ("sim-x-8", None)}

@@ -159,14 +159,20 @@ def views_and_indexes(kinds: Iterable[Kind[Any]]) -> Iterator[str]:
             yield _view(kind)
             yield f"CREATE INDEX IF NOT EXISTS {kind.table}_by_job ON {kind.table} (cluster, job)"
     yield "CREATE INDEX IF NOT EXISTS pull_records_by_pod ON pull_records (pod_uid, container)"
+    yield "CREATE INDEX IF NOT EXISTS jobs_by_name ON jobs (job)"
+
+
+# On an existing cluster the events of one size are still there at the next one, whose collector meets them again.
+_OF_ANOTHER_SIZE = """AND (
+    NOT EXISTS (SELECT 1 FROM jobs j WHERE j.job = r.job)
+    OR EXISTS (SELECT 1 FROM jobs j WHERE j.cluster = r.cluster AND j.job = r.job))"""
 
 
 def _view(kind: Kind[Any]) -> str:
     return f"""CREATE VIEW {kind.plural} AS SELECT r.* FROM {kind.table} r
   WHERE NOT EXISTS (
-    SELECT 1 FROM jobs j WHERE j.cluster = r.cluster AND j.job = r.job AND j.state = 'abandoned')""" + (
-        _TOLD_BY_AN_EVENT if kind.main else ""
-    )
+    SELECT 1 FROM jobs j WHERE j.cluster = r.cluster AND j.job = r.job AND j.state = 'abandoned')
+  {_OF_ANOTHER_SIZE}""" + (_TOLD_BY_AN_EVENT if kind.main else "")
 
 
 def _table(kind: Kind[Any]) -> str:

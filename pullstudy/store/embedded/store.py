@@ -7,6 +7,7 @@ import asyncio
 import json
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -86,13 +87,27 @@ def _prepare(connection: sqlite3.Connection, path: Path, kinds: tuple[Kind[Any],
         raise NotAStudyError(
             f"{path} is of layout {version}, not {schema.VERSION}: read it with the pullstudy that made it"
         )
-    connection.execute("PRAGMA journal_mode = WAL")
+    _write_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     connection.execute(f"PRAGMA wal_autocheckpoint = {CHECKPOINT_PAGES}")
     if version != schema.VERSION or schema.additions(connection, kinds):
         with _transaction(connection):
             _make_current(connection, path, kinds)
+
+
+def _write_ahead(connection: sqlite3.Connection) -> None:
+    # Of two that change a file's mode at once SQLite refuses one at once, whatever its time-out for locks.
+    deadline = time.monotonic() + BUSY_SECONDS
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if time.monotonic() >= deadline:
+                raise
+            time.sleep(0.02)
+        else:
+            return
 
 
 def _make_current(connection: sqlite3.Connection, path: Path, kinds: tuple[Kind[Any], ...]) -> None:
