@@ -164,7 +164,7 @@ def views_and_indexes(kinds: Iterable[Kind[Any]]) -> Iterator[str]:
 
 # On an existing cluster the events of one size are still there at the next one, whose collector meets them again.
 _OF_ANOTHER_SIZE = """AND (
-    NOT EXISTS (SELECT 1 FROM jobs j WHERE j.job = r.job)
+    NOT EXISTS (SELECT 1 FROM jobs j JOIN clusters c ON c.run = j.run WHERE j.job = r.job AND c.cluster = r.cluster)
     OR EXISTS (SELECT 1 FROM jobs j WHERE j.cluster = r.cluster AND j.job = r.job))"""
 
 
