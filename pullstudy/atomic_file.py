@@ -30,7 +30,7 @@ def atomic_file(path: Path, *, mode: int = USUAL_MODE) -> Iterator[BinaryIO]:
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
-    _sync_directory(path.parent)
+    synchronise(path.parent)
 
 
 def write_file(path: Path, content: bytes, *, mode: int = USUAL_MODE) -> None:
@@ -40,9 +40,9 @@ def write_file(path: Path, content: bytes, *, mode: int = USUAL_MODE) -> None:
         file.write(content)
 
 
-def _sync_directory(directory: Path) -> None:
-    # The name is the directory's: without this the rename itself may be lost.
-    descriptor = os.open(directory, os.O_RDONLY)
+def synchronise(path: Path) -> None:
+    """A file's content, or a directory's names: else a new or renamed file may be lost. Raises OSError."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -31,6 +31,7 @@ from collector.errors import DataDirectoryError, SpoolError, SpoolFullError, Spo
 from collector.settings import SpoolSettings
 from collector.spooling.frame import Entry, LayoutError, encode_frame, read_frames
 from collector.spooling.salvage import Damage, Data, Whole, examine, is_torn
+from pullstudy.atomic_file import atomic_file, synchronise
 from pullstudy.file_lock import LockedError, lock_file
 from pullstudy.private_files import PRIVATE_FILE, make_private_directory
 from pullstudy.pulls.batch import Batch, Gap
@@ -229,10 +230,10 @@ class Spool:
         self.damage.append(f"{path}: {length - end} bytes after byte {end} are a torn record and were cut off")
         if end:
             os.truncate(path, end)
-            _synchronise(path)
+            synchronise(path)
         else:
             path.unlink()
-        _synchronise(self._directory)
+        synchronise(self._directory)
 
     # -- damage ----------------------------------------------------------------------------------------------------
 
@@ -240,21 +241,12 @@ class Spool:
         """Keeps the file under another name, and in its place what is whole, with a gap for what is lost."""
         damages = _damages(found)
         aside = _set_aside(path) if data else None
-        new = path.with_name(f"{path.name}.repaired")
         size = 0
-        file = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, PRIVATE_FILE)
-        try:
+        with atomic_file(path, mode=PRIVATE_FILE) as file:
             for each in found:
-                part = (
-                    memoryview(data)[each.start : each.end] if isinstance(each, Whole) else self._gap_frame(path, each)
+                size += file.write(
+                    data[each.start : each.end] if isinstance(each, Whole) else self._gap_frame(path, each)
                 )
-                _write_all(file, part)
-                size += len(part)
-            os.fsync(file)
-        finally:
-            os.close(file)
-        os.replace(new, path)
-        _synchronise(self._directory)
         self.damage.append(_told(path, damages, aside))
         return size
 
@@ -326,7 +318,7 @@ class Spool:
         path = self._segment_path(self._last + 1)
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, PRIVATE_FILE)
-            _synchronise(self._directory)
+            synchronise(self._directory)
         except OSError as error:
             raise _spool_error(path, error) from error
         self._segments.append(Segment(path, self._last, 0))
@@ -456,7 +448,7 @@ def _set_aside(path: Path) -> Path:
             if aside.exists():
                 continue
             shutil.copyfile(path, aside)
-            _synchronise(aside)
+            synchronise(aside)
         return aside
     raise AssertionError
 
@@ -496,14 +488,6 @@ def _write_all(file: int, data: bytes | memoryview) -> None:
     view = memoryview(data)
     while view:
         view = view[os.write(file, view) :]
-
-
-def _synchronise(path: Path) -> None:
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)
 
 
 def _read_number(path: Path) -> int | None:
