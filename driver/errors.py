@@ -15,8 +15,6 @@ which end a sweep with exit code 1 too.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pullstudy.kube.errors import ApiError as ApiError  # what a sweep's requests raise
-
 
 class DriverError(Exception):
     """Base of all. ``str()`` is one line: what happened, to what, what to do."""

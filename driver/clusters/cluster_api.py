@@ -19,13 +19,14 @@ from pullstudy.kube.clock import LoopClock
 from pullstudy.kube.errors import ApiError, KubeconfigError, TransportError
 from pullstudy.kube.list_watch import ListWatch
 from pullstudy.kube.object_watch import TRANSIENT, Change, Named, ObjectHandler
-from pullstudy.kube.objects import Job, Node, Page, Pod
+from pullstudy.kube.objects import Job, Node, Page
 from pullstudy.kube.settings import WatchSettings
 from pullstudy.kube.watch_loop import WatchLoop
 from pullstudy.kube.watch_protocol import WatchProtocol
-from pullstudy.polling import Sleep as Sleep
+from pullstudy.polling import Sleep
 from pullstudy.pulls.backoff import Backoff
 from pullstudy.pulls.event import EventList, decode_event_list
+from pullstudy.pulls.pod import Pod
 
 T = TypeVar("T")
 N = TypeVar("N", bound=Named)

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from driver.clusters.cluster_api import ClusterApi
-from driver.errors import ApiError
+from pullstudy.kube.errors import ApiError
 from pullstudy.kube.objects import Node
 
 # Source: well-known labels of Kubernetes; the beta names are what clusters before 1.17 wrote.

@@ -13,11 +13,12 @@ from driver.jobs.node_caches import not_cold
 from driver.jobs.pod_status import nodes_shared, pod_witnesses, recovered_pulls, status_milestones
 from driver.jobs.pull_events import PullEvents
 from driver.planning.study import CacheMode, Study
-from pullstudy.kube.objects import Job, Pod
+from pullstudy.kube.objects import Job
 from pullstudy.polling import Sleep
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.decode import Origin
+from pullstudy.pulls.pod import Pod
 from pullstudy.pulls.record import WITNESS_PREFIX, PullRecord
 from pullstudy.pulls.witness import PodWitness, had_its_image
 from pullstudy.store.embedded.ledger import JobRow, Ledger

@@ -11,7 +11,7 @@ import msgspec
 
 from driver.clusters.cluster_api import ClusterApi
 from driver.clusters.provider import Cluster, Provider
-from driver.errors import ApiError, LimitError
+from driver.errors import LimitError
 from driver.jobs.accounting import JobAccounting
 from driver.jobs.hold import hold_seconds
 from driver.jobs.job import job_manifest
@@ -21,6 +21,7 @@ from driver.jobs.pod_status import completed_at
 from driver.jobs.pull_events import watch_pull_events
 from driver.planning.study import Study
 from driver.progress import JobSummary, Progress
+from pullstudy.kube.errors import ApiError
 from pullstudy.kube.objects import Job
 from pullstudy.polling import Pace, Sleep, polls
 from pullstudy.pulls.cache import CacheState

@@ -12,9 +12,10 @@ from driver.errors import LimitError, first_error
 from driver.planning.study import Study
 from driver.progress import JobTally
 from pullstudy.kube.object_watch import Change
-from pullstudy.kube.objects import Job, Pod
+from pullstudy.kube.objects import Job
 from pullstudy.polling import Sleep, ticks
 from pullstudy.pulls.failure import FailureClass, classify
+from pullstudy.pulls.pod import Pod
 from pullstudy.pulls.witness import BACKOFF_REASON, FAILED_REASONS
 
 STUCK_LOOKS = 4  # a time of limits.stuck_seconds

@@ -6,10 +6,11 @@ from datetime import datetime
 
 import msgspec
 
-from pullstudy.kube.objects import Container, ContainerStatus, Job, Pod
+from pullstudy.kube.objects import Job
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.decode import Origin
 from pullstudy.pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
+from pullstudy.pulls.pod import Container, ContainerStatus, Pod
 from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.pulls.witness import EPOCH, PodWitness, container_witness, had_its_image, pod_milestones, witnessed_pull
 

@@ -5,8 +5,8 @@ from typing import Generic, TypeVar
 
 import msgspec
 
-from pullstudy.kube.objects import Metadata
 from pullstudy.kube.watch_loop import HasMetadata
+from pullstudy.pulls.pod import Metadata
 
 T = TypeVar("T", bound=HasMetadata)
 

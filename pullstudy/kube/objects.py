@@ -11,11 +11,7 @@ from typing import Any, Generic, TypeVar
 import msgspec
 
 # A pod's own fields are the vocabulary's: the collector reads them too.
-from pullstudy.pulls.pod import Condition as Condition
-from pullstudy.pulls.pod import Container as Container
-from pullstudy.pulls.pod import ContainerStatus as ContainerStatus
-from pullstudy.pulls.pod import Metadata as Metadata
-from pullstudy.pulls.pod import Pod as Pod
+from pullstudy.pulls.pod import Condition, Metadata
 
 T = TypeVar("T")
 

@@ -10,17 +10,8 @@ from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.image import parse_image
 from pullstudy.pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
 from pullstudy.pulls.record import Outcome, PullRecord
-from pullstudy.store.embedded.ledger import (
-    Audit,
-    ClusterRow,
-    ClusterState,
-    JobRow,
-    JobState,
-    Ledger,
-    NodeCache,
-    PodWitness,
-    Run,
-)
+from pullstudy.pulls.witness import PodWitness
+from pullstudy.store.embedded.ledger import Audit, ClusterRow, ClusterState, JobRow, JobState, Ledger, NodeCache, Run
 from pullstudy.store.embedded.store import EmbeddedStore
 
 ZERO = datetime(2026, 1, 2, 3, 0, 0, tzinfo=UTC)

@@ -10,7 +10,8 @@ from pullstudy.analysis.timelines.timeline import JobTimeline
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.milestone import Moment, Witness
 from pullstudy.pulls.record import Outcome
-from pullstudy.store.embedded.ledger import JobState, PodWitness
+from pullstudy.pulls.witness import PodWitness
+from pullstudy.store.embedded.ledger import JobState
 from tests.analysis.hand_made import HandMade, at, image_of
 
 ONE, TWO = image_of(9, 1_000_000_000), image_of(9, 2_000_000_000)

@@ -11,7 +11,7 @@ from pullstudy.analysis.timelines.critical_path import critical_container, criti
 from pullstudy.analysis.timelines.phases import BRIDGES, PHASES, count_flags, phase_rows
 from pullstudy.analysis.timelines.timeline import JobTimeline
 from pullstudy.pulls.milestone import Moment, Witness
-from pullstudy.store.embedded.ledger import PodWitness
+from pullstudy.pulls.witness import PodWitness
 from tests.analysis.hand_made import HandMade, at, image_of
 
 IMAGE = image_of()

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from driver.clusters.cluster_api import open_cluster
-from driver.errors import ApiError, ProviderError
+from driver.errors import ProviderError
 from driver.jobs.job import job_manifest
 from driver.planning.study import Study
 from driver.providers.kubeconfig.cleaner import Cleaner
@@ -17,7 +17,7 @@ from driver.providers.kubeconfig.nodes import RUN_LABEL
 from driver.providers.kubeconfig.provider import KubeconfigProvider
 from pullstudy.kube.access import Access
 from pullstudy.kube.client import open_client
-from pullstudy.kube.errors import StatusError
+from pullstudy.kube.errors import ApiError, StatusError
 from pullstudy.kube.list_watch import ListWatch
 from pullstudy.kube.settings import WatchSettings
 from tests.deploy.access_review import Reviewer, Right, every_right

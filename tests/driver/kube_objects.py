@@ -4,8 +4,9 @@ from typing import Any
 
 import msgspec
 
-from pullstudy.kube.objects import Job, Node, Pod
+from pullstudy.kube.objects import Job, Node
 from pullstudy.pulls.decode import Origin
+from pullstudy.pulls.pod import Pod
 from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.store.embedded.ledger import JobRow
 

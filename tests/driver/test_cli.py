@@ -13,11 +13,12 @@ import pytest
 from driver import cli
 from driver.commands.directory_lock import directory_lock
 from driver.commands.plan_command import say_plan
-from driver.errors import ApiError, CollectorProcessError, LimitError, ProviderError, UsageError
+from driver.errors import CollectorProcessError, LimitError, ProviderError, UsageError
 from driver.planning.plan import Plan
 from driver.planning.study import Overrides, encode_study, load_study
 from driver.providers import PROVIDERS
 from driver.sweep import wall_clock
+from pullstudy.kube.errors import ApiError
 from pullstudy.store.embedded.ledger import ClusterRow, Ledger, Run
 
 Capture = pytest.CaptureFixture[str]

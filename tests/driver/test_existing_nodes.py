@@ -9,14 +9,16 @@ import msgspec
 import psutil
 import pytest
 
-from driver.errors import ApiError, ProviderError
+from driver.errors import ProviderError
 from driver.jobs.job import job_manifest
 from driver.jobs.job_watch import troubles
 from driver.planning.study import JobPlan, KubeconfigPlan, Overrides, Study, load_study
 from driver.providers.kubeconfig.commands import fill, run_command
 from driver.providers.kubeconfig.nodes import RUN_LABEL, choose_nodes
 from driver.providers.kubeconfig.permissions import provider_errors
-from pullstudy.kube.objects import Node, Pod
+from pullstudy.kube.errors import ApiError
+from pullstudy.kube.objects import Node
+from pullstudy.pulls.pod import Pod
 from tests.driver.kube_objects import READY, pod, pod_json, waiting
 from tests.stack.wait import until
 

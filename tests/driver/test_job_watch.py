@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 
 from driver.clusters.cluster_api import PATIENCE_SECONDS, ClusterApi
-from driver.errors import ApiError, LimitError
+from driver.errors import LimitError
 from driver.jobs.job_watch import STUCK_LOOKS, Ending, JobEnd, JobWatch
 from driver.planning.study import RunPlan, Study
 from driver.progress import JobTally
+from pullstudy.kube.errors import ApiError
 from tests.driver.kube_objects import COMPLETE, DEADLINE, job, job_json, pod_json, waiting
 from tests.driver.scripted_api import ScriptedApi, scripted
 

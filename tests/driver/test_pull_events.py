@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from driver.errors import ApiError
 from driver.jobs.pull_events import PullEvents, watch_pull_events
+from pullstudy.kube.errors import ApiError
 from pullstudy.polling import every, polls
 from pullstudy.pulls.event import Event
 from tests.driver.kube_events import event_list, pod_event, pulled_event

@@ -3,8 +3,8 @@
 import json
 
 from pullstudy.kube.errors import Status
-from pullstudy.kube.objects import Metadata
 from pullstudy.kube.watch_protocol import StreamList, Take, Watch, WatchProtocol
+from pullstudy.pulls.pod import Metadata
 from tests.collector.api_server import initial_end
 
 

@@ -16,10 +16,10 @@ from driver.clusters.cluster_api import SETTINGS, ClusterApi
 from pullstudy.kube import lines
 from pullstudy.kube.errors import ApiError, StatusError, TransportError
 from pullstudy.kube.object_watch import Change, ObjectHandler
-from pullstudy.kube.objects import Pod
 from pullstudy.kube.page import RawPage, read_page
 from pullstudy.kube.watch_loop import WatchLoop
 from pullstudy.kube.watch_protocol import WatchProtocol
+from pullstudy.pulls.pod import Pod
 from tests.collector.polling import until
 from tests.driver.kube_objects import pod_json
 from tests.driver.scripted_api import Answer, ScriptedApi, scripted

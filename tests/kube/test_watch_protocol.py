@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pullstudy.kube.errors import Status
-from pullstudy.kube.objects import ListMetadata, Metadata
+from pullstudy.kube.objects import ListMetadata
 from pullstudy.kube.status import read_error_line, read_status
 from pullstudy.kube.watch_protocol import (
     Identify,
@@ -21,6 +21,7 @@ from pullstudy.kube.watch_protocol import (
     WatchProtocol,
     judge,
 )
+from pullstudy.pulls.pod import Metadata
 from tests.collector.api_server import status
 
 NOW = datetime(2026, 10, 21, 7, 28, tzinfo=UTC)

@@ -13,9 +13,10 @@ import pytest_asyncio
 
 from driver.jobs.audit import places
 from driver.jobs.pod_status import pod_witnesses
-from pullstudy.kube.objects import Page, Pod
+from pullstudy.kube.objects import Page
 from pullstudy.pulls.decode import Origin
 from pullstudy.pulls.failure import FailureClass, classify
+from pullstudy.pulls.pod import Pod
 from pullstudy.pulls.record import WITNESS_PREFIX, Outcome, PullRecord
 from pullstudy.pulls.witness import PodWitness, had_its_image
 from tests.real.collecting import Collector

@@ -11,17 +11,8 @@ import pytest
 
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.cache import CacheState
-from pullstudy.store.embedded.ledger import (
-    Audit,
-    ClusterRow,
-    ClusterState,
-    JobRow,
-    JobState,
-    Ledger,
-    NodeCache,
-    PodWitness,
-    Run,
-)
+from pullstudy.pulls.witness import PodWitness
+from pullstudy.store.embedded.ledger import Audit, ClusterRow, ClusterState, JobRow, JobState, Ledger, NodeCache, Run
 from pullstudy.store.embedded.store import EmbeddedStore, NotAStudyError
 from tests.store.records import pull
 

@@ -8,12 +8,13 @@ import msgspec
 
 from driver.clusters.cluster_api import ClusterApi, open_cluster
 from driver.clusters.labels import MANAGED_BY
-from driver.errors import ApiError
 from driver.providers.eks.control_plane import ControlPlane
 from driver.providers.eks.token import exec_section
 from driver.providers.eks.waiting import EksWaiting
 from pullstudy.atomic_file import write_file
-from pullstudy.kube.objects import Metadata, Page
+from pullstudy.kube.errors import ApiError
+from pullstudy.kube.objects import Page
+from pullstudy.pulls.pod import Metadata
 
 UNAUTHORIZED, FORBIDDEN, NOT_FOUND = 401, 403, 404
 

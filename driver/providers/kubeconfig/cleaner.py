@@ -16,9 +16,9 @@ from driver.clusters.cache import canonical
 from driver.clusters.cluster_api import ClusterApi
 from driver.clusters.labels import CONTAINER, JOB_LABEL, MANAGED_BY
 from driver.errors import ProviderError
-from pullstudy.kube.objects import Page, Pod
+from pullstudy.kube.objects import Page
 from pullstudy.polling import Pace, Sleep, polls
-from pullstudy.pulls.pod import Terminated
+from pullstudy.pulls.pod import Pod, Terminated
 
 PACE = Pace(0.25, 5.0, factor=1.25)
 REFUSED_AFTER_SECONDS = 5.0  # without a pod, the controller's events are asked why; a new namespace refuses a moment

@@ -11,7 +11,7 @@ import msgspec
 
 from driver.clusters.cluster_api import CONFLICT, NOT_FOUND, PATIENCE_SECONDS, ClusterApi, open_cluster
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
-from driver.errors import ApiError, ProviderError
+from driver.errors import ProviderError
 from driver.planning.study import CacheMode, Study
 from driver.providers.kubeconfig.cleaner import Cleaner, daemon_sets
 from driver.providers.kubeconfig.commands import fill, run_command
@@ -19,6 +19,7 @@ from driver.providers.kubeconfig.context import hold_context, keep_context, kept
 from driver.providers.kubeconfig.nodes import RUN_LABEL, choose_nodes, free_nodes
 from driver.providers.kubeconfig.permissions import provider_errors
 from pullstudy.kube.access import current_context
+from pullstudy.kube.errors import ApiError
 from pullstudy.kube.objects import Node
 from pullstudy.polling import Pace, Sleep, polls
 

@@ -15,7 +15,7 @@ import msgspec
 from driver.child_process import end_child, end_stranger, last_line, start_child
 from driver.clusters.cluster_api import ClusterApi, open_cluster
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
-from driver.errors import ApiError, ProviderError
+from driver.errors import ProviderError
 from driver.providers.kubeconfig.context import hold_context, keep_context, kept_context
 from driver.providers.kwok.kubelets.nodes import NodesOrder, node_names
 from driver.providers.kwok.servers import (
@@ -32,7 +32,7 @@ from driver.providers.kwok.servers import (
 )
 from driver.providers.kwok.stages import stage_file
 from pullstudy.kube.access import current_context
-from pullstudy.kube.errors import KubeError
+from pullstudy.kube.errors import ApiError, KubeError
 from pullstudy.kube.objects import Node, Page, Taint
 from pullstudy.polling import Sleep, every, polls
 

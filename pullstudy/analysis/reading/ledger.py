@@ -5,7 +5,8 @@ from typing import TypeVar
 
 import msgspec
 
-from pullstudy.store.embedded.ledger import Audit, ClusterRow, JobRow, NodeCache, PodWitness, Run
+from pullstudy.pulls.witness import PodWitness
+from pullstudy.store.embedded.ledger import Audit, ClusterRow, JobRow, NodeCache, Run
 from pullstudy.store.embedded.rows import from_rows
 from pullstudy.store.selection import ALL, Selection
 

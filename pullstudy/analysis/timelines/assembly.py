@@ -13,7 +13,8 @@ from pullstudy.analysis.reading.study import StudyData
 from pullstudy.analysis.timelines.timeline import JOB_MOMENTS, ContainerTimeline, JobTimeline, MomentTimes, Timestamp
 from pullstudy.pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
 from pullstudy.pulls.record import Outcome, PullRecord
-from pullstudy.store.embedded.ledger import JobRow, JobState, PodWitness
+from pullstudy.pulls.witness import PodWitness
+from pullstudy.store.embedded.ledger import JobRow, JobState
 
 _STATUS_SECONDS = 1.0  # metav1.Time has whole seconds
 # Pods of one job are created within this; the next job of the same name came 3.6 s later at the soonest (real logs).

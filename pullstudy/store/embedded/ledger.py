@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from pullstudy.pulls.cache import CacheState
-from pullstudy.pulls.witness import PodWitness as PodWitness
+from pullstudy.pulls.witness import PodWitness
 from pullstudy.store.embedded import schema
 from pullstudy.store.embedded.rows import from_rows, time_text, to_row
 from pullstudy.store.embedded.store import open_connection, store_errors

@@ -17,7 +17,7 @@ from aiohttp.test_utils import TestServer
 
 from driver.clusters.cluster_api import open_cluster
 from driver.clusters.provider import Cluster
-from driver.errors import ApiError, ProviderError
+from driver.errors import ProviderError
 from driver.planning.eks_plan import EksPlan, Mode, Patience
 from driver.planning.study import Study
 from driver.providers.eks.access import forget_nodes, free_balancers
@@ -28,6 +28,7 @@ from driver.providers.eks.provider import EksProvider
 from driver.providers.eks.tags import Mark
 from driver.providers.eks.tunnel import Tunnels
 from driver.providers.eks.waiting import EksWaiting
+from pullstudy.kube.errors import ApiError
 from tests.driver.kube_objects import READY
 from tests.driver.scripted_api import ScriptedApi, kubeconfig_of, scripted
 from tests.driver.test_held_context import two_clusters

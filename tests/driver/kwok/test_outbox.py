@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from driver.errors import ApiError, first_error
+from driver.errors import first_error
 from driver.providers.kwok.kubelets.outbox import Outbox, Write
+from pullstudy.kube.errors import ApiError
 from tests.driver.scripted_api import scripted
 
 EVENTS = "/api/v1/namespaces/default/events"

@@ -9,7 +9,7 @@ import msgspec
 
 from driver.providers.kwok.kubelets.nodes import NodesOrder, make_nodes
 from driver.providers.kwok.kubelets.outbox import Write
-from pullstudy.kube.objects import Metadata
+from pullstudy.pulls.pod import Metadata
 from pullstudy.sim.api.apiserver import ApiServer, Identities
 from pullstudy.sim.api.history import History
 from pullstudy.sim.api.resources import NODES, PODS
