@@ -203,11 +203,17 @@ class ClusterApi:
         return await self._ask(what, "GET", path, [selector], decode=decode, patience_seconds=patience_seconds)
 
     async def watch(
-        self, path: str, selector: tuple[str, str], kind: type[N], take: Callable[[Change[N]], None]
+        self,
+        path: str,
+        selector: tuple[str, str],
+        kind: type[N],
+        take: Callable[[Change[N]], None],
+        *,
+        deletions: bool = True,
     ) -> None:
         """Give ``take`` the objects that are there, then every change, without end. Raises ApiError when it has failed
         for good."""
-        handler = ObjectHandler(kind, path, take, self._patience_seconds)
+        handler = ObjectHandler(kind, path, take, self._patience_seconds, deletions=deletions)
         protocol = WatchProtocol(page_items=SETTINGS.page_items)
         objects = ListWatch(self._client, path, [selector])
         await WatchLoop(objects, protocol, handler, SETTINGS, self._clock, self._random).run()

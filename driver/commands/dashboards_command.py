@@ -35,7 +35,7 @@ def build(
     directory: Annotated[Path, typer.Argument(metavar="DIR", help="Where the JSON files go.")],
     bucket: BucketName = DEFAULT_NAME,
 ) -> None:
-    """Write the dashboards and alert rules as JSON: the same files every time.
+    """Write the dashboards as JSON and the alert rules as YAML: the same files every time.
 
     Example:
 

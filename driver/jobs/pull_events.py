@@ -60,11 +60,10 @@ async def watch_pull_events(api: ClusterApi, origin: Origin) -> AsyncIterator[Pu
     events = PullEvents(origin)
 
     def take(change: Change[PullEvent]) -> None:
-        if not change.deleted:
-            events.take(change.object)
+        events.take(change.object)
 
     async def follow(reason: str) -> None:
-        await api.watch(api.events_path, ("fieldSelector", f"reason={reason}"), PullEvent, take)
+        await api.watch(api.events_path, ("fieldSelector", f"reason={reason}"), PullEvent, take, deletions=False)
 
     with first_error():
         async with asyncio.TaskGroup() as group:

@@ -193,7 +193,10 @@ def _understood(paths: str) -> Iterator[None]:
     except TimeoutError:
         raise
     except Exception as error:  # yaml, ssl, key and type errors alike: the file is not understood
-        reason = without_passwords(str(error).partition("\n")[0]) or type(error).__name__
+        if isinstance(error, TypeError | AttributeError):  # the library's own, of a text, a list or nothing at all
+            reason = "it has not the layout of a kubeconfig: clusters, users, contexts"
+        else:
+            reason = without_passwords(str(error).partition("\n")[0]) or type(error).__name__
         raise KubeconfigError(f"kubeconfig {paths} cannot be understood: {reason}") from error
 
 

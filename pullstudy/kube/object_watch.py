@@ -46,8 +46,20 @@ class Change(msgspec.Struct, Generic[T], frozen=True):
 class ObjectHandler(Generic[T]):
     """A WatchHandler for a caller that wants objects, and an error where they cannot be had."""
 
-    def __init__(self, kind: type[T], path: str, take: Callable[[Change[T]], None], patience_seconds: float) -> None:
-        """``take`` gets what is there, then every change. For ``patience_seconds`` the API server may be away."""
+    def __init__(
+        self,
+        kind: type[T],
+        path: str,
+        take: Callable[[Change[T]], None],
+        patience_seconds: float,
+        *,
+        deletions: bool = True,
+    ) -> None:
+        """``take`` gets what is there, then every change. For ``patience_seconds`` the API server may be away.
+
+        Without ``deletions`` none is given, and no object is kept for it.
+        """
+        self._deletions = deletions
         self._decode = msgspec.json.Decoder(kind).decode
         self._what = f"watch {path}"
         self._take = take
@@ -67,7 +79,7 @@ class ObjectHandler(Generic[T]):
             self._put(line.found)
 
     def deleted(self, line: ObjectLine[T]) -> None:
-        if line.found is not None:
+        if self._deletions and line.found is not None:
             self._there.pop(line.found.metadata.uid, None)
             self._take(Change(line.found, deleted=True))
 
@@ -87,7 +99,8 @@ class ObjectHandler(Generic[T]):
         self._listed = []
 
     def _put(self, found: T) -> None:
-        self._there[found.metadata.uid] = found
+        if self._deletions:
+            self._there[found.metadata.uid] = found
         self._take(Change(found))
 
     async def read(self, lines: int) -> None: ...

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 from collections.abc import Callable
 from datetime import timedelta
@@ -34,6 +35,16 @@ async def test_a_certificate_that_does_not_fit_its_key_yet_is_an_error_of_the_ku
     kubeconfig.write_text(KUBECONFIG.format(directory=tmp_path))
     with pytest.raises(KubeconfigError, match="its certificates cannot be used"):
         await Access(kubeconfig=str(kubeconfig)).make_client()
+
+
+@pytest.mark.parametrize("text", ["", "garbage", "[]", "clusters: [a]", "contexts: 7"])
+async def test_a_file_that_is_no_kubeconfig_is_said_to_be_none_in_our_words(tmp_path: Path, text: str) -> None:
+    kubeconfig = tmp_path / "kubeconfig"
+    kubeconfig.write_text(text)
+    with pytest.raises(KubeconfigError) as raised:
+        await Access(kubeconfig=str(kubeconfig)).make_client()
+    assert str(kubeconfig) in str(raised.value)
+    assert not re.search("object|indices|item|NoneType", str(raised.value))
 
 
 async def test_a_kubeconfigs_command_that_does_not_end_is_an_error_and_not_waited_for(tmp_path: Path) -> None:

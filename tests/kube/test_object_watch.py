@@ -18,7 +18,7 @@ from pullstudy.kube.errors import ApiError, StatusError, TransportError
 from pullstudy.kube.object_watch import Change, ObjectHandler
 from pullstudy.kube.page import RawPage, read_page
 from pullstudy.kube.watch_loop import WatchLoop
-from pullstudy.kube.watch_protocol import WatchProtocol
+from pullstudy.kube.watch_protocol import Relisted, WatchProtocol
 from pullstudy.pulls.pod import Pod
 from tests.collector.polling import until
 from tests.driver.kube_objects import pod_json
@@ -285,3 +285,12 @@ async def test_a_server_that_refuses_connections_after_a_long_watch_is_asked_eve
     assert 1_200.0 <= clock.seconds < 1_230.0
     assert max(waits) > 5.0
     assert len(waits) < 250
+
+
+@pytest.mark.parametrize(("deletions", "given"), [(True, [("a", False), ("a", True)]), (False, [("a", False)])])
+async def test_what_is_gone_is_given_to_who_asks_for_it(deletions: bool, given: list[tuple[str, bool]]) -> None:
+    watched = Watched()
+    handler = ObjectHandler(Pod, PODS, watched.take, 1.0, deletions=deletions)
+    handler.changed(handler.decode(json.dumps({"type": "ADDED", "object": pod_json(0, uid="a")}).encode()), b"")
+    await handler.listed(Relisted("9", None, ""))
+    assert watched.changes == given
