@@ -119,7 +119,8 @@ def test_a_pipe_that_nobody_writes_to_is_waited_for_aloud(tmp_path: Path, attack
     attack("import: a named pipe without a writer", "said after a second; Ctrl-C ends it")
     os.mkfifo(tmp_path / "pipe")
     command = ["import", str(tmp_path / "pipe"), "--size", "4", "--out", str(tmp_path / "study")]
-    program = "import sys; from driver.cli import main; main()"
+    # Where the tests run in the background, Ctrl-C is ignored by all that they start.
+    program = "import signal; signal.signal(2, signal.default_int_handler); from driver.cli import main; main()"
     with subprocess.Popen([sys.executable, "-c", program, *command], stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
         said = process.stderr.readline()
