@@ -17,14 +17,15 @@ from collector.reconciling.since import encode_since
 from collector.sources.reported import ReportedContainers
 from collector.sources.scope import Scope
 from collector.sources.source import SourceSpool
-from pullstudy.kube.client import KubeClient
-from pullstudy.kube.errors import ApiError, TooLargeError
+from pullstudy.kube.client import KubeClient, Query
+from pullstudy.kube.errors import ApiError
+from pullstudy.kube.event_pages import event_pages
 from pullstudy.kube.list_watch import ListWatch
 from pullstudy.kube.page import UnreadableError
 from pullstudy.polling import ticks
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.decode import Origin, decode_event
-from pullstudy.pulls.event import UNREADABLE, decode_event_list
+from pullstudy.pulls.event import UNREADABLE, EventList, decode_event_list
 from pullstudy.pulls.record import Outcome
 from pullstudy.pulls.witness import pod_milestones, witnessed_pull
 
@@ -105,26 +106,17 @@ class PodReconciler:
 
     async def _read_events(self, reason: str, reported: ReportedContainers) -> None:
         what = f"list the events of reason {reason}"
-        items, token = self._page_items, ""
-        while True:
-            query = [("fieldSelector", f"reason={reason}"), ("limit", str(items))]
-            query += [("continue", token)] if token else []
+
+        async def ask(query: Query) -> EventList:
+            body = await self._client.get(what, self._events_path, query)
             try:
-                body = await self._client.get(what, self._events_path, query)
-            except TooLargeError:
-                if items == 1:
-                    raise
-                items = max(1, items // 4)  # whoever may create events may make them huge
-                continue
-            try:
-                page = decode_event_list(body)
+                return decode_event_list(body)
             except UNREADABLE as error:
                 raise UnreadableError(what, f"the list cannot be read: {error}") from error
+
+        async for page in event_pages(ask, [("fieldSelector", f"reason={reason}")], self._page_items):
             for event in page.items or ():
                 reported.add(decode_event(event, self._origin))
-            token = page.continue_token or ""
-            if not token:
-                return
 
     async def _record(self, found: list[Unreported]) -> None:
         pulls = [witnessed_pull(each.row, each.outcome, self._origin, each.namespace) for each in found]

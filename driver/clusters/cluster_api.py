@@ -16,7 +16,8 @@ import msgspec
 from pullstudy.kube.access import Access
 from pullstudy.kube.client import KubeClient, Query, open_client
 from pullstudy.kube.clock import LoopClock
-from pullstudy.kube.errors import ApiError, KubeconfigError, TransportError
+from pullstudy.kube.errors import ApiError, KubeconfigError, TooLargeError, TransportError
+from pullstudy.kube.event_pages import event_pages
 from pullstudy.kube.list_watch import ListWatch
 from pullstudy.kube.object_watch import TRANSIENT, Change, Named, ObjectHandler
 from pullstudy.kube.objects import Job, Node, Page
@@ -33,7 +34,7 @@ N = TypeVar("N", bound=Named)
 
 PATIENCE_SECONDS = 120.0  # an API server that is upgraded is away for about a minute; a sweep has limits.api_seconds
 OPTIONAL_SECONDS = 2.0  # the same for what a sweep can do without
-UNAUTHORIZED, NOT_FOUND, CONFLICT, GONE = 401, 404, 409, 410
+UNAUTHORIZED, NOT_FOUND, CONFLICT = 401, 404, 409
 PAGE_ITEMS = 1000  # events a page, some 1 MB
 # Sweeps wait for each change: sooner than a collector, and without gathering events for the disk.
 SETTINGS = WatchSettings(
@@ -163,27 +164,14 @@ class ClusterApi:
 
     async def events(self, reason: str | None = None) -> EventList:
         """The events of the namespace, of one reason or all, that the API server still has."""
-        query = [("fieldSelector", f"reason={reason}")] if reason else []
+        return await self._list_events([("fieldSelector", f"reason={reason}")] if reason else [])
+
+    def event_pages(self) -> AsyncIterator[EventList]:
+        """All of them, some at a time."""
+        return event_pages(self._list_events, (), PAGE_ITEMS)
+
+    async def _list_events(self, query: Query) -> EventList:
         return await self._ask("list the events", "GET", self.events_path, query, decode=decode_event_list)
-
-    async def event_pages(self) -> AsyncIterator[EventList]:
-        """All events of the namespace, some at a time: those of a large cluster would fill the memory at once.
-
-        Where the rest of the list expires meanwhile, all of it comes once more, in one piece.
-        """
-        token = ""
-        while True:
-            query = [("limit", str(PAGE_ITEMS))] + ([("continue", token)] if token else [])
-            try:
-                page = await self._ask("list the events", "GET", self.events_path, query, decode=decode_event_list)
-            except ApiError as error:
-                if error.status != GONE or not token:
-                    raise
-                page = await self.events()
-            yield page
-            token = page.continue_token or ""
-            if not token:
-                return
 
     async def pod_refusals(self, owner: str) -> list[str]:
         """Why a Job's or DaemonSet's pods could not be made (a quota, a policy, a webhook): only events tell."""
@@ -256,7 +244,7 @@ class ClusterApi:
                 unauthorized += error.status == UNAUTHORIZED
                 waited = self._clock.monotonic_seconds() - began
                 may_pass = error.status in TRANSIENT or (error.status == UNAUTHORIZED and unauthorized == 1)
-                if not may_pass or waited >= patience:
+                if not may_pass or waited >= patience or isinstance(error, TooLargeError):
                     raise
                 failures += 1
                 wait = min(error.retry_after_seconds or SETTINGS.backoff.seconds(failures, self._random), patience)

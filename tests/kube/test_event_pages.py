@@ -1,0 +1,71 @@
+"""Lists of events, page by page, whatever the events hold and however long they take."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from pullstudy.kube.errors import ApiError, StatusError, TooLargeError
+from pullstudy.kube.event_pages import event_pages
+from pullstudy.kube.status import Status
+from pullstudy.pulls.event import Event, EventList, Metadata
+
+
+class Server:
+    """Events of some size each, of which an answer may hold so many bytes; what it was asked."""
+
+    def __init__(self, sizes: Sequence[int], most_bytes: int, *, expires_at: int | None = None) -> None:
+        self.asked: list[tuple[int | None, int]] = []  # the limit, and where the page begins
+        self._sizes = sizes
+        self._most_bytes = most_bytes
+        self._expires_at = expires_at
+
+    async def ask(self, query: Sequence[tuple[str, str]]) -> EventList:
+        words = dict(query)
+        start, limit = int(words.get("continue", 0)), int(words["limit"]) if "limit" in words else None
+        self.asked.append((limit, start))
+        if start and self._expires_at is not None and start >= self._expires_at:
+            raise StatusError("list", Status(410, "the continue token is too old"))
+        stop = len(self._sizes) if limit is None else min(len(self._sizes), start + limit)
+        if sum(self._sizes[start:stop]) > self._most_bytes:
+            raise TooLargeError("list", "too large")
+        more = str(stop) if stop < len(self._sizes) else None
+        items = [Event(reason=str(number)) for number in range(start, stop)]
+        return EventList(metadata=Metadata(continue_token=more), items=items)
+
+
+async def listed(server: Server, most_items: int) -> list[str | None]:
+    return [
+        event.reason async for page in event_pages(server.ask, [("a", "b")], most_items) for event in page.items or ()
+    ]
+
+
+async def test_pages_follow_each_other_to_the_last() -> None:
+    server = Server([1] * 5, 100)
+    assert await listed(server, 2) == ["0", "1", "2", "3", "4"]
+    assert server.asked == [(2, 0), (2, 2), (2, 4)]
+
+
+async def test_a_page_that_is_too_large_is_asked_for_again_in_quarters_and_nothing_is_left_out() -> None:
+    server = Server([1, 1, 90, 90, 1, 1, 1, 1, 1], 100)
+    assert await listed(server, 8) == [str(number) for number in range(9)]
+    assert [limit for limit, _ in server.asked][:3] == [8, 2, 2]
+
+
+async def test_one_event_that_is_too_large_by_itself_is_an_error() -> None:
+    with pytest.raises(TooLargeError):
+        await listed(Server([1, 200], 100), 4)
+
+
+async def test_where_the_rest_expires_all_comes_once_more_in_one_piece() -> None:
+    server = Server([1] * 6, 100, expires_at=4)
+    assert await listed(server, 2) == ["0", "1", "2", "3", *map(str, range(6))]
+    assert server.asked[-1] == (None, 0)
+
+
+async def test_a_list_that_has_not_begun_is_not_asked_for_in_one_piece() -> None:
+    class Forbidding(Server):
+        async def ask(self, query: Sequence[tuple[str, str]]) -> EventList:
+            raise StatusError("list", Status(410, "gone"))
+
+    with pytest.raises(ApiError):
+        await listed(Forbidding([], 1), 2)
