@@ -1,0 +1,60 @@
+"""A finding: one statement of the report or of a comparison, with what it rests on.
+
+A finding exists only where trials with a known truth show that its kind is right (bench/known_truth.py). The page and
+``--json`` show the same objects.
+"""
+
+from enum import StrEnum
+
+import msgspec
+
+
+class FindingId(StrEnum):
+    """What kinds of statement there are. Scripts look for these names: none changes."""
+
+    PULL_SECONDS = "pull-seconds"  # how long pulls take: p50, with p95 and p99
+    PULL_GROWTH = "pull-growth"  # times as long a doubling of the nodes
+    MAKESPAN_GROWTH = "makespan-growth"  # the same of the jobs' makespans
+    BOUND = "bound"  # what bounds the makespan: a value of Bound
+    WRITE_RATE = "write-rate"  # of the nodes' volumes, where these bound the makespan
+    PHASE = "phase"  # one phase of the makespan at one size
+    STRAGGLER = "straggler"  # what was slow, where something was
+    LOSS = "loss"  # pulls that should be on record and are not
+    COST = "cost"
+    SPEED_UP = "speed-up"  # of a comparison: of the second study over the first
+
+
+class Verdict(StrEnum):
+    """Whether the statement holds. ``unknown``: these data cannot tell."""
+
+    YES = "yes"
+    NO = "no"
+    UNKNOWN = "unknown"
+
+
+Interval = tuple[float | None, float | None]  # 95%; None where a side is unbounded
+
+
+class Finding(msgspec.Struct, frozen=True, kw_only=True):
+    """One statement. ``value`` is None where nothing is claimed."""
+
+    id: FindingId
+    subject: str  # "all", or what of it: "4 nodes", an image, "4 nodes, IMAGE"
+    value: float | str | None
+    interval: Interval | None = None
+    unit: str
+    n: int
+    counts: str  # what n counts: "jobs", "pulls", "clusters", "pairs of jobs"
+    verdict: Verdict
+    evidence: str  # the sentence that the page shows
+    assumptions: tuple[str, ...] = ()
+    p95: float | None = None  # of pull-seconds
+    p95_interval: Interval | None = None
+    p99: float | None = None
+    p99_interval: Interval | None = None
+    size: int | None = None
+    image: str | None = None
+    cache: str | None = None
+    run: str | None = None
+    phase: str | None = None
+    node: str | None = None
