@@ -5,10 +5,12 @@ the second. The most precise is taken, of equals the earliest, since a later one
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import Any
 
+from pullstudy.analysis.reading.job_records import JobRecords
 from pullstudy.analysis.reading.study import StudyData
 from pullstudy.analysis.timelines.timeline import JOB_MOMENTS, ContainerTimeline, JobTimeline, MomentTimes, Timestamp
 from pullstudy.pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
@@ -25,7 +27,6 @@ _SAME_START_SECONDS = 3.0
 class _GatheredContainer:
     """What the records have of one container, while they are read."""
 
-    job: str
     run: str | None = None
     size: int | None = None
     image: str | None = None
@@ -39,30 +40,50 @@ class _GatheredContainer:
         return min((time.at for time in self.times.values()), default=None)
 
 
-JobKey = tuple[str, str | None, str, str | None]  # cluster, run, job, image
+JobKey = tuple[str | None, str | None]  # run and image
 Members = dict[tuple[str, str | None], _GatheredContainer]  # by pod and container
 
 
-def build_timelines(study: StudyData) -> list[JobTimeline]:
-    """One timeline a job and image (old studies gave all their images' jobs one name), in order of their start."""
-    containers = _gather(study)
-    ledger = {(job.cluster, job.job): job for job in study.ledger.jobs}
-    nodes = {(row.cluster, row.job, row.node): row.cache for row in study.ledger.node_caches}
+def timelines_of(group: JobRecords) -> list[JobTimeline]:
+    """One timeline a job and image: old studies gave all their images' jobs one name."""
+    entry = group.entry
     groups: dict[JobKey, Members] = defaultdict(dict)
-    for (cluster, pod, name), found in containers.items():
-        entry = ledger.get((cluster, found.job))
-        image = entry.image if entry else found.image
-        groups[cluster, found.run, found.job, image][pod, name] = found
-    _place_unnamed(groups, _completions(study.milestones))
-    for (cluster, job_name), job in ledger.items():
-        if not any(key[0] == cluster and key[2] == job_name for key in groups):
-            groups[cluster, job.run, job_name, job.image] = {}
-    job_times = _job_times(study, groups)
-    timelines = [
-        _job_timeline(key, members, job_times[key], ledger.get((key[0], key[2])), nodes)
-        for key, members in groups.items()
-    ]
-    return sorted(timelines, key=_order)
+    for name, found in _gather(group).items():
+        groups[found.run, entry.image if entry else found.image][name] = found
+    _place_unnamed(groups, _completions(group.milestones))
+    if entry is not None and not groups:
+        groups[entry.run, entry.image] = {}
+    job_times = _job_times(group, groups)
+    return [_job_timeline(key, members, job_times[key], group) for key, members in groups.items()]
+
+
+def build_timelines(study: StudyData) -> list[JobTimeline]:
+    """All jobs' timelines, in order of size, cluster and start."""
+    return sorted((timeline for group in _groups(study) for timeline in timelines_of(group)), key=_order)
+
+
+def _groups(study: StudyData) -> Iterator[JobRecords]:
+    entries = {(row.cluster, row.job): row for row in study.ledger.jobs}
+    pulls = _by_job(study.pulls)
+    milestones = _by_job(study.milestones)
+    caches, pods = _by_job(study.ledger.node_caches), _by_job(study.ledger.pods)
+    for key in dict.fromkeys([*pulls, *pods, *milestones, *entries]):
+        yield JobRecords(
+            *key,
+            pulls=tuple(pulls.get(key, ())),
+            milestones=tuple(milestones.get(key, ())),
+            entry=entries.get(key),
+            node_caches=tuple(caches.get(key, ())),
+            pods=tuple(pods.get(key, ())),
+        )
+
+
+def _by_job(records: Iterable[Any]) -> dict[tuple[str, str], list[Any]]:
+    found: dict[tuple[str, str], list[Any]] = defaultdict(list)
+    for record in records:
+        if record.job is not None:
+            found[record.cluster, record.job].append(record)
+    return found
 
 
 def _order(job: JobTimeline) -> tuple[int, str, bool, float, str]:
@@ -70,40 +91,36 @@ def _order(job: JobTimeline) -> tuple[int, str, bool, float, str]:
     return (job.size or 0, job.cluster, start is None, start[1].at.timestamp() if start else 0.0, job.job)
 
 
-Gathered = dict[tuple[str, str, str | None], _GatheredContainer]
-
-
-def _gather(study: StudyData) -> Gathered:
-    found: Gathered = {}
-    pods: dict[tuple[str, str], list[Milestone]] = defaultdict(list)
-    for pull in study.pulls:
-        if pull.pod is not None and pull.job is not None and pull.container is not None:
-            _add_pull(found.setdefault((pull.cluster, pull.pod, pull.container), _GatheredContainer(pull.job)), pull)
-    for row in study.ledger.pods:
-        _add_pod_status(found.setdefault((row.cluster, row.pod, row.container), _GatheredContainer(row.job)), row)
-    for milestone in study.milestones:
-        if milestone.pod is None or milestone.job is None:
+def _gather(group: JobRecords) -> Members:
+    found: Members = {}
+    pods: dict[str, list[Milestone]] = defaultdict(list)
+    for pull in group.pulls:
+        if pull.pod is not None and pull.container is not None:
+            _add_pull(found.setdefault((pull.pod, pull.container), _GatheredContainer()), pull)
+    for row in group.pods:
+        _add_pod_status(found.setdefault((row.pod, row.container), _GatheredContainer()), row)
+    for milestone in group.milestones:
+        if milestone.pod is None:
             continue
         if milestone.container is None:
-            pods[milestone.cluster, milestone.pod].append(milestone)
+            pods[milestone.pod].append(milestone)
             continue
-        key = (milestone.cluster, milestone.pod, milestone.container)
-        _add_milestone(found.setdefault(key, _GatheredContainer(milestone.job)), milestone)
+        _add_milestone(found.setdefault((milestone.pod, milestone.container), _GatheredContainer()), milestone)
     _share_with_containers(found, pods)
     return found
 
 
-def _share_with_containers(found: Gathered, pods: Mapping[tuple[str, str], list[Milestone]]) -> None:
+def _share_with_containers(found: Members, pods: Mapping[str, list[Milestone]]) -> None:
     """A pod's moments are those of each of its containers; a pod of no known container has an entry of its own."""
-    by_pod: dict[tuple[str, str], list[_GatheredContainer]] = defaultdict(list)
-    for (cluster, pod, _), container in found.items():
-        by_pod[cluster, pod].append(container)
-    for (cluster, pod), milestones in pods.items():
+    by_pod: dict[str, list[_GatheredContainer]] = defaultdict(list)
+    for (pod, _), container in found.items():
+        by_pod[pod].append(container)
+    for pod, milestones in pods.items():
+        if not by_pod[pod]:
+            found[pod, None] = _GatheredContainer()
+            by_pod[pod].append(found[pod, None])
         for milestone in milestones:
-            if not by_pod[cluster, pod]:
-                found[cluster, pod, None] = _GatheredContainer(milestone.job or "")
-                by_pod[cluster, pod].append(found[cluster, pod, None])
-            for container in by_pod[cluster, pod]:
+            for container in by_pod[pod]:
                 _add_milestone(container, milestone)
 
 
@@ -152,29 +169,24 @@ def _began_at(members: Members) -> datetime | None:
 
 def _beginnings(key: JobKey, members: Members, *, has_namesakes: bool) -> Iterable[tuple[datetime, JobKey | None]]:
     """When the job began. Among jobs of one name, each pod of an unknown image may be of yet another job."""
-    if key[3] is None and has_namesakes:
+    if key[1] is None and has_namesakes:
         return [(member.first_at, None) for member in members.values() if member.first_at is not None]
     began_at = _began_at(members)
     return [(began_at, key)] if began_at is not None else []
 
 
-def _completions(milestones: Iterable[Milestone]) -> Mapping[tuple[str, str], list[datetime]]:
-    found: dict[tuple[str, str], list[datetime]] = defaultdict(list)
-    for milestone in milestones:
-        if milestone.moment is Moment.JOB_COMPLETED and milestone.job is not None:
-            found[milestone.cluster, milestone.job].append(milestone.at)
-    return found
+def _completions(milestones: Iterable[Milestone]) -> list[datetime]:
+    return [milestone.at for milestone in milestones if milestone.moment is Moment.JOB_COMPLETED]
 
 
-def _place_unnamed(groups: dict[JobKey, Members], completions: Mapping[tuple[str, str], list[datetime]]) -> None:
+def _place_unnamed(groups: dict[JobKey, Members], ends: list[datetime]) -> None:
     """Containers of an unknown image, their Pulled event being lost, join the job of that name that began with them."""
-    for key in [key for key in groups if key[3] is None]:
+    for key in [key for key in groups if key[1] is None]:
         namesakes = [
             (began_at, other)
             for other, members in groups.items()
-            if other[:3] == key[:3] and other[3] is not None and (began_at := _began_at(members)) is not None
+            if other[0] == key[0] and other[1] is not None and (began_at := _began_at(members)) is not None
         ]
-        ends = completions.get((key[0], key[2]), [])
         for name, member in list(groups[key].items()):
             job = _nearest(namesakes, ends, member.first_at)
             if job is not None:
@@ -198,21 +210,19 @@ def _nearest(
     return min((pair for pair in near if pair[0] <= _SAME_START_SECONDS), default=(0.0, None), key=lambda p: p[0])[1]
 
 
-def _job_times(study: StudyData, groups: Mapping[JobKey, Members]) -> dict[JobKey, MomentTimes]:
+def _job_times(group: JobRecords, groups: Mapping[JobKey, Members]) -> dict[JobKey, MomentTimes]:
     """The job's own moments; where several images' jobs had one name, by time."""
     times: dict[JobKey, MomentTimes] = {key: {} for key in groups}
-    namesakes: dict[tuple[str, str], list[tuple[datetime, JobKey | None]]] = defaultdict(list)
-    named = {(key[0], key[2]) for key in groups if key[3] is not None}
-    for key, members in groups.items():
-        namesakes[key[0], key[2]].extend(_beginnings(key, members, has_namesakes=(key[0], key[2]) in named))
-    for milestone in study.milestones:
-        if milestone.pod is None and milestone.moment in JOB_MOMENTS and milestone.job is not None:
-            owner = _owner(namesakes.get((milestone.cluster, milestone.job), []), milestone)
+    has_namesakes = any(image is not None for _, image in groups)
+    begun = [pair for key, members in groups.items() for pair in _beginnings(key, members, has_namesakes=has_namesakes)]
+    for milestone in group.milestones:
+        if milestone.pod is None and milestone.moment in JOB_MOMENTS:
+            owner = _owner(begun, milestone)
             if owner is not None:
                 _keep_finest(times[owner], milestone.moment, _timestamp(milestone))
-    for job in study.ledger.jobs:
-        for owner in [key for key in groups if key[0] == job.cluster and key[2] == job.job]:
-            _add_ledger_times(times[owner], job)
+    if group.entry is not None:
+        for own in times.values():
+            _add_ledger_times(own, group.entry)
     return times
 
 
@@ -243,20 +253,16 @@ def _deleted(entry: JobRow | None) -> Timestamp | None:
     return Timestamp(entry.deleted_at, resolution, Witness.JOB, CONTROL_PLANE)
 
 
-def _job_timeline(
-    key: JobKey,
-    members: Members,
-    times: MomentTimes,
-    entry: JobRow | None,
-    nodes: Mapping[tuple[str, str, str], str],
-) -> JobTimeline:
-    cluster, run, job, image = key
+def _job_timeline(key: JobKey, members: Members, times: MomentTimes, group: JobRecords) -> JobTimeline:
+    run, image = key
+    entry = group.entry
+    caches = {row.node: row.cache for row in group.node_caches}
     sizes = [member.size for member in members.values() if member.size is not None]
     return JobTimeline(
-        cluster=cluster,
+        cluster=group.cluster,
         run=run,
         size=entry.size if entry else (sizes[0] if sizes else None),
-        job=job,
+        job=group.job,
         image=image,
         repeat=entry.repeat if entry else None,
         times=times,
@@ -269,7 +275,7 @@ def _job_timeline(
                 node=member.node,
                 outcome=member.pull.outcome if member.pull else None,
                 pull=member.pull,
-                cache=nodes.get((cluster, job, member.node or ""), "unknown"),
+                cache=caches.get(member.node or "", "unknown"),
                 times={**member.times, **times},
                 image_inferred=member.image_inferred,
             )
