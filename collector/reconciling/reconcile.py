@@ -16,13 +16,13 @@ import msgspec
 
 from collector.recent import Recent
 from collector.sources.reported import Reported, ReportedContainers
-from pullstudy.pulls.decode import Origin, job_of_pod
+from pullstudy.pulls.decode import Origin
 from pullstudy.pulls.pod import ContainerStatus, Pod
+from pullstudy.pulls.pod_owner import belonging
 from pullstudy.pulls.record import Outcome
 from pullstudy.pulls.witness import PodWitness, container_witness, had_its_image, waits_for_its_image
 
 MIRROR_KEYS = ("kubernetes.io/config.mirror", "kubernetes.io/config.hash")
-JOB_LABEL = "batch.kubernetes.io/job-name"
 
 Key = tuple[str, str, bool]  # pod_uid, container, whether it is of a failure
 _First = tuple[datetime, str, str]  # the first container that had the image on the node: started_at, pod_uid, name
@@ -146,7 +146,8 @@ class Reconciler:
         return self._since is not None and created is not None and created < self._since
 
     def _rows(self, pod: Pod, statuses: dict[str, ContainerStatus]) -> Iterator[tuple[PodWitness, str]]:
-        job = pod.metadata.labels.get(JOB_LABEL) or job_of_pod(pod.metadata.name) or ""
+        meta = pod.metadata
+        job = belonging(meta.name, meta.labels, meta.owner_references).job or ""
         uid = _uid_of_events(pod)
         for container in pod.spec.every_container():
             status = statuses.get(container.name)

@@ -84,6 +84,7 @@ def _job_milestones(job: Job, origin: Origin, namespace: str) -> list[Milestone]
         clock=CONTROL_PLANE,
         count=1,
         event_uid=f"{JOB_STATUS_PREFIX}{job.metadata.uid}",
+        job_uid=job.metadata.uid,
     )
     moments = {Moment.JOB_CREATED: job.metadata.creation_timestamp, Moment.JOB_COMPLETED: completed_at(job)}
     return [msgspec.structs.replace(base, moment=moment, at=at) for moment, at in moments.items() if at]

@@ -10,8 +10,8 @@ from pullstudy.pulls import message
 from pullstudy.pulls.event import Event, ObjectReference
 from pullstudy.pulls.image import parse_image
 from pullstudy.pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
+from pullstudy.pulls.pod_owner import Belonging, OwnerReference, belonging
 from pullstudy.pulls.record import Outcome, PullRecord
-from pullstudy.pulls.text_cache import cached_by_text
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -38,9 +38,6 @@ OTHER = Decoded("other")
 ECHO = Decoded("echo")
 NOTICE = Decoded("notice")
 
-# Source: apimachinery ``util/rand``: the alphabet of generated names leaves out vowels, 0, 1 and 3.
-_INDEXED_POD = re.compile(r"(.+)-(?:0|[1-9]\d*)-[bcdfghjklmnpqrstvwxz2456789]{5}")
-_JOB_LABELS = ("batch.kubernetes.io/job-name", "job-name")
 _NAME_CLOCK = re.compile(r"[0-9a-f]{14,16}")
 _MICROSECOND = 1e-6
 
@@ -95,21 +92,10 @@ def _named_time(event: Event, first: datetime) -> _When | None:
     return _When(first.replace(microsecond=nanoseconds // 1000), _MICROSECOND, Witness.EVENT_NAME)
 
 
-@cached_by_text(4096)  # the pods of a moment: more would only hold memory
-def job_of_pod(pod: str) -> str | None:
-    """The Indexed Job that a pod's name ``<job>-<index>-<5 chars>`` tells."""
-    match = _INDEXED_POD.fullmatch(pod)
-    return match[1] if match else None
-
-
-def _job(subject: ObjectReference) -> str | None:
-    for label in _JOB_LABELS if subject.labels else ():
-        if label in (subject.labels or ()):
-            return (subject.labels or {})[label]
-    for owner in subject.owner_references or ():
-        if owner.kind == "Job":
-            return owner.name
-    return job_of_pod(subject.name)
+def _belonging(subject: ObjectReference) -> Belonging:
+    if subject.kind == "Job":
+        return Belonging(subject.name, subject.uid)
+    return belonging(subject.name, subject.labels, subject.owner_references)
 
 
 def _record(
@@ -136,7 +122,7 @@ def _record(
         size=origin.size,
         node=event.host,
         namespace=subject.namespace,
-        job=_job(subject),
+        job=_belonging(subject).job,
         pod=subject.name,
         pod_uid=subject.uid,
         container=message.read_container(subject.field_path),
@@ -171,14 +157,14 @@ def _milestone(
     *,
     node: str | None,
     clock: str,
-    container: str | None = None,
     pod: str | None = None,
-    job: str | None = None,
+    belongs: Belonging | None = None,
 ) -> tuple[Milestone, ...]:
     when = event_time(event)
     if when is None or event.metadata is None:
         return ()
     named_pod = pod if pod is not None else (subject.name if subject.kind == "Pod" else None)
+    belongs = belongs or _belonging(subject)
     return (
         Milestone(
             cluster=origin.cluster,
@@ -186,10 +172,10 @@ def _milestone(
             size=origin.size,
             node=node,
             namespace=subject.namespace,
-            job=job or _job(subject),
+            job=belongs.job,
             pod=named_pod,
             pod_uid=subject.uid if subject.kind == "Pod" else None,
-            container=container or message.read_container(subject.field_path),
+            container=message.read_container(subject.field_path),
             moment=moment,
             at=when.at,
             resolution_seconds=when.resolution_seconds,
@@ -197,6 +183,8 @@ def _milestone(
             clock=clock,
             count=event.times_seen,
             event_uid=event.metadata.uid,
+            job_uid=belongs.job_uid,
+            owner=belongs.owner,
         ),
     )
 
@@ -284,10 +272,18 @@ def _scheduled(event: Event, subject: ObjectReference, origin: Origin) -> Decode
 
 def _successful_create(event: Event, subject: ObjectReference, origin: Origin) -> Decoded:
     pod = message.read_created_pod(event.text)
-    if pod is None or subject.kind != "Job":
+    if pod is None or not subject.kind:
         return OTHER  # a combined one names only the last pod of several
+    controller = OwnerReference(subject.kind, subject.name, subject.uid or "")
     found = _milestone(
-        event, subject, origin, Moment.POD_CREATED, node=None, clock=CONTROL_PLANE, pod=pod, job=subject.name
+        event,
+        subject,
+        origin,
+        Moment.POD_CREATED,
+        node=None,
+        clock=CONTROL_PLANE,
+        pod=pod,
+        belongs=belonging(pod, None, [controller]),
     )
     return Decoded("lifecycle", (), found)
 
@@ -295,8 +291,9 @@ def _successful_create(event: Event, subject: ObjectReference, origin: Origin) -
 def _completed(event: Event, subject: ObjectReference, origin: Origin) -> Decoded:
     if subject.kind != "Job":
         return OTHER
-    found = _milestone(event, subject, origin, Moment.JOB_COMPLETED, node=None, clock=CONTROL_PLANE, job=subject.name)
-    return Decoded("lifecycle", (), found)
+    return Decoded(
+        "lifecycle", (), _milestone(event, subject, origin, Moment.JOB_COMPLETED, node=None, clock=CONTROL_PLANE)
+    )
 
 
 def _container(moment: Moment) -> Callable[[Event, ObjectReference, Origin], Decoded]:

@@ -10,6 +10,8 @@ from typing import Annotated
 
 import msgspec
 
+from pullstudy.pulls.pod_owner import OwnerReference
+
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding bytes that are no such object raises: no JSON or of other types, no UTF-8, nested without end."""
 
@@ -26,13 +28,6 @@ class Metadata(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     creation_timestamp: str | None = None
     continue_token: str | None = msgspec.field(name="continue", default=None)
     annotations: dict[str, str] | None = None
-
-
-class OwnerReference(msgspec.Struct, frozen=True, gc=False):
-    """An owner, by kind and name."""
-
-    kind: str = ""
-    name: str = ""
 
 
 class ObjectReference(msgspec.Struct, frozen=True, gc=False, rename="camel"):

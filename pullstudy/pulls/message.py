@@ -47,7 +47,8 @@ PULL_ERRORS = frozenset(
 _SANDBOX_HEAD = "failed to get sandbox image "
 _SANDBOX = re.compile(re.escape(_SANDBOX_HEAD) + _QUOTED + r": (.*)", re.DOTALL)
 _SCHEDULED = re.compile(r"Successfully assigned (?:[^\s/]+/)?([^\s/]+) to (\S+)")
-_CREATED_POD = re.compile(r"Created pod: (\S+)")
+# The stateful set's controller has words of its own.
+_CREATED_POD = re.compile(r"(?:Created pod: (\S+)|create Pod (\S+) in StatefulSet \S+ successful)")
 _FIELD_PATH = re.compile(r"spec\.(?:init|ephemeral)?[cC]ontainers\{([^}]+)\}")
 _GO_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.)", re.DOTALL)
 _GO_NAMED = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
@@ -127,7 +128,7 @@ def read_scheduled(text: str) -> tuple[str, str] | None:
 
 def read_created_pod(text: str) -> str | None:
     match = _CREATED_POD.fullmatch(text)
-    return match[1] if match else None
+    return match[1] or match[2] if match else None
 
 
 def read_container(field_path: str | None) -> str | None:

@@ -60,6 +60,15 @@ class Milestone(Record, frozen=True, kw_only=True, gc=False):
     clock: Annotated[str, Meta(description="whose clock it was read from: a node's name, or `control-plane`")]
     count: Annotated[int, Meta(description="how often the event was seen")]
     event_uid: Annotated[str, Meta(description="of the event, or of what stands for one")]
+    job_uid: Annotated[
+        str | None, Meta(description="the job's uid, where the event or the status tells it: jobs may share a name")
+    ] = None
+    owner: Annotated[
+        str | None,
+        Meta(
+            description="the pod's controller, as `ReplicaSet/web-6bf9c87d4d`, where the event or the status tells it"
+        ),
+    ] = None
 
     @property
     def event(self) -> tuple[str, str, int]:

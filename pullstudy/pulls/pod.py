@@ -8,14 +8,11 @@ from datetime import datetime
 
 import msgspec
 
+from pullstudy.pulls.pod_owner import OwnerReference
+
 
 class _Object(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """The API's names are the fields' in camelCase."""
-
-
-class OwnerReference(_Object, frozen=True):
-    kind: str = ""
-    name: str = ""
 
 
 class Metadata(_Object, frozen=True):

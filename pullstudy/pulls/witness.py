@@ -14,6 +14,7 @@ from pullstudy.pulls.image import parse_image
 from pullstudy.pulls.message import PULL_ERRORS
 from pullstudy.pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
 from pullstudy.pulls.pod import Container, ContainerStatus, Pod
+from pullstudy.pulls.pod_owner import belonging
 from pullstudy.pulls.record import Outcome, PullRecord, witness_uid
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -43,10 +44,13 @@ class PodWitness(msgspec.Struct, frozen=True, kw_only=True):
     waiting_reason: str | None = None
     waiting_message: str | None = None
     exit_code: int | None = None
+    job_uid: str | None = None
+    owner: str | None = None  # the pod's controller, as Milestone has it
 
 
 def container_witness(pod: Pod, container: Container, status: ContainerStatus, cluster: str, job: str) -> PodWitness:
     """What the pod's status tells of this container."""
+    belongs = belonging(pod.metadata.name, pod.metadata.labels, pod.metadata.owner_references)
     waiting, ended = status.state.waiting, status.state.terminated
     return PodWitness(
         cluster=cluster,
@@ -65,6 +69,8 @@ def container_witness(pod: Pod, container: Container, status: ContainerStatus, c
         waiting_reason=waiting.reason or None if waiting else None,
         waiting_message=waiting.message or None if waiting else None,
         exit_code=ended.exit_code if ended else None,
+        job_uid=belongs.job_uid,
+        owner=belongs.owner,
     )
 
 
@@ -148,6 +154,8 @@ def _milestones(row: PodWitness, origin: Origin, namespace: str | None) -> list[
         clock=CONTROL_PLANE,
         count=1,
         event_uid=witness_uid(row.pod_uid, row.container),
+        job_uid=row.job_uid,
+        owner=row.owner,
     )
     node = row.node or "unknown"
     moments = (

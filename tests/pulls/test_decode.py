@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pullstudy.pulls.decode import Decoded, Origin, decode_event, job_of_pod
+from pullstudy.pulls.decode import Decoded, Origin, decode_event
 from pullstudy.pulls.event import Event, decode_event_json
-from pullstudy.pulls.milestone import Witness
+from pullstudy.pulls.milestone import Moment, Witness
 from pullstudy.pulls.record import PullRecord
 from tests.pulls.corpus import ECHOES, LIFECYCLE, NOTICES, OTHERS, PULLS, UNKNOWN, Row, X
 from tests.pulls.events import as_json, core_event, new_event
@@ -152,18 +152,52 @@ def test_labels_and_owners_tell_the_job_before_the_name_does() -> None:
     assert (only_pull(labelled).job, only_pull(owned).job) == ("by-label", "by-owner")
 
 
+def test_a_pod_of_another_controller_is_of_no_job_whatever_its_name() -> None:
+    event = core_event("Pulled", f'Successfully pulled image "{X}"')
+    event["involvedObject"] |= {
+        "name": "router-1-8fjc6",
+        "ownerReferences": [{"kind": "ReplicationController", "name": "router-1", "uid": "u", "controller": True}],
+    }
+    decoded = decode(event)
+    assert decoded.pulls[0].job is None
+    (milestone,) = decoded.milestones
+    assert (milestone.job, milestone.job_uid, milestone.owner) == (None, None, "ReplicationController/router-1")
+
+
+def test_the_jobs_uid_is_told_by_an_owner_a_label_or_the_jobs_own_event() -> None:
+    owned, labelled = (
+        core_event("Pulled", f'Successfully pulled image "{X}"'),
+        core_event("Started", "Container started"),
+    )
+    owned["involvedObject"]["ownerReferences"] = [{"kind": "Job", "name": "j", "uid": "u1"}]
+    labelled["involvedObject"]["labels"] = {"job-name": "j", "batch.kubernetes.io/controller-uid": "u2"}
+    of_job = [job_event("SuccessfulCreate", "Created pod: j-0-bcdfg"), job_event("Completed", "Job completed")]
+    found = [one for event in (owned, labelled, *of_job) for one in decode(event).milestones]
+    assert [(one.job, one.job_uid) for one in found] == [("j", "u1"), ("j", "u2"), ("j", "u3"), ("j", "u3")]
+    assert [one.pod for one in found[2:]] == ["j-0-bcdfg", None]
+    assert decode(core_event("Started", "Container started")).milestones[0].job_uid is None
+
+
+def job_event(reason: str, text: str, kind: str = "Job") -> dict[str, Any]:
+    event = core_event(reason, text)
+    event["involvedObject"] = {"kind": kind, "namespace": "default", "name": "j", "uid": "u3"}
+    return event
+
+
 @pytest.mark.parametrize(
-    ("pod", "job"),
+    ("kind", "text", "pod"),
     [
-        ("container-pull-0-xhjfv", "container-pull"),
-        ("pull-3-9l-1176249324-r1-a1-15-2297p", "pull-3-9l-1176249324-r1-a1"),
-        ("aws-node-ddr66", None),  # a DaemonSet's
-        ("event-exporter-6bf9c87d4d-hnlfh", None),  # a Deployment's
-        ("web-0", None),  # a StatefulSet's
+        ("ReplicaSet", "Created pod: j-bcdfg", "j-bcdfg"),
+        ("DaemonSet", "Created pod: j-bcdfg", "j-bcdfg"),
+        ("StatefulSet", "create Pod j-0 in StatefulSet j successful", "j-0"),
     ],
 )
-def test_the_name_of_an_indexed_pod_tells_its_job(pod: str, job: str | None) -> None:
-    assert job_of_pod(pod) == job
+def test_the_event_of_any_controller_tells_when_it_made_the_pod_and_that_it_owns_it(
+    kind: str, text: str, pod: str
+) -> None:
+    (found,) = decode(job_event("SuccessfulCreate", text, kind)).milestones
+    assert (found.moment, found.pod, found.owner) == (Moment.POD_CREATED, pod, f"{kind}/j")
+    assert (found.job, found.job_uid, found.pod_uid, found.node) == (None, None, None, None)
 
 
 def test_reference_parts_stand_beside_the_image() -> None:

@@ -41,6 +41,19 @@ def witness(**status: Any) -> PodWitness:
     )
 
 
+def test_a_pods_own_owner_and_job_stand_in_its_row_and_in_each_of_its_moments() -> None:
+    pod = msgspec.convert(
+        {"metadata": {"name": "j-0-bcdfg", "uid": "u", "creationTimestamp": "2026-01-01T00:00:01Z",
+                      "ownerReferences": [{"kind": "Job", "name": "j", "uid": "ju", "controller": True}]},
+         "spec": {"containers": [{"name": "k"}]}},
+        Pod,
+    )  # fmt: skip
+    row = container_witness(pod, pod.spec.containers[0], ContainerStatus("k"), "c", "j")
+    assert (row.job_uid, row.owner) == ("ju", "Job/j")
+    (milestone,) = pod_milestones([row], ORIGIN, "ns")
+    assert (milestone.job, milestone.job_uid, milestone.owner) == ("j", "ju", "Job/j")
+
+
 RUNNING = {"running": {"startedAt": "2026-01-01T00:00:10Z"}}
 ENDED = {"terminated": {"startedAt": "2026-01-01T00:00:05Z", "finishedAt": "2026-01-01T00:00:07Z"}}
 

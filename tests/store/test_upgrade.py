@@ -178,3 +178,14 @@ def test_what_users_added_to_an_older_store_is_there_after_the_upgrade(old: Path
         assert direct.execute("PRAGMA user_version").fetchone() == (schema.VERSION,)
         assert direct.execute('SELECT count(*) FROM "my-slow pulls"').fetchone() == before
         assert direct.execute("SELECT tbl_name FROM sqlite_master WHERE name = 'mine'").fetchone() == ("pull_records",)
+
+
+def test_a_column_that_a_table_of_the_driver_lacks_is_added(tmp_path: Path) -> None:
+    with store(tmp_path / "new"), store(tmp_path / "older"):
+        pass
+    with closing(sqlite3.connect(tmp_path / "older" / FILE_NAME)) as direct:
+        direct.execute("ALTER TABLE job_pods DROP COLUMN job_uid")
+        direct.execute("ALTER TABLE jobs DROP COLUMN hold_seconds")
+        direct.commit()
+    with store(tmp_path / "older"):
+        assert layout(tmp_path / "older") == layout(tmp_path / "new")

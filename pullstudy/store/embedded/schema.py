@@ -1,12 +1,14 @@
 """The layout of the embedded store, in one place: record tables from the table of kinds, the driver's beside them.
 
-What is only added (a kind, a column that may be unknown) raises no version: an older pullstudy reads and writes such a
-file by name, and a newer one adds to an older file what it lacks, when it opens it.
+What is only added (a kind, a table, a column that may be unknown) raises no version: an older pullstudy reads and
+writes such a file by name, and a newer one adds to an older file what it lacks, when it opens it.
 """
 
 from collections.abc import Iterable, Iterator
-from sqlite3 import Connection, complete_statement
-from typing import Any
+from contextlib import closing
+from functools import cache
+from sqlite3 import Connection, complete_statement, connect
+from typing import Any, NamedTuple
 
 from pullstudy.pulls.columns import Column
 from pullstudy.pulls.kind import Kind
@@ -91,6 +93,7 @@ CREATE TABLE job_pods (             -- one row a container: pods' own status, re
   container TEXT NOT NULL, node TEXT, image TEXT, image_id TEXT, phase TEXT,
   created_at TEXT, scheduled_at TEXT, started_at TEXT, finished_at TEXT,
   waiting_reason TEXT, waiting_message TEXT, exit_code INTEGER,
+  job_uid TEXT, owner TEXT,         -- of the pod: its job's uid, its controller as Kind/name
   PRIMARY KEY (pod_uid, container)
 );
 CREATE TABLE audits (               -- one row a job: expected pulls against each witness
@@ -140,16 +143,50 @@ def _statements(script: str) -> Iterator[str]:
 
 
 def additions(connection: Connection, kinds: Iterable[Kind[Any]]) -> list[str]:
-    """What a file of this version lacks, since it was made before a kind or a column was."""
+    """What a file of this version lacks, since it was made before a kind, a table or a column was."""
     statements = []
-    for kind in kinds:
-        there = {row[1] for row in connection.execute(f"PRAGMA table_info({kind.table})")}
+    for table, made in (*_record_tables(kinds), *_ledger_tables()):
+        there = {row[1] for row in connection.execute(f"PRAGMA table_info({table})")}
         if not there:
-            statements.append(_table(kind))
+            statements.append(made.statement)
         else:
-            missing = (column for column in kind.columns if column.name not in there)
-            statements += [f"ALTER TABLE {kind.table} ADD COLUMN {_column(column)}" for column in missing]
+            missing = (column for name, column in made.columns.items() if name not in there)
+            statements += [f"ALTER TABLE {table} ADD COLUMN {column}" for column in missing]
     return statements
+
+
+class _Made(NamedTuple):
+    """How a table is made, whole or a column more."""
+
+    statement: str
+    columns: dict[str, str]
+
+
+def _record_tables(kinds: Iterable[Kind[Any]]) -> Iterator[tuple[str, _Made]]:
+    for kind in kinds:
+        yield kind.table, _Made(_table(kind), {column.name: _column(column) for column in kind.columns})
+
+
+@cache
+def _ledger_tables() -> tuple[tuple[str, _Made], ...]:
+    """As SQLite itself reads the statements."""
+    statements = [statement.strip() for statement in _statements(LEDGER_TABLES)]
+    with closing(connect(":memory:")) as model:
+        for statement in statements:
+            model.execute(statement)
+        names = [
+            name for (name,) in model.execute("SELECT name FROM sqlite_master WHERE type = 'table' ORDER BY rowid")
+        ]
+        columns = [model.execute(f"PRAGMA table_info({name})").fetchall() for name in names]
+    return tuple(
+        (name, _Made(statement, {row[1]: _declared(*row[1:5]) for row in rows}))
+        for name, statement, rows in zip(names, statements, columns, strict=True)
+    )
+
+
+def _declared(name: str, affinity: str, not_null: int, default: str | None) -> str:
+    filled = f" DEFAULT {default}" if default is not None else ""
+    return f"{name} {affinity}{' NOT NULL' if not_null else ''}{filled}"
 
 
 def views_and_indexes(kinds: Iterable[Kind[Any]]) -> Iterator[str]:
