@@ -30,7 +30,18 @@ Kubeconfig = Annotated[
 Repeats = Annotated[
     int | None, typer.Option("--repeats", metavar="N", help="How often each image is pulled at a size.")
 ]
-Seed = Annotated[int | None, typer.Option("--seed", metavar="N", help="Of the random order; recorded with the run.")]
+Seed = Annotated[
+    int | None,
+    typer.Option("--seed", metavar="N", help="Of the random order and of what is simulated; recorded with the run."),
+]
+Model = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        metavar="FILE",
+        help="A JSON file of the simulator's parameters to change, by group (docs/sim-model.md).",
+    ),
+]
 OrderOption = Annotated[Order | None, typer.Option("--order", help="Order of the jobs at each size.")]
 Cache = Annotated[
     CacheMode | None, typer.Option("--cache", help="Clear the nodes' image caches between jobs, or leave them warm.")
@@ -53,6 +64,15 @@ Influx = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+SIMULATED = ("sim", "kwok")  # providers that the simulator's model is of
+
+
+def check_model(model: Path | None, provider: str) -> None:
+    """Raises UsageError where a model is given of a provider that has none."""
+    if model is not None and provider not in SIMULATED:
+        raise UsageError(f"--model: not of the provider {provider}; leave it out, or give --provider sim")
 
 
 def provider_of(name: str, kubeconfig: Path | None, eks_mode: Mode | None) -> Provider:

@@ -11,12 +11,14 @@ from driver.commands.options import (
     EksMode,
     Json,
     Kubeconfig,
+    Model,
     OrderOption,
     ProviderName,
     Repeats,
     Seed,
     Sizes,
     StudyFile,
+    check_model,
     provider_of,
 )
 from driver.planning.plan import DescribesResources, EstimatesOverhead, Plan, make_plan
@@ -34,6 +36,7 @@ def plan_command(
     repeats: Repeats = None,
     order: OrderOption = None,
     seed: Seed = None,
+    model: Model = None,
     cache: Cache = None,
     eks_mode: EksMode = None,
     json: Json = False,
@@ -46,7 +49,10 @@ def plan_command(
 
       pulldriver plan --study study.toml --json
     """
-    overrides = Overrides(sizes=sizes, repeats=repeats, seed=seed, order=order, cache=cache, eks_mode=eks_mode)
+    check_model(model, provider)
+    overrides = Overrides(
+        sizes=sizes, repeats=repeats, seed=seed, model=model, order=order, cache=cache, eks_mode=eks_mode
+    )
     plan = plan_of(load_study(study, overrides), provider_of(provider, kubeconfig, eks_mode))
     if json:
         print(msgspec.json.format(msgspec.json.encode(plan)).decode())

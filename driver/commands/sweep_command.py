@@ -23,6 +23,7 @@ from driver.commands.options import (
     Influx,
     Kafka,
     Kubeconfig,
+    Model,
     OrderOption,
     Out,
     ProviderName,
@@ -30,6 +31,7 @@ from driver.commands.options import (
     Seed,
     Sizes,
     StudyFile,
+    check_model,
     provider_of,
 )
 from driver.commands.plan_command import hourly_price, plan_of, say_plan, with_price
@@ -72,6 +74,7 @@ def sweep_command(
     repeats: Repeats = None,
     order: OrderOption = None,
     seed: Seed = None,
+    model: Model = None,
     cache: Cache = None,
     eks_mode: EksMode = None,
 ) -> None:
@@ -86,11 +89,16 @@ def sweep_command(
 
       pulldriver sweep --study study.toml --out second --order random --seed 7
 
+      pulldriver sweep --model slow-disk.json --seed 2 --out slow-disk
+
       pulldriver sweep --kafka broker:9092 --influx http://influx:8086 --out third
 
       pulldriver sweep --out third --resume
     """
-    overrides = Overrides(sizes=sizes, repeats=repeats, seed=seed, order=order, cache=cache, eks_mode=eks_mode)
+    check_model(model, provider)
+    overrides = Overrides(
+        sizes=sizes, repeats=repeats, seed=seed, model=model, order=order, cache=cache, eks_mode=eks_mode
+    )
     asked = None if study is None and overrides == Overrides() else load_study(study, overrides)
     where = AskedDestination(kafka=kafka, influx=influx)
     cluster_provider = provider_of(provider, kubeconfig, eks_mode)

@@ -15,6 +15,7 @@ import msgspec
 from driver.errors import UsageError
 from driver.planning.eks_plan import EksPlan, Mode
 from pullstudy.pulls.sizes import SizesError, parse_sizes
+from pullstudy.sim.model.parameters import PROFILES, Changes, ParametersError, override, parse_changes
 from pullstudy.store.destination import Destination
 
 # Source: Kubernetes' RFC 1123 label; 40 leaves room for the provider's prefix and the size.
@@ -130,14 +131,29 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cache_clear_seconds: Seconds = 600.0
 
 
+# Parameters of the simulator's model by group and name, or a file of them: a loaded study has what the file said.
+Model = dict[str, dict[str, float | int | bool | None]] | str
+
+
+def _loaded(model: Model) -> Changes:
+    assert not isinstance(model, str)  # load_study read the file
+    return model
+
+
 class SimPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The simulator's own settings; other providers leave them out."""
 
     seed: int = 1
     profile: Literal["eks", "gke"] = "eks"  # whose measured times; docs/sim.md
+    model: Model = {}  # docs/sim-model.md
     kubernetes_version: str = "1.34.4"
     speed: str = "max"  # virtual seconds a second, or max
     faults: tuple[dict[str, Any], ...] = ()  # what goes wrong, by the names in docs/sim.md
+
+    @property
+    def changes(self) -> Changes:
+        """Of a loaded study's model."""
+        return _loaded(self.model)
 
 
 class KubeconfigPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -156,10 +172,16 @@ class KwokPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Fake nodes on a real API server. docs/kwok.md."""
 
     profile: Literal["eks", "gke"] = "eks"  # whose measured times
+    model: Model = {}  # docs/sim-model.md
     seed: int = 1  # of the durations
     speed: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # model seconds a second; events tell the seconds that passed
     controller_qps: Annotated[float, msgspec.Meta(gt=0)] = 20.0  # kube-controller-manager's own default
     lease_seconds: Annotated[int, msgspec.Meta(ge=4)] = 40  # of the nodes; renewed four times in this time
+
+    @property
+    def changes(self) -> Changes:
+        """Of a loaded study's model."""
+        return _loaded(self.model)
 
 
 class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -198,7 +220,8 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
 
     sizes: str | None = None
     repeats: int | None = None
-    seed: int | None = None
+    seed: int | None = None  # of all that is random: the order, and what is simulated
+    model: Path | None = None  # of what is simulated
     order: Order | None = None
     cache: CacheMode | None = None
     eks_mode: Mode | None = None
@@ -207,7 +230,7 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
 def load_study(path: Path | None, overrides: Overrides) -> Study:
     """The study of a file (or the default one), the command line's say over it, checked. Raises UsageError."""
     where = str(path) if path else "the default study"
-    study = _override(_read(path) if path else Study(), overrides)
+    study = _override(_with_models(_read(path), path.parent) if path else Study(), overrides)
     _check(study, where)
     return msgspec.structs.replace(study, cluster=msgspec.structs.replace(study.cluster, sizes=study.sizes))
 
@@ -238,6 +261,9 @@ def _override(study: Study, overrides: Overrides) -> Study:
     given = {name: value for name, value in msgspec.structs.asdict(overrides).items() if value is not None}
     sizes = given.pop("sizes", study.cluster.sizes)
     mode = given.pop("eks_mode", study.eks.mode)
+    simulated: dict[str, Any] = {"seed": overrides.seed} if overrides.seed is not None else {}
+    if (model := given.pop("model", None)) is not None:
+        simulated["model"] = _read_model(model, f"--model {model}")
     if given.get("repeats", 1) < 1:
         raise UsageError(f"--repeats {given['repeats']}: 1 or more")
     return msgspec.structs.replace(
@@ -245,7 +271,34 @@ def _override(study: Study, overrides: Overrides) -> Study:
         cluster=msgspec.structs.replace(study.cluster, sizes=sizes),
         run=msgspec.structs.replace(study.run, **given),
         eks=msgspec.structs.replace(study.eks, mode=mode),
+        sim=msgspec.structs.replace(study.sim, **simulated),
+        kwok=msgspec.structs.replace(study.kwok, **simulated),
     )
+
+
+def _with_models(study: Study, directory: Path) -> Study:
+    """What the files of models say in their place: the run keeps what it was made with. Raises UsageError."""
+    for name, plan in (("sim", study.sim), ("kwok", study.kwok)):
+        if isinstance(plan.model, str):
+            model = _read_model(directory / plan.model, f"[{name}] model = {plan.model!r}")
+            study = msgspec.structs.replace(study, **{name: msgspec.structs.replace(plan, model=model)})
+    return study
+
+
+def _read_model(path: Path, where: str) -> dict[str, dict[str, float | int | bool | None]]:
+    try:
+        return parse_changes(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"{where}: {error.strerror}; give a JSON file of parameters by group") from error
+    except ParametersError as error:
+        raise UsageError(f"{where}: {error}") from error
+
+
+def _check_model(plan: SimPlan | KwokPlan, where: str) -> None:
+    try:
+        override(PROFILES[plan.profile], plan.changes)
+    except ParametersError as error:
+        raise UsageError(f"{where}: {error}; docs/sim-model.md lists the parameters") from error
 
 
 def _check(study: Study, where: str) -> None:
@@ -261,6 +314,8 @@ def _check(study: Study, where: str) -> None:
             raise UsageError(f"{where}: {what} {twice[0]} stands there twice")
     if study.job.image_pull_policy not in ("IfNotPresent", "Always"):
         raise UsageError(f"{where}: job.image_pull_policy must be IfNotPresent or Always")
+    _check_model(study.sim, f"{where}: [sim] model")
+    _check_model(study.kwok, f"{where}: [kwok] model")
     for table, own in _OWN.items():
         for key in getattr(study.job, table):
             if key in own:

@@ -40,6 +40,7 @@ class SimProvider:
 
     def __init__(self) -> None:
         self._processes: dict[str, Process] = {}
+        self._plans: dict[str, SimPlan] = {}
         self._session: aiohttp.ClientSession | None = None
 
     async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
@@ -53,6 +54,7 @@ class SimProvider:
         argv = sim_command(order, kubeconfig, incarnation)
         process = await start_child(argv, log, stdin=PIPE, stdout=PIPE)
         self._processes[order.name] = process
+        self._plans[order.name] = order.study.sim
         handle = {**handle, "pid": process.pid}
         save(handle)
         ready = await _ready(process, order.name, log)
@@ -64,7 +66,8 @@ class SimProvider:
         await self._admin(cluster, "cache/clear", {"images": list(images)})
 
     async def environment(self, cluster: Cluster) -> dict[str, Any]:
-        return {"simulated": True}
+        plan = self._plans[cluster.name]
+        return {"simulated": True, "profile": plan.profile, "model": plan.changes, "seed": plan.seed}
 
     async def lost(self, cluster: Cluster) -> NoReturn:
         code = await self._processes[cluster.name].wait()
@@ -115,7 +118,15 @@ def sim_command(order: ClusterOrder, kubeconfig: Path, incarnation: int) -> list
     ]
     argv += ["--cluster", order.name, "--seed", str(seed), "--exit-with-stdin"]
     argv += ["--profile", plan.profile, "--version", plan.kubernetes_version, "--speed", plan.speed]
+    argv += _model(plan, kubeconfig.with_suffix(".model.json"))
     return [*argv, *_faults(plan, kubeconfig.with_suffix(".faults.json"))]
+
+
+def _model(plan: SimPlan, path: Path) -> list[str]:
+    if not plan.model:
+        return []
+    path.write_bytes(msgspec.json.encode(plan.model))
+    return ["--model", str(path)]
 
 
 def _faults(plan: SimPlan, path: Path) -> list[str]:

@@ -99,7 +99,8 @@ class SimCluster:
             meta = {"name": name, "labels": {"kubernetes.io/metadata.name": name}}
             spec, status = {"finalizers": ["kubernetes"]}, {"phase": "Active"}
             self.api.create(NAMESPACES, {"metadata": meta, "spec": spec, "status": status})
-        model = PullModel(self.clock, self.settings.parameters, self.random)
+        source = random.Random(f"{self.settings.seed} {self.settings.name}")
+        model = PullModel(self.clock, self.settings.parameters, self.random, source)
         for index in range(self.settings.nodes):
             self._add_node(index, model)
         self.fleet.slow_down(self.settings.slow_share, self.settings.slow_factor, self.random)

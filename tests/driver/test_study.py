@@ -64,6 +64,10 @@ def test_the_command_line_goes_over_the_file(tmp_path: Path) -> None:
         ("[images]\ntags = ['a', 'a']", "twice"),
         ("name = 'Not A Name'", "not lower case letters, digits and - alone in [name]"),
         ("[sim]\nprofile = 'azure'", "'azure' in [sim.profile]"),
+        ("[sim.model]\nvolumes = {}", "[sim] model: the model has no group 'volumes': did you mean 'volume'?"),
+        ("[kwok.model.volume]\nwrite_byte_per_second = 1", "did you mean 'write_bytes_per_second'?"),
+        ("[sim.model.volume]\nwrite_bytes_per_second = 0", "write_bytes_per_second 0: above 0"),
+        ("[sim]\nmodel = 'absent.json'", "[sim] model = 'absent.json': No such file"),
         ("[job]\nimage_pull_policy = 'Sometimes'", "IfNotPresent or Always"),
         ("[job.pod]\naffinity = {}", "job.pod must leave affinity to the driver"),
         ("[job.container]\nimage = 'x'", "job.container must leave image to the driver"),
@@ -82,6 +86,19 @@ def test_a_mistake_in_the_file_is_one_line_that_names_it(tmp_path: Path, text: s
 def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"absent\.toml: No such file"):
         load_study(tmp_path / "absent.toml", NO_OVERRIDES)
+
+
+def test_a_file_of_the_model_is_kept_by_what_it_says_wherever_it_lies(tmp_path: Path) -> None:
+    slow = {"volume": {"write_bytes_per_second": 264e6}}
+    (tmp_path / "slow.json").write_bytes(msgspec.json.encode(slow))
+    by_option = load_study(None, Overrides(model=tmp_path / "slow.json"))
+    by_file = load_study(write(tmp_path, "[sim]\nmodel = 'slow.json'"), NO_OVERRIDES)
+    assert (by_option.sim.model, by_option.kwok.model, by_file.sim.model) == (slow, slow, slow)
+
+
+def test_the_seed_of_the_command_line_is_of_the_order_and_of_what_is_simulated() -> None:
+    study = load_study(None, Overrides(seed=7))
+    assert (study.run.seed, study.sim.seed, study.kwok.seed) == (7, 7, 7)
 
 
 def test_zero_repeats_on_the_command_line_are_wrong_use() -> None:

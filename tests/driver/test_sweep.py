@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from driver.planning.study import SimPlan
 from pullstudy.pulls.record import WITNESS_PREFIX
 from pullstudy.store.embedded.ledger import JobRow
 from tests.driver.sweeps import (
@@ -168,3 +169,12 @@ async def test_a_node_that_is_lost_makes_the_next_job_share_one_and_that_is_noti
     (failed,) = outcome.failed
     assert failed.error is not None
     assert failed.error.startswith("not one pod a node: ip-192-168-0-")
+
+
+async def test_the_model_of_the_study_is_the_simulators_and_is_kept_with_the_run(tmp_path: Path) -> None:
+    slow: dict[str, dict[str, float | int | bool | None]] = {"registry": {"resolve_seconds": 30.0}}
+    study = msgspec.structs.replace(small_study(SMALL), sim=SimPlan(model=slow))
+    await run_sweep(study, tmp_path)
+    assert all(seconds > 25 for (seconds,) in rows(tmp_path, "SELECT pull_seconds FROM pulls"))
+    ((kept,),) = rows(tmp_path, "SELECT study FROM runs")
+    assert json.loads(kept)["sim"]["model"] == slow

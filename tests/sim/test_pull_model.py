@@ -2,22 +2,24 @@
 
 import random
 from dataclasses import replace
-from math import exp, sqrt
+from math import exp, log, sqrt
 from pathlib import Path
-from statistics import median
+from statistics import median, stdev
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pullstudy.sim import calibrate
+from pullstudy.sim.calibration.experiment import JobRun, run_study
+from pullstudy.sim.cluster import ClusterSettings
 from pullstudy.sim.model.disk import Disk, unpack
 from pullstudy.sim.model.egress import Egress
 from pullstudy.sim.model.images import describe
-from pullstudy.sim.model.parameters import EKS, GB, MB, ParametersError, VolumeParameters, override
+from pullstudy.sim.model.parameters import EKS, GB, MB, ParametersError, VolumeParameters, override, parse_changes
 from pullstudy.sim.model.pull_model import Missing, PullModel, nominal_seconds
 from pullstudy.sim.time.clock import VirtualClock
-from tests.sim.conftest import START_AT
+from tests.sim.conftest import IMAGE, START_AT
 
 RATES = st.floats(1 * MB, 5000 * MB)
 SIZES = st.floats(0, 100 * GB)
@@ -92,7 +94,7 @@ def test_a_throttled_registry_slows_all_nodes() -> None:
     def longest(egress_bytes: float) -> float:
         clock = VirtualClock(START_AT)
         parameters = replace(EKS, registry=replace(EKS.registry, egress_bytes_per_second=egress_bytes))
-        model = PullModel(clock, parameters, random.Random(0))
+        model = PullModel(clock, parameters, random.Random(0), random.Random(0))
         image = describe("registry.example/other:1")
         ends: list[float] = []
         for _ in range(50):
@@ -164,7 +166,7 @@ def test_the_model_fits_the_large_images_of_the_gke_logs(study_data: Path) -> No
 
 
 def test_parameters_can_be_changed_by_group() -> None:
-    changed = override(EKS, b'{"volume": {"write_bytes_per_second": 1e9}, "kubelet": {"serialize_image_pulls": true}}')
+    changed = override(EKS, {"volume": {"write_bytes_per_second": 1e9}, "kubelet": {"serialize_image_pulls": True}})
     assert changed.volume.write_bytes_per_second == 1e9
     assert changed.kubelet.serialize_image_pulls is True
     assert changed.registry == EKS.registry
@@ -173,4 +175,17 @@ def test_parameters_can_be_changed_by_group() -> None:
 @pytest.mark.parametrize("text", [b"{", b"[]", b'{"x": {}}', b'{"volume": {"x": 1}}', b'{"volume": {"sigma": true}}'])
 def test_an_override_that_fits_nothing_is_an_error(text: bytes) -> None:
     with pytest.raises(ParametersError):
-        override(EKS, text)
+        override(EKS, parse_changes(text))
+
+
+def test_a_spread_of_pulls_leaves_the_volume_its_rate_and_one_of_clusters_is_shared_by_their_pulls() -> None:
+    def spread(name: str, changes: dict[str, dict[str, float]]) -> list[JobRun]:
+        settings = ClusterSettings(name, nodes=16, start_at=START_AT, parameters=override(EKS, changes))
+        return run_study(settings, [IMAGE])
+
+    quiet = {"volume": {"sigma": 0.0}, "stragglers": {"probability": 0.0}, "registry": {"latency_sigma": 0.0}}
+    (pulls,) = spread("sim-a", {**quiet, "spread": {"pull_sigma": 0.08}})
+    assert 0.04 < stdev(map(log, pulls.pull_seconds)) < 0.12
+    firsts = {spread(name, {**quiet, "spread": {"cluster_sigma": 0.05}})[0].pull_seconds for name in ("sim-a", "sim-b")}
+    assert len(firsts) == 2
+    assert all(max(seconds) - min(seconds) < 0.01 for seconds in firsts)

@@ -118,7 +118,13 @@ class KwokProvider:
 
     async def environment(self, cluster: Cluster) -> dict[str, Any]:
         order = self._orders[cluster.name]
-        return {"simulated": True, "nodes": "kwok", "profile": order.profile, "speed": order.speed}
+        return {
+            "simulated": True,
+            "nodes": "kwok",
+            "profile": order.profile,
+            "speed": order.speed,
+            "model": order.model,
+        }
 
     async def lost(self, cluster: Cluster) -> NoReturn:
         processes = self._processes[cluster.name]
@@ -265,6 +271,7 @@ def nodes_order(order: ClusterOrder, kubeconfig: Path, handle: KwokHandle) -> No
         profile=plan.profile,
         speed=plan.speed,
         seed=plan.seed,
+        model=plan.changes,
         domain=f"{handle.mark}.kwok" if shared else None,
         labels={LABEL: handle.mark},
         annotations={LABEL: handle.mark},

@@ -3,7 +3,9 @@
 Defaults are the cluster of the study (EKS, c5a.4xlarge, 150 GB gp2). docs/sim-model.md shows the fit.
 """
 
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 from typing import Any
 
 import msgspec
@@ -103,6 +105,14 @@ class StragglerParameters:
 
 
 @dataclass(frozen=True)
+class SpreadParameters:
+    """How much pulls and clusters differ beside the spreads above: for trials of what a study can tell. Not fitted."""
+
+    pull_sigma: float = 0.0  # between pulls, log-normal: registry, link and unpacking; a volume keeps its rate
+    cluster_sigma: float = 0.0  # the same, between clusters: days differ
+
+
+@dataclass(frozen=True)
 class ModelParameters:
     registry: RegistryParameters = field(default_factory=RegistryParameters)
     network: NetworkParameters = field(default_factory=NetworkParameters)
@@ -111,6 +121,7 @@ class ModelParameters:
     kubelet: KubeletSettings = field(default_factory=KubeletSettings)
     control: ControlPlaneSettings = field(default_factory=ControlPlaneSettings)
     stragglers: StragglerParameters = field(default_factory=StragglerParameters)
+    spread: SpreadParameters = field(default_factory=SpreadParameters)
 
 
 EKS = ModelParameters()
@@ -129,27 +140,55 @@ GKE = replace(
 PROFILES: dict[str, ModelParameters] = {"eks": EKS, "gke": GKE}
 
 
+_EXAMPLE = '{"volume": {"write_bytes_per_second": 264e6}}'
+Changes = Mapping[str, Mapping[str, float | int | bool | None]]  # by group and name
+
+
 class ParametersError(ValueError):
-    """An override that names no parameter, or gives it a value of another kind. ``str()`` is one line."""
+    """A change of no parameter, or to a value of another kind. ``str()`` is one line."""
 
 
-def override(parameters: ModelParameters, text: bytes) -> ModelParameters:
-    """The parameters with those changed that a JSON document names, by group: ``{"volume": {"write_bytes_per_second":
-    1e9}}``. Raises ParametersError."""
+def parse_changes(text: bytes) -> dict[str, dict[str, float | int | bool | None]]:
+    """What a JSON document changes. Raises ParametersError."""
     try:
-        groups = msgspec.json.decode(text, type=dict[str, dict[str, float | int | bool | None]])
-        changed = {name: _changed(name, getattr(parameters, name), values) for name, values in groups.items()}
-        return replace(parameters, **changed)
-    except (msgspec.MsgspecError, AttributeError, TypeError) as error:
-        raise ParametersError(f"not understood: {error}") from error
+        return msgspec.json.decode(text, type=dict[str, dict[str, float | int | bool | None]])
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        said = f"parameters by group, such as {_EXAMPLE}, are wanted: {error}"
+        raise ParametersError(said) from error
 
 
-def _changed(name: str, group: Any, values: dict[str, Any]) -> Any:
+def override(parameters: ModelParameters, changes: Changes) -> ModelParameters:
+    """The parameters with these changed. Raises ParametersError."""
+    groups = [entry.name for entry in fields(parameters)]
+    for name in changes:
+        _check_known(name, groups, "the model has no group")
+    changed = {name: _changed(name, getattr(parameters, name), values) for name, values in changes.items()}
+    return replace(parameters, **changed)
+
+
+def _changed(name: str, group: Any, values: Mapping[str, Any]) -> Any:
     known = msgspec.to_builtins(group)
-    unknown = sorted(set(values) - set(known))
-    if unknown:
-        raise ParametersError(f"{name} has no {', '.join(unknown)}; it has {', '.join(known)}")
-    return msgspec.convert({**known, **values}, type(group))
+    for parameter, value in values.items():
+        _check_known(parameter, known, f"{name} has no parameter")
+        _check_range(name, parameter, value)
+    try:
+        return msgspec.convert({**known, **values}, type(group))
+    except msgspec.ValidationError as error:
+        raise ParametersError(f"{name}: {error}") from error
+
+
+def _check_range(group: str, parameter: str, value: float | None) -> None:
+    """Nothing is below zero, and no rate is zero: a model with one would never end."""
+    rate = parameter.endswith(("_per_second", "_qps"))
+    if value is not None and (value < 0 or (rate and value == 0)):
+        raise ParametersError(f"{group}: {parameter} {value}: {'above 0' if rate else '0 or more'}")
+
+
+def _check_known(word: str, known: Collection[str], complaint: str) -> None:
+    if word not in known:
+        near = get_close_matches(word, known, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"it has {', '.join(known)}"
+        raise ParametersError(f"{complaint} {word!r}: {hint}")
 
 
 def accelerated(parameters: ModelParameters, factor: float) -> ModelParameters:

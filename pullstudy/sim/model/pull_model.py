@@ -7,12 +7,12 @@ of two: the first layer's arrival and then all unpacking, or the last layer's ar
 import math
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pullstudy.sim.model.disk import Disk, unpack
 from pullstudy.sim.model.egress import Egress
 from pullstudy.sim.model.images import Image, ImageLayer
-from pullstudy.sim.model.parameters import ModelParameters
+from pullstudy.sim.model.parameters import ModelParameters, VolumeParameters
 from pullstudy.sim.time.clock import VirtualClock
 
 Done = Callable[[], None]
@@ -39,17 +39,22 @@ class Missing:
 class PullModel:
     """Pulls of all nodes: they share the registry's egress and nothing else."""
 
-    def __init__(self, clock: VirtualClock, parameters: ModelParameters, source: random.Random) -> None:
+    def __init__(
+        self, clock: VirtualClock, parameters: ModelParameters, source: random.Random, cluster: random.Random
+    ) -> None:
+        """``source`` is of the pulls; ``cluster`` of what all pulls of this cluster have in common."""
         self._clock = clock
         self._parameters = parameters
         self._random = source
+        self._cluster_factor = _log_normal(cluster, parameters.spread.cluster_sigma)
         registry, network = parameters.registry, parameters.network
         self._egress = Egress(clock, registry.egress_bytes_per_second, network.bytes_per_second)
 
     def pull(self, missing: Missing, disk: Disk, slowdown: float, done: Done) -> None:
         """Start now; ``done`` is called when the image is there. ``slowdown`` is 1 for an ordinary node."""
         registry = self._parameters.registry
-        slow = slowdown * self._straggle()  # of the link; the disk is the node's own
+        spread = self._cluster_factor * _log_normal(self._random, self._parameters.spread.pull_sigma)
+        slow = slowdown * spread * self._straggle()  # of the link; the disk is the node's own
         jitter = slow * math.exp(self._random.gauss(0.0, registry.latency_sigma))
         resolve = registry.resolve_seconds * jitter
         if not missing.layers:
@@ -62,7 +67,8 @@ class PullModel:
             begin_at = max(resolved_at + latency, disk.free_at)
             noise = slowdown * math.exp(abs(self._random.gauss(0.0, self._parameters.volume.sigma)))
             dirty = disk.dirty_at(begin_at)
-            end, left_dirty = _finish(self._parameters, missing, begin_at, self._clock.now, latency, dirty, noise)
+            parameters = replace(self._parameters, volume=_slower(self._parameters.volume, spread))
+            end, left_dirty = _finish(parameters, missing, begin_at, self._clock.now, latency, dirty, noise)
             disk.settle(end, left_dirty)
             self._clock.call_at(end, done)
 
@@ -76,6 +82,18 @@ class PullModel:
     def _straggle(self) -> float:
         stragglers = self._parameters.stragglers
         return stragglers.slowdown if self._random.random() < stragglers.probability else 1.0
+
+
+def _log_normal(source: random.Random, sigma: float) -> float:
+    """Nothing is drawn where there is no spread: seeds keep their pulls."""
+    return math.exp(source.gauss(0.0, sigma)) if sigma else 1.0
+
+
+def _slower(volume: VolumeParameters, factor: float) -> VolumeParameters:
+    """Unpacking that takes this many times as long; what the volume writes is its own."""
+    if factor == 1.0:
+        return volume
+    return replace(volume, unpack_bytes_per_second=volume.unpack_bytes_per_second / factor)
 
 
 def _finish(

@@ -51,7 +51,9 @@ class Machines:
         self._api = ApiServer(self.clock, History(self.clock, 0, keep_revisions=1), Identities(self._random))
         self._fleet = Fleet(self._api)
         self._kubelets = Kubelets(self._api)
-        self._model = PullModel(self.clock, self._parameters, self._random)
+        self._model = PullModel(
+            self.clock, self._parameters, self._random, random.Random(f"{order.seed} {order.cluster}")
+        )
         self._faults = ClusterFaults(self._random)
         self._posts = Posts(put)
         self._pods: dict[str, Json] = {}  # by uid, those of our nodes that the API server has

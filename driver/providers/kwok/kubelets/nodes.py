@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 
 from pullstudy.sim.api.version import KubernetesVersion
-from pullstudy.sim.model.parameters import PROFILES, ModelParameters, accelerated
+from pullstudy.sim.model.parameters import PROFILES, Changes, ModelParameters, accelerated, override
 from pullstudy.sim.node.nodes import SimNode, make_node
 
 Json = dict[str, Any]
@@ -21,6 +21,7 @@ class NodesOrder(msgspec.Struct, frozen=True, kw_only=True):
     profile: str  # a key of PROFILES
     speed: float  # model seconds a second
     seed: int
+    model: Changes = {}
     domain: str | None = None  # ends the nodes' names, where the simulator's own could be another cluster's
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
@@ -28,8 +29,8 @@ class NodesOrder(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def parameters(self) -> ModelParameters:
-        """The model's, at the order's speed."""
-        return accelerated(PROFILES[self.profile], self.speed)
+        """The model's, at the order's speed. Raises ParametersError."""
+        return accelerated(override(PROFILES[self.profile], self.model), self.speed)
 
 
 def node_names(order: NodesOrder) -> list[str]:
