@@ -1,15 +1,14 @@
 """Student's t distribution, for any degrees of freedom above zero, whole or not.
 
-Its probabilities are values of the regularised incomplete beta function, computed here as a continued fraction: up to
-10,000 degrees of freedom they agree with scipy's to twelve digits, and scipy would be 140 MB to install for two
-functions. Sources: DLMF 8.17.22 (the fraction) and 5.11.13 (the ratio of gamma functions); Thompson and Barnett 1986
-(its evaluation).
+Its probabilities are values of the regularised incomplete beta function: up to 10,000 degrees of freedom they agree
+with scipy's to twelve digits, and scipy would be 140 MB to install for two functions. Source: DLMF 5.11.13 (the ratio
+of gamma functions).
 """
 
 import math
 
-_PRECISION = 4e-16  # of a factor of the fraction: two units in the last place
-_LEAST = 1e-300  # stands for a zero that would be divided by
+from pullstudy.analysis.statistics.incomplete_beta import continued_fraction
+
 _SERIES_FROM = 100.0  # gamma itself overflows at 172, and from here on seven terms of the series are exact
 
 
@@ -59,9 +58,9 @@ def _inside_and_outside(t: float, freedom: float) -> tuple[float, float]:
     x, rest = math.exp(-log_spread), -math.expm1(-log_spread)
     front = math.exp(-a * log_spread) * math.sqrt(rest) * _gamma_ratio(a) / math.sqrt(math.pi)
     if x < (a + 1) / (a + b + 2):
-        outside = front * _fraction(a, b, x) / a
+        outside = front * continued_fraction(a, b, x) / a
         return 1 - outside, outside
-    inside = front * _fraction(b, a, rest) / b
+    inside = front * continued_fraction(b, a, rest) / b
     return inside, 1 - inside
 
 
@@ -77,24 +76,3 @@ def _gamma_ratio(a: float) -> float:
         return math.gamma(a + 0.5) / math.gamma(a)
     terms = (1, -1 / 8, 1 / 128, 5 / 1024, -21 / 32768, -399 / 262144, 869 / 4194304)
     return math.sqrt(a) * math.fsum(term / a**power for power, term in enumerate(terms))
-
-
-def _fraction(a: float, b: float, x: float) -> float:
-    """The incomplete beta function's continued fraction, by the modified method of Lentz."""
-    c, d = 1.0, 1 / _not_zero(1 - (a + b) * x / (a + 1))
-    value, m = d, 0
-    while True:
-        m += 1
-        for numerator in (
-            m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m)),
-            -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1)),
-        ):
-            d = 1 / _not_zero(1 + numerator * d)
-            c = _not_zero(1 + numerator / c)
-            value *= c * d
-        if abs(c * d - 1) <= _PRECISION:
-            return value
-
-
-def _not_zero(value: float) -> float:
-    return value if abs(value) > _LEAST else _LEAST
