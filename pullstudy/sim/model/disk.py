@@ -20,24 +20,37 @@ class Unpacked:
 
 
 @lru_cache(maxsize=4096)
-def unpack(volume: VolumeParameters, size_bytes: float, dirty_bytes: float = 0.0) -> Unpacked:
-    """Write ``size_bytes`` into a cache that holds ``dirty_bytes`` already: no faster than cache and volume allow."""
+def unpack(
+    volume: VolumeParameters, size_bytes: float, dirty_bytes: float = 0.0, layer_bytes: float | None = None
+) -> Unpacked:
+    """Write ``size_bytes`` into a cache that holds ``dirty_bytes`` already: no faster than cache and volume allow.
+
+    With ``layer_bytes`` each layer of so many is committed at its end. The volume writes back meanwhile: jobs of 125
+    layers take as long as those of 9 (EKS, 11 to 19 GB), though their commits take 0.17 s each.
+    """
     fill, drain = volume.unpack_bytes_per_second, volume.write_bytes_per_second
+    quiet_fill = _with_commits(fill, volume.commit_seconds, layer_bytes)
+    busy_fill = _with_commits(fill, volume.busy_commit_seconds, layer_bytes)
     limit = volume.dirtyable_bytes * volume.dirty_ratio
     background = min(volume.dirtyable_bytes * volume.dirty_background_ratio, fill * volume.dirty_expire_seconds)
     left, dirty = size_bytes, dirty_bytes
     # Nothing is written back yet.
     quiet_bytes = min(left, max(0.0, background - dirty))
     left, dirty = left - quiet_bytes, dirty + quiet_bytes
-    quiet_seconds = quiet_bytes / fill
-    if drain >= fill:
-        return Unpacked(quiet_seconds + left / fill, dirty, left / fill)
+    quiet_seconds = quiet_bytes / quiet_fill
+    if drain >= busy_fill:
+        return Unpacked(quiet_seconds + left / busy_fill, dirty, left / busy_fill)
     # The cache fills by the difference of the two rates.
-    rising_seconds = min(left / fill, max(0.0, limit - dirty) / (fill - drain))
-    left, dirty = left - rising_seconds * fill, dirty + rising_seconds * (fill - drain)
+    rising_seconds = min(left / busy_fill, max(0.0, limit - dirty) / (busy_fill - drain))
+    left, dirty = left - rising_seconds * busy_fill, dirty + rising_seconds * (busy_fill - drain)
     throttled_seconds = max(0.0, left) / drain
     busy = rising_seconds + throttled_seconds
     return Unpacked(quiet_seconds + busy, dirty, busy)
+
+
+def _with_commits(rate: float, commit_seconds: float, layer_bytes: float | None) -> float:
+    """Bytes a second where after so many of them the writer pauses for a commit."""
+    return 1 / (1 / rate + commit_seconds / layer_bytes) if layer_bytes else rate
 
 
 class Disk:

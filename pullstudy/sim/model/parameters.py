@@ -38,7 +38,7 @@ class VolumeParameters:
 
     unpack_bytes_per_second: float = 358 * MB  # decompress and write to the page cache, one layer after another; fitted
     write_bytes_per_second: float = 132 * MB  # fitted; gp2 up to 170 GiB gives 128 MiB/s = 134.2 MB/s
-    dirtyable_bytes: float = 30.7 * GB  # memory that may be dirty at most 20 %; fitted, the node has 33.3 GB
+    dirtyable_bytes: float = 30.0 * GB  # memory that may be dirty at most 20 %; fitted, the node has 33.3 GB
     dirty_ratio: float = 0.20  # Linux's default
     dirty_background_ratio: float = 0.10  # Linux's default
     dirty_expire_seconds: float = 30.0  # vm.dirty_expire_centisecs: no page stays dirty for longer

@@ -111,10 +111,8 @@ def _finish(
     volume, count = parameters.volume, len(missing.layers)
     rounds = math.ceil(count / parameters.network.parallel_downloads)
     last_at = max(downloaded_at + rounds * latency, begin_at)
-    unpacked = unpack(volume, missing.unpacked_bytes, dirty_bytes)
-    busy = unpacked.busy_seconds / unpacked.seconds if unpacked.seconds else 0.0
-    commit = volume.commit_seconds + busy * (volume.busy_commit_seconds - volume.commit_seconds)
-    all_seconds = unpacked.seconds * noise + count * commit
+    unpacked = unpack(volume, missing.unpacked_bytes, dirty_bytes, missing.unpacked_bytes / count)
+    all_seconds = unpacked.seconds * noise
     return max(begin_at + all_seconds, last_at + all_seconds / count), unpacked.dirty_bytes
 
 
