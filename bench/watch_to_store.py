@@ -9,6 +9,11 @@ Each runs in a process of its own, pinned to one core; the events are replayed o
 Memory is the peak of that process, for (d) at growing numbers of events.
 
     python bench/watch_to_store.py [--quick] [--rounds 3] [--json]
+
+``--beside DIR`` compares (c) and (d) with those of another checkout, which has its own environment in DIR/.venv: in
+turns, in CPU seconds for 1,000 events, since what else the machine does changes the time on the clock.
+
+    python bench/watch_to_store.py --beside ../pullstudy-before [--quick] [--rounds 3] [--json]
 """
 
 import argparse
@@ -16,6 +21,7 @@ import asyncio
 import json
 import os
 import resource
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -34,6 +40,7 @@ WAYS = {
     "stored": "(d) collector, stored in SQLite",
 }
 EVENTS = {"typed": 10_000, "raw": 100_000, "decoded": 100_000, "stored": 100_000}
+COMPARED = ("decoded", "stored")
 MEMORY_AT = (10_000, 100_000, 1_000_000)
 LONG_SECONDS = 3_600.0
 
@@ -173,7 +180,12 @@ def measure_here(way: str, url: str, count: int) -> dict[str, Any]:
     }
 
 
-def measure(way: str, count: int) -> dict[str, Any]:
+Program = tuple[Path | str, Path | str]
+"""Python, and the bench of its checkout."""
+HERE_PROGRAM: Program = (sys.executable, Path(__file__).resolve())
+
+
+def measure(way: str, count: int, program: Program = HERE_PROGRAM) -> dict[str, Any]:
     """In a process of its own, against a replay of its own."""
     server = subprocess.Popen(
         [sys.executable, str(HERE / "replay_server.py"), str(count)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -181,7 +193,7 @@ def measure(way: str, count: int) -> dict[str, Any]:
     try:
         assert server.stdout is not None
         url = json.loads(server.stdout.readline())["url"]
-        command = [sys.executable, __file__, "--measure", way, url, str(count)]
+        command = [*program, "--measure", way, url, str(count)]
         return dict(json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout))
     finally:
         server.communicate()
@@ -190,6 +202,38 @@ def measure(way: str, count: int) -> dict[str, Any]:
 def best_of(rounds: list[list[dict[str, Any]]]) -> list[dict[str, Any]]:
     """The fastest result of each way: what other processes take can only make it slower."""
     return [max(results, key=lambda result: result["events_per_second"]) for results in zip(*rounds, strict=True)]
+
+
+def program_of(checkout: Path) -> Program:
+    return checkout / ".venv" / "bin" / "python", checkout / "bench" / Path(__file__).name
+
+
+def compare(way: str, count: int, other: Program, rounds: int) -> dict[str, Any]:
+    """Milliseconds of CPU for 1,000 events, there and here: the median of so many rounds, each of one run of both."""
+    results: dict[Program, list[float]] = {other: [], HERE_PROGRAM: []}
+    for number in range(rounds):
+        for program in sorted(results, key=lambda each: (each == other) == bool(number % 2)):
+            results[program].append(measure(way, count, program)["cpu_seconds"] / count * 1e6)
+    before, after = results[other], results[HERE_PROGRAM]
+    ratios = [there / here for there, here in zip(before, after, strict=True)]
+    return {
+        "way": way,
+        "events": count,
+        "rounds": rounds,
+        "beside_ms": round(statistics.median(before), 2),
+        "here_ms": round(statistics.median(after), 2),
+        "throughput": round(statistics.median(ratios), 3),
+        "throughput_from": round(min(ratios), 3),
+        "throughput_to": round(max(ratios), 3),
+    }
+
+
+def compared_line(result: dict[str, Any]) -> str:
+    return (
+        f"{WAYS[result['way']]}: {result['beside_ms']} ms of CPU for 1,000 events there, {result['here_ms']} here:"
+        f" {result['throughput']:.1%} of its events for a CPU second"
+        f" ({result['throughput_from']:.1%} to {result['throughput_to']:.1%} in {result['rounds']} rounds)"
+    )
 
 
 def line_bytes() -> int:
@@ -204,6 +248,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a tenth of the events, and memory to 100,000 only")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of the table")
     parser.add_argument("--rounds", type=int, default=3, help="of all four ways; the best of each is shown (3)")
+    parser.add_argument("--beside", type=Path, metavar="DIR", help="compare with the checkout there")
     parser.add_argument("--measure", nargs=3, metavar=("WAY", "URL", "EVENTS"), help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.measure:
@@ -211,6 +256,11 @@ def main() -> None:
         print(json.dumps(measure_here(way, url, int(count))))
         return
     share = 10 if options.quick else 1
+    if options.beside:
+        for way in COMPARED:
+            result = compare(way, EVENTS[way] // share, program_of(options.beside), options.rounds)
+            print(json.dumps(result) if options.json else compared_line(result), flush=True)
+        return
     say = (lambda text: None) if options.json else print
     say(f"events of {line_bytes()} bytes, one core, Python {sys.version.split()[0]}\n")
     say(f"{'':<42}{'events':>9}{'events/s':>10}{'x (a)':>7}{'per CPU s':>11}{'x (a)':>7}{'peak MiB':>10}")

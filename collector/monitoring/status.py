@@ -45,9 +45,11 @@ class CollectorStatus:
     held: str | None = None  # why the embedded store takes nothing now
 
     def count_reason(self, reason: str) -> None:
-        reason = reason[:LONGEST_REASON]
-        known = reason in self.reasons or len(self.reasons) < REASONS_KEPT
-        self.reasons[reason if known else OTHER_REASONS] += 1
+        self.reasons[reason if reason in self.reasons else self._label(reason)] += 1
+
+    def _label(self, reason: str) -> str:
+        cut = reason[:LONGEST_REASON]
+        return cut if cut in self.reasons or len(self.reasons) < REASONS_KEPT else OTHER_REASONS
 
     @property
     def events(self) -> int:
