@@ -31,7 +31,7 @@ class ControlPlane(Lifecycle):
 
     ``users`` get a token each and no permission (see ``access.grant``). ``api_server_options`` are flags without their
     dashes, and override the ones here: ``{"event-ttl": "20s", "etcd-compaction-interval": "0"}``; so do
-    ``controller_options``, for the controller manager.
+    ``controller_options``, for the controller manager, and ``etcd_options``.
     """
 
     def __init__(
@@ -43,12 +43,13 @@ class ControlPlane(Lifecycle):
         controllers: bool = True,
         api_server_options: Mapping[str, str] | None = None,
         controller_options: Mapping[str, str] | None = None,
+        etcd_options: Mapping[str, str] | None = None,
     ) -> None:
         self.directory = directory
         self.audit_log = directory / "audit.log"
         self._tokens = {ADMIN: secrets.token_hex(16)} | {user: secrets.token_hex(16) for user in users}
         authority = Authority(directory / "tls")
-        self.etcd = Etcd(directory)
+        self.etcd = Etcd(directory, dict(etcd_options or {}))
         self.api_server = ApiServer(home, directory, authority, self.etcd.url, dict(api_server_options or {}))
         self.access = Access(self.api_server.url, authority, directory, self._tokens)
         self._write_files()
@@ -125,10 +126,10 @@ def _group(user: str) -> str:
 class Etcd(Server):
     """The cluster's data. Without fsync: by that a machine that lost power loses data, a killed process does not."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, options: dict[str, str]) -> None:
         self.url = f"http://{LOOPBACK}:{free_port()}"
         peers = f"http://{LOOPBACK}:{free_port()}"
-        flags = {
+        flags: dict[str, object] = {
             "data-dir": directory / "etcd",
             "listen-client-urls": self.url,
             "advertise-client-urls": self.url,
@@ -136,7 +137,7 @@ class Etcd(Server):
             "initial-advertise-peer-urls": peers,
             "initial-cluster": f"default={peers}",
         }
-        command = [system_program("etcd", "etcd-server"), *_flags(flags), "--unsafe-no-fsync"]
+        command = [system_program("etcd", "etcd-server"), *_flags(flags | options), "--unsafe-no-fsync"]
         super().__init__(Process("etcd", command, directory))
 
     async def is_ready(self) -> bool:
