@@ -3,6 +3,7 @@
 DashboardsError
 ├── SchemaError           a panel asks for a column that no point has
 ├── FilesError            the files cannot be written
+├── StoreAddressError     what is put into the InfluxDB cannot be read back
 ├── GrafanaAddressError   no address or token of a Grafana
 └── GrafanaError          Grafana refused, or could not be reached
 """
@@ -26,6 +27,12 @@ class FilesError(DashboardsError):
     def __init__(self, directory: Path, why: str) -> None:
         super().__init__(f"{directory}: {why}; give a directory that can be written to")
         self.directory = directory
+
+
+class StoreAddressError(DashboardsError):
+    """The store cannot be written and read, by its address, names or token."""
+
+    exit_code = 2  # wrong use
 
 
 class GrafanaAddressError(DashboardsError):

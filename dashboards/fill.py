@@ -5,14 +5,16 @@ Again, it changes nothing: each record is the point that it was.
 
 import asyncio
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
 
+from dashboards.errors import StoreAddressError
 from pullstudy.analysis.findings.phase_points import phase_points
 from pullstudy.analysis.reading.study import read_study
 from pullstudy.pulls.batch import Batch
 from pullstudy.store.embedded.store import EmbeddedStore
-from pullstudy.store.stores import StoreSettings, open_store
+from pullstudy.store.stores import StoreSettings, open_store, why_not_usable
 
 
 class PrintedNotices:
@@ -28,11 +30,17 @@ class PrintedNotices:
 
 
 def fill_bucket(directory: Path, settings: StoreSettings, say: Callable[[str], None]) -> str:
-    """What was put, in a line. Waits for a server that is away. Raises NotAStudyError, StoreError."""
+    """What was put, in a line. Waits for a server that goes away meanwhile.
+
+    Raises NotAStudyError, StoreAddressError where a point that is put there cannot be read back, StoreError.
+    """
     batch = _records(directory)
     points = list(phase_points(read_study(directory)))
 
     async def put() -> None:
+        reason = await why_not_usable(settings, datetime.now(UTC))
+        if reason is not None:
+            raise StoreAddressError(f"{settings.place}: {reason}")
         store = open_store(settings, PrintedNotices(say), Random())
         try:
             await store.write(batch)

@@ -19,6 +19,7 @@ from driver import cli
 from pullstudy.pulls.backoff import Backoff
 from pullstudy.pulls.batch import Batch
 from pullstudy.store.destination import Destination
+from pullstudy.store.embedded.store import EmbeddedStore
 from pullstudy.store.influx.check import why_not_usable
 from pullstudy.store.influx.read import InfluxReader
 from pullstudy.store.influx.settings import InfluxSettings, InfluxSettingsError
@@ -207,6 +208,8 @@ def test_a_secret_in_an_address_is_refused_and_never_repeated(
         monkeypatch.setenv(name, value)
     study = f'[collect]\ninflux = "{url}"\n'
     Path("study.toml").write_text(study)
+    monkeypatch.setenv("GRAFANA_TOKEN", "t")
+    monkeypatch.setenv("INFLUXDB_V2_URL", url)
     commands: list[tuple[Any, list[str]]] = [
         (cli.run, ["sweep", "--sizes", "2", "--influx", url]),
         (cli.run, ["sweep", "study.toml"]),
@@ -214,6 +217,9 @@ def test_a_secret_in_an_address_is_refused_and_never_repeated(
         (collector_cli.run_command, ["--cluster", "c", "--influx", url]),
         (collector_cli.run_command, ["--cluster", "c", "--influx", url, "--show-settings", "text"]),
         (collector_cli.run_command, ["check", "--cluster", "c", "--influx", url]),
+        (cli.run, ["dashboards", "fill", ".", "--influx", url]),
+        (cli.run, ["dashboards", "push", url]),
+        (cli.run, ["dashboards", "push", "http://h:3000"]),
     ]
     for run, words in commands:
         code = run(words)
@@ -236,6 +242,35 @@ def test_a_destination_in_a_ledger_never_holds_a_page_or_a_secret() -> None:
     for url in (f"http://user:{SECRET}@h", f"http://h{ORGANISATION}"):
         with pytest.raises(InfluxSettingsError):
             Destination(influx=url).settled(ENVIRONMENT)
+
+
+@pytest.mark.parametrize("where", [ORGANISATION, "/elsewhere", ""])
+async def test_a_study_is_put_nowhere_where_it_would_not_be_kept(
+    fake: FakeInflux,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    attack: Attack,
+    where: str,
+) -> None:
+    if where:
+        attack(f"dashboards fill into a web page ({where})", "refused before anything is written")
+    for name, value in ENVIRONMENT.items():
+        monkeypatch.setenv(name, value)
+    store = EmbeddedStore(tmp_path, create=True)
+    store.write_now(Batch(pulls=(pull("a"), pull("b"))))
+    store.close_now()
+    async with with_web_interface(fake, "/influx") as url:
+        words = ["dashboards", "fill", str(tmp_path), "--influx", f"{url}{where or '/influx'}"]
+        code = await asyncio.to_thread(cli.run, words)
+    said = capsys.readouterr()
+    if where:
+        assert (code, said.err.count("\n")) == (2, 1)
+        assert "web interface" in said.err or "200 a web page" in said.err
+        assert fake.points == {}
+    else:
+        assert (code, said.err) == (0, "")
+        assert len(fake.points) >= 3  # the check's too
 
 
 @pytest.fixture

@@ -82,7 +82,7 @@ class InfluxSettings:
         if not organisation:
             raise InfluxSettingsError("InfluxDB: no organisation; set INFLUXDB_V2_ORG")
         return cls(
-            url=_checked_url(url or environment.get("INFLUXDB_V2_URL")),
+            url=checked_url(url or environment.get("INFLUXDB_V2_URL")),
             organisation=organisation,
             bucket=bucket or environment.get("INFLUXDB_V2_BUCKET") or DEFAULT_BUCKET,
             token=token.strip() if token else None,
@@ -128,7 +128,8 @@ def _token_of(file: Path) -> str:
     return token
 
 
-def _checked_url(url: str | None) -> str:
+def checked_url(url: str | None) -> str:
+    """A server's address without a slash at its end. Raises InfluxSettingsError."""
     if not url:
         raise InfluxSettingsError("InfluxDB: no address; give --influx URL or set INFLUXDB_V2_URL")
     if "@" in url:  # before anything else: no message may repeat a password
