@@ -4,17 +4,24 @@ Again, it changes nothing: each record is the point that it was.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import ExitStack
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from random import Random
+from typing import TypeVar
 
 from dashboards.errors import StoreAddressError
 from pullstudy.analysis.findings.phase_points import phase_points
-from pullstudy.analysis.reading.study import read_study
+from pullstudy.analysis.reading.study import opened_study
 from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.kinds import KINDS
 from pullstudy.store.embedded.store import EmbeddedStore
 from pullstudy.store.stores import StoreSettings, open_store, why_not_usable
+
+T = TypeVar("T")
+_AT_ONCE = 10_000  # records or points
 
 
 class PrintedNotices:
@@ -34,32 +41,33 @@ def fill_bucket(directory: Path, settings: StoreSettings, say: Callable[[str], N
 
     Raises NotAStudyError, StoreAddressError where a point that is put there cannot be read back, StoreError.
     """
-    batch = _records(directory)
-    points = list(phase_points(read_study(directory)))
 
-    async def put() -> None:
-        reason = await why_not_usable(settings, datetime.now(UTC))
-        if reason is not None:
-            raise StoreAddressError(f"{settings.place}: {reason}")
-        store = open_store(settings, PrintedNotices(say), Random())
-        try:
-            await store.write(batch)
-            await store.tell(points)
-        finally:
-            await store.close()
-
-    asyncio.run(put())
-    return f"bucket {settings.bucket}: {len(batch.pulls)} pulls, {len(batch.milestones)} milestones, {len(points)} of phases"
-
-
-def _records(directory: Path) -> Batch:
-    store = EmbeddedStore(directory, create=False)
-    try:
-        return Batch(
-            pulls=tuple(store.pulls()),
-            milestones=tuple(store.milestones()),
-            rejects=tuple(store.rejects()),
-            gaps=tuple(store.gaps()),
+    async def put() -> str:
+        with ExitStack() as stack:
+            file = EmbeddedStore(directory, create=False)
+            stack.callback(file.close_now)
+            study = stack.enter_context(opened_study(directory))
+            reason = await why_not_usable(settings, datetime.now(UTC))
+            if reason is not None:
+                raise StoreAddressError(f"{settings.place}: {reason}")
+            store = open_store(settings, PrintedNotices(say), Random())
+            try:
+                counts = [await _put(file.records(kind), lambda some: store.write(Batch(more=some))) for kind in KINDS]
+                points = await _put(phase_points(study.jobs()), store.tell)
+            finally:
+                await store.close()
+        return ", ".join(
+            [*(f"{count} {kind.plural}" for count, kind in zip(counts, KINDS, strict=True)), f"{points} of phases"]
         )
-    finally:
-        store.close_now()
+
+    return f"bucket {settings.bucket}: {asyncio.run(put())}"
+
+
+async def _put(records: Iterable[T], write: Callable[[tuple[T, ...]], Awaitable[object]]) -> int:
+    """How many there were."""
+    count = 0
+    remaining = iter(records)
+    while some := tuple(islice(remaining, _AT_ONCE)):
+        await write(some)
+        count += len(some)
+    return count

@@ -10,13 +10,11 @@ from typing import NamedTuple
 from pullstudy.analysis.findings.cost import NodePrice, cluster_costs
 from pullstudy.analysis.reading.environments import differences, environment_of
 from pullstudy.analysis.reading.source import StudySource
-from pullstudy.analysis.reading.study import latest_states, read_study
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import UNKNOWN_CACHE, Facts, cache_order, gather_facts, image_key
 from pullstudy.analysis.statistics.quantiles import median
 from pullstudy.analysis.statistics.speed_up import SpeedUp, paired_speed_up, speed_up, verdicts
 from pullstudy.pulls.image import parse_image
-from pullstudy.pulls.record import Outcome
 
 _LISTED_VALUES = 60  # characters of a differing value
 
@@ -100,7 +98,7 @@ class Comparison:
 
 def compare(first: Path | StudySource, second: Path | StudySource) -> Comparison:
     """Raises NotAStudyError, StoreError."""
-    sides = [gather_facts(read_study(where)) for where in (first, second)]
+    sides = [gather_facts(where) for where in (first, second)]
     values = [_durations(facts) for facts in sides]
     shared = sorted(values[0].keys() & values[1].keys())
     found = [_speed_up(values[0][key], values[1][key]) for key in shared]
@@ -140,12 +138,10 @@ def _key(image: str, size: int, cache: str) -> Key:
 
 def _durations(facts: Facts) -> Durations:
     found: Durations = defaultdict(lambda: defaultdict(list))
-    for group in facts.groups:
-        for (image, _), records in group.pulls.items():
-            for record in records:
-                if record.pull_seconds is not None:
-                    key = _key(image.image, record.size or 0, group.cache)
-                    found[key][record.cluster, record.job].append(record.pull_seconds)
+    for job in facts.jobs:
+        for pulls in job.pulls:
+            key = _key(pulls.image, job.size or 0, pulls.cache)
+            found[key][job.cluster, job.job].extend([*pulls.downloads, *pulls.riders])
     return dict(found)
 
 
@@ -206,7 +202,7 @@ def _cautions(sides: Sequence[Facts], values: Sequence[Durations]) -> Iterator[s
     yield from _environment_cautions(sides)
     yield from _cache_cautions(values)
     yield from _failure_cautions(sides)
-    repositories = [{parse_image(record.image).repository for record in side.pulled if record.image} for side in sides]
+    repositories = [{parse_image(image).repository for image in side.counts.images if image} for side in sides]
     if repositories[0] != repositories[1]:
         named = [wording.listed(sorted(found), at_most=2) for found in repositories]
         yield f"images are of {named[0]} in the first and of {named[1]} in the second; matched by layers and bytes"
@@ -266,9 +262,7 @@ def _failure_cautions(sides: Sequence[Facts]) -> Iterator[str]:
 
 
 def _failed_attempts(facts: Facts) -> int:
-    return sum(
-        record.count for record in latest_states(each for each in facts.study.pulls if each.outcome is Outcome.FAILED)
-    )
+    return facts.failed.attempts_of_jobs
 
 
 def _failed_jobs(facts: Facts) -> int:

@@ -15,9 +15,9 @@ from pullstudy.analysis.output_file import output_file
 from pullstudy.analysis.reading.joined_records import opened
 from pullstudy.analysis.reading.layers import Layer, choose_tags, read_layers, read_tags, shared_by_all, without
 from pullstudy.analysis.reading.source import StudySource, as_source
-from pullstudy.analysis.reading.study import read_study
+from pullstudy.analysis.reading.study import opened_study
 from pullstudy.analysis.tables import WRITERS, Table, TableColumn, columns_of
-from pullstudy.analysis.timelines.assembly import build_timelines
+from pullstudy.analysis.timelines.assembly import timelines_of
 from pullstudy.analysis.timelines.phases import PhaseRow, phase_rows
 from pullstudy.pulls.record import PullRecord
 from pullstudy.store.protocol import StoredRun
@@ -71,9 +71,10 @@ def runs_table(source: StudySource, choice: LayerChoice) -> Iterator[Table]:
 
 @contextmanager
 def phases_table(source: StudySource, choice: LayerChoice) -> Iterator[Table]:
-    """A row a job, followed by one a container of it."""
-    jobs = build_timelines(read_study(source))
-    yield Table(columns_of(PhaseRow), map(msgspec.structs.astuple, phase_rows(jobs)))
+    """A row a job, followed by one a container of it; by cluster and the job's name."""
+    with opened_study(source) as records:
+        jobs = (job for group in records.jobs() for job in timelines_of(group))
+        yield Table(columns_of(PhaseRow), map(msgspec.structs.astuple, phase_rows(jobs)))
 
 
 LAYER_COLUMNS: dict[str, tuple[type, Callable[[Layer], Any]]] = {

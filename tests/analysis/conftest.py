@@ -5,7 +5,6 @@ from pathlib import Path
 import pytest
 
 from pullstudy.analysis.reading.manifests import import_manifests
-from pullstudy.analysis.reading.study import read_study
 from pullstudy.analysis.report.facts import Facts, gather_facts
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.decode import Origin, decode_event
@@ -37,17 +36,22 @@ def aws_directory(study_data: Path, tmp_path_factory: pytest.TempPathFactory) ->
 
 @pytest.fixture(scope="session")
 def aws(aws_directory: Path) -> Facts:
-    return gather_facts(read_study(aws_directory))
+    return gather_facts(aws_directory)
 
 
 @pytest.fixture(scope="session")
-def lossy(study_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Facts:
+def lossy_directory(study_data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The test run on GKE at 4 and 8 nodes, of whose events many were lost at 8."""
     directory = tmp_path_factory.mktemp("pulling-test-run3")
     for size in (4, 8):
         origin = Origin(cluster=f"gke-{size}", run="run3", size=size)
         import_events(study_data / "pulling-test-run3" / f"events-size-{size}.json", origin, directory)
-    return gather_facts(read_study(directory))
+    return directory
+
+
+@pytest.fixture(scope="session")
+def lossy(lossy_directory: Path) -> Facts:
+    return gather_facts(lossy_directory)
 
 
 @pytest.fixture(scope="session")
@@ -60,4 +64,4 @@ def sweep_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def sweep(sweep_directory: Path) -> Facts:
-    return gather_facts(read_study(sweep_directory))
+    return gather_facts(sweep_directory)

@@ -5,6 +5,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from pullstudy.analysis.reading.study import opened_study
+from pullstudy.analysis.timelines.assembly import timelines_of
+from pullstudy.analysis.timelines.job_summary import JobSummary, summary_of
+from pullstudy.analysis.timelines.timeline import JobTimeline
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.image import parse_image
@@ -27,6 +31,18 @@ def image_of(layers: int = 9, size: int = 1_000_000_000) -> str:
 
 def at(seconds: float) -> datetime:
     return ZERO + timedelta(seconds=seconds)
+
+
+def timelines_in(directory: Path) -> list[JobTimeline]:
+    """Of all jobs, in order of size, cluster and start."""
+    with opened_study(directory) as records:
+        jobs = [(job, summary_of(job, 1)) for group in records.jobs() for job in timelines_of(group)]
+    return [job for job, _ in sorted(jobs, key=lambda pair: pair[1].order)]
+
+
+def summaries_in(directory: Path) -> list[JobSummary]:
+    """The same, folded."""
+    return [summary_of(job, 1) for job in timelines_in(directory)]
 
 
 @dataclass

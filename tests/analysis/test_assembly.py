@@ -4,22 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from pullstudy.analysis.reading.study import read_study
-from pullstudy.analysis.timelines.assembly import build_timelines
 from pullstudy.analysis.timelines.timeline import JobTimeline
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.milestone import Moment, Witness
 from pullstudy.pulls.record import Outcome
 from pullstudy.pulls.witness import PodWitness
 from pullstudy.store.embedded.ledger import JobState
-from tests.analysis.hand_made import HandMade, at, image_of
+from tests.analysis.hand_made import HandMade, at, image_of, timelines_in
 
 ONE, TWO = image_of(9, 1_000_000_000), image_of(9, 2_000_000_000)
 
 
 def timelines(made: HandMade, directory: Path) -> list[JobTimeline]:
     made.write(directory)
-    return build_timelines(read_study(directory))
+    return timelines_in(directory)
 
 
 def test_of_several_witnesses_the_finest_is_believed(tmp_path: Path) -> None:

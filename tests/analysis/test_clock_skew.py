@@ -7,11 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pullstudy.analysis.findings.clock_skew import NodeClock, node_clocks
-from pullstudy.analysis.reading.study import read_study
-from pullstudy.analysis.timelines.assembly import build_timelines
+from pullstudy.analysis.findings.clock_skew import ClockBounds, NodeClock
 from pullstudy.pulls.milestone import Moment
-from tests.analysis.hand_made import HandMade, image_of
+from tests.analysis.hand_made import HandMade, image_of, timelines_in
 
 M = Moment
 
@@ -25,7 +23,14 @@ def clocks_of(directory: Path, offsets: list[float], delays: list[float]) -> dic
         made.life("j", f"p{index}", image_of(), times, node=f"node-{index}")
     made.mark("j", None, M.JOB_COMPLETED, 20)
     made.write(directory)
-    return {clock.node: clock for clock in node_clocks(build_timelines(read_study(directory)))}
+    return {clock.node: clock for clock in clocks_in(directory)}
+
+
+def clocks_in(directory: Path) -> list[NodeClock]:
+    bounds = ClockBounds()
+    for job in timelines_in(directory):
+        bounds.add(job)
+    return bounds.clocks()
 
 
 @given(
@@ -60,7 +65,7 @@ def test_a_node_of_which_only_the_end_is_known_has_one_bound(tmp_path: Path) -> 
     made.mark("j", "p", M.STARTED, 5)
     made.mark("j", None, M.JOB_COMPLETED, 9)
     made.write(tmp_path)
-    (clock,) = node_clocks(build_timelines(read_study(tmp_path)))
+    (clock,) = clocks_in(tmp_path)
     assert clock.at_least_seconds == pytest.approx(-4, abs=1e-5)
     assert clock.at_most_seconds is None
     assert clock.against_others_seconds is None

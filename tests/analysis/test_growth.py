@@ -7,14 +7,12 @@ import msgspec
 import pytest
 
 from pullstudy.analysis.findings.growth import BETWEEN_JOBS, UNTIL_DELETED, UNTIL_NEXT, Decomposition, decompositions
-from pullstudy.analysis.reading.study import read_study
 from pullstudy.analysis.report.facts import Facts, gather_facts
 from pullstudy.analysis.report.sections import makespans
-from pullstudy.analysis.timelines.assembly import build_timelines
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.milestone import Moment
 from pullstudy.store.embedded.ledger import JobState
-from tests.analysis.hand_made import HandMade, at, image_of
+from tests.analysis.hand_made import HandMade, at, image_of, summaries_in
 from tests.analysis.page_reader import Reader
 
 M = Moment
@@ -43,15 +41,15 @@ def cluster(size: int) -> HandMade:
 def decomposed(directory: Path, *clusters: HandMade) -> list[Decomposition]:
     for made in clusters:
         made.write(directory)
-    return decompositions(build_timelines(read_study(directory)))
+    return decompositions(summaries_in(directory))
 
 
 def test_the_parts_of_each_size_add_up_to_its_wall_time(sweep: Facts) -> None:
     (decomposition,) = sweep.decompositions
     for size in decomposition.sizes:
         parts = sum(phase.seconds[size] for phase in decomposition.phases)
-        ends = [job.end[1].at for job in sweep.jobs if job.size == size and job.end]
-        starts = [job.start[1].at for job in sweep.jobs if job.size == size and job.start]
+        ends = [job.end.at for job in sweep.jobs if job.size == size and job.end]
+        starts = [job.start.at for job in sweep.jobs if job.size == size and job.start]
         assert parts == pytest.approx(decomposition.wall_seconds[size])
         assert parts == pytest.approx((max(ends) - min(starts)).total_seconds())
 
@@ -88,7 +86,7 @@ def test_growth_that_cut_off_times_can_make_is_no_growth(tmp_path: Path) -> None
                 for mark in made.milestones
             ]
         made.write(tmp_path)
-    facts = gather_facts(read_study(tmp_path))
+    facts = gather_facts(tmp_path)
     (found,) = facts.decompositions
     phases = {phase.phase: phase for phase in found.phases}
     scheduled = phases["pod_created_to_scheduled"]

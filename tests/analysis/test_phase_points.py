@@ -7,8 +7,7 @@ import msgspec
 import pytest
 
 from pullstudy.analysis.findings.phase_points import phase_points
-from pullstudy.analysis.reading.ledger import LedgerTables
-from pullstudy.analysis.reading.study import StudyData
+from pullstudy.analysis.reading.job_records import JobRecords
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
 from pullstudy.pulls.record import Outcome, PullRecord
@@ -27,7 +26,7 @@ SECONDS = {
 }
 
 
-def study(*, completed: bool = True) -> StudyData:
+def group(*, completed: bool = True) -> JobRecords:
     milestones = tuple(
         Milestone(
             cluster="c",
@@ -65,11 +64,11 @@ def study(*, completed: bool = True) -> StudyData:
         event_uid="e",
     )
     caches = (NodeCache(cluster="c", job="j", node="n", cache=CacheState.PARTIAL),)
-    return StudyData("s", pulls=(pull,), milestones=milestones, ledger=LedgerTables(node_caches=caches))
+    return JobRecords("c", "j", pulls=(pull,), milestones=milestones, node_caches=caches)
 
 
 def test_a_jobs_stretches_add_up_to_its_makespan() -> None:
-    (job,) = (point for point in phase_points(study()) if isinstance(point, JobPhases))
+    (job,) = (point for point in phase_points([group()]) if isinstance(point, JobPhases))
     segments = [getattr(job, name) for name in Stretches.__struct_fields__]
     assert sum(each for each in segments if each is not None) == job.makespan_seconds == 40.0
     assert (job.until_pulled_seconds, job.until_finished_seconds) == (10.0, None)
@@ -77,7 +76,7 @@ def test_a_jobs_stretches_add_up_to_its_makespan() -> None:
 
 
 def test_a_pods_stretches_are_its_own() -> None:
-    (pod,) = (point for point in phase_points(study()) if isinstance(point, PodPhases))
+    (pod,) = (point for point in phase_points([group()]) if isinstance(point, PodPhases))
     assert (pod.until_scheduled_seconds, pod.until_pulling_seconds, pod.until_job_completed_seconds) == (
         None,
         0.5,
@@ -88,12 +87,12 @@ def test_a_pods_stretches_are_its_own() -> None:
 
 
 def test_a_job_that_is_not_over_has_no_phases() -> None:
-    assert {type(point) for point in phase_points(study(completed=False))} == {PullCache}
+    assert {type(point) for point in phase_points([group(completed=False)])} == {PullCache}
 
 
 def test_a_pulls_cache_is_a_field_of_the_pulls_own_point() -> None:
-    whole = study()
-    (told,) = (point for point in phase_points(whole) if isinstance(point, PullCache))
+    whole = group()
+    (told,) = (point for point in phase_points([whole]) if isinstance(point, PullCache))
     pull, cache = (parse_line(encode_point(record)) for record in (whole.pulls[0], told))
     assert (cache.measurement, cache.tags, cache.time) == (pull.measurement, pull.tags, pull.time)
     assert set(cache.fields) - set(pull.fields) == {"cache"}
@@ -103,8 +102,8 @@ def test_a_pulls_cache_is_a_field_of_the_pulls_own_point() -> None:
 
 
 def test_a_node_that_nobody_looked_at_has_no_cache() -> None:
-    blind = replace(study(), ledger=LedgerTables())
-    assert not [point for point in phase_points(blind) if isinstance(point, PullCache)]
+    blind = replace(group(), node_caches=())
+    assert not [point for point in phase_points([blind]) if isinstance(point, PullCache)]
 
 
 @pytest.mark.parametrize("struct", [JobPhases, PodPhases])

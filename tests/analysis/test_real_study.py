@@ -1,17 +1,18 @@
 """The study's own figures, and what its real logs say about where the time goes."""
 
 import csv
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from pullstudy.analysis.findings.growth import BETWEEN_JOBS
 from pullstudy.analysis.findings.similarity import mean_and_deviation, pairs
-from pullstudy.analysis.findings.writeback import fit_makespan, fit_started, points, steps
+from pullstudy.analysis.findings.writeback import fit_makespan, fit_started, steps
 from pullstudy.analysis.reading.layers import Layer, choose_tags, read_layers, read_tags, shared_by_all, without
 from pullstudy.analysis.report.facts import Facts
-from pullstudy.analysis.timelines.critical_path import critical_path
-from pullstudy.analysis.timelines.phases import count_flags, phase_rows
+from pullstudy.analysis.timelines.phases import phase_rows
+from tests.analysis.hand_made import timelines_in
 
 
 @pytest.fixture
@@ -68,12 +69,12 @@ def test_bytes_weigh_the_shared_base_unlike_the_studys_content_similarity(chosen
 
 def test_every_image_has_one_job_a_size_though_all_jobs_have_one_name(aws: Facts) -> None:
     assert {job.job for job in aws.jobs} == {"container-pull"}
-    assert sorted((job.size, len(job.containers)) for job in aws.jobs) == sorted([(4, 4), (8, 8), (16, 16)] * 6)
+    assert sorted((job.size, job.containers) for job in aws.jobs) == sorted([(4, 4), (8, 8), (16, 16)] * 6)
 
 
 def test_critical_paths_add_up_to_their_makespans(aws: Facts) -> None:
     for job in aws.jobs:
-        assert sum(segment.seconds for segment in critical_path(job)) == pytest.approx(job.makespan_seconds)
+        assert sum(segment.seconds for segment in job.path) == pytest.approx(job.makespan_seconds)
 
 
 def test_up_to_16_nodes_the_wall_time_does_not_grow_and_two_fifths_of_it_follow_the_start(aws: Facts) -> None:
@@ -90,7 +91,7 @@ def test_up_to_16_nodes_the_wall_time_does_not_grow_and_two_fifths_of_it_follow_
 
 
 def test_one_write_rate_of_130_mb_a_second_explains_makespans_better_than_pulls_do(aws: Facts) -> None:
-    found = points(aws.jobs)
+    found = aws.points
     whole, started = fit_makespan(found), fit_started(found)
     assert whole is not None
     assert started is not None
@@ -103,21 +104,26 @@ def test_one_write_rate_of_130_mb_a_second_explains_makespans_better_than_pulls_
 
 
 def test_the_pulls_themselves_come_down_to_that_rate_beyond_ten_gigabytes(aws: Facts) -> None:
-    rates = [round((step.pull_rate or 0) / 1e6) for step in steps(points(aws.jobs))]
+    rates = [round((step.pull_rate or 0) / 1e6) for step in steps(aws.points)]
     assert rates == [363, 335, 154, 132, 131]
 
 
-def test_several_pods_of_a_job_shared_a_node_and_its_pull(aws: Facts) -> None:
-    flags = count_flags(phase_rows(aws.jobs))
+def flags_in(directory: Path) -> Counter[str]:
+    """How often each flag stands in the rows of phases."""
+    return Counter(flag for row in phase_rows(timelines_in(directory)) for flag in row.flags.split())
+
+
+def test_several_pods_of_a_job_shared_a_node_and_its_pull(aws_directory: Path) -> None:
+    flags = flags_in(aws_directory)
     assert (flags["shares-node"], flags["shared-pull"]) == (47, 25)
 
 
-def test_no_phase_of_the_real_logs_is_negative(aws: Facts) -> None:
-    assert not [flag for flag in count_flags(phase_rows(aws.jobs)) if flag.startswith(("negative", "unresolved"))]
+def test_no_phase_of_the_real_logs_is_negative(aws_directory: Path) -> None:
+    assert not [flag for flag in flags_in(aws_directory) if flag.startswith(("negative", "unresolved"))]
 
 
-def test_lost_events_leave_moments_missing_and_make_no_false_ones(lossy: Facts) -> None:
-    flags = count_flags(phase_rows(lossy.jobs))
+def test_lost_events_leave_moments_missing_and_make_no_false_ones(lossy_directory: Path) -> None:
+    flags = flags_in(lossy_directory)
     assert flags["missing:pulled"] == 30
     assert flags["image-inferred"] == 12
     # One pod's Scheduled was stamped 6.3 ms before the job controller's Created pod: both are the control plane's.

@@ -11,9 +11,9 @@ import altair
 import pytest
 
 from pullstudy.analysis.reading.environments import differences
-from pullstudy.analysis.reading.study import StudyData, read_study
+from pullstudy.analysis.reading.study import Study, StudyRecords, opened_study
 from pullstudy.analysis.report.colours import size_colours
-from pullstudy.analysis.report.facts import Facts, gather_facts
+from pullstudy.analysis.report.facts import Facts, facts_of, gather_facts
 from pullstudy.analysis.report.figure import Figure
 from pullstudy.analysis.report.html import element, json_script
 from pullstudy.analysis.report.page import page
@@ -101,11 +101,13 @@ def test_a_simulator_behind_a_real_provider_is_said_too(tmp_path: Path) -> None:
     made = HandMade(cluster="eks-test-4", environment={"provider": {"simulated": True}})
     made.job("j", image_of(), 0, 20)
     made.write(tmp_path)
-    assert read_study(tmp_path).simulated
+    with opened_study(tmp_path) as records:
+        assert records.study.simulated
     other = HandMade(cluster="eks-test-4", environment={"provider": {"volume": {"type": "gp2"}}})
     other.job("j", image_of(), 0, 20)
     other.write(tmp_path / "other")
-    assert not read_study(tmp_path / "other").simulated
+    with opened_study(tmp_path / "other") as records:
+        assert not records.study.simulated
 
 
 def few_rows(spec: Any) -> Any:
@@ -131,7 +133,7 @@ def test_names_of_figures_are_names_of_files_and_stand_once(sweep: Facts, aws: F
 
 def test_text_from_outside_stays_text(tmp_path: Path) -> None:
     hostile_study().write(tmp_path)
-    facts = gather_facts(read_study(tmp_path))
+    facts = gather_facts(tmp_path)
     reader = Reader(text_of(facts))
     assert not [tag for tag, _ in reader.elements if tag in ("img", "b") and tag == "img"]
     assert sum(tag == "script" for tag, _ in reader.elements) == len(reader.scripts) + 1  # libraries and page.js: no id
@@ -191,8 +193,8 @@ def test_cache_states_stand_in_figures_of_their_own(tmp_path: Path) -> None:
         made.job(f"j{index}", image_of(), 0, 20)
         made.cache(f"j{index}", "node-0", state)
     made.write(tmp_path)
-    facts = gather_facts(read_study(tmp_path))
-    assert [(group.cache, sum(map(len, group.pulls.values()))) for group in facts.groups] == [
+    facts = gather_facts(tmp_path)
+    assert [(group.cache, sum(len(values.seconds) for values in group.pulls.values())) for group in facts.groups] == [
         ("cold", 1),
         ("partial", 1),
         ("warm", 1),
@@ -213,7 +215,7 @@ def test_a_pull_that_took_no_time_leaves_out_the_log_scale_and_its_name(tmp_path
     for pod, seconds in (("p0", 0.0), ("p1", 2.0)):
         made.pull("j", pod, image_of(), seconds)
     made.write(tmp_path)
-    section = durations.build(gather_facts(read_study(tmp_path)))
+    section = durations.build(gather_facts(tmp_path))
     assert [figure.name for figure in section.figures] == ["durations-unknown-9-layers", "ecdf-unknown-9-layers"]
     assert section.figures[1].spec["encoding"]["x"]["title"] == "pull duration, seconds"
 
@@ -227,7 +229,7 @@ def test_a_study_of_pulled_events_alone_has_a_report(tmp_path: Path, sizes: tupl
             made.mark("j", "p", moment, 5.0)
         made.pull("j", "p", image_of(), 3.2, finished=5.0)
         made.write(tmp_path)
-    facts = gather_facts(read_study(tmp_path))
+    facts = gather_facts(tmp_path)
     sections = [build(facts) for build in SECTIONS]
     words = Reader("".join(str(block) for section in sections for block in section.blocks)).words()
     assert "Where the time goes" in [section.title for section in sections]
@@ -247,7 +249,7 @@ def test_a_grown_run_is_explained_by_what_grew(tmp_path: Path) -> None:
         times = {Moment.POD_CREATED: created, Moment.SCHEDULED: created + 1, Moment.PULLED: created + 19}
         made.life("j", "p", image_of(), times)
         made.write(tmp_path)
-    (decomposition,) = gather_facts(read_study(tmp_path)).decompositions
+    (decomposition,) = gather_facts(tmp_path).decompositions
     assert makespans.answer(decomposition) == (
         "The same 1 image took 21.0 s of wall time on 4 nodes and 81.0 s on 256 nodes. "
         "The growth of 60.0 s lies in job created → pod created (100.0%, 60.0 s more)."
@@ -261,7 +263,7 @@ def test_failures_are_told_by_class_with_what_was_said(tmp_path: Path) -> None:
     made.pull("j", "p", image_of(), None, outcome=Outcome.FAILED, error=text, count=3, event_uid="u")
     made.pull("j", "p", image_of(), None, outcome=Outcome.BACKOFF, count=7)
     made.write(tmp_path)
-    section = failures.build(gather_facts(read_study(tmp_path)))
+    section = failures.build(gather_facts(tmp_path))
     words = Reader("".join(str(block) for block in section.blocks if not isinstance(block, Figure))).words()
     assert "3 failed attempts, 7 back-offs" in words
     assert "rate-limited" in words
@@ -276,7 +278,7 @@ def test_the_audit_says_what_is_accounted_for_and_by_whom(tmp_path: Path) -> Non
         Audit(cluster="c-4", job="j", expected=256, events=253, pod_status=256, spooled=253, stored=253, recovered=2)
     )
     made.write(tmp_path)
-    words = Reader("".join(map(str, loss_audit.build(gather_facts(read_study(tmp_path))).blocks))).words()
+    words = Reader("".join(map(str, loss_audit.build(gather_facts(tmp_path)).blocks))).words()
     assert "255/256 accounted for, 2 recovered from pod status, 1 missing." in words
 
 
@@ -286,7 +288,7 @@ def test_gaps_and_rejects_are_shown(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path, create=True)
     store.write_now(Batch(gaps=(gap,), rejects=(reject,)))
     store.close_now()
-    words = Reader("".join(map(str, loss_audit.build(gather_facts(read_study(tmp_path))).blocks))).words()
+    words = Reader("".join(map(str, loss_audit.build(gather_facts(tmp_path)).blocks))).words()
     assert "410 Gone" in words
     assert "no JSON object on this line" in words
 
@@ -309,8 +311,10 @@ def test_what_the_model_was_given_is_not_told_as_a_finding(aws: Facts, sweep: Fa
     assert "nothing of real nodes" in Reader("".join(map(str, summary.build(sweep).blocks))).words()
 
 
-def test_images_found_present_are_counted_with_those_of_other_pods(aws: Facts) -> None:
-    present = sum(record.outcome is Outcome.CACHED for record in (*aws.study.pulls, *aws.study.other_pulls))
+def test_images_found_present_are_counted_with_those_of_other_pods(aws: Facts, aws_directory: Path) -> None:
+    store = EmbeddedStore(aws_directory, create=False)
+    present = sum(1 for _ in store.pulls(outcome=Outcome.CACHED))
+    store.close_now()
     assert present > 0
     assert f"{present} images found present" in Reader("".join(map(str, failures.build(aws).blocks))).words()
 
@@ -333,7 +337,7 @@ def test_environments_that_differ_are_warned_of(tmp_path: Path) -> None:
         made.job("j", image_of(), 0, 20)
         made.pull("j", f"p-{size}", image_of(), 5.0)
         made.write(tmp_path)
-    words = Reader(text_of(gather_facts(read_study(tmp_path)))).words()
+    words = Reader(text_of(gather_facts(tmp_path))).words()
     assert "The clusters compared here differ in kernels." in words
 
 
@@ -342,7 +346,7 @@ def test_images_of_nearly_one_size_have_places_of_their_own(tmp_path: Path) -> N
     for size in (1_176_249_324, 1_176_900_000):
         made.pull("j", f"p{size}", image_of(9, size), 5.0)
     made.write(tmp_path)
-    (group,) = gather_facts(read_study(tmp_path)).groups
+    (group,) = gather_facts(tmp_path).groups
     assert list(axis_labels(group).values()) == ["1.176", "1.177"]
 
 
@@ -357,4 +361,4 @@ def test_sizes_have_colours_of_their_own_however_many_there_are() -> None:
 
 
 def test_a_study_of_no_records_has_no_provenance_to_invent() -> None:
-    assert provenance(gather_facts(StudyData(name="empty"))) == "clusters none"
+    assert provenance(facts_of(StudyRecords(Study("empty"), []))) == "clusters none"

@@ -12,9 +12,10 @@ from driver import cli
 from pullstudy.analysis.errors import NoSuchRunError, SeveralRunsError
 from pullstudy.analysis.export import export
 from pullstudy.analysis.frames import frame
+from pullstudy.analysis.reading.job_records import JobRecords
 from pullstudy.analysis.reading.joined_records import JoinedRecords
 from pullstudy.analysis.reading.source import StudySource, of_directory
-from pullstudy.analysis.reading.study import read_study
+from pullstudy.analysis.reading.study import Study, opened_study
 from pullstudy.pulls.batch import Batch
 from pullstudy.store.destination import Destination
 from pullstudy.store.embedded.ledger import Ledger, Run
@@ -27,18 +28,23 @@ from tests.store.records import gap, milestone, pull, reject
 PLACE = "bucket pulls of InfluxDB http://influx:8086"
 
 
+def read_whole(where: Path | StudySource) -> tuple[Study, list[JobRecords]]:
+    with opened_study(where) as records:
+        return records.study, list(records.jobs())
+
+
 def test_one_cluster_of_a_directory_is_read_with_its_own_ledger(sweep_directory: Path) -> None:
-    whole = read_study(sweep_directory)
-    part = read_study(of_directory(sweep_directory, clusters=("sim-hand-2",)))
-    assert part.pulls == tuple(each for each in whole.pulls if each.cluster == "sim-hand-2") != ()
-    assert part.milestones == tuple(each for each in whole.milestones if each.cluster == "sim-hand-2") != ()
+    whole, groups = read_whole(sweep_directory)
+    part, groups_of_part = read_whole(of_directory(sweep_directory, clusters=("sim-hand-2",)))
+    assert groups_of_part == [group for group in groups if group.cluster == "sim-hand-2"] != []
+    assert all(group.pulls and group.milestones and group.node_caches and group.pods for group in groups)
     assert part.clusters == ("sim-hand-2",)
-    for name in ("jobs", "node_caches", "pods", "audits"):
+    for name in ("jobs", "audits"):
         rows, every = getattr(part.ledger, name), getattr(whole.ledger, name)
         assert rows == tuple(row for row in every if row.cluster == "sim-hand-2") != ()
-    assert read_study(of_directory(sweep_directory, runs=(RUN,))).ledger == whole.ledger
-    other = read_study(of_directory(sweep_directory, runs=("another",)))
-    assert (other.pulls, other.ledger.runs, other.ledger.jobs) == ((), (), ())
+    assert read_whole(of_directory(sweep_directory, runs=(RUN,))) == (whole, groups)
+    other, groups_of_other = read_whole(of_directory(sweep_directory, runs=("another",)))
+    assert (groups_of_other, other.ledger.runs, other.ledger.jobs) == ([], (), ())
 
 
 def test_the_command_chooses_runs_and_clusters_of_a_directory_too(

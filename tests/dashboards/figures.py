@@ -9,16 +9,15 @@ from statistics import fmean
 from typing import Any
 
 from dashboards.study import BANDS
-from pullstudy.analysis.findings.stragglers import job_spreads, slowest_nodes
-from pullstudy.analysis.reading.study import StudyData
+from pullstudy.analysis.findings.stragglers import Stragglers
 from pullstudy.analysis.report.facts import image_key
 from pullstudy.analysis.statistics.quantiles import median, quantile
-from pullstudy.analysis.timelines.assembly import build_timelines
 from pullstudy.analysis.timelines.critical_path import critical_path
 from pullstudy.analysis.timelines.timeline import JOB_MOMENTS, MOMENTS, JobTimeline
 from pullstudy.pulls.milestone import Milestone, Moment
 from pullstudy.pulls.record import WITNESS_PREFIX, Outcome, PullRecord
 from pullstudy.store.influx.point_layout import nanoseconds
+from tests.dashboards.whole_study import WholeStudy
 
 Row = dict[str, Any]
 WINDOW_SECONDS = 10
@@ -27,10 +26,10 @@ WINDOW_SECONDS = 10
 class Figures:
     """One study's figures, by dashboard and panel, of one state of the nodes' caches."""
 
-    def __init__(self, study: StudyData, cache: str, abandoned: Sequence[Milestone] = ()) -> None:
+    def __init__(self, study: WholeStudy, cache: str, abandoned: Sequence[Milestone] = ()) -> None:
         self.abandoned = abandoned
         self.study = study
-        caches = {(row.cluster, row.job, row.node): str(row.cache) for row in study.ledger.node_caches}
+        caches = {(row.cluster, row.job, row.node): str(row.cache) for row in study.node_caches}
         self.reported = [record for record in study.pulls if not record.event_uid.startswith(WITNESS_PREFIX)]
         self.pulled = [
             each
@@ -40,8 +39,11 @@ class Figures:
             and caches.get((each.cluster, each.job or "", each.node or ""), "unknown") == cache
         ]
         self.wrong = [each for each in self.reported if each.outcome in (Outcome.FAILED, Outcome.BACKOFF)]
-        self.jobs = build_timelines(study)
+        self.jobs = study.timelines()
+        self.slow = Stragglers()
         self.ended = [job for job in self.jobs if job.cache == cache and Moment.JOB_COMPLETED in job.times]
+        for job in self.ended:
+            self.slow.add(job)
 
     def of(self, uid: str, title: str) -> list[Row]:
         found: Callable[[], Iterable[Row]] = PANELS[uid, title].__get__(self)
@@ -169,7 +171,7 @@ class Figures:
                 "median_seconds": each.median_seconds,
                 "excess_seconds": each.excess_seconds,
             }
-            for spread in job_spreads(self.ended)
+            for spread in self.slow.spreads
             for each in spread.stragglers
         ]
         return sorted(rows, key=lambda row: -row["excess_seconds"])[:200]
@@ -184,7 +186,7 @@ class Figures:
                 "median_excess": each.median_excess_seconds,
                 "worst_excess": each.worst_excess_seconds,
             }
-            for each in slowest_nodes(self.ended)[:100]
+            for each in self.slow.slowest_nodes()[:100]
         ]
 
     def slow_images(self) -> list[Row]:

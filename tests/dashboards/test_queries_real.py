@@ -25,7 +25,6 @@ from dashboards.alerts import failing_pulls
 from dashboards.build import dashboards
 from dashboards.flux import Bucket
 from pullstudy.analysis.findings.phase_points import phase_points
-from pullstudy.analysis.reading.study import StudyData, read_study
 from pullstudy.pulls.batch import Batch, Gap, Reject
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.milestone import Milestone, Moment
@@ -37,6 +36,7 @@ from pullstudy.store.influx.store import InfluxStore
 from pullstudy.store.protocol import AbandonedJob
 from tests.dashboards.figures import PANELS, Figures
 from tests.dashboards.variables import substituted
+from tests.dashboards.whole_study import WholeStudy, read_whole
 from tests.notices import KeptNotices
 from tests.stack.influx import Influx
 
@@ -72,22 +72,22 @@ class Filled:
     """The server with a study in it, and the study."""
 
     influx: Influx
-    study: StudyData
+    study: WholeStudy
 
     @cached_property
     def figures(self) -> Figures:
         return Figures(self.study, CacheState.COLD, [begun(self.study, GIVEN_UP)])
 
 
-def sweep(directory: Path) -> StudyData:
+def sweep(directory: Path) -> WholeStudy:
     (directory / "study.toml").write_text(STUDY + ("" if SIZES else FEW_IMAGES))
     command = [str(Path(sys.executable).with_name("pulldriver")), "sweep", "--study", str(directory / "study.toml")]
     where = ["--sizes", SIZES or "4..16", "--out", str(directory / "out")]
     subprocess.run([*command, *where], check=True, capture_output=True, timeout=600)
-    return with_what_a_good_sweep_lacks(read_study(directory / "out"))
+    return with_what_a_good_sweep_lacks(read_whole(directory / "out"))
 
 
-def with_what_a_good_sweep_lacks(study: StudyData) -> StudyData:
+def with_what_a_good_sweep_lacks(study: WholeStudy) -> WholeStudy:
     """A cached image, a pull that only pod status told of, a pod that pulls still, a reject, a gap, texts that would be
     markup; a job on nodes that held some of the layers, and one on nodes that nobody looked at."""
     first = study.pulls[0]
@@ -108,17 +108,17 @@ def with_what_a_good_sweep_lacks(study: StudyData) -> StudyData:
         milestones=(*study.milestones, begun(study, "begun")),
         rejects=(reject, msgspec.structs.replace(reject, position="18", at=first.finished_at)),
         gaps=(*study.gaps, gap),
-        ledger=msgspec.structs.replace(study.ledger, node_caches=tuple(other_caches(study))),
+        node_caches=tuple(other_caches(study)),
     )
 
 
-def begun(study: StudyData, job: str) -> Milestone:
+def begun(study: WholeStudy, job: str) -> Milestone:
     """A pod of another job that says Pulling and nothing more."""
     first = next(each for each in study.milestones if each.moment is Moment.PULLING)
     return msgspec.structs.replace(first, job=job, pod=f"{job}-0-bcdfg", pod_uid=job, event_uid=job)
 
 
-async def write_an_abandoned_job(store: InfluxStore, study: StudyData) -> None:
+async def write_an_abandoned_job(store: InfluxStore, study: WholeStudy) -> None:
     """None of its records is in what is read, nor in a panel."""
     pulled = next(each for each in study.pulls if each.outcome is Outcome.PULLED and each.pull_seconds is not None)
     gone = msgspec.structs.replace(pulled, job=GIVEN_UP, pull_seconds=9999.0, event_uid=GIVEN_UP)
@@ -126,9 +126,9 @@ async def write_an_abandoned_job(store: InfluxStore, study: StudyData) -> None:
     await store.abandon([AbandonedJob(cluster=gone.cluster, job=GIVEN_UP, at=datetime(2026, 1, 2, tzinfo=UTC))])
 
 
-def other_caches(study: StudyData) -> Iterator[NodeCache]:
-    partial, unknown = ((job.cluster, job.job) for job in study.ledger.jobs[1:3])
-    for row in study.ledger.node_caches:
+def other_caches(study: WholeStudy) -> Iterator[NodeCache]:
+    partial, unknown = ((job.cluster, job.job) for job in study.jobs[1:3])
+    for row in study.node_caches:
         if (row.cluster, row.job) == partial:
             yield msgspec.structs.replace(row, cache=CacheState.PARTIAL)
         elif (row.cluster, row.job) != unknown:
@@ -143,7 +143,7 @@ async def filled(influx: Influx, tmp_path_factory: pytest.TempPathFactory) -> Fi
     store = InfluxStore(settings, KeptNotices(), Random(1))
     try:
         await store.write(Batch(pulls=study.pulls, milestones=study.milestones, rejects=study.rejects, gaps=study.gaps))
-        await store.tell(list(phase_points(study)))
+        await store.tell(list(phase_points(study.groups())))
         await write_an_abandoned_job(store, study)
         # Read back, so that both sides know the same records, in the order of the store.
         pulls, milestones = await asyncio.to_thread(lambda: (tuple(store.pulls()), tuple(store.milestones())))

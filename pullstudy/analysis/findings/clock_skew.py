@@ -8,12 +8,13 @@ of it than the median node is its clock's offset from theirs, to within the jitt
 """
 
 from collections import defaultdict
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pullstudy.analysis.statistics.quantiles import median
-from pullstudy.analysis.timelines.timeline import JobTimeline, Timestamp
+from pullstudy.analysis.timelines.timeline import JobTimeline, MomentTimes
 from pullstudy.pulls.milestone import CONTROL_PLANE, Moment
+
+_OF_THE_KUBELET = (Moment.PULLING, Moment.PULLED, Moment.CREATED, Moment.STARTED)
 
 
 @dataclass(frozen=True)
@@ -36,47 +37,61 @@ class NodeClock:
 
 @dataclass
 class _Bounds:
-    upper: list[float] = field(default_factory=list)
-    lower: list[float] = field(default_factory=list)
+    upper: float | None = None  # the least that was seen
+    lower: float | None = None  # the greatest
+    observations: int = 0
+
+    def at_most(self, seconds: float) -> None:
+        self.upper = seconds if self.upper is None else min(self.upper, seconds)
+        self.observations += 1
+
+    def at_least(self, seconds: float) -> None:
+        self.lower = seconds if self.lower is None else max(self.lower, seconds)
+        self.observations += 1
 
 
-def node_clocks(jobs: Iterable[JobTimeline]) -> list[NodeClock]:
-    """One a node, by cluster and name."""
-    bounds: dict[tuple[str, str], _Bounds] = defaultdict(_Bounds)
-    for job in jobs:
+class ClockBounds:
+    """What the pods of each node tell of its clock, job by job."""
+
+    def __init__(self) -> None:
+        self._bounds: dict[tuple[str, str], _Bounds] = defaultdict(_Bounds)
+
+    def add(self, job: JobTimeline) -> None:
         for container in job.containers:
-            _observe(bounds, job.cluster, container.times)
-    middle = _median_delays(bounds)
-    return [
-        NodeClock(
-            cluster=cluster,
-            node=node,
-            at_least_seconds=max(found.lower, default=None),
-            at_most_seconds=min(found.upper, default=None),
-            against_others_seconds=min(found.upper) - middle[cluster] if found.upper else None,
-            observations=len(found.upper) + len(found.lower),
-        )
-        for (cluster, node), found in sorted(bounds.items())
-    ]
+            self._observe(job.cluster, container.times)
 
+    def clocks(self) -> list[NodeClock]:
+        """One a node, by cluster and name."""
+        middle = self._median_delays()
+        return [
+            NodeClock(
+                cluster=cluster,
+                node=node,
+                at_least_seconds=found.lower,
+                at_most_seconds=found.upper,
+                against_others_seconds=found.upper - middle[cluster] if found.upper is not None else None,
+                observations=found.observations,
+            )
+            for (cluster, node), found in sorted(self._bounds.items())
+        ]
 
-def _observe(bounds: dict[tuple[str, str], _Bounds], cluster: str, times: dict[Moment, Timestamp]) -> None:
-    scheduled, completed = times.get(Moment.SCHEDULED), times.get(Moment.JOB_COMPLETED)
-    words = [times[m] for m in (Moment.PULLING, Moment.PULLED, Moment.CREATED, Moment.STARTED) if m in times]
-    words = [time for time in words if time.clock not in (CONTROL_PLANE, "unknown")]
-    if not words:
-        return
-    first, last = words[0], words[-1]
-    if scheduled is not None:
-        # A time cut to the second may be up to a second later.
-        bounds[cluster, first.clock].upper.append(first.seconds_since(scheduled) + first.resolution_seconds)
-    if completed is not None:
-        bounds[cluster, last.clock].lower.append(last.seconds_since(completed) - completed.resolution_seconds)
+    def _observe(self, cluster: str, times: MomentTimes) -> None:
+        scheduled, completed = times.get(Moment.SCHEDULED), times.get(Moment.JOB_COMPLETED)
+        words = [times[moment] for moment in _OF_THE_KUBELET if moment in times]
+        words = [time for time in words if time.clock not in (CONTROL_PLANE, "unknown")]
+        if not words:
+            return
+        first, last = words[0], words[-1]
+        if scheduled is not None:
+            # A time cut to the second may be up to a second later.
+            seconds = first.seconds_since(scheduled) + first.resolution_seconds
+            self._bounds[cluster, first.clock].at_most(seconds)
+        if completed is not None:
+            self._bounds[cluster, last.clock].at_least(last.seconds_since(completed) - completed.resolution_seconds)
 
-
-def _median_delays(bounds: dict[tuple[str, str], _Bounds]) -> dict[str, float]:
-    least: dict[str, list[float]] = defaultdict(list)
-    for (cluster, _), found in bounds.items():
-        if found.upper:
-            least[cluster].append(min(found.upper))
-    return {cluster: median(values) for cluster, values in least.items()}
+    def _median_delays(self) -> dict[str, float]:
+        least: dict[str, list[float]] = defaultdict(list)
+        for (cluster, _), found in self._bounds.items():
+            if found.upper is not None:
+                least[cluster].append(found.upper)
+        return {cluster: median(values) for cluster, values in least.items()}

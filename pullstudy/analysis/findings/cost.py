@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from pullstudy.analysis.reading.study import StudyData
-from pullstudy.analysis.timelines.timeline import JobTimeline
+from pullstudy.analysis.reading.study import Study
+from pullstudy.analysis.timelines.job_summary import JobSummary
 
 _HOUR = 3600.0
 
@@ -60,7 +60,7 @@ def price_of(study_json: str) -> NodePrice | None:
     return NodePrice(float(price["per_node_hour"]), str(price.get("currency", "USD")), price.get("as_of"))
 
 
-def cluster_costs(study: StudyData, jobs: Iterable[JobTimeline]) -> list[ClusterCost]:
+def cluster_costs(study: Study, jobs: Iterable[JobSummary]) -> list[ClusterCost]:
     """Of each cluster of which a job's start and end are known, by size."""
     prices = {run.run: price_of(run.study) for run in study.ledger.runs}
     rows = {row.cluster: row for row in study.ledger.clusters}
@@ -75,15 +75,15 @@ def cluster_costs(study: StudyData, jobs: Iterable[JobTimeline]) -> list[Cluster
     return sorted(found, key=lambda cost: (cost.size, cost.cluster))
 
 
-def _spans(jobs: Iterable[JobTimeline]) -> dict[str, tuple[datetime, datetime, int, str | None]]:
-    spans: dict[str, list[JobTimeline]] = defaultdict(list)
+def _spans(jobs: Iterable[JobSummary]) -> dict[str, tuple[datetime, datetime, int, str | None]]:
+    spans: dict[str, list[JobSummary]] = defaultdict(list)
     for job in jobs:
         if job.start is not None and job.end is not None and job.size:
             spans[job.cluster].append(job)
     return {
         cluster: (
-            min(job.start[1].at for job in found if job.start),
-            max(job.end[1].at for job in found if job.end),
+            min(job.start.at for job in found if job.start),
+            max(job.end.at for job in found if job.end),
             found[0].size or 0,
             found[0].run,
         )

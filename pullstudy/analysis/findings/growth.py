@@ -16,8 +16,9 @@ from itertools import pairwise
 from statistics import fmean
 
 from pullstudy.analysis.statistics.regression import FittedLine, fit_grouped
-from pullstudy.analysis.timelines.critical_path import PathSegment, critical_path
-from pullstudy.analysis.timelines.timeline import MOMENTS, JobTimeline, Timestamp
+from pullstudy.analysis.timelines.critical_path import PathSegment
+from pullstudy.analysis.timelines.job_summary import JobSummary
+from pullstudy.analysis.timelines.timeline import MOMENTS, Timestamp
 from pullstudy.pulls.milestone import Moment
 
 BETWEEN_JOBS = "between_jobs"
@@ -91,7 +92,7 @@ class _Cost:
 Gaps = dict[tuple[str, str, str | None], dict[str, _Part]]
 
 
-def decompositions(jobs: Sequence[JobTimeline]) -> list[Decomposition]:
+def decompositions(jobs: Sequence[JobSummary]) -> list[Decomposition]:
     """One for each run and cache state in which every size pulled an image in common."""
     gaps = gaps_between(jobs)
     kinds = dict.fromkeys((job.run, job.cache) for job in jobs)
@@ -99,9 +100,9 @@ def decompositions(jobs: Sequence[JobTimeline]) -> list[Decomposition]:
     return [decomposition for decomposition in found if decomposition is not None]
 
 
-def decompose(jobs: Sequence[JobTimeline], gaps: Gaps) -> Decomposition | None:
+def decompose(jobs: Sequence[JobSummary], gaps: Gaps) -> Decomposition | None:
     """Of jobs of one run in one cache state; None where no image was pulled at every size."""
-    paths = [(job, critical_path(job)) for job in jobs if not job.failed]
+    paths = [(job, job.path) for job in jobs if not job.failed]
     paths = [(job, path) for job, path in paths if path and job.size is not None and job.image is not None]
     usual = _usual_moments(paths)
     costs = [_cost(job, _coarsened(path, usual), gaps) for job, path in paths if usual <= set(_moments(path))]
@@ -124,14 +125,14 @@ def decompose(jobs: Sequence[JobTimeline], gaps: Gaps) -> Decomposition | None:
     )
 
 
-PathSegments = list[PathSegment]
+PathSegments = Sequence[PathSegment]
 
 
 def _moments(path: PathSegments) -> list[Moment]:
     return [*(segment.begin for segment in path), path[-1].end]
 
 
-def _usual_moments(paths: Sequence[tuple[JobTimeline, PathSegments]]) -> set[Moment]:
+def _usual_moments(paths: Sequence[tuple[JobSummary, PathSegments]]) -> set[Moment]:
     usual = set(MOMENTS)
     for size in {job.size for job, _ in paths}:
         seen = [_moments(path) for job, path in paths if job.size == size]
@@ -142,7 +143,7 @@ def _usual_moments(paths: Sequence[tuple[JobTimeline, PathSegments]]) -> set[Mom
 
 def _coarsened(path: PathSegments, usual: set[Moment]) -> PathSegments:
     """The path with only those moments: segments around the others are joined."""
-    joined: PathSegments = []
+    joined: list[PathSegment] = []
     for segment in path:
         if joined and segment.begin not in usual:
             before = joined.pop()
@@ -152,16 +153,15 @@ def _coarsened(path: PathSegments, usual: set[Moment]) -> PathSegments:
     return joined
 
 
-def gaps_between(jobs: Iterable[JobTimeline]) -> Gaps:
+def gaps_between(jobs: Iterable[JobSummary]) -> Gaps:
     """From each job's end to the next one's start on its cluster, by the earlier job. The last has none.
 
     Divided at the job's deletion where every job's is known and is between.
     """
-    by_cluster: dict[str, list[tuple[Timestamp, Timestamp, JobTimeline]]] = defaultdict(list)
+    by_cluster: dict[str, list[tuple[Timestamp, Timestamp, JobSummary]]] = defaultdict(list)
     for job in jobs:
-        start, end = job.start, job.end
-        if start and end:
-            by_cluster[job.cluster].append((start[1], end[1], job))
+        if job.start and job.end:
+            by_cluster[job.cluster].append((job.start, job.end, job))
     following = [
         (ended, job, begun)
         for timed in by_cluster.values()
@@ -184,7 +184,7 @@ def _part(earlier: Timestamp, later: Timestamp) -> _Part:
     return _Part(later.seconds_since(earlier), max(earlier.resolution_seconds, later.resolution_seconds))
 
 
-def _cost(job: JobTimeline, path: PathSegments, gaps: Gaps) -> _Cost:
+def _cost(job: JobSummary, path: PathSegments, gaps: Gaps) -> _Cost:
     assert job.size is not None  # decompose looked
     assert job.image is not None
     parts = {segment.name: _Part(segment.seconds, segment.resolution_seconds) for segment in path}

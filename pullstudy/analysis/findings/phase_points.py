@@ -9,27 +9,30 @@ from itertools import pairwise
 from typing import Any
 
 from pullstudy.analysis.findings.stragglers import job_spread, pod_starts
-from pullstudy.analysis.reading.study import StudyData
-from pullstudy.analysis.timelines.assembly import build_timelines
+from pullstudy.analysis.reading.job_records import JobRecords
+from pullstudy.analysis.timelines.assembly import timelines_of
 from pullstudy.analysis.timelines.critical_path import critical_container, critical_path
 from pullstudy.analysis.timelines.timeline import JOB_MOMENTS, MOMENTS, ContainerTimeline, JobTimeline
 from pullstudy.pulls.milestone import Moment
 from pullstudy.store.influx.point_layout import JobPhases, PodPhases, PullCache
 
+Point = JobPhases | PodPhases | PullCache
 
-def phase_points(study: StudyData) -> Iterator[JobPhases | PodPhases | PullCache]:
+
+def phase_points(groups: Iterable[JobRecords]) -> Iterator[Point]:
     """Of each job that is over, and of each pull of a node whose cache was looked at."""
-    yield from _caches(study)
-    for job in build_timelines(study):
-        if job.start is not None and Moment.JOB_COMPLETED in job.times:
-            yield _job(job)
-            yield from _pods(job)
+    for group in groups:
+        yield from _caches(group)
+        for job in timelines_of(group):
+            if job.start is not None and Moment.JOB_COMPLETED in job.times:
+                yield _job(job)
+                yield from _pods(job)
 
 
-def _caches(study: StudyData) -> Iterator[PullCache]:
-    known = {(row.cluster, row.job, row.node): str(row.cache) for row in study.ledger.node_caches}
-    for pull in study.pulls:
-        cache = known.get((pull.cluster, pull.job or "", pull.node or ""))
+def _caches(group: JobRecords) -> Iterator[PullCache]:
+    known = {row.node: str(row.cache) for row in group.node_caches}
+    for pull in group.pulls:
+        cache = known.get(pull.node or "")
         if cache is not None:
             shared = {name: getattr(pull, name) for name in PullCache.__struct_fields__ if name != "cache"}
             yield PullCache(cache=cache, **shared)

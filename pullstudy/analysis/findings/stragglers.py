@@ -1,7 +1,7 @@
 """Stragglers: pods that took far longer to start than the others of their job, and the nodes they ran on."""
 
-from collections import defaultdict
-from collections.abc import Iterable
+from array import array
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from pullstudy.analysis.statistics.quantiles import median, median_deviation
@@ -67,11 +67,6 @@ class NodeSlowness:
     worst_excess_seconds: float
 
 
-def job_spreads(jobs: Iterable[JobTimeline]) -> list[JobSpread]:
-    """Of each job with LEAST_PODS pods or more whose start is known."""
-    return [spread for spread in map(job_spread, jobs) if spread is not None]
-
-
 def pod_starts(job: JobTimeline) -> dict[str, tuple[ContainerTimeline, float]]:
     """By pod: its last container to start, and the seconds from the job's start until then."""
     start = job.start
@@ -113,19 +108,29 @@ def job_spread(job: JobTimeline) -> JobSpread | None:
     )
 
 
-def slowest_nodes(jobs: Iterable[JobTimeline]) -> list[NodeSlowness]:
-    """Every node that ran a pod, the slowest first, by the median of its excess."""
-    excesses: dict[tuple[str, int | None, str], list[float]] = defaultdict(list)
-    straggled: dict[tuple[str, int | None, str], int] = defaultdict(int)
-    for job in jobs:
+class Stragglers:
+    """The spreads of jobs and the slowness of their nodes, job by job."""
+
+    def __init__(self) -> None:
+        self.spreads: list[JobSpread] = []  # of each job with LEAST_PODS pods or more whose start is known
+        self._excesses: dict[tuple[str, int | None, str], array[float]] = defaultdict(lambda: array("d"))
+        self._straggled: Counter[tuple[str, int | None, str]] = Counter()
+
+    def add(self, job: JobTimeline) -> None:
         spread = job_spread(job)
         if spread is None:
-            continue
+            return
+        self.spreads.append(spread)
         for container, elapsed in pod_starts(job).values():
-            excesses[job.cluster, job.size, container.node or "unknown"].append(elapsed - spread.median_seconds)
+            excess = elapsed - spread.median_seconds
+            self._excesses[job.cluster, job.size, container.node or "unknown"].append(excess)
         for straggler in spread.stragglers:
-            straggled[job.cluster, job.size, straggler.node or "unknown"] += 1
-    nodes = [
-        NodeSlowness(*key, len(values), straggled[key], median(values), max(values)) for key, values in excesses.items()
-    ]
-    return sorted(nodes, key=lambda node: (-node.straggled, -node.median_excess_seconds, node.cluster, node.node))
+            self._straggled[job.cluster, job.size, straggler.node or "unknown"] += 1
+
+    def slowest_nodes(self) -> list[NodeSlowness]:
+        """Every node that ran a pod, the slowest first, by the median of its excess."""
+        nodes = [
+            NodeSlowness(*key, len(values), self._straggled[key], median(values), max(values))
+            for key, values in self._excesses.items()
+        ]
+        return sorted(nodes, key=lambda node: (-node.straggled, -node.median_excess_seconds, node.cluster, node.node))

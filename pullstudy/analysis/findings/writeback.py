@@ -53,12 +53,8 @@ class RateFit:
     count: int
 
 
-def points(jobs: Iterable[JobTimeline]) -> list[JobPoint]:
-    """Of the jobs that pulled on every node, of which start, end and size of the image are known."""
-    return [point for point in map(_point, jobs) if point is not None]
-
-
-def _point(job: JobTimeline) -> JobPoint | None:
+def point_of(job: JobTimeline) -> JobPoint | None:
+    """None where it did not pull on every node, or start, end or the image's size is unknown."""
     shape = study_shape(parse_image(job.image).tag) if job.image else None
     start, makespan = job.start, job.makespan_seconds
     starts = [container.times[Moment.STARTED] for container in job.containers if Moment.STARTED in container.times]

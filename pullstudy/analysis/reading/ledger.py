@@ -1,6 +1,10 @@
-"""The driver's tables of a study, read whole: abandoned attempts of jobs are left out."""
+"""The driver's tables of a study: abandoned attempts of jobs are left out.
+
+What there is of every pod and node of every job is read in the order of the jobs, and never held together.
+"""
 
 import sqlite3
+from collections.abc import Iterator
 from typing import TypeVar
 
 import msgspec
@@ -19,31 +23,38 @@ class LedgerTables(msgspec.Struct, frozen=True):
     runs: tuple[Run, ...] = ()
     clusters: tuple[ClusterRow, ...] = ()
     jobs: tuple[JobRow, ...] = ()
-    node_caches: tuple[NodeCache, ...] = ()
-    pods: tuple[PodWitness, ...] = ()
     audits: tuple[Audit, ...] = ()
 
 
 _OF_LIVE_JOBS = (
     "WHERE EXISTS (SELECT 1 FROM jobs j WHERE j.cluster = t.cluster AND j.job = t.job AND j.state <> 'abandoned')"
 )
+_BY_JOB = " ORDER BY cluster, job"
 
 
 def read_ledger(connection: sqlite3.Connection) -> LedgerTables:
     """Of an open study."""
     return LedgerTables(
-        runs=_rows(connection, Run, "runs", "ORDER BY started_at, run"),
-        clusters=_rows(connection, ClusterRow, "clusters", "ORDER BY run, size, cluster"),
-        jobs=_rows(connection, JobRow, "jobs", "WHERE state <> 'abandoned' ORDER BY cluster, position"),
-        node_caches=_rows(connection, NodeCache, "job_nodes", _OF_LIVE_JOBS),
-        pods=_rows(connection, PodWitness, "job_pods", _OF_LIVE_JOBS),
-        audits=_rows(connection, Audit, "audits", _OF_LIVE_JOBS),
+        runs=tuple(_rows(connection, Run, "runs", "ORDER BY started_at, run")),
+        clusters=tuple(_rows(connection, ClusterRow, "clusters", "ORDER BY run, size, cluster")),
+        jobs=tuple(_rows(connection, JobRow, "jobs", "WHERE state <> 'abandoned' ORDER BY cluster, position")),
+        audits=tuple(_rows(connection, Audit, "audits", _OF_LIVE_JOBS)),
     )
 
 
-def _rows(connection: sqlite3.Connection, struct: type[S], table: str, rest: str) -> tuple[S, ...]:
+def node_caches(connection: sqlite3.Connection) -> Iterator[NodeCache]:
+    """What nodes held before each job, in order of cluster and job."""
+    return _rows(connection, NodeCache, "job_nodes", _OF_LIVE_JOBS + _BY_JOB)
+
+
+def pod_witnesses(connection: sqlite3.Connection) -> Iterator[PodWitness]:
+    """What the pods' own status said at each job's end, in order of cluster and job."""
+    return _rows(connection, PodWitness, "job_pods", _OF_LIVE_JOBS + _BY_JOB)
+
+
+def _rows(connection: sqlite3.Connection, struct: type[S], table: str, rest: str) -> Iterator[S]:
     names = ", ".join(struct.__struct_fields__)
-    return tuple(from_rows(struct, connection.execute(f"SELECT {names} FROM {table} t {rest}")))
+    return from_rows(struct, connection.execute(f"SELECT {names} FROM {table} t {rest}"))
 
 
 def of_selection(ledger: LedgerTables, selection: Selection) -> LedgerTables:
@@ -62,7 +73,5 @@ def of_selection(ledger: LedgerTables, selection: Selection) -> LedgerTables:
         runs=runs,
         clusters=clusters,
         jobs=tuple(row for row in ledger.jobs if row.cluster in kept),
-        node_caches=tuple(row for row in ledger.node_caches if row.cluster in kept),
-        pods=tuple(row for row in ledger.pods if row.cluster in kept),
         audits=tuple(row for row in ledger.audits if row.cluster in kept),
     )

@@ -1,40 +1,55 @@
-"""A study, read whole: its records, its ledger and its layers."""
+"""A study as it is read: what is small of it at once, its records a job at a time.
+
+A fleet's year does not fit into memory. What is read from InfluxDB is copied to a temporary file first, so that
+everything is read in the order of one: by cluster and job.
+"""
 
 import json
-from collections.abc import Iterable
+import sqlite3
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from heapq import merge
+from itertools import groupby, islice
+from operator import attrgetter
 from pathlib import Path
+from typing import Any, Generic, TypeVar
 
-from pullstudy.analysis.reading.joined_records import opened
+from pullstudy.analysis.reading.job_records import JobRecords
+from pullstudy.analysis.reading.joined_records import JoinedRecords
 from pullstudy.analysis.reading.layers import Layer, read_layers
-from pullstudy.analysis.reading.ledger import LedgerTables, of_selection, read_ledger
+from pullstudy.analysis.reading.ledger import LedgerTables, node_caches, of_selection, pod_witnesses, read_ledger
 from pullstudy.analysis.reading.source import StudySource, as_source
-from pullstudy.pulls.batch import Gap, Reject
-from pullstudy.pulls.milestone import Milestone
+from pullstudy.pulls.batch import Batch, Gap, Reject
+from pullstudy.pulls.kind import Kind, R
+from pullstudy.pulls.kinds import GAP, KINDS, MILESTONE, PULL, REJECT
 from pullstudy.pulls.record import PullRecord
 from pullstudy.store.embedded.ledger import ClusterRow
-from pullstudy.store.embedded.store import open_connection, store_errors
+from pullstudy.store.embedded.store import EmbeddedStore, open_connection, store_errors
+from pullstudy.store.protocol import Records, StoredRun
+from pullstudy.store.selection import ALL, Selection
+from pullstudy.store.stores import open_reader
 
 SIMULATED_PREFIXES = ("sim-", "kwok-")  # kwok's nodes pull nothing: their times are the simulator's
+_COPIED_AT_ONCE = 10_000  # records of a transaction
+JobName = tuple[str, str]  # cluster and job
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class StudyData:
-    """What is known, in the order of the store. ``pulls`` holds those of the study's jobs, ``other_pulls`` the rest."""
+class Study:
+    """All that is known but for the records themselves. ``stored`` says of which runs and clusters those are."""
 
     name: str
-    pulls: tuple[PullRecord, ...] = ()
-    other_pulls: tuple[PullRecord, ...] = ()
-    milestones: tuple[Milestone, ...] = ()
+    stored: tuple[StoredRun, ...] = ()
     ledger: LedgerTables = field(default_factory=LedgerTables)
     layers: tuple[Layer, ...] = ()
-    gaps: tuple[Gap, ...] = ()
-    rejects: tuple[Reject, ...] = ()
 
     @property
     def clusters(self) -> tuple[str, ...]:
         names = [row.cluster for row in self.ledger.clusters]
-        return tuple(dict.fromkeys([*names, *(record.cluster for record in self.pulls)]))
+        return tuple(dict.fromkeys([*names, *(each.cluster for each in self.stored)]))
 
     @property
     def simulated(self) -> bool:
@@ -53,40 +68,128 @@ def said_simulated(row: ClusterRow) -> bool:
     return bool(saved.get("provider", {}).get("simulated"))
 
 
-def read_study(where: Path | StudySource) -> StudyData:
-    """Raises NotAStudyError, StoreError."""
+Part = tuple[EmbeddedStore, Selection]
+
+
+class StudyRecords:
+    """The records of a study: each method reads them anew, and holds those of one job at a time."""
+
+    def __init__(self, study: Study, parts: Sequence[Part], ledger: sqlite3.Connection | None = None) -> None:
+        self.study = study
+        self._parts = parts
+        self._ledger = ledger
+
+    def jobs(self) -> Iterator[JobRecords]:
+        """The jobs of each name on each cluster, in order of both; those too of which only the ledger tells."""
+        entries = {(row.cluster, row.job): row for row in self.study.ledger.jobs}
+        pulls = _ByJob(self._by_job(PULL))
+        milestones = _ByJob(self._by_job(MILESTONE))
+        caches, pods = (_ByJob(self._of_ledger(read)) for read in (node_caches, pod_witnesses))
+        alone = _ByJob(sorted(entries.values(), key=_job_name))
+        while keys := [each.name for each in (pulls, milestones, caches, pods, alone) if each.name is not None]:
+            key = min(keys)
+            alone.take(key)
+            yield JobRecords(
+                *key,
+                pulls=pulls.take(key),
+                milestones=milestones.take(key),
+                entry=entries.get(key),
+                node_caches=caches.take(key),
+                pods=pods.take(key),
+            )
+
+    def other_pulls(self) -> Iterator[PullRecord]:
+        """Pulls of pods of no job, in the order of a store."""
+        return self._merged([store.of_no_job(PULL, chosen) for store, chosen in self._parts], PULL.reading_order())
+
+    def rejects(self) -> Iterator[Reject]:
+        return self._merged([store.rejects(chosen) for store, chosen in self._parts], REJECT.reading_order())
+
+    def gaps(self) -> Iterator[Gap]:
+        return self._merged([store.gaps(chosen) for store, chosen in self._parts], GAP.reading_order())
+
+    def _by_job(self, kind: Kind[R]) -> Iterator[R]:
+        within = kind.reading_order()
+        return self._merged(
+            [store.by_job(kind, chosen) for store, chosen in self._parts],
+            lambda record: (_job_name(record), within(record)),
+        )
+
+    def _merged(self, streams: Sequence[Iterator[T]], order: Any) -> Iterator[T]:
+        return streams[0] if len(streams) == 1 else merge(*streams, key=order)
+
+    def _of_ledger(self, read: Any) -> Iterator[Any]:
+        kept = set(map(_job_name, self.study.ledger.jobs))
+        return (row for row in read(self._ledger) if _job_name(row) in kept) if self._ledger is not None else iter(())
+
+
+_job_name = attrgetter("cluster", "job")
+
+
+class _ByJob(Generic[T]):
+    """Records in order of cluster and job, taken a job at a time."""
+
+    def __init__(self, records: Iterable[T]) -> None:
+        self._groups = groupby(records, key=_job_name)
+        self._next = next(self._groups, None)
+
+    @property
+    def name(self) -> JobName | None:
+        """Of the job that comes next."""
+        return self._next[0] if self._next is not None else None
+
+    def take(self, name: JobName) -> tuple[T, ...]:
+        """Its records; none where another one comes next."""
+        if self._next is None or self._next[0] != name:
+            return ()
+        records = tuple(self._next[1])
+        self._next = next(self._groups, None)
+        return records
+
+
+@contextmanager
+def opened_study(where: Path | StudySource) -> Iterator[StudyRecords]:
+    """For as long as the block lasts. Raises NotAStudyError, StoreError."""
     source = as_source(where)
-    with opened(source) as store:
-        records = list(store.pulls())
-        milestones = tuple(milestone for milestone in store.milestones() if milestone.job is not None)
-        gaps, rejects = tuple(store.gaps()), tuple(store.rejects())
-    directory = source.directory
-    return StudyData(
-        name=source.name,
-        pulls=tuple(record for record in records if record.job is not None),
-        other_pulls=tuple(record for record in records if record.job is None),
-        milestones=milestones,
-        ledger=of_selection(_ledger(directory), source.ledger) if directory else LedgerTables(),
-        layers=tuple(read_layers(directory)) if directory else (),
-        gaps=gaps,
-        rejects=rejects,
-    )
+    with ExitStack() as stack:
+        parts: list[Part] = []
+        if source.file is not None and source.directory is not None:
+            file = EmbeddedStore(source.directory, create=False)
+            stack.callback(file.close_now)
+            parts.append((file, source.file))
+        if source.buckets:
+            readers = [(open_reader(settings), selection) for settings, selection in source.buckets]
+            parts.append((stack.enter_context(copied(readers)), ALL))
+        yield stack.enter_context(study_of(source.name, parts, source.directory, source.ledger))
 
 
-def latest_states(records: Iterable[PullRecord]) -> list[PullRecord]:
-    """Of each event the record with the highest count, which includes the earlier ones."""
-    last: dict[str, PullRecord] = {}
-    for record in records:
-        known = last.get(record.event_uid)
-        if known is None or record.count > known.count:
-            last[record.event_uid] = record
-    return list(last.values())
-
-
-def _ledger(directory: Path) -> LedgerTables:
+@contextmanager
+def study_of(name: str, parts: Sequence[Part], directory: Path | None, chosen: Selection) -> Iterator[StudyRecords]:
+    """Of records in open files, with the chosen part of the directory's ledger. Raises StoreError."""
+    stored = tuple(JoinedRecords(tuple(parts)).runs())
+    if directory is None:
+        yield StudyRecords(Study(name, stored), parts)
+        return
     connection = open_connection(directory, create=False)
     try:
         with store_errors(directory):
-            return read_ledger(connection)
+            ledger = of_selection(read_ledger(connection), chosen)
+        yield StudyRecords(Study(name, stored, ledger, tuple(read_layers(directory))), parts, connection)
     finally:
         connection.close()
+
+
+@contextmanager
+def copied(parts: Iterable[tuple[Records, Selection]]) -> Iterator[EmbeddedStore]:
+    """What is selected of other stores, in a file that is gone after the block. Raises StoreError."""
+    with tempfile.TemporaryDirectory(prefix="pullstudy-") as directory:
+        file = EmbeddedStore(Path(directory), create=True)
+        try:
+            for records, selection in parts:
+                for kind in KINDS:
+                    stream = records.pulls(selection) if kind is PULL else records.records(kind, selection)
+                    while some := tuple(islice(stream, _COPIED_AT_ONCE)):
+                        file.write_now(Batch(more=some))
+            yield file
+        finally:
+            file.close_now()

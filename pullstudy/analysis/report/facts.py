@@ -1,14 +1,27 @@
 """What the sections of the report share, computed once."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from array import array
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
+from pathlib import Path
 
+from pullstudy.analysis.findings.clock_skew import ClockBounds, NodeClock
+from pullstudy.analysis.findings.failed_pulls import FailedPulls, latest_states, went_wrong
 from pullstudy.analysis.findings.growth import Decomposition, decompositions
-from pullstudy.analysis.reading.study import StudyData
+from pullstudy.analysis.findings.pull_groups import PullCounts, PullGroups
+from pullstudy.analysis.findings.stragglers import Stragglers
+from pullstudy.analysis.findings.writeback import JobPoint, point_of
+from pullstudy.analysis.reading.job_records import JobRecords
+from pullstudy.analysis.reading.source import StudySource
+from pullstudy.analysis.reading.study import Study, StudyRecords, opened_study
 from pullstudy.analysis.report.series import Series, series_of
-from pullstudy.analysis.timelines.assembly import build_timelines
+from pullstudy.analysis.timelines.assembly import timelines_of
+from pullstudy.analysis.timelines.job_summary import JobSummary, summary_of
+from pullstudy.analysis.timelines.phase_seconds import PhaseSeconds
 from pullstudy.analysis.timelines.timeline import JobTimeline
+from pullstudy.pulls.batch import Gap, Reject
 from pullstudy.pulls.image import parse_image, study_shape
 from pullstudy.pulls.record import Outcome, PullRecord
 
@@ -29,49 +42,182 @@ class ImageKey:
         return (self.layers or 0, self.unpacked_bytes or 0, self.image)
 
 
+@dataclass(frozen=True, slots=True)
+class PullValues:
+    """Of each pull its seconds, and its bytes as the kubelet counts the image: 0 where it does not say."""
+
+    seconds: "array[float]" = field(default_factory=lambda: array("d"))
+    image_bytes: "array[int]" = field(default_factory=lambda: array("q"))
+
+
 @dataclass(frozen=True)
 class PullGroup:
     """Pulls that may stand in one distribution: one cache state, one layer count (None: images that state none)."""
 
     cache: str
     layers: int | None
-    pulls: dict[tuple[ImageKey, str], list[PullRecord]]  # by image and series
+    pulls: dict[tuple[ImageKey, str], PullValues]  # by image and series
+
+    @property
+    def order(self) -> tuple[int, int]:
+        return (cache_order(self.cache), self.layers or 0)
 
     @property
     def images(self) -> list[ImageKey]:
         return sorted({key for key, _ in self.pulls}, key=lambda key: key.order)
 
 
+@dataclass
+class Rejected:
+    """Input that could not be understood: the first place, and how often."""
+
+    position: str
+    times: int = 0
+
+
 @dataclass(frozen=True)
 class Facts:
-    """A study and what follows from it."""
+    """A study and what follows from it: no records and no timelines, but what these were folded into.
 
-    study: StudyData
-    jobs: tuple[JobTimeline, ...]
+    ``counts`` and ``groups`` are of the pulls of jobs; of all pulls, where no job pulled anything. ``pulls`` are all.
+    """
+
+    study: Study
+    jobs: tuple[JobSummary, ...]
     series: Series
     groups: tuple[PullGroup, ...]
     decompositions: tuple[Decomposition, ...]
-
-    @property
-    def pulled(self) -> list[PullRecord]:
-        return [record for record in self.study.pulls if record.outcome is Outcome.PULLED]
+    counts: PullCounts
+    pulls: PullGroups
+    failed: FailedPulls
+    phases: PhaseSeconds
+    stragglers: Stragglers
+    clocks: tuple[NodeClock, ...]
+    points: tuple[JobPoint, ...]
+    gaps: tuple[Gap, ...]
+    rejects: Mapping[tuple[str, str], Rejected]  # by source and problem
 
     @property
     def dates(self) -> tuple[datetime, datetime] | None:
-        times = [record.finished_at for record in self.study.pulls if record.finished_at is not None]
-        return (min(times), max(times)) if times else None
+        return (self.counts.first_at, self.counts.last_at) if self.counts.first_at and self.counts.last_at else None
 
     @property
     def providers(self) -> list[str]:
         return list(dict.fromkeys(run.provider for run in self.study.ledger.runs))
 
 
-def gather_facts(study: StudyData) -> Facts:
-    jobs = tuple(build_timelines(study))
-    series = series_of(study)
-    return Facts(study, jobs, series, tuple(_groups(study, series)), tuple(decompositions(jobs)))
+def gather_facts(where: Path | StudySource) -> Facts:
+    """Reads the study once, job by job. Raises NotAStudyError, StoreError."""
+    with opened_study(where) as records:
+        return facts_of(records)
 
 
+def facts_of(records: StudyRecords) -> Facts:
+    """Raises StoreError."""
+    fold = _Fold(records.study)
+    for group in records.jobs():
+        fold.add_group(group)
+    fold.add_others(records.other_pulls())
+    return fold.facts(tuple(records.gaps()), _rejects(records.rejects()))
+
+
+def _rejects(rejects: Iterable[Reject]) -> dict[tuple[str, str], Rejected]:
+    found: dict[tuple[str, str], Rejected] = {}
+    for reject in rejects:
+        found.setdefault((reject.source, reject.problem), Rejected(reject.position)).times += 1
+    return found
+
+
+class _Fold:
+    """What is kept while records stream by: those of jobs first, then the others."""
+
+    def __init__(self, study: Study) -> None:
+        self._study = study
+        self._series = series_of(study)
+        self._jobs: list[JobSummary] = []
+        self._groups: dict[tuple[str, int | None], PullGroup] = {}
+        self._of_jobs, self._of_others = PullCounts(), PullCounts()
+        self._pulls = PullGroups(_span(study))
+        self._failed, self._phases = FailedPulls(), PhaseSeconds()
+        self._stragglers, self._clocks = Stragglers(), ClockBounds()
+        self._points: list[JobPoint] = []
+
+    def add_group(self, group: JobRecords) -> None:
+        caches = {row.node: str(row.cache) for row in group.node_caches}
+        for pull in group.pulls:
+            self._add(pull, self._of_jobs)
+            self._add_duration(pull, caches.get(pull.node or "", UNKNOWN_CACHE))
+        self.add_states(latest_states(filter(went_wrong, group.pulls)))
+        for number, job in enumerate(timelines_of(group), 1):
+            self._add_job(job, number)
+
+    def add_others(self, pulls: Iterable[PullRecord]) -> None:
+        alone = not self._of_jobs.pulled
+        wrong = []
+        for pull in pulls:
+            self._add(pull, self._of_others)
+            if alone:
+                self._add_duration(pull, UNKNOWN_CACHE)
+            if went_wrong(pull):
+                wrong.append(pull)
+        self.add_states(latest_states(wrong))
+
+    def add_states(self, states: Iterable[PullRecord]) -> None:
+        for state in states:
+            self._failed.add(state)
+            self._pulls.add_failures(state)
+
+    def facts(self, gaps: tuple[Gap, ...], rejects: Mapping[tuple[str, str], Rejected]) -> Facts:
+        jobs = tuple(sorted(self._jobs, key=lambda job: job.order))
+        return Facts(
+            study=self._study,
+            jobs=jobs,
+            series=self._series,
+            groups=tuple(
+                sorted(self._groups.values(), key=lambda group: (cache_order(group.cache), group.layers or 0))
+            ),
+            decompositions=tuple(decompositions(jobs)),
+            counts=self._of_jobs if self._of_jobs.pulled else self._of_others,
+            pulls=self._pulls,
+            failed=self._failed,
+            phases=self._phases,
+            stragglers=self._stragglers,
+            clocks=tuple(self._clocks.clocks()),
+            points=tuple(self._points),
+            gaps=gaps,
+            rejects=rejects,
+        )
+
+    def _add(self, pull: PullRecord, counts: PullCounts) -> None:
+        self._pulls.add(pull)
+        counts.add(pull)
+
+    def _add_job(self, job: JobTimeline, number: int) -> None:
+        self._jobs.append(summary_of(job, number))
+        self._phases.add(job)
+        self._stragglers.add(job)
+        self._clocks.add(job)
+        point = point_of(job)
+        if point is not None:
+            self._points.append(point)
+
+    def _add_duration(self, pull: PullRecord, cache: str) -> None:
+        if pull.outcome is not Outcome.PULLED or pull.pull_seconds is None or pull.image is None:
+            return
+        key = image_key(pull.image)
+        group = self._groups.setdefault((cache, key.layers), PullGroup(cache, key.layers, {}))
+        values = group.pulls.setdefault((key, self._series.label(pull.cluster)), PullValues())
+        values.seconds.append(pull.pull_seconds)
+        values.image_bytes.append(pull.image_bytes or 0)
+
+
+def _span(study: Study) -> tuple[datetime, datetime] | None:
+    begun = [each.first_at for each in study.stored if each.first_at is not None]
+    ended = [each.last_at for each in study.stored if each.last_at is not None]
+    return (min(begun), max(ended)) if begun and ended else None
+
+
+@lru_cache(4096)
 def image_key(image: str) -> ImageKey:
     shape = study_shape(parse_image(image).tag)
     return ImageKey(image, *(shape or (None, None)))
@@ -79,16 +225,3 @@ def image_key(image: str) -> ImageKey:
 
 def cache_order(cache: str) -> int:
     return _CACHE_ORDER.index(cache) if cache in _CACHE_ORDER else len(_CACHE_ORDER)
-
-
-def _groups(study: StudyData, series: Series) -> Sequence[PullGroup]:
-    caches = {(row.cluster, row.job, row.node): str(row.cache) for row in study.ledger.node_caches}
-    groups: dict[tuple[str, int | None], PullGroup] = {}
-    for record in study.pulls:
-        if record.outcome is not Outcome.PULLED or record.pull_seconds is None or record.image is None:
-            continue
-        key = image_key(record.image)
-        cache = caches.get((record.cluster, record.job or "", record.node or ""), UNKNOWN_CACHE)
-        group = groups.setdefault((cache, key.layers), PullGroup(cache, key.layers, {}))
-        group.pulls.setdefault((key, series.label(record.cluster)), []).append(record)
-    return sorted(groups.values(), key=lambda group: (cache_order(group.cache), group.layers or 0))

@@ -7,7 +7,6 @@ from pullstudy.analysis.errors import OutputError
 from pullstudy.analysis.output_file import output_file
 from pullstudy.analysis.reading.environments import environment_of
 from pullstudy.analysis.reading.source import StudySource, as_source
-from pullstudy.analysis.reading.study import read_study
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts, gather_facts
 from pullstudy.analysis.report.figure import Figure
@@ -59,7 +58,7 @@ def write_report(where: Path | StudySource, to: Path | None = None) -> list[Path
     require("vl_convert", "report")  # what draws comes last: known to be missing before a large study is read
     source = as_source(where)
     directory = _directory(source, to)
-    facts = gather_facts(read_study(source))
+    facts = gather_facts(source)
     sections = [build(facts) for build in SECTIONS]
     provenance_line = provenance(facts)
     report = directory / REPORT_FILE

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pullstudy.analysis.reading.study import StudyData
+from pullstudy.analysis.reading.study import Study
 from pullstudy.analysis.report.colours import size_colours
 
 _NO_SERIES = "#8b95a3"  # of a cluster in which no job pulled anything
@@ -32,14 +32,14 @@ class Series:
         return self.label_of.get(cluster, cluster)
 
 
-def series_of(study: StudyData) -> Series:
+def series_of(study: Study) -> Series:
     sizes = _sizes(study)
     ordered = sorted(sizes, key=lambda cluster: (sizes[cluster], cluster))
     return Series(dict(zip(ordered, _labels(ordered, sizes), strict=True)))
 
 
-def _sizes(study: StudyData) -> dict[str, int]:
-    sizes = {record.cluster: record.size or 0 for record in study.pulls}
+def _sizes(study: Study) -> dict[str, int]:
+    sizes = {each.cluster: each.size or 0 for each in study.stored}
     # A cluster that was planned and never pulled anything has no place in a chart.
     sizes.update({row.cluster: row.size for row in study.ledger.clusters if row.cluster in sizes})
     return sizes

@@ -5,16 +5,14 @@ the second. The most precise is taken, of equals the earliest, since a later one
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from pullstudy.analysis.reading.job_records import JobRecords
-from pullstudy.analysis.reading.study import StudyData
 from pullstudy.analysis.timelines.timeline import JOB_MOMENTS, ContainerTimeline, JobTimeline, MomentTimes, Timestamp
 from pullstudy.pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
-from pullstudy.pulls.record import Outcome, PullRecord
+from pullstudy.pulls.record import PullRecord
 from pullstudy.pulls.witness import PodWitness
 from pullstudy.store.embedded.ledger import JobRow, JobState
 
@@ -31,7 +29,7 @@ class _GatheredContainer:
     size: int | None = None
     image: str | None = None
     node: str | None = None
-    pull: PullRecord | None = None
+    pulls: list[PullRecord] = field(default_factory=list)
     image_inferred: bool = False
     times: MomentTimes = field(default_factory=dict)
 
@@ -45,7 +43,7 @@ Members = dict[tuple[str, str | None], _GatheredContainer]  # by pod and contain
 
 
 def timelines_of(group: JobRecords) -> list[JobTimeline]:
-    """One timeline a job and image: old studies gave all their images' jobs one name."""
+    """One timeline a job and image (old studies gave all their images' jobs one name), in order of their start."""
     entry = group.entry
     groups: dict[JobKey, Members] = defaultdict(dict)
     for name, found in _gather(group).items():
@@ -54,41 +52,13 @@ def timelines_of(group: JobRecords) -> list[JobTimeline]:
     if entry is not None and not groups:
         groups[entry.run, entry.image] = {}
     job_times = _job_times(group, groups)
-    return [_job_timeline(key, members, job_times[key], group) for key, members in groups.items()]
+    timelines = [_job_timeline(key, members, job_times[key], group) for key, members in groups.items()]
+    return sorted(timelines, key=_start_order)
 
 
-def build_timelines(study: StudyData) -> list[JobTimeline]:
-    """All jobs' timelines, in order of size, cluster and start."""
-    return sorted((timeline for group in _groups(study) for timeline in timelines_of(group)), key=_order)
-
-
-def _groups(study: StudyData) -> Iterator[JobRecords]:
-    entries = {(row.cluster, row.job): row for row in study.ledger.jobs}
-    pulls = _by_job(study.pulls)
-    milestones = _by_job(study.milestones)
-    caches, pods = _by_job(study.ledger.node_caches), _by_job(study.ledger.pods)
-    for key in dict.fromkeys([*pulls, *pods, *milestones, *entries]):
-        yield JobRecords(
-            *key,
-            pulls=tuple(pulls.get(key, ())),
-            milestones=tuple(milestones.get(key, ())),
-            entry=entries.get(key),
-            node_caches=tuple(caches.get(key, ())),
-            pods=tuple(pods.get(key, ())),
-        )
-
-
-def _by_job(records: Iterable[Any]) -> dict[tuple[str, str], list[Any]]:
-    found: dict[tuple[str, str], list[Any]] = defaultdict(list)
-    for record in records:
-        if record.job is not None:
-            found[record.cluster, record.job].append(record)
-    return found
-
-
-def _order(job: JobTimeline) -> tuple[int, str, bool, float, str]:
+def _start_order(job: JobTimeline) -> tuple[bool, float]:
     start = job.start
-    return (job.size or 0, job.cluster, start is None, start[1].at.timestamp() if start else 0.0, job.job)
+    return (start is None, start[1].at.timestamp() if start else 0.0)
 
 
 def _gather(group: JobRecords) -> Members:
@@ -128,9 +98,7 @@ def _add_pull(container: _GatheredContainer, pull: PullRecord) -> None:
     container.run, container.size = pull.run, pull.size
     container.image = container.image or pull.image
     container.node = container.node or pull.node
-    # Records come in order of time: the first that made the image present is the one that counts.
-    if container.pull is None and pull.outcome in (Outcome.PULLED, Outcome.CACHED):
-        container.pull = pull
+    container.pulls.append(pull)
 
 
 def _add_pod_status(container: _GatheredContainer, row: PodWitness) -> None:
@@ -273,8 +241,7 @@ def _job_timeline(key: JobKey, members: Members, times: MomentTimes, group: JobR
                 pod=pod,
                 container=name,
                 node=member.node,
-                outcome=member.pull.outcome if member.pull else None,
-                pull=member.pull,
+                pulls=tuple(member.pulls),
                 cache=caches.get(member.node or "", "unknown"),
                 times={**member.times, **times},
                 image_inferred=member.image_inferred,

@@ -4,12 +4,17 @@ A study of a million pulls is folded into these job by job; its records are neve
 """
 
 from array import array
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from pullstudy.analysis.timelines.critical_path import PathSegment
-from pullstudy.analysis.timelines.timeline import Timestamp
+from pullstudy.analysis.timelines.critical_path import PathSegment, critical_path
+from pullstudy.analysis.timelines.job_overview import JobOverview, overview_of
+from pullstudy.analysis.timelines.timeline import ContainerTimeline, JobTimeline, Timestamp
 from pullstudy.pulls.milestone import Moment
+from pullstudy.pulls.record import Outcome, PullRecord
+
+_NEARLY_EVERY = 0.95  # of a job's containers
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,15 +23,15 @@ class ImagePulls:
 
     ``downloads`` asked a registry for bytes; ``riders`` began while another pod of the job had its download of the same
     image under way on their node, and ended with it. Both in seconds, by the kubelet; ``nodes`` has the node of each
-    download as its place in ``JobSummary.nodes``.
+    download as its place in ``JobSummary.nodes``, -1 where it is unknown.
     """
 
     image: str
     cache: str
     streamed: bool  # its node mounted it from a stream: "pulled" does not say that all bytes came
-    downloads: array[float]
-    nodes: array[int]
-    riders: array[float]
+    downloads: "array[float]"
+    nodes: "array[int]"
+    riders: "array[float]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +63,92 @@ class JobSummary:
     critical_pod: str | None
     critical_node: str | None
     pods: int
+    placed_pods: int  # those whose node is known
     containers: int
+    riders: int  # containers that waited for another one's download
     nodes: tuple[str, ...]  # that took part, sorted
     pulls: tuple[ImagePulls, ...]
     reached: Mapping[Moment, float] = field(default_factory=dict)
 
     @property
+    def order(self) -> tuple[int, str, bool, float, str]:
+        """By size and cluster, then as they began."""
+        start = self.start
+        return (self.size or 0, self.cluster, start is None, start.at.timestamp() if start else 0.0, self.job)
+
+    @property
     def makespan_seconds(self) -> float | None:
         return self.end.seconds_since(self.start) if self.start and self.end else None
+
+
+def summary_of(job: JobTimeline, number: int) -> JobSummary:
+    """``number``: among the jobs of its name on its cluster, in order of time, from 1."""
+    overview = overview_of(job)
+    start, end, critical = job.start, job.end, overview.critical
+    nodes = tuple(sorted({container.node for container in job.containers if container.node is not None}))
+    images = dict.fromkeys(image for container in job.containers for image in _images(container))
+    return JobSummary(
+        cluster=job.cluster,
+        run=job.run,
+        size=job.size,
+        namespace=next((pull.namespace for each in job.containers for pull in each.pulls if pull.namespace), None),
+        job=job.job,
+        number=number,
+        image=job.image,
+        images=tuple(images),
+        repeat=job.repeat,
+        cache=job.cache,
+        failed=job.failed,
+        completed=Moment.JOB_COMPLETED in job.times,
+        start=start[1] if start else None,
+        start_moment=start[0] if start else None,
+        end=end[1] if end else None,
+        end_moment=end[0] if end else None,
+        deleted=job.deleted,
+        path=tuple(critical_path(job)),
+        critical_pod=critical.pod if critical else None,
+        critical_node=critical.node if critical else None,
+        pods=overview.pods,
+        placed_pods=sum(count for node, count in overview.on_node.items() if node),
+        containers=len(job.containers),
+        riders=len(overview.shared_pulls),
+        nodes=nodes,
+        pulls=tuple(_pulls_of(job, overview, nodes)),
+        reached=_reached(job),
+    )
+
+
+def _images(container: ContainerTimeline) -> Iterator[str]:
+    return (pull.image for pull in container.pulls if pull.image is not None)
+
+
+def _pulls_of(job: JobTimeline, overview: JobOverview, nodes: tuple[str, ...]) -> list[ImagePulls]:
+    places = {node: place for place, node in enumerate(nodes)}
+    found: dict[tuple[str, str], ImagePulls] = {}
+    for container in job.containers:
+        shared = overview.shares_pull(container)
+        for pull in filter(_has_duration, container.pulls):
+            key = (pull.image or "", container.cache)
+            group = found.setdefault(key, ImagePulls(*key, False, array("d"), array("l"), array("d")))
+            if shared and pull is container.pull:
+                group.riders.append(pull.pull_seconds or 0.0)
+            else:
+                group.downloads.append(pull.pull_seconds or 0.0)
+                group.nodes.append(places.get(container.node or "", -1))
+    return list(found.values())
+
+
+def _has_duration(pull: PullRecord) -> bool:
+    return pull.outcome is Outcome.PULLED and pull.pull_seconds is not None and pull.image is not None
+
+
+def _reached(job: JobTimeline) -> dict[Moment, float]:
+    start = job.start
+    if start is None:
+        return {}
+    counts = Counter(moment for container in job.containers for moment in container.times)
+    last = {
+        moment: max(each.times[moment].seconds_since(start[1]) for each in job.containers if moment in each.times)
+        for moment in counts
+    }
+    return {moment: last[moment] for moment in Moment if counts[moment] >= _NEARLY_EVERY * max(1, len(job.containers))}

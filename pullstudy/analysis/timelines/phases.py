@@ -4,7 +4,6 @@ A phase that is negative stays negative and is flagged: within the resolution of
 ``unresolved:<phase>``, beyond it ``negative:<phase>``, which says that two clocks disagree or a time is wrong.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
@@ -190,11 +189,10 @@ def _flags(times: MomentTimes) -> list[str]:
     for phase in (*PHASES, *BRIDGES):
         seconds = phase.seconds(times)
         if seconds is not None and seconds < 0:
-            within = -seconds < phase.resolution_seconds(times)
-            flags.append(f"{'unresolved' if within else 'negative'}:{phase.name}")
+            flags.append(f"{below_zero(seconds, phase.resolution_seconds(times))}:{phase.name}")
     return flags
 
 
-def count_flags(rows: Iterable[msgspec.Struct]) -> Counter[str]:
-    """How often each flag stands in the rows."""
-    return Counter(flag for row in rows for flag in row.flags.split())  # type: ignore[attr-defined]
+def below_zero(seconds: float, resolution_seconds: float) -> str:
+    """The flag of a phase that is negative."""
+    return "unresolved" if -seconds < resolution_seconds else "negative"

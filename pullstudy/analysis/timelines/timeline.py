@@ -33,11 +33,19 @@ class ContainerTimeline:
     pod: str
     container: str | None
     node: str | None
-    outcome: Outcome | None
-    pull: PullRecord | None  # the one that made the image present
     cache: str
     times: MomentTimes
+    pulls: tuple[PullRecord, ...] = ()  # all attempts, in order of time
     image_inferred: bool = False  # not recorded: taken from the job that ran at that time
+
+    @property
+    def pull(self) -> PullRecord | None:
+        """The first that made the image present."""
+        return next((pull for pull in self.pulls if pull.outcome in (Outcome.PULLED, Outcome.CACHED)), None)
+
+    @property
+    def outcome(self) -> Outcome | None:
+        return self.pull.outcome if self.pull else None
 
 
 @dataclass(frozen=True)

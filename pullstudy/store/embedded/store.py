@@ -258,10 +258,20 @@ class EmbeddedStore(Store):
     def records(self, kind: Kind[R], selection: Selection = ALL) -> Iterator[R]:
         return self._of_kind(kind, selection)
 
-    def _of_kind(self, kind: Kind[R], selection: Selection, more: str = "TRUE", *values: object) -> Iterator[R]:
+    def by_job(self, kind: Kind[R], selection: Selection = ALL) -> Iterator[R]:
+        """Those of jobs, in order of cluster and job's name, and then as the kind says; left out as in records()."""
+        return self._of_kind(kind, selection, "job IS NOT NULL", by="cluster, job")
+
+    def of_no_job(self, kind: Kind[R], selection: Selection = ALL) -> Iterator[R]:
+        """The others, in the order of records()."""
+        return self._of_kind(kind, selection, "job IS NULL")
+
+    def _of_kind(
+        self, kind: Kind[R], selection: Selection, more: str = "TRUE", *values: object, by: str = "cluster"
+    ) -> Iterator[R]:
         by_run = kind.has("run")
         selected = _SELECTED if by_run else _OF_CLUSTERS
-        sql = f"SELECT * FROM {kind.plural} WHERE {selected} AND {more} ORDER BY cluster, {', '.join(kind.order)}"
+        sql = f"SELECT * FROM {kind.plural} WHERE {selected} AND {more} ORDER BY {by}, {', '.join(kind.order)}"
         return self._read(kind.struct, sql, (*_lists(selection)[: 2 if by_run else 1], *values))
 
     def _read(self, struct: type[S], sql: str, parameters: tuple[object, ...] = ()) -> Iterator[S]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pullstudy.analysis.findings.writeback import JobPoint, RateFit, fit_makespan, fit_started, points, steps
+from pullstudy.analysis.findings.writeback import JobPoint, RateFit, fit_makespan, fit_started, steps
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts, cache_order
 from pullstudy.analysis.report.figure import Figure
@@ -52,14 +52,14 @@ def build(facts: Facts) -> Section:
 def fitted_groups(facts: Facts) -> dict[tuple[str, int], list[JobPoint]]:
     """Jobs by cache state and layer count, where three sizes of images or more make a line."""
     groups: dict[tuple[str, int], list[JobPoint]] = {}
-    for point in sorted(points(facts.jobs), key=lambda point: (cache_order(point.cache), point.layers)):
+    for point in sorted(facts.points, key=lambda point: (cache_order(point.cache), point.layers)):
         groups.setdefault((point.cache, point.layers), []).append(point)
     return {key: group for key, group in groups.items() if len({point.image_bytes for point in group}) >= LEAST_SIZES}
 
 
 def of_aws(facts: Facts) -> bool:
     """Whether the nodes' names are those that EC2 gives: only there can the volume be a gp2 one."""
-    nodes = [record.node for record in facts.study.pulls if record.node]
+    nodes = facts.counts.nodes
     return bool(nodes) and all(node.endswith((".compute.internal", ".ec2.internal")) for node in nodes)
 
 

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-from pullstudy.analysis.findings.clock_skew import NodeClock, node_clocks
+from pullstudy.analysis.findings.clock_skew import NodeClock
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts
 from pullstudy.analysis.report.figure import Figure
@@ -14,7 +14,7 @@ _SHOWN = 20
 
 
 def build(facts: Facts) -> Section:
-    clocks = node_clocks(facts.jobs)
+    clocks = facts.clocks
     against = [clock for clock in clocks if clock.against_others_seconds is not None]
     if not against:
         words = "No pod has both a scheduler's and a kubelet's time, so that clocks cannot be compared."

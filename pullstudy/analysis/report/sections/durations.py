@@ -1,5 +1,6 @@
 """How long pulls took: distributions by total image size, one hue a cluster, one figure a layer count."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pullstudy.analysis.report import wording
@@ -10,7 +11,6 @@ from pullstudy.analysis.report.section import Block, Section, cache_words
 from pullstudy.analysis.report.sections.box_chart import Colours, box_spec, colour_by_series, log_scale, rounded
 from pullstudy.analysis.report.series import Series
 from pullstudy.analysis.statistics.quantiles import ecdf, upper_quantile
-from pullstudy.analysis.timelines.job_overview import overview_of
 
 _QUANTILES = (0.5, 0.95, 0.99)
 _DIGITS = (3, 4, 5, 6)
@@ -36,7 +36,7 @@ def build(facts: Facts) -> Section:
 
 def _shared_pulls(facts: Facts) -> list[Markup]:
     """How many of the pulls shared the download of another."""
-    joined = sum(len(overview_of(job).shared_pulls) for job in facts.jobs)
+    joined = sum(job.riders for job in facts.jobs)
     if not joined:
         return []
     words = (
@@ -75,10 +75,7 @@ def x_title(group: PullGroup) -> str:
 def _group_blocks(group: PullGroup, series: Series) -> list[Block]:
     words, slug = group_words(group), group_slug(group)
     places = axis_labels(group)
-    values = {
-        (places[key], label): [record.pull_seconds or 0.0 for record in records]
-        for (key, label), records in group.pulls.items()
-    }
+    values = {(places[key], label): found.seconds for (key, label), found in group.pulls.items()}
     categories = list(places.values())
     colours = series.colours(label for label in series.labels if any(key[1] == label for key in values))
 
@@ -110,11 +107,11 @@ def _title(logarithmic: bool) -> str:
     return "pull duration, seconds" + (" (log)" if logarithmic else "")
 
 
-def _positive(values: dict[tuple[str, str], list[float]]) -> bool:
+def _positive(values: Mapping[tuple[str, str], Sequence[float]]) -> bool:
     return all(value > 0 for found in values.values() for value in found)
 
 
-def _ecdf_spec(values: dict[tuple[str, str], list[float]], colours: Colours) -> dict[str, Any]:
+def _ecdf_spec(values: Mapping[tuple[str, str], Sequence[float]], colours: Colours) -> dict[str, Any]:
     rows = [
         {"category": category, "series": series, "value": rounded(value), "share": rounded(share)}
         for (category, series), found in values.items()
@@ -142,7 +139,7 @@ def _quantile_table(group: PullGroup, labels: list[str]) -> Markup:
         for label in labels:
             found = group.pulls.get((key, label))
             if found:
-                ordered = sorted(record.pull_seconds or 0.0 for record in found)
+                ordered = sorted(found.seconds)
                 marks = [wording.seconds(upper_quantile(ordered, probability)) for probability in _QUANTILES]
                 rows.append([wording.image_name(key.image), label, len(ordered), *marks, wording.seconds(ordered[-1])])
     header = ["image", "nodes", "pulls", *(f"p{100 * probability:.0f}" for probability in _QUANTILES), "slowest"]

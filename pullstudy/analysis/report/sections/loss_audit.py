@@ -1,6 +1,6 @@
 """The loss audit: pulls expected, and seen in events, pod status, spool and store; gaps of the watch; rejects."""
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts
@@ -55,7 +55,7 @@ def _audit_row(facts: Facts, cluster: str, audits: list[Audit]) -> list[object]:
 
 
 def _gaps(facts: Facts) -> list[Markup]:
-    gaps = facts.study.gaps
+    gaps = facts.gaps
     if not gaps:
         return [paragraph("The watch had no gap that is known.")]
     rows = [
@@ -68,17 +68,12 @@ def _gaps(facts: Facts) -> list[Markup]:
 
 
 def _rejects(facts: Facts) -> list[Markup]:
-    rejects = facts.study.rejects
-    if not rejects:
+    if not facts.rejects:
         return [paragraph("All input was understood.")]
-    problems = Counter((reject.source, reject.problem) for reject in rejects)
-    examples = {(reject.source, reject.problem): reject.position for reject in reversed(rejects)}
-    rows = [
-        [source, problem, examples[source, problem], count] for (source, problem), count in problems.most_common(_SHOWN)
-    ]
-    words = (
-        f"{wording.plural(len(rejects), 'piece')} of input could not be understood; they are kept whole in the store."
-    )
+    ranked = sorted(facts.rejects.items(), key=lambda item: -item[1].times)
+    rows = [[*named, rejected.position, rejected.times] for named, rejected in ranked[:_SHOWN]]
+    times = sum(rejected.times for rejected in facts.rejects.values())
+    words = f"{wording.plural(times, 'piece')} of input could not be understood; they are kept whole in the store."
     return [
         warning(words),
         table(["source", "problem", "first at", "times"], rows, caption="Rejects", text_columns=3),

@@ -13,7 +13,6 @@ from pullstudy.analysis.report.html import Markup, element, paragraph, table, wa
 from pullstudy.analysis.report.section import Block, Section, cache_words
 from pullstudy.analysis.report.sections.box_chart import rounded
 from pullstudy.analysis.report.sections.pod_phases import critical_table, flags_words, phase_tables
-from pullstudy.analysis.timelines.critical_path import critical_path
 
 _COARSE_SECONDS = 0.5
 _UNRESOLVED = "unresolved"
@@ -148,7 +147,7 @@ def _image_spec(facts: Facts, decomposition: Decomposition, size: int) -> dict[s
     sums: dict[tuple[str, str], list[float]] = defaultdict(list)
     for job in facts.jobs:
         if job.size == size and job.image in decomposition.images and job.cache == decomposition.cache:
-            for segment in critical_path(job):
+            for segment in job.path:
                 sums[wording.image_name(job.image), segment.name].append(segment.seconds)
     categories = [wording.image_name(image) for image in decomposition.images]
     names = [phase.phase for phase in decomposition.phases]

@@ -1,48 +1,34 @@
 """The phases of every pod, the critical path of every job, and the odd times among them, as tables."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts, cache_order
 from pullstudy.analysis.report.html import Markup, paragraph, table
 from pullstudy.analysis.report.section import cache_words
 from pullstudy.analysis.statistics.quantiles import quantile, upper_quantile
-from pullstudy.analysis.timelines.critical_path import critical_container, critical_path
-from pullstudy.analysis.timelines.phases import BRIDGES, PHASES, Phase, count_flags, phase_rows
-from pullstudy.analysis.timelines.timeline import ContainerTimeline
+from pullstudy.analysis.timelines.phase_seconds import MEASURED
 
-_SHOWN: tuple[Phase, ...] = (*PHASES, *BRIDGES)
-_QUEUED, _PULLING = "queued at the kubelet", "pulling, by the kubelet"
+Values = Sequence[float]
 
 
 def phase_tables(facts: Facts) -> list[Markup]:
     """Phases of all pods, not only of the last: a table a cache state."""
-    values: dict[str, dict[tuple[str, str], list[float]]] = defaultdict(lambda: defaultdict(list))
-    for job in facts.jobs:
-        for container in job.containers:
-            for name, seconds in _seconds(container):
-                values[container.cache][name, facts.series.label(job.cluster)].append(seconds)
-    return [_phase_table(cache, values[cache], facts.series.labels) for cache in sorted(values, key=cache_order)]
+    return [
+        _phase_table(cache, _labelled(facts, values), facts.series.labels)
+        for cache, values in sorted(facts.phases.by_cache.items(), key=lambda item: cache_order(item[0]))
+    ]
 
 
-def _seconds(container: ContainerTimeline) -> Iterator[tuple[str, float]]:
-    for phase in _SHOWN:
-        seconds = phase.seconds(container.times)
-        if seconds is not None:
-            yield phase.name, seconds
-    pull = container.pull
-    if pull is not None and pull.waiting_seconds is not None:
-        yield _QUEUED, pull.waiting_seconds
-    if pull is not None and pull.pull_seconds is not None:
-        yield _PULLING, pull.pull_seconds
+def _labelled(facts: Facts, values: Mapping[tuple[str, str], Values]) -> dict[tuple[str, str], Values]:
+    return {(name, facts.series.label(cluster)): seconds for (name, cluster), seconds in values.items()}
 
 
-def _phase_table(cache: str, values: Mapping[tuple[str, str], list[float]], labels: Sequence[str]) -> Markup:
+def _phase_table(cache: str, values: Mapping[tuple[str, str], Values], labels: Sequence[str]) -> Markup:
     present = [label for label in labels if any(key[1] == label for key in values)]
     rows = [
         [wording.phase_name(name), *(_quantiles(values.get((name, label))) for label in present)]
-        for name in [*(phase.name for phase in _SHOWN), _QUEUED, _PULLING]
+        for name in MEASURED
         if any((name, label) in values for label in present)
     ]
     header = ["phase", *(f"{label} nodes" for label in present)]
@@ -51,7 +37,7 @@ def _phase_table(cache: str, values: Mapping[tuple[str, str], list[float]], labe
     return table(header, rows, caption=caption)
 
 
-def _quantiles(values: list[float] | None) -> str:
+def _quantiles(values: Values | None) -> str:
     if not values:
         return wording.UNKNOWN
     ordered = sorted(values)
@@ -63,19 +49,18 @@ def critical_table(facts: Facts) -> Markup:
     """A row a job."""
     rows = []
     for job in facts.jobs:
-        path, critical = critical_path(job), critical_container(job)
-        if not path or critical is None:
+        if not job.path:
             continue
-        longest = max(path, key=lambda segment: segment.seconds)
-        total = sum(segment.seconds for segment in path)
+        longest = max(job.path, key=lambda segment: segment.seconds)
+        total = sum(segment.seconds for segment in job.path)
         rows.append(
             [
                 wording.image_name(job.image),
                 facts.series.label(job.cluster),
-                critical.node or wording.UNKNOWN,
+                job.critical_node or wording.UNKNOWN,
                 f"{wording.phase_name(longest.name)}, {wording.percent(longest.seconds / total if total else None)}",
                 wording.seconds(total),
-                len(job.containers),
+                job.containers,
             ]
         )
     header = ["image", "nodes", "node of the last pod", "longest phase", "makespan", "pods"]
@@ -84,13 +69,10 @@ def critical_table(facts: Facts) -> Markup:
 
 def flags_words(facts: Facts) -> Markup:
     """How many phases are negative, and what that means."""
-    flags = count_flags(row for row in phase_rows(facts.jobs) if row.level == "pod")  # type: ignore[attr-defined]
-    odd = {flag: count for flag, count in flags.items() if flag.startswith(("negative:", "unresolved:"))}
-    if not odd:
+    if not facts.phases.odd:
         return paragraph("No phase of any pod is negative.")
     counted = [
-        f"{wording.phase_name(flag.partition(':')[2])} {count} times ({flag.partition(':')[0]})"
-        for flag, count in odd.items()
+        f"{wording.phase_name(phase)} {count} times ({flag})" for (flag, phase), count in facts.phases.odd.items()
     ]
     return paragraph(
         f"Negative phases stay as they are: {wording.listed(counted)}. Within the times' resolution they are "

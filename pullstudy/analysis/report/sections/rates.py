@@ -11,9 +11,8 @@ from pullstudy.analysis.report.sections.box_chart import colour_by_series, round
 from pullstudy.analysis.report.sections.durations import axis_labels, group_slug, group_words, x_title
 from pullstudy.analysis.report.series import Series
 from pullstudy.analysis.statistics.quantiles import quantile
-from pullstudy.pulls.record import PullRecord
 
-Bytes = Callable[[ImageKey, PullRecord], int | None]
+Bytes = Callable[[ImageKey, int], int | None]  # of an image and of the kubelet's word for its size, 0 where unknown
 
 
 def build(facts: Facts) -> Section:
@@ -44,21 +43,21 @@ def build(facts: Facts) -> Section:
     return Section("rates", "Pull rate", tuple(blocks))
 
 
-def _unpacked(key: ImageKey, record: PullRecord) -> int | None:
+def _unpacked(key: ImageKey, image_bytes: int) -> int | None:
     return key.unpacked_bytes
 
 
-def _image_bytes(key: ImageKey, record: PullRecord) -> int | None:
-    return record.image_bytes or None  # the kubelet writes 0 where it does not know
+def _image_bytes(key: ImageKey, image_bytes: int) -> int | None:
+    return image_bytes or None
 
 
 def _rows(group: PullGroup, count: Bytes) -> list[dict[str, Any]]:
     rows, places = [], axis_labels(group)
-    for (key, series), records in group.pulls.items():
+    for (key, series), values in group.pulls.items():
         rates = sorted(
-            size / record.pull_seconds / 1e6
-            for record in records
-            if (size := count(key, record)) is not None and record.pull_seconds is not None and record.pull_seconds > 0
+            size / seconds / 1e6
+            for seconds, image_bytes in zip(values.seconds, values.image_bytes, strict=True)
+            if (size := count(key, image_bytes)) is not None and seconds > 0
         )
         if rates:
             low, middle, high = (rounded(quantile(rates, p)) for p in (0.05, 0.5, 0.95))

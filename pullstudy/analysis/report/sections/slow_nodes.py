@@ -1,6 +1,6 @@
 """Stragglers: what the last pods cost, and which nodes were slow more than once."""
 
-from pullstudy.analysis.findings.stragglers import JobSpread, job_spreads, slowest_nodes
+from pullstudy.analysis.findings.stragglers import JobSpread
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts
 from pullstudy.analysis.report.figure import Figure
@@ -12,7 +12,7 @@ _SHOWN = 15
 
 
 def build(facts: Facts) -> Section:
-    spreads = job_spreads(facts.jobs)
+    spreads = facts.stragglers.spreads
     if not spreads:
         words = "No job has four pods or more whose start is known."
         return Section("stragglers", "Stragglers and slow nodes", (paragraph(words), _placement(facts)))
@@ -61,7 +61,7 @@ def _spec(facts: Facts, spreads: list[JobSpread]) -> dict[str, object]:
 
 
 def _nodes_table(facts: Facts) -> Markup:
-    nodes = [node for node in slowest_nodes(facts.jobs) if node.straggled or node.median_excess_seconds > 0]
+    nodes = [node for node in facts.stragglers.slowest_nodes() if node.straggled or node.median_excess_seconds > 0]
     rows = [
         [
             node.node,
@@ -79,11 +79,7 @@ def _nodes_table(facts: Facts) -> Markup:
 
 def _placement(facts: Facts) -> Markup:
     """A study asks for one pod a node; where it did not get that, this says so."""
-    shared = []
-    for job in facts.jobs:
-        nodes = {container.pod: container.node for container in job.containers if container.node}
-        if len(set(nodes.values())) < len(nodes):
-            shared.append(job)
+    shared = [job for job in facts.jobs if len(job.nodes) < job.placed_pods]
     if not shared:
         return paragraph("Every pod had a node of its own within its job.")
     return paragraph(

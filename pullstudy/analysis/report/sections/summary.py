@@ -1,14 +1,11 @@
 """The answers first: headline numbers, and what the rest of the page shows, in words."""
 
-from pullstudy.analysis.findings.stragglers import job_spreads
-from pullstudy.analysis.reading.study import latest_states
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import COLD, Facts, ImageKey, PullGroup, cache_order
 from pullstudy.analysis.report.html import Markup, element, warning
 from pullstudy.analysis.report.section import Block, Section, cache_words
 from pullstudy.analysis.report.sections import after_pull, costs, makespans
 from pullstudy.analysis.statistics.quantiles import quantile
-from pullstudy.pulls.record import Outcome
 
 
 def build(facts: Facts) -> Section:
@@ -30,14 +27,12 @@ def _cautions(facts: Facts) -> list[Block]:
 
 
 def _headlines(facts: Facts) -> Markup:
-    pulled = facts.pulled
-    failed = [record for record in facts.study.pulls if record.outcome is Outcome.FAILED]
     wall = sum(item.wall_seconds[size] for item in facts.decompositions for size in item.sizes)
     tiles = [
-        (f"{len(pulled):,}", "pulls"),
-        (str(len({record.image for record in pulled})), "images"),
+        (f"{facts.counts.pulled:,}", "pulls"),
+        (f"{len(facts.counts.images):,}", "images"),
         (_sizes(facts), "nodes"),
-        (f"{sum(record.count for record in latest_states(failed)):,}", "failed attempts"),
+        (f"{facts.failed.attempts_of_jobs if facts.jobs else facts.failed.attempts:,}", "failed attempts"),
         (wording.seconds(wall) if wall else wording.UNKNOWN, "wall time of the jobs compared, all sizes"),
     ]
     cost = costs.total_cost(facts)
@@ -48,7 +43,7 @@ def _headlines(facts: Facts) -> Markup:
 
 
 def _sizes(facts: Facts) -> str:
-    sizes = sorted({record.size for record in facts.study.pulls if record.size})
+    sizes = sorted(facts.counts.sizes)
     if not sizes:
         return wording.UNKNOWN
     return ", ".join(map(str, sizes)) if len(sizes) <= 4 else f"{sizes[0]}–{sizes[-1]}"
@@ -69,7 +64,7 @@ def _findings(facts: Facts) -> list[tuple[str, str]]:
         found.append(("Do pulls get slower on larger clusters?", durations))
     found += [(_mystery_title(facts, item.run, item.cache), makespans.answer(item)) for item in facts.decompositions]
     found += _after_pull(facts)
-    spreads = job_spreads(facts.jobs)
+    spreads = facts.stragglers.spreads
     if spreads:
         late = sum(len(spread.stragglers) for spread in spreads)
         cost = sum(spread.cost_seconds for spread in spreads)
@@ -103,7 +98,7 @@ def _durations(facts: Facts) -> str | None:
         ends = [label for label in labels if (key, label) in group.pulls]
         if len(ends) >= 2:
             small, large = (_median(group, key, label) for label in (ends[0], ends[-1]))
-            counts = [len(group.pulls[key, label]) for label in (ends[0], ends[-1])]
+            counts = [len(group.pulls[key, label].seconds) for label in (ends[0], ends[-1])]
             cache = "" if group.cache == COLD else f" ({cache_words(group.cache)})"
             return (
                 f"the median pull of {wording.image_name(key.image)} took {wording.seconds(small)} on {ends[0]} nodes "
@@ -129,7 +124,7 @@ def _largest(group: PullGroup) -> int:
 
 
 def _median(group: PullGroup, key: ImageKey, label: str) -> float:
-    return quantile(sorted(record.pull_seconds or 0.0 for record in group.pulls[key, label]), 0.5)
+    return quantile(sorted(group.pulls[key, label].seconds), 0.5)
 
 
 def _ratio(ratio: float | None) -> str:

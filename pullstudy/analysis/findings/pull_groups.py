@@ -1,0 +1,237 @@
+"""All pulls of a study, of jobs and of all other pods: durations, outcomes and failures by what they have in common.
+
+Kept of a pull are eight bytes in each of a few groups; which registry, zone or instance type it was of follows from its
+image and its node.
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from math import ceil
+from typing import TypeVar
+
+from pullstudy.pulls.failure import FailureClass, classify
+from pullstudy.pulls.image import parse_image
+from pullstudy.pulls.pod_owner import pod_owner
+from pullstudy.pulls.record import Outcome, PullRecord
+
+Name = tuple[str, ...]
+K = TypeVar("K", bound=Hashable)
+# Stretches of time that people think in; seconds.
+STRETCHES = (1, 10, 60, 300, 900, 3600, 6 * 3600, 86400, 7 * 86400)
+MOST_STRETCHES = 240
+
+
+class Grouping(StrEnum):
+    """What pulls of one group have in common."""
+
+    REGISTRY = "registry"
+    REPOSITORY = "repository"
+    IMAGE = "image"
+    NODE = "node"
+    ZONE = "zone"
+    INSTANCE_TYPE = "instance type"
+    NAMESPACE = "namespace"
+    OWNER = "owner"
+
+
+@dataclass(slots=True)
+class PullTotals:
+    """Pulls that have something in common. Events that were repeated count as often as their count."""
+
+    seconds: "array[float]" = field(default_factory=lambda: array("d"))  # of those that pulled, where known
+    pulled: int = 0
+    cached: int = 0
+    failed: int = 0  # attempts
+    backed_off: int = 0
+    failures: "Counter[FailureClass]" = field(default_factory=Counter)
+    rated_bytes: int = 0  # as the kubelet counts an image, of pulls of which bytes and seconds are known
+    rated_seconds: float = 0.0
+
+    @property
+    def attempts(self) -> int:
+        """That asked a registry."""
+        return self.pulled + self.failed
+
+    @property
+    def bytes_per_second(self) -> float | None:
+        """All their bytes over all their seconds."""
+        return self.rated_bytes / self.rated_seconds if self.rated_bytes and self.rated_seconds > 0 else None
+
+    def add(self, pull: PullRecord) -> None:
+        if pull.outcome is Outcome.PULLED:
+            self.pulled += 1
+            if pull.pull_seconds is not None:
+                self.seconds.append(pull.pull_seconds)
+                if pull.image_bytes and pull.pull_seconds > 0:
+                    self.rated_bytes += pull.image_bytes
+                    self.rated_seconds += pull.pull_seconds
+        elif pull.outcome is Outcome.CACHED:
+            self.cached += 1
+
+    def add_failures(self, outcome: Outcome, kind: FailureClass, count: int) -> None:
+        if outcome is Outcome.FAILED:
+            self.failed += count
+            self.failures[kind] += count
+        else:
+            self.backed_off += count
+
+    def merge(self, other: "PullTotals") -> None:
+        self.seconds.extend(other.seconds)
+        self.pulled += other.pulled
+        self.cached += other.cached
+        self.failed += other.failed
+        self.backed_off += other.backed_off
+        self.failures.update(other.failures)
+        self.rated_bytes += other.rated_bytes
+        self.rated_seconds += other.rated_seconds
+
+
+@dataclass
+class PullCounts:
+    """What pulls there are."""
+
+    pulled: int = 0
+    images: set[str] = field(default_factory=set)  # pulled
+    nodes: set[str] = field(default_factory=set)
+    sizes: set[int] = field(default_factory=set)  # of their clusters
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+
+    def add(self, pull: PullRecord) -> None:
+        if pull.outcome is Outcome.PULLED:
+            self.pulled += 1
+            self.images.add(pull.image or "")
+        if pull.node:
+            self.nodes.add(pull.node)
+        if pull.size:
+            self.sizes.add(pull.size)
+        at = pull.finished_at
+        if at is not None:
+            self.first_at = at if self.first_at is None or at < self.first_at else self.first_at
+            self.last_at = at if self.last_at is None or at > self.last_at else self.last_at
+
+
+@dataclass(frozen=True)
+class NodeFacts:
+    """What is known of a node but for its name."""
+
+    instance_type: str | None = None
+    zone: str | None = None
+
+
+Nodes = Mapping[tuple[str, str], NodeFacts]  # by cluster and node
+_NO_FACTS = NodeFacts()
+
+
+def _image(pull: PullRecord) -> Name | None:
+    return (pull.image,) if pull.image is not None else None
+
+
+def _node(pull: PullRecord) -> Name | None:
+    return (pull.cluster, pull.node) if pull.node is not None else None
+
+
+def _namespace(pull: PullRecord) -> Name | None:
+    return (pull.namespace,) if pull.namespace is not None else None
+
+
+def _owner(pull: PullRecord) -> Name | None:
+    """Namespace, kind and name of what people deployed the pod by; the kind is empty where its name cannot tell it."""
+    if pull.pod is None:
+        return None
+    owner = pod_owner(pull.pod, node=pull.node, job=pull.job)
+    return (pull.namespace or "", owner.kind or "", owner.name)
+
+
+_GATHERED: Mapping[Grouping, Callable[[PullRecord], Name | None]] = {
+    Grouping.IMAGE: _image,
+    Grouping.NODE: _node,
+    Grouping.NAMESPACE: _namespace,
+    Grouping.OWNER: _owner,
+}
+
+
+class PullGroups:
+    """Gathered pull by pull. ``span``: between which times the pulls are, so that stretches of it can be told apart."""
+
+    def __init__(self, span: tuple[datetime, datetime] | None = None) -> None:
+        self.all = PullTotals()
+        self.stretch_seconds = _stretch(span)
+        self._groups: dict[Grouping, dict[Name, PullTotals]] = {grouping: {} for grouping in _GATHERED}
+        self._by_time: dict[int, PullTotals] = {}  # by the second in which the stretch begins
+
+    def add(self, pull: PullRecord) -> None:
+        """A pull that was made or needed none; failures are told by add_failures."""
+        for group in self._groups_of(pull):
+            group.add(pull)
+
+    def add_failures(self, pull: PullRecord) -> None:
+        """The last state of an event of failing or backing off, whose count includes the earlier ones."""
+        kind = classify(pull.error)
+        for group in self._groups_of(pull):
+            group.add_failures(pull.outcome, kind, pull.count)
+
+    def by(self, grouping: Grouping, nodes: Nodes | None = None) -> Mapping[Name, PullTotals]:
+        """Groups by what they have in common; nodes are told apart by cluster and name."""
+        if grouping in self._groups:
+            return self._groups[grouping]
+        if grouping in (Grouping.REGISTRY, Grouping.REPOSITORY):
+            named = _registry if grouping is Grouping.REGISTRY else _repository
+            return _merged((named(name[0]), group) for name, group in self._groups[Grouping.IMAGE].items())
+        known = nodes or {}
+        fact = "zone" if grouping is Grouping.ZONE else "instance_type"
+        told = ((getattr(known.get(name, _NO_FACTS), fact), group) for name, group in self._of_nodes())
+        return _merged(((value,), group) for value, group in told if value is not None)
+
+    def over_time(self) -> list[tuple[datetime, PullTotals]]:
+        """By the beginning of each stretch of ``stretch_seconds`` in which a pull ended or failed."""
+        return [(datetime.fromtimestamp(second, UTC), group) for second, group in sorted(self._by_time.items())]
+
+    def _of_nodes(self) -> Iterable[tuple[tuple[str, str], PullTotals]]:
+        return (((name[0], name[1]), group) for name, group in self._groups[Grouping.NODE].items())
+
+    def _groups_of(self, pull: PullRecord) -> Iterable[PullTotals]:
+        yield self.all
+        for grouping, name_of in _GATHERED.items():
+            name = name_of(pull)
+            if name is not None:
+                yield _group(self._groups[grouping], name)
+        if pull.finished_at is not None:
+            second = int(pull.finished_at.timestamp())
+            yield _group(self._by_time, second - second % self.stretch_seconds)
+
+
+def _group(groups: dict[K, PullTotals], name: K) -> PullTotals:
+    found = groups.get(name)
+    if found is None:
+        found = groups[name] = PullTotals()
+    return found
+
+
+def _merged(named: Iterable[tuple[Name, PullTotals]]) -> dict[Name, PullTotals]:
+    found: dict[Name, PullTotals] = {}
+    for name, group in named:
+        _group(found, name).merge(group)
+    return found
+
+
+def _repository(image: str) -> Name:
+    return (parse_image(image).repository,)
+
+
+def _registry(image: str) -> Name:
+    """The host of its repository; the kubelet's default where the first part of the name is no host."""
+    first, slash, _ = parse_image(image).repository.partition("/")
+    is_host = slash and ("." in first or ":" in first or first == "localhost")
+    return (first if is_host else "docker.io",)
+
+
+def _stretch(span: tuple[datetime, datetime] | None) -> int:
+    """Seconds: the shortest of STRETCHES of which MOST_STRETCHES make the span, or so many of the longest."""
+    seconds = (span[1] - span[0]).total_seconds() if span else 0.0
+    fitting = next((each for each in STRETCHES if seconds <= each * MOST_STRETCHES), None)
+    return fitting or STRETCHES[-1] * ceil(seconds / (STRETCHES[-1] * MOST_STRETCHES))
