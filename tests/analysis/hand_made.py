@@ -36,13 +36,13 @@ def at(seconds: float) -> datetime:
 def timelines_in(directory: Path) -> list[JobTimeline]:
     """Of all jobs, in order of size, cluster and start."""
     with opened_study(directory) as records:
-        jobs = [(job, summary_of(job, 1)) for group in records.jobs() for job in timelines_of(group)]
+        jobs = [(job, summary_of(job)) for group in records.jobs() for job in timelines_of(group)]
     return [job for job, _ in sorted(jobs, key=lambda pair: pair[1].order)]
 
 
 def summaries_in(directory: Path) -> list[JobSummary]:
     """The same, folded."""
-    return [summary_of(job, 1) for job in timelines_in(directory)]
+    return [summary_of(job) for job in timelines_in(directory)]
 
 
 @dataclass

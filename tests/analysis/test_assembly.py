@@ -47,7 +47,7 @@ def test_pod_status_fills_what_no_event_told(tmp_path: Path) -> None:
             cluster="c-4",
             job="j",
             pod="p",
-            pod_uid="u",
+            pod_uid="uid-c-4-p",
             container="pull",
             node="node-0",
             image=ONE,
@@ -80,24 +80,25 @@ def test_jobs_that_reused_one_name_are_told_apart_by_image_and_time(tmp_path: Pa
     assert (first.times[Moment.JOB_COMPLETED].at, second.times[Moment.JOB_COMPLETED].at) == (at(20), at(120))
 
 
-def test_a_pod_whose_pulled_event_is_lost_joins_the_job_that_began_with_it(tmp_path: Path) -> None:
+def test_a_pod_whose_pulled_event_is_lost_has_the_image_of_the_jobs_other_pods(tmp_path: Path) -> None:
     made = HandMade()
     made.life("same", "a", ONE, {Moment.SCHEDULED: 0, Moment.PULLED: 10})
     made.mark("same", "lost", Moment.SCHEDULED, 0.5)
+    made.mark("same", "lost", Moment.STARTED, 11)
     made.mark("same", None, Moment.JOB_COMPLETED, 20)
     (job,) = timelines(made, tmp_path)
-    assert [(c.pod, c.image_inferred) for c in job.containers] == [("a", False), ("lost", True)]
+    assert [(c.pod, c.image, c.image_inferred) for c in job.containers] == [("a", ONE, False), ("lost", ONE, True)]
 
 
-def test_a_pod_of_another_time_joins_nobody_and_takes_no_completion(tmp_path: Path) -> None:
+def test_a_pod_that_is_seen_after_a_completion_is_of_another_job(tmp_path: Path) -> None:
     made = HandMade()
     made.life("same", "a", ONE, {Moment.SCHEDULED: 0, Moment.PULLED: 10})
-    made.mark("same", "stranger", Moment.SCHEDULED, 50)
-    made.mark("same", None, Moment.JOB_COMPLETED, 60)
-    jobs = {job.image: job for job in timelines(made, tmp_path)}
-    assert [c.pod for c in jobs[ONE].containers] == ["a"]
-    assert Moment.JOB_COMPLETED not in jobs[ONE].times
-    assert Moment.JOB_COMPLETED not in jobs[None].times
+    made.mark("same", None, Moment.JOB_COMPLETED, 20)
+    made.mark("same", "later", Moment.SCHEDULED, 50)
+    first, second = timelines(made, tmp_path)
+    assert (first.images, second.images) == ((ONE,), ())
+    assert Moment.JOB_COMPLETED in first.times
+    assert Moment.JOB_COMPLETED not in second.times
 
 
 def test_an_abandoned_attempt_is_no_job(tmp_path: Path) -> None:

@@ -71,7 +71,7 @@ def test_a_negative_phase_within_the_resolution_is_only_unresolved(tmp_path: Pat
             cluster="c-4",
             job="j",
             pod="p",
-            pod_uid="u",
+            pod_uid="uid-c-4-p",
             container="pull",
             node="node-0",
             image=IMAGE,

@@ -68,7 +68,7 @@ def _pods(job: JobTimeline) -> Iterator[PodPhases]:
         last, seconds = starts.get(container.pod, (None, None))
         counts = spread is not None and last is container
         yield PodPhases(
-            **_of(job),
+            **{**_of(job), "image": container.image or job.image},
             node=container.node,
             cache=container.cache,
             pod=container.pod,

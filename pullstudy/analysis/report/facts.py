@@ -148,8 +148,8 @@ class _Fold:
             self._add(pull, self._of_jobs)
             self._add_duration(pull, caches.get(pull.node or "", UNKNOWN_CACHE))
         self.add_states(latest_states(filter(went_wrong, group.pulls)))
-        for number, job in enumerate(timelines_of(group), 1):
-            self._add_job(job, number)
+        for job in timelines_of(group):
+            self._add_job(job)
 
     def add_others(self, pulls: Iterable[PullRecord]) -> None:
         alone = not self._of_jobs.pulled
@@ -192,8 +192,8 @@ class _Fold:
         self._pulls.add(pull)
         counts.add(pull)
 
-    def _add_job(self, job: JobTimeline, number: int) -> None:
-        self._jobs.append(summary_of(job, number))
+    def _add_job(self, job: JobTimeline) -> None:
+        self._jobs.append(summary_of(job))
         self._phases.add(job)
         self._stragglers.add(job)
         self._clocks.add(job)

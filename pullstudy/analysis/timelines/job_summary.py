@@ -5,12 +5,12 @@ A study of a million pulls is folded into these job by job; its records are neve
 
 from array import array
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pullstudy.analysis.timelines.critical_path import PathSegment, critical_path
 from pullstudy.analysis.timelines.job_overview import JobOverview, overview_of
-from pullstudy.analysis.timelines.timeline import ContainerTimeline, JobTimeline, Timestamp
+from pullstudy.analysis.timelines.timeline import JobTimeline, Timestamp
 from pullstudy.pulls.milestone import Moment
 from pullstudy.pulls.record import Outcome, PullRecord
 
@@ -81,21 +81,20 @@ class JobSummary:
         return self.end.seconds_since(self.start) if self.start and self.end else None
 
 
-def summary_of(job: JobTimeline, number: int) -> JobSummary:
-    """``number``: among the jobs of its name on its cluster, in order of time, from 1."""
+def summary_of(job: JobTimeline) -> JobSummary:
+    """What is kept of it."""
     overview = overview_of(job)
     start, end, critical = job.start, job.end, overview.critical
     nodes = tuple(sorted({container.node for container in job.containers if container.node is not None}))
-    images = dict.fromkeys(image for container in job.containers for image in _images(container))
     return JobSummary(
         cluster=job.cluster,
         run=job.run,
         size=job.size,
-        namespace=next((pull.namespace for each in job.containers for pull in each.pulls if pull.namespace), None),
+        namespace=job.namespace,
         job=job.job,
-        number=number,
+        number=job.number,
         image=job.image,
-        images=tuple(images),
+        images=job.images,
         repeat=job.repeat,
         cache=job.cache,
         failed=job.failed,
@@ -116,10 +115,6 @@ def summary_of(job: JobTimeline, number: int) -> JobSummary:
         pulls=tuple(_pulls_of(job, overview, nodes)),
         reached=_reached(job),
     )
-
-
-def _images(container: ContainerTimeline) -> Iterator[str]:
-    return (pull.image for pull in container.pulls if pull.image is not None)
 
 
 def _pulls_of(job: JobTimeline, overview: JobOverview, nodes: tuple[str, ...]) -> list[ImagePulls]:

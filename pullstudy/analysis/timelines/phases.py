@@ -53,6 +53,7 @@ PhaseRow = msgspec.defstruct(
         ("run", str | None),
         ("size", int | None),
         ("job", str),
+        ("number", int),  # among the jobs of that name on that cluster
         ("image", str | None),
         ("repeat", int | None),
         ("pod", str | None),  # of a job: its critical pod, whose phases these are
@@ -162,7 +163,8 @@ def _row(
         run=job.run,
         size=job.size,
         job=job.job,
-        image=job.image,
+        number=job.number,
+        image=(level == "pod" and container and container.image) or job.image,
         repeat=job.repeat,
         pod=container.pod if container else None,
         container=container.container if container else None,

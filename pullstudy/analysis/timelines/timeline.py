@@ -33,10 +33,11 @@ class ContainerTimeline:
     pod: str
     container: str | None
     node: str | None
+    image: str | None
     cache: str
     times: MomentTimes
     pulls: tuple[PullRecord, ...] = ()  # all attempts, in order of time
-    image_inferred: bool = False  # not recorded: taken from the job that ran at that time
+    image_inferred: bool = False  # not recorded: the one that the container has in the job's other pods
 
     @property
     def pull(self) -> PullRecord | None:
@@ -50,13 +51,16 @@ class ContainerTimeline:
 
 @dataclass(frozen=True)
 class JobTimeline:
-    """One job of one image at one size, with its containers. ``times`` has the job's own moments."""
+    """One job at one size (what a job is: separation), with its containers. ``times`` has the job's own moments."""
 
     cluster: str
     run: str | None
     size: int | None
+    namespace: str | None
     job: str
-    image: str | None
+    number: int  # among the jobs of that name on that cluster, in order of time, from 1
+    image: str | None  # None where its containers have several
+    images: tuple[str, ...]
     repeat: int | None
     times: MomentTimes
     containers: tuple[ContainerTimeline, ...] = ()
