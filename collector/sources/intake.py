@@ -17,6 +17,7 @@ from pullstudy.pulls.batch import Batch, Gap, Reject
 from pullstudy.pulls.bug import BUGS, Bugs
 from pullstudy.pulls.decode import Origin, decode_event, event_time
 from pullstudy.pulls.event import UNREADABLE, Event, decode_event_json
+from pullstudy.pulls.kind import Record
 from pullstudy.pulls.milestone import Milestone
 from pullstudy.pulls.record import PullRecord
 
@@ -58,6 +59,7 @@ class Intake:
         self._milestones: list[Milestone] = []
         self._rejects: list[Reject] = []
         self._gaps: list[Gap] = []
+        self._others: list[Record] = []
 
     def take_batch(self) -> Batch:
         """What was gathered since the last call."""
@@ -66,8 +68,9 @@ class Intake:
             milestones=tuple(self._milestones),
             rejects=tuple(self._rejects),
             gaps=tuple(self._gaps),
+            more=self._others,
         )
-        for gathered in (self._pulls, self._milestones, self._rejects, self._gaps):
+        for gathered in (self._pulls, self._milestones, self._rejects, self._gaps, self._others):
             gathered.clear()
         return batch
 
@@ -118,7 +121,7 @@ class Intake:
         # Returns the problem where the event has to be kept as unknown too.
         self._status.count_reason(event.reason or "(none)")
         decoded = decode_event(event, self._origin)
-        if not (decoded.pulls or decoded.milestones or decoded.unknown):
+        if not (decoded.pulls or decoded.milestones or decoded.others or decoded.unknown):
             return None
         if self._reported is not None:
             self._reported.add(decoded)
@@ -130,6 +133,7 @@ class Intake:
         self._status.milestones += len(decoded.milestones)
         self._pulls.extend(decoded.pulls)
         self._milestones.extend(decoded.milestones)
+        self._others.extend(decoded.others)
         return decoded.unknown
 
     def _unknown(self, event: Event, problem: str, raw: msgspec.Raw) -> None:

@@ -31,6 +31,7 @@ from pullstudy.pulls.eventlog import (
     UnreadableLine,
     read_log,
 )
+from pullstudy.pulls.kind import Record
 from pullstudy.pulls.milestone import Milestone
 from pullstudy.pulls.record import PullRecord
 from pullstudy.store.destination import Destination
@@ -58,7 +59,7 @@ class FileTally:
     unkept: int = 0  # of these, how many are neither in the store nor in the rejects file
     nodes: int = 0
     layers: int = 0
-    new: int | None = 0  # records and milestones that the store did not have; None where it does not say
+    new: int | None = 0  # records of all kinds that the store did not have; None where it does not say
     cut_off: str | None = None  # why the file could not be read to its end
 
 
@@ -135,7 +136,8 @@ class _Import:
         self._tally = FileTally(path)
         self._pulls: list[PullRecord] = []
         self._milestones: list[Milestone] = []
-        self._bytes = 0  # of the text of both
+        self._others: list[Record] = []
+        self._bytes = 0  # of the text of them all
         self._rejects = KeptRejects(origin.cluster, path.name)
         self._nodes = ListedNodes()
 
@@ -146,7 +148,7 @@ class _Import:
             try:
                 for item in read_log(lines_of(file, advance=lambda size: advance(path, size))):
                     self._take(item)
-                    if len(self._pulls) + len(self._milestones) >= _BATCH_RECORDS or self._bytes >= _BATCH_BYTES:
+                    if self._waiting >= _BATCH_RECORDS or self._bytes >= _BATCH_BYTES:
                         self._flush()
             except (UnreadableFileError, BarrenError) as error:
                 tally.cut_off = str(error)
@@ -157,6 +159,10 @@ class _Import:
         if tally.nodes:
             self._keep_environment()
         return tally
+
+    @property
+    def _waiting(self) -> int:
+        return len(self._pulls) + len(self._milestones) + len(self._others)
 
     def _take(self, item: LogItem) -> None:
         match item:
@@ -176,7 +182,8 @@ class _Import:
         self._tally.kinds[decoded.kind] += 1
         self._pulls.extend(decoded.pulls)
         self._milestones.extend(decoded.milestones)
-        if decoded.pulls or decoded.milestones:
+        self._others.extend(decoded.others)
+        if decoded.pulls or decoded.milestones or decoded.others:
             self._bytes += len(item.raw)
         if decoded.unknown:
             self._reject(item.line, decoded.unknown, item.raw)
@@ -228,10 +235,10 @@ class _Import:
 
     def _flush(self) -> None:
         self._store.write_now(Batch(rejects=self._rejects.taken()))
-        batch = Batch(pulls=tuple(self._pulls), milestones=tuple(self._milestones))
+        batch = Batch(pulls=self._pulls, milestones=self._milestones, more=self._others)
         new = self._store.write_now(batch)
         self._tally.new = None if new is None or self._tally.new is None else self._tally.new + new
-        self._pulls, self._milestones, self._bytes = [], [], 0
+        self._pulls, self._milestones, self._others, self._bytes = [], [], [], 0
 
 
 def _write_rejects(store: ImportStore, directory: Path) -> None:

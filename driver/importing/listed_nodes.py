@@ -1,7 +1,5 @@
 """Nodes that a file lists, one by one, and what they have in common."""
 
-from typing import Any
-
 import msgspec
 
 from driver.clusters.environment import Environment, environment_of
@@ -15,8 +13,16 @@ class _Metadata(msgspec.Struct, frozen=True):
     labels: dict[str, str] = {}
 
 
+class _NodeInfo(msgspec.Struct, frozen=True, rename="camel"):
+    kubelet_version: str = ""
+    container_runtime_version: str = ""
+    kernel_version: str = ""
+    os_image: str = ""
+    architecture: str = ""
+
+
 class _Status(msgspec.Struct, frozen=True, rename="camel"):
-    node_info: dict[str, Any] = {}
+    node_info: _NodeInfo = _NodeInfo()
     capacity: dict[str, str] = {}
 
 

@@ -9,9 +9,11 @@ import msgspec
 from pullstudy.pulls import message
 from pullstudy.pulls.event import Event, ObjectReference
 from pullstudy.pulls.image import parse_image
+from pullstudy.pulls.kind import Record
 from pullstudy.pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
 from pullstudy.pulls.pod_owner import Belonging, OwnerReference, belonging
 from pullstudy.pulls.record import Outcome, PullRecord
+from pullstudy.pulls.streaming import Streaming
 
 
 class Origin(msgspec.Struct, frozen=True, kw_only=True):
@@ -32,6 +34,7 @@ class Decoded(msgspec.Struct, frozen=True, gc=False):
     pulls: tuple[PullRecord, ...] = ()
     milestones: tuple[Milestone, ...] = ()
     unknown: str | None = None
+    others: tuple[Record, ...] = ()  # of other kinds
 
 
 OTHER = Decoded("other")
@@ -305,6 +308,28 @@ def _container(moment: Moment) -> Callable[[Event, ObjectReference, Origin], Dec
     return read
 
 
+def _image_streaming(event: Event, subject: ObjectReference, origin: Origin) -> Decoded:
+    text = message.read_streaming(event.text.removeprefix(message.COMBINED))
+    if text is None:
+        return NOTICE
+    when, reference = event_time(event), parse_image(text.image)
+    assert event.metadata is not None  # decode_event looked
+    streaming = Streaming(
+        cluster=origin.cluster,
+        run=origin.run,
+        size=origin.size,
+        node=subject.name if subject.kind == "Node" else event.host,
+        repository=reference.repository,
+        digest=reference.digest,
+        combined=event.text.startswith(message.COMBINED),
+        at=when.at if when else None,
+        count=event.times_seen,
+        event_uid=event.metadata.uid,
+        **msgspec.structs.asdict(text),
+    )
+    return Decoded("notice", others=(streaming,))
+
+
 def _notice(event: Event, subject: ObjectReference, origin: Origin) -> Decoded:
     return NOTICE
 
@@ -322,8 +347,8 @@ _READERS: dict[str, Callable[[Event, ObjectReference, Origin], Decoded]] = {
     "Completed": _completed,
     "Created": _container(Moment.CREATED),
     "Started": _container(Moment.STARTED),
+    "ImageStreaming": _image_streaming,
     # Of interest to whoever asks why a pull was slow or failed, but no attempt to pull.
-    "ImageStreaming": _notice,
     "FailedToRetrieveImagePullSecret": _notice,
     "ImageGCFailed": _notice,
     "FreeDiskSpaceFailed": _notice,

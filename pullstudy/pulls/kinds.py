@@ -6,6 +6,7 @@ from pullstudy.pulls.batch import Gap, Reject
 from pullstudy.pulls.kind import Kind
 from pullstudy.pulls.milestone import Milestone
 from pullstudy.pulls.record import PullRecord
+from pullstudy.pulls.streaming import Streaming
 
 PULL = Kind(
     name="pull",
@@ -51,7 +52,18 @@ GAP = Kind(
     tags=("cluster",),
     order=("found_at",),
 )
+STREAMING = Kind(
+    name="streaming",
+    plural="streamings",
+    struct=Streaming,
+    meaning="one image that a node's snapshotter says it streams instead of pulling it whole",
+    identity=("cluster", "event_uid", "count"),
+    time="at",
+    tags=("cluster", "node", "run", "size"),
+    order=("at", "event_uid", "count"),
+    point_hash=("event_uid", "count"),
+)
 
-KINDS: tuple[Kind[Any], ...] = (PULL, MILESTONE, REJECT, GAP)
+KINDS: tuple[Kind[Any], ...] = (PULL, MILESTONE, REJECT, GAP, STREAMING)
 
 DEFAULT_NAME = PULL.plural  # of the topic and of the bucket

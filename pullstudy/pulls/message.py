@@ -49,6 +49,11 @@ _SANDBOX = re.compile(re.escape(_SANDBOX_HEAD) + _QUOTED + r": (.*)", re.DOTALL)
 _SCHEDULED = re.compile(r"Successfully assigned (?:[^\s/]+/)?([^\s/]+) to (\S+)")
 # The stateful set's controller has words of its own.
 _CREATED_POD = re.compile(r"(?:Created pod: (\S+)|create Pod (\S+) in StatefulSet \S+ successful)")
+# Of GKE's gcfs-snapshotter, which quotes no image. The older form has no shares.
+_PART = r"by (\d{1,3}(?:\.\d{1,9})?)% \((\d{1,9})/(\d{1,9}) layers\)"
+_STREAMING = re.compile(
+    rf"Image (\S+) is backed by (?:image streaming|secondary boot disk caching {_PART}, by image streaming {_PART})\."
+)
 _FIELD_PATH = re.compile(r"spec\.(?:init|ephemeral)?[cC]ontainers\{([^}]+)\}")
 _GO_ESCAPE = re.compile(r"\\(x[0-9a-fA-F]{2}|u[0-9a-fA-F]{4}|U[0-9a-fA-F]{8}|[0-7]{3}|.)", re.DOTALL)
 _GO_NAMED = {"n": "\n", "t": "\t", "r": "\r", "a": "\a", "b": "\b", "f": "\f", "v": "\v"}
@@ -68,6 +73,17 @@ class FailedText(msgspec.Struct, frozen=True, gc=False):
 
     image: str | None
     error: str | None
+
+
+class StreamingText(msgspec.Struct, frozen=True, gc=False):
+    """An image that a snapshotter streams. Shares are 0 to 1."""
+
+    image: str
+    streamed_share: float | None = None
+    streamed_layers: int | None = None
+    disk_share: float | None = None
+    disk_layers: int | None = None
+    layers: int | None = None
 
 
 def read_pulled(text: str) -> PulledText | None:
@@ -129,6 +145,18 @@ def read_scheduled(text: str) -> tuple[str, str] | None:
 def read_created_pod(text: str) -> str | None:
     match = _CREATED_POD.fullmatch(text)
     return match[1] or match[2] if match else None
+
+
+def read_streaming(text: str) -> StreamingText | None:
+    match = _STREAMING.fullmatch(text)
+    if match is None:
+        return None
+    image, disk, disk_layers, _, streamed, streamed_layers, layers = match.groups()
+    if streamed is None:
+        return StreamingText(image)
+    return StreamingText(
+        image, float(streamed) / 100, int(streamed_layers), float(disk) / 100, int(disk_layers), int(layers)
+    )
 
 
 def read_container(field_path: str | None) -> str | None:

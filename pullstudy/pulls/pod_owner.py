@@ -14,12 +14,11 @@ from pullstudy.pulls.text_cache import cached_by_text
 
 
 class OwnerReference(msgspec.Struct, frozen=True, gc=False):
-    """One of an object's owners. At most one is its controller."""
+    """One of an object's owners; a pod has one as a rule, its controller."""
 
     kind: str = ""
     name: str = ""
     uid: str = ""
-    controller: bool = False
 
 
 class Belonging(msgspec.Struct, frozen=True, gc=False):
@@ -69,7 +68,7 @@ def belonging(pod: str, labels: Mapping[str, str] | None, owners: Iterable[Owner
     """Of a pod, by its owners; where none are told by its labels; where none are told either by its name."""
     known = tuple(owners or ())
     if known:
-        return _of_owner(next((owner for owner in known if owner.controller), known[0]))
+        return _of_owner(next((owner for owner in known if owner.kind == "Job"), known[0]))
     if labels:
         return _of_labels(labels)
     return Belonging(job=job_of_pod(pod))

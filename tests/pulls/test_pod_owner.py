@@ -35,7 +35,7 @@ def test_the_name_of_an_indexed_pod_tells_its_job(pod: str, job: str | None) -> 
 def test_an_owner_tells_more_than_labels_and_labels_more_than_the_name() -> None:
     name = "router-1-8fjc6"
     labels = {"batch.kubernetes.io/job-name": "by-label", "batch.kubernetes.io/controller-uid": UID}
-    replicas = [OwnerReference("ReplicationController", "router-1", UID, True)]
+    replicas = [OwnerReference("ReplicationController", "router-1", UID)]
     assert belonging(name, labels, replicas) == Belonging(owner="ReplicationController/router-1")
     assert belonging(name, labels, [OwnerReference("Job", "j", UID)]) == Belonging("j", UID, "Job/j")
     assert belonging(name, labels, None) == Belonging("by-label", UID, "Job/by-label")
@@ -44,8 +44,8 @@ def test_an_owner_tells_more_than_labels_and_labels_more_than_the_name() -> None
     assert belonging(name, None, None) == Belonging(job="router"), "a name is all there is"
 
 
-def test_of_several_owners_the_controller_is_the_one() -> None:
-    owners = [OwnerReference("ConfigMap", "c"), OwnerReference("Job", "j", UID, True)]
+def test_of_several_owners_a_job_is_the_one() -> None:
+    owners = [OwnerReference("ConfigMap", "c"), OwnerReference("Job", "j", UID)]
     assert belonging("p", None, owners) == Belonging("j", UID, "Job/j")
 
 

@@ -199,9 +199,23 @@ def test_a_file_that_another_process_holds_is_busy_and_takes_the_batch_afterward
 _COUNT = """
 import sys
 from pathlib import Path
+from pullstudy.pulls.kinds import PULL, STREAMING
 from pullstudy.store.embedded.store import EmbeddedStore
-print(len(list(EmbeddedStore(Path(sys.argv[1]), create=False).pulls())))
+store = EmbeddedStore(Path(sys.argv[1]), create=False)
+print(*(len(list(store.records(kind))) for kind in (PULL, STREAMING)))
 """
+
+
+def counted_without_rights(directory: Path) -> tuple[int, str, str]:
+    """Pulls and streamings, counted by a process that may write nothing there."""
+    for path in (*sorted(directory.iterdir()), directory):
+        path.chmod(path.stat().st_mode & ~0o222)
+    # Root is refused nothing, but for this.
+    bound = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
+    command = [*bound, sys.executable, "-c", _COUNT, str(directory)]
+    told = subprocess.run(command, capture_output=True, text=True, check=False)
+    directory.chmod(0o755)
+    return told.returncode, told.stderr, told.stdout
 
 
 @pytest.mark.parametrize("at_work", [False, True])
@@ -212,17 +226,18 @@ def test_where_nothing_may_be_written_a_study_is_read_also_beside_a_writer_at_wo
     writer = EmbeddedStore(tmp_path, create=True) if at_work else None
     if writer is not None:
         writer.write_now(Batch(pulls=(record("v"),)))
-    files = sorted(tmp_path.iterdir())
-    for path in (*files, tmp_path):
-        path.chmod(path.stat().st_mode & ~0o222)
-    # Root is refused nothing, but for this.
-    bound = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
-    command = [*bound, sys.executable, "-c", _COUNT, str(tmp_path)]
-    told = subprocess.run(command, capture_output=True, text=True, check=False)
-    tmp_path.chmod(0o755)
+    told = counted_without_rights(tmp_path)
     if writer is not None:
         writer.close_now()
-    assert (told.returncode, told.stderr, told.stdout) == (0, "", "2\n" if at_work else "1\n")
+    assert told == (0, "", "2 0\n" if at_work else "1 0\n")
+
+
+def test_where_nothing_may_be_written_a_study_from_before_a_kind_has_none_of_it(tmp_path: Path) -> None:
+    write(tmp_path, Batch(pulls=(record(),)))
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as direct:
+        direct.execute("DROP TABLE streamings")
+        direct.commit()
+    assert counted_without_rights(tmp_path) == (0, "", "1 0\n")
 
 
 def test_the_engines_own_shell_reads_the_file(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ What is only added (a kind, a table, a column that may be unknown) raises no ver
 writes such a file by name, and a newer one adds to an older file what it lacks, when it opens it.
 """
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from functools import cache
@@ -153,6 +154,16 @@ def additions(connection: Connection, kinds: Iterable[Kind[Any]]) -> list[str]:
             missing = (column for name, column in made.columns.items() if name not in there)
             statements += [f"ALTER TABLE {table} ADD COLUMN {column}" for column in missing]
     return statements
+
+
+def stand_ins(connection: Connection, kinds: Iterable[Kind[Any]]) -> list[str]:
+    """Empty temporary tables for what a file lacks that is read and may not be changed, by the names that are read."""
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
+    made = [(kind.plural, _table(kind)) for kind in kinds] + [(name, made.statement) for name, made in _ledger_tables()]
+    return [_TABLE.sub(f"CREATE TEMP TABLE {name} ", statement, 1) for name, statement in made if name not in there]
+
+
+_TABLE = re.compile(r"CREATE TABLE \w+ ")
 
 
 class _Made(NamedTuple):

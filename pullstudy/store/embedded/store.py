@@ -54,7 +54,7 @@ def open_connection(directory: Path, *, create: bool, kinds: tuple[Kind[Any], ..
             make_private_directory(directory)
             make_private_file(path)  # SQLite gives its mode to the two files beside it
         elif not (os.access(directory, os.W_OK) and os.access(path, os.W_OK)):
-            return _open_to_read(path)
+            return _open_to_read(path, kinds)
         connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
         try:
             _prepare(connection, path, kinds)
@@ -64,7 +64,7 @@ def open_connection(directory: Path, *, create: bool, kinds: tuple[Kind[Any], ..
     return connection
 
 
-def _open_to_read(path: Path) -> sqlite3.Connection:
+def _open_to_read(path: Path, kinds: tuple[Kind[Any], ...]) -> sqlite3.Connection:
     # Beside a file in WAL mode SQLite makes two of its own, even to read, unless it is told that nobody writes.
     written = path.with_name(f"{path.name}-wal").exists()
     where = f"{path.absolute().as_uri()}?{'mode=ro' if written else 'immutable=1'}"
@@ -75,6 +75,7 @@ def _open_to_read(path: Path) -> sqlite3.Connection:
             raise NotAStudyError(
                 f"{path} is of layout {version}, not {schema.VERSION}, and may not be written: read a copy of it"
             )
+        _execute(connection, schema.stand_ins(connection, kinds))
     except BaseException:
         connection.close()
         raise
