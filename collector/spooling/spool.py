@@ -41,6 +41,7 @@ ACKNOWLEDGED = "acknowledged"
 LOCK = "lock"
 _NAME = re.compile(rf"segment-[0-9]{{16}}{re.escape(SUFFIX)}")
 _MOST_INSERTED_BYTES = 16 << 20  # that a segment may be longer than it was written: it is read into memory
+_BLOCK_BYTES = 4_096  # of a disk: what it cannot read, it cannot read in such pieces
 _PIECE_BYTES = 1 << 20  # some 4,000 records: what one delivery takes
 _WITHOUT_RECORDS = Entry(number=0, source="")  # of an entry that is only to be kept: its records take memory
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the user's share, the process's limit
@@ -141,7 +142,8 @@ class Spool:
         """Of the file with the oldest entry not acknowledged, in seconds since 1970; None where there is none."""
         for segment in self._segments:
             if segment.last > self._acknowledged:
-                return segment.path.stat().st_mtime
+                with suppress(FileNotFoundError):  # read() tells it
+                    return segment.path.stat().st_mtime
         return None
 
     @property
@@ -277,7 +279,7 @@ class Spool:
         if segment is self._segments[-1]:
             self._close_file()  # the next entry begins a segment
         try:
-            data = _read(segment, 0, segment.size_bytes + _MOST_INSERTED_BYTES)
+            data = _read_all(segment.path, segment.size_bytes + _MOST_INSERTED_BYTES)
             found = list(examine(data, _first_number(segment.path) - 1, self._acknowledged, segment.last))
             if not _damages(found):
                 raise SpoolError(f"spool {segment.path}: cannot be read twice alike: look at the disk and the memory")
@@ -302,7 +304,10 @@ class Spool:
 
     def _changed(self, file: int) -> bool:
         # Deleted or cut by someone: what would be appended could not be found again. read() sees what is missing.
-        there = os.fstat(file)
+        try:
+            there = os.fstat(file)
+        except OSError as error:
+            raise _spool_error(self._segments[-1].path, error) from error
         return not there.st_nlink or there.st_size != self._segments[-1].size_bytes
 
     def _close_file(self) -> None:
@@ -402,7 +407,11 @@ class Spool:
             # Else segments that were stored would look like missing ones after a power cut.
             _write_number(self._directory / ACKNOWLEDGED, self._acknowledged, durable=True)
         while len(self._segments) > 1 and self._segments[0].last <= self._acknowledged:
-            self._segments.popleft().path.unlink(missing_ok=True)
+            path = self._segments.popleft().path
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as error:
+                raise _spool_error(path, error) from error
             if self._reading > 0:
                 self._reading -= 1
             else:
@@ -427,9 +436,47 @@ def _first_number(path: Path) -> int:
 
 
 def _mapped(path: Path) -> Data:
-    # Not read: a file that someone made large takes no memory.
+    # Not kept in memory: a file that someone made large takes none.
     with path.open("rb") as file:
-        return mmap(file.fileno(), 0, access=ACCESS_READ) if os.fstat(file.fileno()).st_size else b""
+        size = os.fstat(file.fileno()).st_size
+        if not size:
+            return b""
+        if _is_readable(file.fileno(), size):
+            return mmap(file.fileno(), 0, access=ACCESS_READ)
+    return _read_all(path, size)
+
+
+def _is_readable(file: int, size: int) -> bool:
+    # What the disk cannot read would end the process, where it is mapped (SIGBUS).
+    try:
+        for start in range(0, size, _PIECE_BYTES):
+            os.pread(file, _PIECE_BYTES, start)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return False
+    return True
+
+
+def _read_all(path: Path, most: int) -> bytes:
+    """The beginning of a file, with zeros in the place of what the disk cannot read; empty where there is none."""
+    try:
+        with path.open("rb") as file:
+            size = min(most, os.fstat(file.fileno()).st_size)
+            return b"".join(
+                _block(file.fileno(), start, min(_BLOCK_BYTES, size - start)) for start in range(0, size, _BLOCK_BYTES)
+            )
+    except FileNotFoundError:
+        return b""
+
+
+def _block(file: int, start: int, size: int) -> bytes:
+    try:
+        return os.pread(file, size, start)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return bytes(size)
 
 
 def _damages(found: list[Whole | Damage]) -> list[Damage]:
@@ -474,13 +521,13 @@ def _frames(segment: Segment, start: int) -> Iterator[tuple[Entry, int]]:
 
 
 def _read(segment: Segment, start: int, size: int) -> bytes:
-    """Empty where the file is gone: what should be there shows that."""
+    """Empty where the file is gone, or the disk cannot read it: what should be there shows that."""
     try:
         with segment.path.open("rb") as file:
             return os.pread(file.fileno(), size, start)
-    except FileNotFoundError:
-        return b""
     except OSError as error:
+        if error.errno in (errno.ENOENT, errno.EIO):
+            return b""
         raise _spool_error(segment.path, error) from error
 
 
@@ -517,7 +564,9 @@ def _write_number(path: Path, number: int, *, durable: bool = False) -> None:
 def _spool_error(path: Path, error: OSError) -> SpoolError:
     if error.errno in _NO_ROOM:
         return SpoolFullError(path, _reason(error))
-    return SpoolError(f"spool {path}: {_reason(error)}")
+    return SpoolError(
+        f"spool {path}: {_reason(error)}: look at the disk, and start again; what was not on it does not count as read"
+    )
 
 
 def _reason(error: OSError) -> str:

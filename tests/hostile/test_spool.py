@@ -1,6 +1,9 @@
 """Bit rot in the spool, at rest and while it is read: every whole record is given back, once, and nothing is silent."""
 
+import asyncio
+import errno
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from random import Random
@@ -12,6 +15,7 @@ from hypothesis import strategies as st
 
 from collector.clock import SystemClock
 from collector.delivering.targets import EmbeddedTarget
+from collector.errors import SpoolError
 from collector.log import Format, Log
 from collector.settings import SpoolSettings
 from collector.spooling.frame import HEAD_BYTES, Entry, encode_frame, read_frames
@@ -20,6 +24,10 @@ from collector.spooling.spool_queue import SpoolQueue
 from pullstudy.pulls.batch import Batch, Reject
 from pullstudy.store.embedded.store import EmbeddedStore
 from pullstudy.store.protocol import StoreError
+from tests.collector.api_server import ApiServer, serving, write_kubeconfig
+from tests.collector.harness import stored_counts
+from tests.collector.kube_events import event
+from tests.collector.test_command import collector, ended, until_stored
 from tests.store.records import pull
 
 Attack = Callable[..., None]
@@ -317,3 +325,145 @@ async def test_a_store_that_is_gone_while_it_is_written_takes_no_acknowledgement
             await EmbeddedTarget(store).write(Batch(pulls=(pull("b"),)))
     finally:
         await store.close()
+
+
+@pytest.mark.parametrize("running", [False, True], ids=["at the start", "while running"])
+def test_what_the_disk_cannot_read_costs_only_the_records_in_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, running: bool, attack: Attack
+) -> None:
+    attack(f"spool: a sector that cannot be read, {'while running' if running else 'at the start'}", HELD)
+    settings = SpoolSettings(segment_bytes=30_000, most_bytes=1 << 20)
+    spool = Spool(tmp_path, settings)
+    fill(spool, 400)
+    path = segments(tmp_path)[1]
+    if not running:
+        spool.close()
+    bad, pread = path.stat().st_ino, os.pread
+
+    def with_a_bad_sector(file: int, size: int, start: int) -> bytes:
+        if os.fstat(file).st_ino == bad and start < 12_288 and start + size > 8_192:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return pread(file, size, start)
+
+    monkeypatch.setattr(os, "pread", with_a_bad_sector)
+    if not running:
+        spool = Spool(tmp_path, settings)
+    with spool:
+        entries = drain(spool)
+        missing = set(range(1, 401)) - set(given_back(entries))
+        assert missing == set(range(min(missing), max(missing) + 1))
+        assert 10 < len(missing) == len(gap_numbers(entries)) < 40
+        assert len(spool.damage) == 1
+
+
+@pytest.mark.parametrize("call", ["write", "fdatasync", "unlink", "pwrite", "open"])
+def test_a_disk_that_fails_stops_the_spool_in_one_line_and_loses_nothing_that_was_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str, attack: Attack
+) -> None:
+    attack(f"spool: the disk fails at {call}()", "SpoolError; what was taken is there at the next opening")
+    taken: list[int] = []
+    delivered: list[int] = []
+    real = getattr(os, call)
+
+    def failing(*arguments: object, **named: object) -> object:
+        if len(taken) >= COUNT:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        return real(*arguments, **named)
+
+    def go_on(spool: Spool) -> None:
+        for number in range(1, 1_000):
+            spool.append("events", str(number).encode(), record(number))
+            taken.append(number)
+            if entries := spool.read(3) if number % 3 == 0 else []:
+                delivered.extend(given_back(entries))
+                spool.acknowledge(entries[-1].number)
+
+    monkeypatch.setattr(os, call, failing)
+    with Spool(tmp_path, SETTINGS) as spool:
+        with pytest.raises(SpoolError, match="input/output error: look at the disk, and start again") as raised:
+            go_on(spool)
+        assert "\n" not in str(raised.value)
+        if call in ("write", "fdatasync"):  # and again: a second source may be just about to append
+            with pytest.raises(SpoolError):
+                spool.append("pods", b"1", record(1_000))
+    monkeypatch.undo()
+    with Spool(tmp_path, SETTINGS) as spool:
+        # What was being appended may be there, and its position with it.
+        assert int(spool.position("events") or 0) in (len(taken), len(taken) + 1)
+        assert spool.damage == []
+        assert {*delivered, *given_back(drain(spool))} >= set(taken)
+
+
+# The collector, on a disk that fails once this file is there.
+FAILING = """
+import errno, os
+real = os.fdatasync
+def failing(file):
+    if os.path.exists({flag!r}):
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+    real(file)
+os.fdatasync = failing
+from collector.cli import main
+main()
+"""
+
+
+@pytest.mark.parametrize("call", ["fdatasync"])
+async def test_the_collector_says_that_its_disk_fails_and_goes_on_where_it_was(
+    tmp_path: Path, call: str, attack: Attack
+) -> None:
+    attack(
+        f"collector: EIO of the spool's disk at {call}()", "one line, exit code 1; all is stored after the next start"
+    )
+    flag = tmp_path / "broken"
+    async with serving(ApiServer()) as server:
+        kubeconfig = write_kubeconfig(tmp_path / "kubeconfig", server.url)
+        arguments = ("--cluster", "sim-t", "--kubeconfig", str(kubeconfig), "--data-dir", str(tmp_path / "out"))
+        program = FAILING.format(flag=str(flag))
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", program, *arguments, stderr=asyncio.subprocess.PIPE
+        )
+        assert process.stderr is not None
+        while b"watching events" not in (said_first := await process.stderr.readline()):
+            assert said_first
+        for number in range(100):
+            await server.put(event(number))
+        await until_stored(tmp_path, 100)
+        flag.touch()
+        for number in range(100, 200):
+            await server.put(event(number))
+        code, said = await ended(process)
+        assert (code, "Traceback" in said) == (1, False), said
+        line = said.splitlines()[-1]
+        assert line.startswith(f"collector: spool {tmp_path / 'out'}/spool/sim-t/")
+        assert "input/output error: look at the disk, and start again" in line
+        flag.unlink()
+        async with collector(server, tmp_path) as again:
+            await until_stored(tmp_path, 200)
+            again.terminate()
+            assert (await ended(again))[0] == 0
+        assert set(map(tuple, stored_counts(tmp_path / "out").values())) == {(1,)}
+
+
+@pytest.mark.parametrize("which", ["", "-wal"], ids=["the file", "the log beside it"])
+async def test_a_collector_whose_store_is_deleted_stops_and_lists_again_at_the_next_start(
+    tmp_path: Path, which: str, attack: Attack
+) -> None:
+    attack(f"collector: study.sqlite3{which} deleted while it runs", "one line, exit code 1; nothing is missing later")
+    async with serving(ApiServer()) as server:
+        async with collector(server, tmp_path) as process:
+            for number in range(50):
+                await server.put(event(number))
+            await until_stored(tmp_path, 50)
+            (tmp_path / "out" / f"study.sqlite3{which}").unlink()
+            await server.put(event(50))
+            code, said = await ended(process)
+        assert (code, "Traceback" in said) == (1, False), said
+        assert f"study.sqlite3{which} was deleted or replaced" in said.splitlines()[-1]
+        async with collector(server, tmp_path) as again:
+            await until_stored(tmp_path, 51)
+            again.terminate()
+            assert (await ended(again))[0] == 0
+    store = EmbeddedStore(tmp_path / "out", create=False)
+    assert len(list(store.gaps())) == (0 if which else 1)
+    store.close_now()

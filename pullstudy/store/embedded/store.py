@@ -198,7 +198,7 @@ class EmbeddedStore(Store):
         """Raises NotAStudyError where create is not set and the directory holds no study."""
         self.path = directory / schema.FILE_NAME
         self._connection = open_connection(directory, create=create, kinds=kinds)
-        self._file = _identity(self.path)
+        self._files = {self.path: _identity(self.path)}  # those beside it are there after the first write
         self._inserts = {kind.struct: _insert(kind) for kind in kinds}
         # One thread: writes keep their order, and the event loop does not wait for the disk.
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="store")
@@ -209,12 +209,17 @@ class EmbeddedStore(Store):
     def write_now(self, batch: Batch) -> int:
         """write(), for callers that have no event loop."""
         new = self._transaction(lambda: sum(self._insert(*of_kind) for of_kind in batch.of_kinds.items()))
-        if _identity(self.path) != self._file:
-            raise StoreError(
-                f"{self.path} was deleted or replaced while it was written: what was written last is not in it;"
-                " put it back, or start again without it"
-            )
+        self._check_files()
         return new
+
+    def _check_files(self) -> None:
+        for path in (self.path, *(self.path.with_name(f"{self.path.name}-{each}") for each in ("wal", "shm"))):
+            there = _identity(path)
+            if self._files.setdefault(path, there) != there:
+                raise StoreError(
+                    f"{path} was deleted or replaced while it was written: what was written last is not in it;"
+                    " put it back, or start again without it"
+                )
 
     def _insert(self, struct: type[Record], records: tuple[Record, ...]) -> int:
         before = self._connection.total_changes
