@@ -75,6 +75,7 @@ def compare_command(
     """
     from pullstudy.analysis.comparison.compare import compare
     from pullstudy.analysis.comparison.text import lines
+    from pullstudy.analysis.findings.finding import Verdict
 
     bars = thresholds_of(fail_if or (), "--fail-if")
     sides = (_source(study, influx) for study in (first, second))
@@ -84,7 +85,7 @@ def compare_command(
     else:
         print("\n".join(map(printable, lines(comparison, whole=all))))
     if bars:
-        raise typer.Exit(verdict_code(bar.verdict for bar in comparison.bars))
+        raise typer.Exit(verdict_code((bar.verdict for bar in comparison.bars), failing=Verdict.YES))
 
 
 def _json(comparison: "Comparison") -> str:

@@ -21,11 +21,22 @@ def thresholds_of(texts: Iterable[str], option: str) -> "list[Threshold]":
         raise UsageError(f"{option} {error}") from error
 
 
-def verdict_code(verdicts: "Iterable[Verdict]") -> int:
-    """One that says yes fails; else one that is unknown leaves it untold."""
+def objectives_of(texts: Iterable[str], option: str) -> "list[Threshold]":
+    """Raises UsageError."""
+    from pullstudy.analysis.findings.objectives import checked_objective
+    from pullstudy.analysis.findings.thresholds import ThresholdError
+
+    try:
+        return [checked_objective(threshold) for threshold in thresholds_of(texts, option)]
+    except ThresholdError as error:
+        raise UsageError(f"{option} {error}") from error
+
+
+def verdict_code(verdicts: "Iterable[Verdict]", failing: "Verdict") -> int:
+    """One that fails decides; else one that is unknown leaves it untold."""
     from pullstudy.analysis.findings.finding import Verdict
 
     found = set(verdicts)
-    if Verdict.YES in found:
+    if failing in found:
         return FAILED
     return CANNOT_TELL if Verdict.UNKNOWN in found else DONE
