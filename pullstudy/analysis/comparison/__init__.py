@@ -1,1 +1,0 @@
-"""``pulldriver compare``: two studies read, compared, and told. What is concluded is in findings."""
