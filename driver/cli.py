@@ -72,7 +72,8 @@ def pulldriver(
 ) -> None:
     """How long nodes take to pull images, why, and how that grows with the cluster.
 
-    Exit codes: 0 done, 1 failed (what was done is kept), 2 wrong use, 130 interrupted (the cluster was taken down).
+    Exit codes: 0 done, 1 failed (what was done is kept), 2 wrong use, 3 what was asked cannot be told from the data,
+    130 interrupted (the cluster was taken down).
     """
 
 

@@ -102,6 +102,8 @@ def test_the_core_alone_sweeps_exports_csv_and_compares(home: Path, package: Pat
     assert len(exported.stdout.splitlines()) == 1 + 2
     compared = run(("pulldriver", "compare", "o", "o"), home, core_only, package)
     assert compared.returncode == 0, compared.stderr
+    told = run(("pulldriver", "report", "--out", "o", "--json", "--slo", "median < 1h"), home, core_only, package)
+    assert told.returncode in (0, 3), told.stderr
 
 
 def test_a_report_is_written_beside_a_users_own_store_and_analysis(study: Path, home: Path, package: Path) -> None:

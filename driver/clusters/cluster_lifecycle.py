@@ -13,7 +13,7 @@ from driver.child_process import end_stranger
 from driver.clusters.cluster_api import ClusterApi, open_cluster
 from driver.clusters.cluster_record import ClusterRecord
 from driver.clusters.collecting import Collector
-from driver.clusters.environment import read_environment
+from driver.clusters.environment import node_rows, read_environment
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, Provider, ReusesClusters
 from driver.errors import LimitError, ProviderError, first_error
 from driver.planning.study import Study
@@ -180,7 +180,9 @@ class ClusterLifecycle:
     async def _describe(self, api: ClusterApi, cluster: Cluster, state: ClusterRecord) -> None:
         nodes_json = await api.nodes_json()
         save_nodes(self._directory, cluster.name, nodes_json)
-        environment = await read_environment(api, nodes_json, await self._provider.environment(cluster))
+        rows = node_rows(cluster.name, nodes_json)
+        self._ledger.put_nodes(rows)
+        environment = await read_environment(api, rows, await self._provider.environment(cluster))
         state.put(environment=msgspec.json.encode(environment).decode())
 
 

@@ -8,9 +8,11 @@ import typer
 
 from driver.commands.options import Json
 from driver.commands.reading import source_of
+from driver.commands.thresholds import thresholds_of, verdict_code
 from pullstudy.pulls.printable import printable
 
 if TYPE_CHECKING:
+    from pullstudy.analysis.comparison.compare import Comparison
     from pullstudy.analysis.reading.source import StudySource
 
 
@@ -30,28 +32,75 @@ def compare_command(
             "--influx", metavar="URL", help="Where the runs are that are no directories. Token: INFLUXDB_V2_..."
         ),
     ] = None,
+    image: Annotated[
+        list[str] | None,
+        typer.Option("--image", metavar="GLOB", help="Only images whose name, or its end, fits; may be repeated."),
+    ] = None,
+    fail_if: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--fail-if",
+            metavar="CONDITION",
+            help="End with 1 where it is met beyond chance, with 3 where these data cannot tell; may be repeated. "
+            "Of median, p95, p99, makespan, failures or cost: 'p95 > 1.10', 'makespan > 5s', 'failures > 3'.",
+        ),
+    ] = None,
+    cluster_spread: Annotated[
+        float,
+        typer.Option(
+            "--cluster-spread",
+            metavar="PERCENT",
+            min=0.0,
+            max=100.0,
+            help="By how much clusters of one kind are assumed to differ, where too few are here to measure it.",
+        ),
+    ] = 5.0,
+    all: Annotated[bool, typer.Option("--all", help="Each image at each size too, and all that differs.")] = False,
     format: Annotated[Form, typer.Option("--format", help="Tables for people, or JSON.")] = Form.TEXT,
     json: Json = False,
 ) -> None:
-    """Put two studies side by side: speed-up, confidence, cost, and what differs between their nodes.
+    """Put two studies side by side: how much faster, cheaper and steadier the second is, and what else differs.
+
+    With --fail-if: exit code 0 where no condition is met, 1 where one is met beyond chance, 3 where it cannot be told.
 
     Examples:
 
       pulldriver compare pulling-study second
 
-      pulldriver compare pulling-study second --json
+      pulldriver compare pulling-study second --image '*spack*' --json
+
+      pulldriver compare baseline tonight --fail-if 'p95 > 1.10' --fail-if 'makespan > 5s'
 
       pulldriver compare pulling-study run-20261124T061500Z --influx http://influx:8086
     """
+    from pullstudy.analysis.comparison.compare import compare
+    from pullstudy.analysis.comparison.text import lines
+    from pullstudy.analysis.findings.finding import Verdict
+
+    bars = thresholds_of(fail_if or (), "--fail-if")
+    sides = (_source(study, influx) for study in (first, second))
+    comparison = compare(*sides, images=image or (), bars=bars, cluster_spread=cluster_spread / 100)
+    if json or format is Form.JSON:
+        print(_json(comparison))
+    else:
+        print("\n".join(map(printable, lines(comparison, whole=all))))
+    if bars:
+        raise typer.Exit(verdict_code((bar.verdict for bar in comparison.bars), failing=Verdict.YES))
+
+
+def _json(comparison: "Comparison") -> str:
     import msgspec
 
-    from pullstudy.analysis.compare import compare
+    from pullstudy.analysis.findings.finding import findings_of_json
 
-    comparison = compare(*(_source(study, influx) for study in (first, second)))
-    if json or format is Form.JSON:
-        print(msgspec.json.format(msgspec.json.encode(comparison)).decode())
-    else:
-        print("\n".join(map(printable, comparison.lines())))
+    told = {
+        "first": comparison.first,
+        "second": comparison.second,
+        "simulated": comparison.simulated,
+        "differences": [str(difference) for difference in comparison.differences],
+        "findings": findings_of_json([*comparison.findings, *comparison.bars]),
+    }
+    return msgspec.json.format(msgspec.json.encode(told)).decode()
 
 
 def _source(study: str, influx: str | None) -> "StudySource":

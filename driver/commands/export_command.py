@@ -12,7 +12,7 @@ from driver.errors import UsageError
 
 
 def export_command(
-    what: Annotated[str, typer.Argument(metavar="TABLE", help="pulls, phases, runs, layers or similarity.")],
+    what: Annotated[str, typer.Argument(metavar="TABLE", help="pulls, phases, moments, runs, layers or similarity.")],
     out: Out = DEFAULT_OUT,
     format: Annotated[str, typer.Option("--format", help="csv, jsonl or parquet.")] = "csv",
     to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Write here instead of to stdout.")] = None,

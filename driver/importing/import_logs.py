@@ -14,6 +14,7 @@ from typing import Protocol
 
 import msgspec
 
+from driver.clusters.environment import environment_of
 from driver.errors import UsageError
 from driver.importing.listed_nodes import ListedNodes
 from driver.importing.log_file import UnreadableFileError, lines_of, opened
@@ -40,6 +41,7 @@ from pullstudy.store.embedded.ledger import ClusterRow, ClusterState, Ledger, Ru
 REJECTS_FILE = "rejects.jsonl"
 _REJECTS_FILE_BYTES = 64 << 20
 _BATCH_RECORDS = 5_000  # a transaction's worth: some 10 MB of memory, some 0.2 s
+_BATCH_NODES = 500
 _BATCH_BYTES = 8 << 20  # of events' text, where they are long
 _EXPORTER_MESSAGES = 100  # different ones that are counted apart
 _MESSAGE_LENGTH = 500
@@ -139,7 +141,8 @@ class _Import:
         self._others: list[Record] = []
         self._bytes = 0  # of the text of them all
         self._rejects = KeptRejects(origin.cluster, path.name)
-        self._nodes = ListedNodes()
+        self._nodes = ListedNodes(origin.cluster)
+        self._described = False  # the ledger has rows of its nodes
 
     def run(self, advance: Callable[[Path, int], None], note: Callable[[str], None]) -> FileTally:
         """Raises UsageError, StoreError, AnalysisError, OSError."""
@@ -148,7 +151,7 @@ class _Import:
             try:
                 for item in read_log(lines_of(file, advance=lambda size: advance(path, size))):
                     self._take(item)
-                    if self._waiting >= _BATCH_RECORDS or self._bytes >= _BATCH_BYTES:
+                    if self._batch_is_full:
                         self._flush()
             except (UnreadableFileError, BarrenError) as error:
                 tally.cut_off = str(error)
@@ -156,13 +159,14 @@ class _Import:
         self._flush()
         tally.rejects, tally.rejected, tally.unkept = self._rejects.first, self._rejects.total, self._rejects.unkept
         tally.nodes = self._nodes.count
-        if tally.nodes:
+        if self._described:
             self._keep_environment()
         return tally
 
     @property
-    def _waiting(self) -> int:
-        return len(self._pulls) + len(self._milestones) + len(self._others)
+    def _batch_is_full(self) -> bool:
+        records = len(self._pulls) + len(self._milestones) + len(self._others)
+        return records >= _BATCH_RECORDS or self._bytes >= _BATCH_BYTES or self._nodes.waiting >= _BATCH_NODES
 
     def _take(self, item: LogItem) -> None:
         match item:
@@ -185,6 +189,9 @@ class _Import:
         self._others.extend(decoded.others)
         if decoded.pulls or decoded.milestones or decoded.others:
             self._bytes += len(item.raw)
+        subject = item.event.object
+        if subject is not None and subject.kind == "Node" and subject.labels:
+            self._nodes.add_labels(subject.name, subject.labels)
         if decoded.unknown:
             self._reject(item.line, decoded.unknown, item.raw)
 
@@ -226,7 +233,7 @@ class _Import:
     def _keep_environment(self) -> None:
         rows = {row.cluster: row for row in self._ledger.clusters(self._origin.run or "")}
         row = rows[self._origin.cluster]
-        text = msgspec.json.encode(self._nodes.environment).decode()
+        text = msgspec.json.encode(environment_of(self._ledger.nodes(row.cluster))).decode()
         self._ledger.put_cluster(msgspec.structs.replace(row, environment=text))
 
     def _reject(self, line: int, problem: str, raw: bytes) -> None:
@@ -237,6 +244,9 @@ class _Import:
         self._store.write_now(Batch(rejects=self._rejects.taken()))
         batch = Batch(pulls=self._pulls, milestones=self._milestones, more=self._others)
         new = self._store.write_now(batch)
+        if rows := self._nodes.taken():
+            self._ledger.put_nodes(rows)
+            self._described = True
         self._tally.new = None if new is None or self._tally.new is None else self._tally.new + new
         self._pulls, self._milestones, self._others, self._bytes = [], [], [], 0
 

@@ -1,57 +1,41 @@
-"""Nodes that a file lists, one by one, and what they have in common."""
+"""Nodes that a file lists, one by one, and those whose labels its events bring."""
+
+from collections.abc import Mapping
 
 import msgspec
 
-from driver.clusters.environment import Environment, environment_of
+from driver.clusters.environment import DescribedNode, labelled_row, node_row
+from pullstudy.store.embedded.ledger import NodeRow
 
 _MOST_NODES = 100_000  # names that are remembered; Kubernetes itself goes to some thousand nodes
-_MOST_VALUES = 1_000  # different ones, of kernels or zones
+_LONGEST_NAME = 253
 
-
-class _Metadata(msgspec.Struct, frozen=True):
-    name: str = ""
-    labels: dict[str, str] = {}
-
-
-class _NodeInfo(msgspec.Struct, frozen=True, rename="camel"):
-    kubelet_version: str = ""
-    container_runtime_version: str = ""
-    kernel_version: str = ""
-    os_image: str = ""
-    architecture: str = ""
-
-
-class _Status(msgspec.Struct, frozen=True, rename="camel"):
-    node_info: _NodeInfo = _NodeInfo()
-    capacity: dict[str, str] = {}
-
-
-class _Node(msgspec.Struct, frozen=True):
-    """What is asked of a Node object, of its images nothing."""
-
-    kind: str | None = None
-    metadata: _Metadata = _Metadata()
-    status: _Status = _Status()
-
-
-_decode = msgspec.json.Decoder(_Node).decode
+_decode = msgspec.json.Decoder(DescribedNode).decode
 
 
 class ListedNodes:
-    """A node listed twice is one."""
+    """Of one file. A node listed twice is one; of events the first that brings a node's labels counts."""
 
-    def __init__(self) -> None:
-        self._names: set[str] = set()
-        self._nameless = 0
-        self._found = Environment(nodes=0)
+    def __init__(self, cluster: str) -> None:
+        self._cluster = cluster
+        self._listed: set[str] = set()
+        self._told: set[str] = set()
+        self._waiting: list[NodeRow] = []
 
     @property
     def count(self) -> int:
-        return len(self._names) + self._nameless
+        """Nodes that were listed."""
+        return len(self._listed)
 
     @property
-    def environment(self) -> Environment:
-        return msgspec.structs.replace(self._found, nodes=self.count)
+    def waiting(self) -> int:
+        """Rows that nobody took yet."""
+        return len(self._waiting)
+
+    def taken(self) -> list[NodeRow]:
+        """The rows that wait, which now do no longer."""
+        taken, self._waiting = self._waiting, []
+        return taken
 
     def add(self, text: bytes, of_node_list: bool) -> None:
         """Do nothing where it is no node. Raises what UNREADABLE names."""
@@ -59,11 +43,19 @@ class ListedNodes:
         if kind != "Node" and not (of_node_list and kind is None):
             return
         node = _decode(text)
-        if node.metadata.name and len(self._names) < _MOST_NODES:
-            self._names.add(node.metadata.name[:253])
-        elif not node.metadata.name:
-            self._nameless += 1
-        self._found = _merged(self._found, environment_of([msgspec.to_builtins(node)]))
+        if _is_name(node.metadata.name) and len(self._listed) < _MOST_NODES:
+            self._listed.add(node.metadata.name)
+            self._waiting.append(node_row(self._cluster, node))
+
+    def add_labels(self, node: str, labels: Mapping[str, str]) -> None:
+        """Of a node that an event is about."""
+        if node not in self._told and _is_name(node) and len(self._told) < _MOST_NODES:
+            self._told.add(node)
+            self._waiting.append(labelled_row(self._cluster, node, labels))
+
+
+def _is_name(name: str) -> bool:
+    return 0 < len(name) <= _LONGEST_NAME
 
 
 class _Kind(msgspec.Struct):
@@ -71,13 +63,3 @@ class _Kind(msgspec.Struct):
 
 
 _kind = msgspec.json.Decoder(_Kind).decode
-
-
-def _merged(one: Environment, other: Environment) -> Environment:
-    """The different values of both."""
-    changed = {}
-    for name in Environment.__struct_fields__:
-        known, new = getattr(one, name), getattr(other, name)
-        if isinstance(known, tuple) and not set(new) <= set(known):
-            changed[name] = tuple(sorted({*known, *new})[:_MOST_VALUES])
-    return msgspec.structs.replace(one, **changed) if changed else one

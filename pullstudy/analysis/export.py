@@ -1,4 +1,4 @@
-"""``pulldriver export``: a study's pulls, phases, runs, layers or similarities as a table."""
+"""``pulldriver export``: a study's pulls, phases, moments, runs, layers or similarities as a table."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -18,6 +18,7 @@ from pullstudy.analysis.reading.source import StudySource, as_source
 from pullstudy.analysis.reading.study import opened_study
 from pullstudy.analysis.tables import WRITERS, Table, TableColumn, columns_of
 from pullstudy.analysis.timelines.assembly import timelines_of
+from pullstudy.analysis.timelines.moments import MomentRow, moment_rows
 from pullstudy.analysis.timelines.phases import PhaseRow, phase_rows
 from pullstudy.pulls.record import PullRecord
 from pullstudy.store.protocol import StoredRun
@@ -77,6 +78,14 @@ def phases_table(source: StudySource, choice: LayerChoice) -> Iterator[Table]:
         yield Table(columns_of(PhaseRow), map(msgspec.structs.astuple, phase_rows(jobs)))
 
 
+@contextmanager
+def moments_table(source: StudySource, choice: LayerChoice) -> Iterator[Table]:
+    """A row a moment of a job, a pod or a container; by cluster and the job's name."""
+    with opened_study(source) as records:
+        jobs = (job for group in records.jobs() for job in timelines_of(group))
+        yield Table(columns_of(MomentRow), map(msgspec.structs.astuple, moment_rows(jobs)))
+
+
 LAYER_COLUMNS: dict[str, tuple[type, Callable[[Layer], Any]]] = {
     "uri": (str, lambda layer: layer.repository),
     "full_uri": (str, lambda layer: layer.image),
@@ -116,6 +125,7 @@ def similarity_table(source: StudySource, choice: LayerChoice) -> Iterator[Table
 TABLES: dict[str, Callable[[StudySource, LayerChoice], Any]] = {
     "pulls": pulls_table,
     "phases": phases_table,
+    "moments": moments_table,
     "runs": runs_table,
     "layers": layers_table,
     "similarity": similarity_table,

@@ -7,6 +7,7 @@ import pytest
 from pullstudy.analysis.export import LAYER_COLUMNS, TABLES
 from pullstudy.analysis.findings.similarity import PAIR_COLUMNS
 from pullstudy.analysis.tables import WRITERS
+from pullstudy.analysis.timelines.moments import MOMENT_COLUMNS
 from pullstudy.analysis.timelines.phases import PHASE_COLUMNS
 from pullstudy.pulls.record import PULL_COLUMNS
 
@@ -18,7 +19,7 @@ FLAGS = ("missing:", "unresolved:", "negative:", "shares-node", "shared-pull", "
     ("page", "words"),
     [
         ("exports.md", (*PULL_COLUMNS, *TABLES, *WRITERS)),
-        ("phases.md", (*PHASE_COLUMNS, *FLAGS)),
+        ("phases.md", (*PHASE_COLUMNS, *MOMENT_COLUMNS, *FLAGS)),
         ("similarity.md", (*LAYER_COLUMNS, *(name for name in PAIR_COLUMNS if "image" not in name))),
     ],
 )

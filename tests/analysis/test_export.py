@@ -5,6 +5,7 @@ import io
 import json
 import os
 import sys
+from collections import defaultdict
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -20,7 +21,9 @@ from pullstudy.analysis.export import LAYER_COLUMNS, TABLES, LayerChoice, export
 from pullstudy.analysis.findings.similarity import PAIR_COLUMNS
 from pullstudy.analysis.output_file import output_file
 from pullstudy.analysis.tables import FORMULA_BEGINNINGS, WRITERS, Table, TableColumn, write_csv, write_jsonl
+from pullstudy.analysis.timelines.moments import MOMENT_COLUMNS
 from pullstudy.analysis.timelines.phases import PHASE_COLUMNS, PHASES
+from pullstudy.pulls.milestone import Moment
 from pullstudy.pulls.record import PULL_COLUMNS, Outcome
 from pullstudy.store.embedded.store import EmbeddedStore, NotAStudyError
 from pullstudy.store.selection import Selection
@@ -29,6 +32,7 @@ from tests.analysis.hand_made import HandMade, image_of
 HEADERS = {
     "pulls": PULL_COLUMNS,
     "phases": PHASE_COLUMNS,
+    "moments": MOMENT_COLUMNS,
     "runs": ("run", "cluster", "size", "pulls", "first_at", "last_at"),
     "layers": tuple(LAYER_COLUMNS),
     "similarity": PAIR_COLUMNS,
@@ -173,6 +177,37 @@ def test_a_phase_row_tells_its_level_and_every_phase_in_seconds(sweep_directory:
     assert {row["cache"] for row in rows} == {"cold"}
 
 
+def test_every_moment_is_a_row_once_with_its_source(tmp_path: Path) -> None:
+    made = HandMade()
+    made.job("j", image_of(), 0, 20)
+    made.mark("j", "j-0-aaaaa", Moment.SCHEDULED, 1)
+    for container, pulled in (("one", 5), ("two", 9)):
+        made.pull("j", "j-0-aaaaa", image_of(), 1.0, finished=pulled, container=container)
+        made.mark("j", "j-0-aaaaa", Moment.PULLED, pulled, container=container)
+    made.write(tmp_path / "study")
+    rows = exported(tmp_path / "study", "moments", tmp_path / "moments.csv")
+    shown = [(row["moment"], row["container"], float(row["seconds"]), row["source"], row["clock"]) for row in rows]
+    assert shown == [
+        ("job_created", "", 0, "job", "control-plane"),
+        ("job_completed", "", 20, "job", "control-plane"),
+        ("scheduled", "", 1, "event-name", "control-plane"),
+        ("pulled", "one", 5, "event-name", "node-0"),
+        ("pulled", "two", 9, "event-name", "node-0"),
+    ]
+
+
+def test_latest_less_earliest_falls_out_of_the_moments(sweep_directory: Path, tmp_path: Path) -> None:
+    """The sweep's pods are created 0.05 s apart and pull for a second a 100 MB, each 1% longer than the one before."""
+    rows = exported(sweep_directory, "moments", tmp_path / "moments.csv")
+    times = defaultdict(list)
+    for row in rows:
+        if row["moment"] in ("pulling", "pulled"):
+            times[int(row["size"]), row["image"], row["number"]].append(float(row["seconds"]))
+    spans = {key[:2]: max(found) - min(found) for key, found in times.items()}
+    assert spans[2, image_of(9, 1_000_000_000)] == pytest.approx(0.05 + 10.1)
+    assert spans[4, image_of(9, 4_000_000_000)] == pytest.approx(0.15 + 41.2)
+
+
 def test_to_standard_output_goes_what_a_file_would_hold(
     aws_directory: Path, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
 ) -> None:
@@ -203,7 +238,7 @@ def test_pulls_stream_from_the_store_to_the_file(
 
 
 def test_a_word_that_is_not_offered_is_answered_with_those_that_are(aws_directory: Path) -> None:
-    with pytest.raises(ChoiceError, match="table 'pods' is not known: choose pulls, phases, runs, layers, similarity"):
+    with pytest.raises(ChoiceError, match="table 'pods' is not known: choose pulls, phases, moments, runs,"):
         export(aws_directory, "pods", "csv", None)
     with pytest.raises(ChoiceError, match="format 'xlsx' is not known: choose csv, jsonl, parquet"):
         export(aws_directory, "pulls", "xlsx", None)

@@ -1,4 +1,4 @@
-"""Wall time by size: what it is made of, what grows, and what is left out of the comparison."""
+"""Makespans by size: what they are made of, what grows, and what is left out of the comparison."""
 
 from datetime import timedelta
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pullstudy.analysis.findings.growth import BETWEEN_JOBS, UNTIL_DELETED, UNTIL_NEXT, Decomposition, decompositions
+from pullstudy.analysis.findings.growth import Decomposition, decompositions
 from pullstudy.analysis.report.facts import Facts, gather_facts
 from pullstudy.analysis.report.sections import makespans
 from pullstudy.pulls.cache import CacheState
@@ -44,14 +44,13 @@ def decomposed(directory: Path, *clusters: HandMade) -> list[Decomposition]:
     return decompositions(summaries_in(directory))
 
 
-def test_the_parts_of_each_size_add_up_to_its_wall_time(sweep: Facts) -> None:
+def test_the_parts_of_each_size_add_up_to_its_makespans(sweep: Facts) -> None:
     (decomposition,) = sweep.decompositions
     for size in decomposition.sizes:
         parts = sum(phase.seconds[size] for phase in decomposition.phases)
-        ends = [job.end.at for job in sweep.jobs if job.size == size and job.end]
-        starts = [job.start.at for job in sweep.jobs if job.size == size and job.start]
-        assert parts == pytest.approx(decomposition.wall_seconds[size])
-        assert parts == pytest.approx((max(ends) - min(starts)).total_seconds())
+        makespans_at = [job.makespan_seconds or 0 for job in sweep.jobs if job.size == size]
+        assert parts == pytest.approx(decomposition.makespan_seconds[size])
+        assert parts == pytest.approx(sum(makespans_at))
 
 
 def test_the_phase_that_grows_is_found_with_its_share(tmp_path: Path) -> None:
@@ -62,9 +61,9 @@ def test_the_phase_that_grows_is_found_with_its_share(tmp_path: Path) -> None:
         add_job(made, TWO, 100 + pulling, pulling)
         clusters.append(made)
     (found,) = decomposed(tmp_path, *clusters)
-    grown = {phase.phase: found.share_of_growth(phase) for phase in found.phases}
+    grown = {phase.phase: found.share_of_increase(phase) for phase in found.phases}
     assert grown["pulling_to_pulled"] == pytest.approx(1)
-    assert grown[BETWEEN_JOBS] == pytest.approx(0)
+    assert grown["created_to_started"] is None  # it did not get longer
     (pulling_phase,) = [phase for phase in found.phases if phase.phase == "pulling_to_pulled"]
     assert pulling_phase.per_node is not None
     assert pulling_phase.per_node.slope == pytest.approx(1)
@@ -111,27 +110,86 @@ def test_shares_of_a_short_run_say_how_far_off_coarse_times_make_them(tmp_path: 
     assert "pulling → pulled (14.3%, off by at most 1.00 s)" in makespans.answer(found)
 
 
-def test_time_between_jobs_is_counted_with_the_job_before_it(tmp_path: Path) -> None:
-    made = cluster(4)
-    add_job(made, ONE, 0, 10)  # ends at 16
-    add_job(made, TWO, 50, 10)
-    (found,) = decomposed(tmp_path, made)
-    (between,) = [phase for phase in found.phases if phase.phase == BETWEEN_JOBS]
-    assert between.seconds == {4: pytest.approx(34)}
-    assert between.per_node is None  # one size tells of no growth
+def test_what_got_shorter_takes_no_share_from_what_got_longer(tmp_path: Path) -> None:
+    """Pulling takes 20 s more, and starting 8 s less: shares of the difference would be 167% and -67%."""
+    for size, pulling, starting in ((4, 10.0, 9.0), (8, 30.0, 1.0)):
+        made = cluster(size)
+        made.job("j", ONE, 0, 4 + pulling + starting)
+        times = {M.POD_CREATED: 1, M.PULLING: 2, M.PULLED: 2 + pulling, M.STARTED: 2 + pulling + starting}
+        made.life("j", "j-0", ONE, times)
+        made.write(tmp_path)
+    (found,) = decompositions(summaries_in(tmp_path))
+    assert found.growth_seconds == pytest.approx(12)
+    shares = {phase.phase: found.share_of_increase(phase) for phase in found.phases}
+    assert shares == {
+        "job_created_to_pod_created": None,
+        "pod_created_to_pulling": None,
+        "pulling_to_pulled": pytest.approx(1),
+        "pulled_to_started": None,
+        "started_to_job_completed": None,
+    }
+    said = makespans.answer(found)
+    assert "pulling → pulled (100.0%, 20.0 s more); pulled → started took 8.00 s less." in said
 
 
-def test_time_between_jobs_is_parted_where_the_deletion_is_known(tmp_path: Path) -> None:
+def test_makespans_are_cut_where_the_jobs_of_one_size_lack_their_end(tmp_path: Path) -> None:
+    """At 8 nodes no completion is known: what comes after the start at 4 nodes is no growth."""
+    for size, ends in ((4, True), (8, False)):
+        made = cluster(size)
+        add_job(made, ONE, 0, 10)
+        add_job(made, TWO, 100, 20)
+        if not ends:
+            made.jobs = [msgspec.structs.replace(row, completed_at=None) for row in made.jobs]
+        made.write(tmp_path)
+    (found,) = decompositions(summaries_in(tmp_path))
+    assert found.until is M.STARTED
+    assert found.makespan_seconds == {4: pytest.approx(40), 8: pytest.approx(40)}
+    assert found.left_out == 0
+    assert "until the last container was started" in makespans.answer(found)
+
+
+def test_a_makespan_that_is_cut_ends_with_the_container_that_came_last_to_the_cut(tmp_path: Path) -> None:
+    """Pod a starts last, pod b ends last: until started it is a's path, until completed b's."""
     made = cluster(4)
-    add_job(made, ONE, 0, 10)  # ends at 16
-    add_job(made, TWO, 50, 10)
-    made.jobs[0] = msgspec.structs.replace(made.jobs[0], deleted_at=at(30))
-    (found,) = decomposed(tmp_path, made)
-    seconds = {phase.phase: phase.seconds[4] for phase in found.phases}
-    assert seconds[UNTIL_DELETED] == pytest.approx(14)
-    assert seconds[UNTIL_NEXT] == pytest.approx(20)
-    assert BETWEEN_JOBS not in seconds
-    assert found.wall_seconds[4] == pytest.approx(66)
+    made.mark("j", None, M.JOB_COMPLETED, 30)
+    made.life("j", "j-0-aaaaa", ONE, {M.SCHEDULED: 0, M.PULLED: 15, M.STARTED: 16, M.FINISHED: 17})
+    made.life("j", "j-1-bbbbb", ONE, {M.SCHEDULED: 0, M.PULLED: 5, M.STARTED: 6, M.FINISHED: 29})
+    made.write(tmp_path)
+    (job,) = summaries_in(tmp_path)
+    seconds = {cut: [segment.seconds for segment in path] for cut, path in job.paths.items()}
+    assert seconds == {
+        M.JOB_COMPLETED: [5, 1, 23, 1],
+        M.FINISHED: [5, 1, 23],
+        M.STARTED: [15, 1],
+        M.PULLED: [15],
+    }
+
+
+def test_a_moment_before_the_one_that_it_follows_is_moved_and_no_sum_is_below_zero(tmp_path: Path) -> None:
+    """The node's clock is 3 s behind: it says Pulling 2 s before the pod was scheduled."""
+    made = cluster(4)
+    made.mark("j", None, M.JOB_COMPLETED, 20)
+    made.life("j", "j-0-aaaaa", ONE, {M.POD_CREATED: 0, M.SCHEDULED: 5, M.PULLING: 3, M.PULLED: 10, M.STARTED: 11})
+    made.write(tmp_path)
+    (found,) = decompositions(summaries_in(tmp_path))
+    assert {phase.phase: phase.seconds[4] for phase in found.phases} == {
+        "pod_created_to_scheduled": 5,
+        "scheduled_to_pulling": 0,
+        "pulling_to_pulled": 5,
+        "pulled_to_started": 1,
+        "started_to_job_completed": 9,
+    }
+    assert found.moved_seconds == pytest.approx(2)
+
+
+def test_a_job_that_ends_before_it_begins_by_its_clocks_has_no_makespan(tmp_path: Path) -> None:
+    made = cluster(4)
+    made.life("j", "j-0-aaaaa", ONE, {M.PULLING: 30, M.PULLED: 40, M.STARTED: 41})
+    made.job("j", ONE, 0, 20)
+    made.jobs[0] = msgspec.structs.replace(made.jobs[0], created_at=at(25))
+    made.write(tmp_path)
+    (job,) = summaries_in(tmp_path)
+    assert (job.makespan_seconds, job.path) == (None, ())
 
 
 def test_an_image_that_one_size_did_not_pull_is_left_out_and_counted(tmp_path: Path) -> None:
@@ -140,7 +198,7 @@ def test_an_image_that_one_size_did_not_pull_is_left_out_and_counted(tmp_path: P
     add_job(small, TWO, 50, 10)
     add_job(large, ONE, 0, 10)
     (found,) = decomposed(tmp_path, small, large)
-    assert (found.images, found.left_out) == ((ONE,), 1)
+    assert (found.workloads, found.left_out) == ((ONE,), 1)
 
 
 def test_a_job_without_a_moment_that_the_others_have_is_left_out(tmp_path: Path) -> None:
@@ -151,7 +209,7 @@ def test_a_job_without_a_moment_that_the_others_have_is_left_out(tmp_path: Path)
     add_job(large, image_of(9, 3_000_000_000), 100, 10, drop=M.PULLING)
     (found,) = decomposed(tmp_path, small, large)
     assert found.left_out == 1
-    assert set(found.images) == {ONE, TWO}
+    assert set(found.workloads) == {ONE, TWO}
 
 
 def test_a_moment_that_one_size_never_saw_is_joined_over_at_every_size(tmp_path: Path) -> None:
@@ -162,7 +220,7 @@ def test_a_moment_that_one_size_never_saw_is_joined_over_at_every_size(tmp_path:
     names = [phase.phase for phase in found.phases]
     assert "scheduled_to_pulled" in names
     assert "pulling_to_pulled" not in names
-    assert found.wall_seconds == {4: pytest.approx(16), 8: pytest.approx(16)}
+    assert found.makespan_seconds == {4: pytest.approx(16), 8: pytest.approx(16)}
 
 
 def test_warm_and_cold_jobs_are_never_compared(tmp_path: Path) -> None:
@@ -173,8 +231,7 @@ def test_warm_and_cold_jobs_are_never_compared(tmp_path: Path) -> None:
         made.cache(job, "node-0", state)
     cold, warm = decomposed(tmp_path, made)
     assert (cold.cache, warm.cache) == ("cold", "warm")
-    assert cold.wall_seconds[4] == pytest.approx(50)  # with the time until the warm job began
-    assert warm.wall_seconds[4] == pytest.approx(16)
+    assert (cold.makespan_seconds, warm.makespan_seconds) == ({4: pytest.approx(16)}, {4: pytest.approx(16)})
 
 
 def test_a_failed_job_is_left_out(tmp_path: Path) -> None:
@@ -183,7 +240,7 @@ def test_a_failed_job_is_left_out(tmp_path: Path) -> None:
     add_job(made, TWO, 50, 10)
     made.jobs[1] = msgspec.structs.replace(made.jobs[1], state=JobState.FAILED)
     (found,) = decomposed(tmp_path, made)
-    assert (found.images, found.left_out) == ((ONE,), 1)
+    assert (found.workloads, found.left_out) == ((ONE,), 1)
 
 
 def test_repeats_count_as_their_mean(tmp_path: Path) -> None:

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pullstudy.analysis.findings.bound import bound_findings
-from pullstudy.analysis.findings.finding import Verdict
-from pullstudy.analysis.findings.growth import BETWEEN_JOBS
+from pullstudy.analysis.findings.participation import participations
+from pullstudy.analysis.findings.schedule import cluster_schedules
 from pullstudy.analysis.findings.similarity import mean_and_deviation, pairs
-from pullstudy.analysis.findings.writeback import steps
+from pullstudy.analysis.findings.writeback import fit_makespan, fit_started, steps
 from pullstudy.analysis.reading.layers import Layer, choose_tags, read_layers, read_tags, shared_by_all, without
 from pullstudy.analysis.report.facts import Facts
 from pullstudy.analysis.timelines.phases import phase_rows
@@ -79,29 +78,48 @@ def test_critical_paths_add_up_to_their_makespans(aws: Facts) -> None:
         assert sum(segment.seconds for segment in job.path) == pytest.approx(job.makespan_seconds)
 
 
-def test_up_to_16_nodes_the_wall_time_does_not_grow_and_two_fifths_of_it_follow_the_start(aws: Facts) -> None:
+def test_up_to_16_nodes_makespans_do_not_grow_and_two_fifths_of_them_follow_the_start(aws: Facts) -> None:
     (decomposition,) = aws.decompositions
     assert decomposition.left_out == 0
-    assert {size: round(seconds) for size, seconds in decomposition.wall_seconds.items()} == {4: 497, 8: 491, 16: 499}
-    shares = {phase.phase: phase.seconds[16] / decomposition.wall_seconds[16] for phase in decomposition.phases}
-    assert shares["pulling_to_pulled"] == pytest.approx(0.535, abs=0.001)
-    assert shares["started_to_job_completed"] == pytest.approx(0.421, abs=0.001)
-    assert shares[BETWEEN_JOBS] == pytest.approx(0.021, abs=0.001)
-    assert not any(
-        phase.per_node and phase.per_node.grows for phase in decomposition.phases if shares[phase.phase] > 0.01
-    )
+    assert {size: round(seconds) for size, seconds in decomposition.makespan_seconds.items()} == {
+        4: 488,
+        8: 483,
+        16: 488,
+    }
+    shares = {phase.phase: phase.seconds[16] / decomposition.makespan_seconds[16] for phase in decomposition.phases}
+    assert shares["pulling_to_pulled"] == pytest.approx(0.546, abs=0.001)
+    assert shares["started_to_job_completed"] == pytest.approx(0.430, abs=0.001)
+    assert not decomposition.grew
 
 
-def test_the_volumes_of_the_real_logs_bound_the_makespan_at_a_rate_that_holds_the_limit_of_gp2(aws: Facts) -> None:
-    bound, rate = bound_findings(aws.points)
-    assert (bound.value, bound.verdict, bound.n) == ("write-back", Verdict.YES, 18)
-    assert rate.verdict is Verdict.YES
-    assert rate.value == pytest.approx(135.6e6, rel=1e-3)
-    assert rate.interval is not None
-    low, high = rate.interval
-    assert low is not None
-    assert high is not None
-    assert low < 128 * 1024 * 1024 < high < 1.12 * low
+def test_the_study_itself_took_a_fiftieth_of_the_wall_time(aws: Facts) -> None:
+    schedules = cluster_schedules(aws.jobs)
+    assert [round(each.wall_seconds) for each in schedules] == [497, 491, 499]
+    assert [round(100 * each.own_seconds / each.wall_seconds, 1) for each in schedules] == [1.8, 1.8, 2.1]
+    assert not any(each.overlap_seconds or each.pauses or each.unknown_seconds for each in schedules)
+
+
+def test_most_jobs_ran_on_fewer_nodes_than_their_cluster_had(aws: Facts) -> None:
+    found = participations(aws.jobs)
+    assert [(each.size, each.fewest_nodes, each.most_nodes, each.on_fewer) for each in found] == [
+        (4, 2, 3, 6),
+        (8, 6, 8, 5),
+        (16, 14, 15, 6),
+    ]
+    assert [(each.downloads, each.riders) for each in found] == [(16, 8), (41, 7), (86, 10)]
+
+
+def test_one_write_rate_of_130_mb_a_second_explains_makespans_better_than_pulls_do(aws: Facts) -> None:
+    found = aws.points
+    whole, started = fit_makespan(found), fit_started(found)
+    assert whole is not None
+    assert started is not None
+    assert whole.rate == pytest.approx(129.9e6, rel=1e-3)
+    assert whole.rate_low is not None
+    assert whole.rate_high is not None
+    assert (round(whole.rate_low / 1e6, 1), round(whole.rate_high / 1e6, 1)) == (126.5, 133.4)
+    assert whole.r_squared == pytest.approx(0.9975, abs=1e-4)
+    assert started.r_squared == pytest.approx(0.9740, abs=1e-4)
 
 
 def test_the_pulls_themselves_come_down_to_that_rate_beyond_ten_gigabytes(aws: Facts) -> None:

@@ -251,8 +251,8 @@ def test_a_grown_run_is_explained_by_what_grew(tmp_path: Path) -> None:
         made.write(tmp_path)
     (decomposition,) = gather_facts(tmp_path).decompositions
     assert makespans.answer(decomposition) == (
-        "The same 1 image took 21.0 s of wall time on 4 nodes and 81.0 s on 256 nodes. "
-        "The growth of 60.0 s lies in job created → pod created (100.0%, 60.0 s more)."
+        "The makespan of the one image that every size ran is 21.0 s in the cluster of 4 nodes and 81.0 s in that of "
+        "256, 60.0 s more. What got longer is job created → pod created (100.0%, 60.0 s more)."
     )
 
 
@@ -294,11 +294,21 @@ def test_gaps_and_rejects_are_shown(tmp_path: Path) -> None:
 
 
 def test_the_write_rate_is_told_for_the_real_logs(aws: Facts) -> None:
-    ((subject, words),) = after_pull.answers(aws)
-    assert subject == "all"
-    assert "bound by the write-back" in words
-    assert "A gp2 volume of up to 170 GiB is limited to 134.2 MB/s" in words
+    (group,) = after_pull.fitted_groups(aws).values()
+    assert after_pull.finding(group, aws=True).startswith("Over 18 jobs, makespan = 9.58 s + bytes / 129.9 MB/s")
+    assert "One write rate explains the makespans better than the pulls do" in after_pull.finding(group, aws=True)
+    assert "gp2" in after_pull.finding(group, aws=True)
+    assert "gp2" not in after_pull.finding(group, aws=False)
     assert after_pull.of_aws(aws)
+
+
+def test_what_the_model_was_given_is_not_told_as_a_finding(aws: Facts, sweep: Facts) -> None:
+    (group,) = after_pull.fitted_groups(aws).values()
+    words = after_pull.finding(group, aws=True, simulated=True)
+    assert "95%: 126.5 MB/s to 133.4 MB/s" in words
+    assert words.endswith("shows that the analysis works, and nothing of real nodes.")
+    assert "explains" not in words
+    assert "nothing of real nodes" in Reader("".join(map(str, summary.build(sweep).blocks))).words()
 
 
 def test_images_found_present_are_counted_with_those_of_other_pods(aws: Facts, aws_directory: Path) -> None:

@@ -172,11 +172,12 @@ def test_runs_to_choose_from_are_named_latest_first_in_a_line_that_does_not_grow
 
 
 def test_a_sweep_of_one_size_is_compared_with_another_source(tmp_path: Path) -> None:
-    from pullstudy.analysis.compare import compare
+    from pullstudy.analysis.comparison.compare import compare
+    from pullstudy.analysis.findings.comparison import Quantity
 
     synthetic_sweep(tmp_path, image_bytes=(1_000_000_000,))
-    compared = compare(tmp_path, of_directory(tmp_path, clusters=("sim-hand-4",)))
-    assert [row.size for row in compared.pulls] == [4]
+    found = compare(tmp_path, of_directory(tmp_path, clusters=("sim-hand-4",)))
+    assert list(found.compared.quantities[Quantity.PULLS].sizes) == [4]
 
 
 def test_what_a_run_does_not_say_is_its_own_file() -> None:

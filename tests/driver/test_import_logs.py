@@ -5,6 +5,7 @@ import json
 import random
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,10 @@ from driver.importing.import_logs import REJECTS_FILE, FileTally, import_logs
 from driver.importing.import_stores import destination_of_import, import_store
 from driver.importing.log_file import check_readable
 from pullstudy.pulls.decode import Origin
+from pullstudy.pulls.kinds import STREAMING
 from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.store.destination import Destination
-from pullstudy.store.embedded.ledger import Ledger
+from pullstudy.store.embedded.ledger import Ledger, NodeRow, NodeSource
 from pullstudy.store.embedded.store import EmbeddedStore
 
 STUDY_REPOSITORY = "ghcr.io/converged-computing/container-chonks-run1"
@@ -111,6 +113,47 @@ def test_nodes_become_the_environment_of_their_cluster(study_data: Path, tmp_pat
     ledger = Ledger(tmp_path, create=False)
     assert ledger.clusters("aws") == [row]
     ledger.close()
+
+
+def environment(directory: Path, run: str = "aws") -> dict[str, Any]:
+    ledger = Ledger(directory, create=False)
+    (row,) = ledger.clusters(run)
+    ledger.close()
+    return json.loads(row.environment or "{}")  # type: ignore[no-any-return]
+
+
+def nodes(directory: Path, cluster: str = "aws-4") -> list[NodeRow]:
+    ledger = Ledger(directory, create=False)
+    found = list(ledger.nodes(cluster))
+    ledger.close()
+    return found
+
+
+def test_nodes_of_which_only_events_tell_are_known_by_their_labels(study_data: Path, tmp_path: Path) -> None:
+    log = study_data / "gke-streaming-on" / "events-4.jsonl"
+    take([log], tmp_path)
+    told = nodes(tmp_path)
+    assert {(row.source, row.instance_type, row.zone) for row in told} == {
+        (NodeSource.EVENTS, "n1-standard-16", "us-central1-a")
+    }
+    known = environment(tmp_path)
+    assert (known["nodes"], known["kubelets"]) == (4, [])
+    assert "image streaming: true" in known["treatments"]
+    take([study_data / "gke-streaming-on" / "nodes-4.json"], tmp_path)
+    take([log], tmp_path)
+    assert [row.node for row in nodes(tmp_path)] == [row.node for row in told]
+    assert {row.kubelet for row in nodes(tmp_path)} == {"v1.30.5-gke.1355000"}
+    assert environment(tmp_path)["kubelets"] == ["v1.30.5-gke.1355000"]
+
+
+def test_streamings_come_in_with_the_log(study_data: Path, tmp_path: Path) -> None:
+    log = study_data / "gke-streaming-on" / "events-4.jsonl"
+    (first,), (again,) = take([log], tmp_path), take([log], tmp_path)
+    store = EmbeddedStore(tmp_path, create=False)
+    streamings = list(store.records(STREAMING))
+    store.close_now()
+    assert len(streamings) == 40
+    assert (first.kinds["notice"] > 40, again.new) == (True, 0)
 
 
 def test_manifests_become_layers(study_data: Path, tmp_path: Path) -> None:

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from pullstudy.pulls.batch import Batch, Gap, Reject
+from pullstudy.pulls.kinds import KINDS
 from pullstudy.pulls.milestone import Milestone, Moment, Witness
 from pullstudy.pulls.record import Outcome, PullRecord, witness_uid
-from pullstudy.store.embedded.schema import FILE_NAME
+from pullstudy.store.embedded.schema import FILE_NAME, create_statements, stand_ins
 from pullstudy.store.embedded.store import EmbeddedStore, NotAStudyError
 from pullstudy.store.protocol import StoreBusyError, StoreError
 from tests.store.records import reject
@@ -240,6 +241,22 @@ def test_where_nothing_may_be_written_a_study_from_before_a_kind_has_none_of_it(
     assert counted_without_rights(tmp_path) == (0, "", "1 0\n")
 
 
+def test_where_nothing_may_be_written_a_column_from_later_is_read_as_unknown(tmp_path: Path) -> None:
+    write(tmp_path, Batch(pulls=(record(),)))
+    with closing(sqlite3.connect(tmp_path / FILE_NAME)) as direct:
+        for view in ("pulls", "milestones"):
+            direct.execute(f"DROP VIEW {view}")
+        direct.execute("ALTER TABLE pull_records DROP COLUMN digest")
+        direct.execute("ALTER TABLE job_pods DROP COLUMN owner")
+        direct.execute("CREATE VIEW pulls AS SELECT * FROM pull_records")
+        direct.commit()
+        for statement in stand_ins(direct, KINDS):
+            direct.execute(statement)
+        assert direct.execute("SELECT event_uid, digest FROM pulls").fetchall() == [(record().event_uid, None)]
+        assert direct.execute("SELECT pod, owner FROM job_pods").fetchall() == []
+        assert direct.execute("SELECT pod, owner FROM milestones").fetchall() == []
+
+
 def test_the_engines_own_shell_reads_the_file(tmp_path: Path) -> None:
     write(tmp_path, Batch(pulls=(record("a", finished_at=AT),)))
     with sqlite3.connect(f"file:{tmp_path / FILE_NAME}?mode=ro", uri=True) as shell:
@@ -251,9 +268,6 @@ def test_the_engines_own_shell_reads_the_file(tmp_path: Path) -> None:
 def test_the_documented_layout_is_the_layout() -> None:
     document = (Path(__file__).parents[2] / "docs" / "store.md").read_text()
     connection = sqlite3.connect(":memory:")
-    from pullstudy.pulls.kinds import KINDS
-    from pullstudy.store.embedded.schema import create_statements
-
     for statement in create_statements(KINDS):
         connection.execute(statement)
     names = [row[0] for row in connection.execute("SELECT name FROM sqlite_master WHERE type IN ('table', 'view')")]

@@ -12,7 +12,18 @@ import pytest
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.witness import PodWitness
-from pullstudy.store.embedded.ledger import Audit, ClusterRow, ClusterState, JobRow, JobState, Ledger, NodeCache, Run
+from pullstudy.store.embedded.ledger import (
+    Audit,
+    ClusterRow,
+    ClusterState,
+    JobRow,
+    JobState,
+    Ledger,
+    NodeCache,
+    NodeRow,
+    NodeSource,
+    Run,
+)
 from pullstudy.store.embedded.store import EmbeddedStore, NotAStudyError
 from tests.store.records import pull
 
@@ -115,3 +126,19 @@ def test_events_of_an_earlier_size_that_a_later_sizes_collector_meets_are_no_pul
     found = {(each.cluster, each.job) for each in store.pulls()}
     store.close_now()
     assert found == {("sim-x-4", JOB.job), ("sim-x-8", None)}
+
+
+def node(name: str, source: NodeSource, **more: str) -> NodeRow:
+    return NodeRow(cluster="c", node=name, source=source, **more)
+
+
+def test_a_listed_node_is_known_better_than_one_that_events_told_of(ledger: Ledger) -> None:
+    listed, told = node("a", NodeSource.LIST, kubelet="v1.30.5"), node("a", NodeSource.EVENTS, zone="z")
+    other = node("b", NodeSource.EVENTS)
+    ledger.put_nodes([told, other])
+    ledger.put_nodes([node("a", NodeSource.EVENTS, zone="later")])
+    assert list(ledger.nodes("c")) == [told, other]
+    ledger.put_nodes([listed, told])
+    ledger.put_nodes([told])
+    assert list(ledger.nodes("c")) == [listed], "the list is whole: what it lacks is not there any more"
+    assert list(ledger.nodes("other")) == []

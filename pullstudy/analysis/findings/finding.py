@@ -4,7 +4,9 @@ A finding exists only where trials with a known truth show that its kind is righ
 ``--json`` show the same objects.
 """
 
+from collections.abc import Iterable
 from enum import StrEnum
+from typing import Any
 
 import msgspec
 
@@ -21,7 +23,15 @@ class FindingId(StrEnum):
     STRAGGLER = "straggler"  # what was slow, where something was
     LOSS = "loss"  # pulls that should be on record and are not
     COST = "cost"
-    SPEED_UP = "speed-up"  # of a comparison: of the second study over the first
+    SPEED_UP = "speed-up"  # of a comparison: how many times as fast the second study's pulls are
+    MAKESPAN_SPEED_UP = "makespan-speed-up"
+    COST_RATIO = "cost-ratio"  # of the second's over the first's, as the three below
+    P95_RATIO = "p95-ratio"
+    P99_RATIO = "p99-ratio"
+    SPREAD_RATIO = "spread-ratio"  # of the interquartile ranges of jobs' pulls
+    FAILURE_RATIO = "failure-ratio"  # of failed attempts over all attempts
+    BAR = "bar"  # compare --fail-if: yes where it is met beyond chance
+    OBJECTIVE = "slo"  # report --slo: yes where it is met beyond chance
 
 
 class Verdict(StrEnum):
@@ -58,3 +68,18 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     run: str | None = None
     phase: str | None = None
     node: str | None = None
+
+
+# Left out of JSON where nothing is to be said of them; what stands before them always is there.
+_OPTIONAL = (
+    *("p95", "p95_interval", "p99", "p99_interval"),
+    *("size", "image", "cache", "run", "phase", "node"),
+)
+
+
+def findings_of_json(findings: Iterable[Finding]) -> list[dict[str, Any]]:
+    """Findings as objects for JSON."""
+    told = (msgspec.to_builtins(finding) for finding in findings)
+    return [
+        {name: value for name, value in each.items() if value is not None or name not in _OPTIONAL} for each in told
+    ]

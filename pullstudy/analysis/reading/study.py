@@ -7,7 +7,7 @@ everything is read in the order of one: by cluster and job.
 import json
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from heapq import merge
@@ -25,15 +25,14 @@ from pullstudy.pulls.batch import Batch, Gap, Reject
 from pullstudy.pulls.kind import Kind, R
 from pullstudy.pulls.kinds import GAP, KINDS, MILESTONE, PULL, REJECT
 from pullstudy.pulls.record import PullRecord
-from pullstudy.store.embedded.ledger import ClusterRow
-from pullstudy.store.embedded.store import EmbeddedStore, open_connection, store_errors
+from pullstudy.store.embedded.ledger import ClusterRow, JobRow
+from pullstudy.store.embedded.store import EmbeddedStore, JobName, open_connection, store_errors
 from pullstudy.store.protocol import Records, StoredRun
 from pullstudy.store.selection import ALL, Selection
 from pullstudy.store.stores import open_reader
 
 SIMULATED_PREFIXES = ("sim-", "kwok-")  # kwok's nodes pull nothing: their times are the simulator's
 _COPIED_AT_ONCE = 10_000  # records of a transaction
-JobName = tuple[str, str]  # cluster and job
 T = TypeVar("T")
 
 
@@ -82,20 +81,16 @@ class StudyRecords:
     def jobs(self) -> Iterator[JobRecords]:
         """The jobs of each name on each cluster, in order of both; those too of which only the ledger tells."""
         entries = {(row.cluster, row.job): row for row in self.study.ledger.jobs}
-        pulls = _ByJob(self._by_job(PULL))
-        milestones = _ByJob(self._by_job(MILESTONE))
-        caches, pods = (_ByJob(self._of_ledger(read)) for read in (node_caches, pod_witnesses))
-        alone = _ByJob(sorted(entries.values(), key=_job_name))
-        while keys := [each.name for each in (pulls, milestones, caches, pods, alone) if each.name is not None]:
-            key = min(keys)
-            alone.take(key)
+        caches, pods = (_ByJob(self._of_ledger(read, entries)) for read in (node_caches, pod_witnesses))
+        named = [store.jobs(chosen) for store, chosen in self._parts]
+        for job, _ in groupby(merge(sorted(entries), *named)):
             yield JobRecords(
-                *key,
-                pulls=pulls.take(key),
-                milestones=milestones.take(key),
-                entry=entries.get(key),
-                node_caches=caches.take(key),
-                pods=pods.take(key),
+                *job,
+                pulls=self._of_job(PULL, job),
+                milestones=self._of_job(MILESTONE, job),
+                entry=entries.get(job),
+                node_caches=caches.take(job),
+                pods=pods.take(job),
             )
 
     def other_pulls(self) -> Iterator[PullRecord]:
@@ -108,43 +103,35 @@ class StudyRecords:
     def gaps(self) -> Iterator[Gap]:
         return self._merged([store.gaps(chosen) for store, chosen in self._parts], GAP.reading_order())
 
-    def _by_job(self, kind: Kind[R]) -> Iterator[R]:
-        within = kind.reading_order()
-        return self._merged(
-            [store.by_job(kind, chosen) for store, chosen in self._parts],
-            lambda record: (_job_name(record), within(record)),
-        )
+    def _of_job(self, kind: Kind[R], job: JobName) -> tuple[R, ...]:
+        streams = [store.of_job(kind, job, chosen) for store, chosen in self._parts]
+        return tuple(self._merged(streams, kind.reading_order()))
 
     def _merged(self, streams: Sequence[Iterator[T]], order: Any) -> Iterator[T]:
         return streams[0] if len(streams) == 1 else merge(*streams, key=order)
 
-    def _of_ledger(self, read: Any) -> Iterator[Any]:
-        kept = set(map(_job_name, self.study.ledger.jobs))
-        return (row for row in read(self._ledger) if _job_name(row) in kept) if self._ledger is not None else iter(())
+    def _of_ledger(self, read: Any, entries: Mapping[JobName, JobRow]) -> Iterator[Any]:
+        rows = read(self._ledger) if self._ledger is not None else iter(())
+        return (row for row in rows if _job_name(row) in entries)
 
 
 _job_name = attrgetter("cluster", "job")
 
 
 class _ByJob(Generic[T]):
-    """Records in order of cluster and job, taken a job at a time."""
+    """Rows in order of cluster and job, taken a job at a time."""
 
-    def __init__(self, records: Iterable[T]) -> None:
-        self._groups = groupby(records, key=_job_name)
+    def __init__(self, rows: Iterable[T]) -> None:
+        self._groups = groupby(rows, key=_job_name)
         self._next = next(self._groups, None)
 
-    @property
-    def name(self) -> JobName | None:
-        """Of the job that comes next."""
-        return self._next[0] if self._next is not None else None
-
-    def take(self, name: JobName) -> tuple[T, ...]:
-        """Its records; none where another one comes next."""
-        if self._next is None or self._next[0] != name:
+    def take(self, job: JobName) -> tuple[T, ...]:
+        """Its rows; none where another one comes next."""
+        if self._next is None or self._next[0] != job:
             return ()
-        records = tuple(self._next[1])
+        rows = tuple(self._next[1])
         self._next = next(self._groups, None)
-        return records
+        return rows
 
 
 @contextmanager

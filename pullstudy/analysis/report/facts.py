@@ -7,10 +7,8 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
-from pullstudy.analysis.findings.bound import bound_findings
 from pullstudy.analysis.findings.clock_skew import ClockBounds, NodeClock
 from pullstudy.analysis.findings.failed_pulls import FailedPulls, latest_states, went_wrong
-from pullstudy.analysis.findings.finding import Finding
 from pullstudy.analysis.findings.growth import Decomposition, decompositions
 from pullstudy.analysis.findings.pull_groups import PullCounts, PullGroups
 from pullstudy.analysis.findings.stragglers import Stragglers
@@ -96,7 +94,6 @@ class Facts:
     stragglers: Stragglers
     clocks: tuple[NodeClock, ...]
     points: tuple[JobPoint, ...]
-    findings: tuple[Finding, ...]
     gaps: tuple[Gap, ...]
     rejects: Mapping[tuple[str, str], Rejected]  # by source and problem
 
@@ -187,7 +184,6 @@ class _Fold:
             stragglers=self._stragglers,
             clocks=tuple(self._clocks.clocks()),
             points=tuple(self._points),
-            findings=tuple(bound_findings(self._points)),
             gaps=gaps,
             rejects=rejects,
         )

@@ -77,6 +77,17 @@ def image_name(image: str | None) -> str:
     return short if len(short) <= _ABBREVIATED else f"…{short[-_ABBREVIATED:]}"
 
 
+def workload_name(workload: str | None) -> str:
+    """Its images, each by its own name."""
+    return " + ".join(map(image_name, workload.split(" + "))) if workload is not None else image_name(None)
+
+
+def cluster_of(label: str) -> str:
+    """By a series' label, its nodes and, where several clusters have as many, its name: ``the cluster of 4 nodes``."""
+    size, _, name = label.partition(" ")
+    return f"the cluster of {size} node{'' if size == '1' else 's'}{f' {name}' if name else ''}"
+
+
 def phase_name(phase: str) -> str:
     """``pulling_to_pulled`` as ``pulling → pulled``."""
     return phase.replace("_to_", " → ").replace("_", " ")

@@ -1,10 +1,11 @@
 """The critical path of a job: the container that finished last, and the segments that led there.
 
-A job is over when its last pod is, so its makespan is that pod's phases and nothing else.
+A job is over when its last pod is, so its makespan is that pod's phases and nothing else. Its last container is pulled
+after the pod's init containers have ended, so that their pulls and runs lie between scheduled and pulling.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 
 from pullstudy.analysis.timelines.timeline import MOMENTS, ContainerTimeline, JobTimeline, Timestamp
 from pullstudy.pulls.milestone import Moment
@@ -12,18 +13,22 @@ from pullstudy.pulls.milestone import Moment
 _LAST_WITNESSES = (Moment.FINISHED, Moment.STARTED, Moment.PULLED)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class PathSegment:
-    """Time between two moments that follow each other among those that are known."""
+    """Time between two moments that follow each other among those that are known: never below zero."""
 
     begin: Moment
     end: Moment
     seconds: float
     resolution_seconds: float  # of the coarser of the two times
+    moved_seconds: float = 0.0  # by which its end was moved to come after its beginning
 
     @property
     def name(self) -> str:
         return f"{self.begin}_to_{self.end}"
+
+
+Path = tuple[PathSegment, ...]
 
 
 def critical_container(job: JobTimeline) -> ContainerTimeline | None:
@@ -40,32 +45,70 @@ def critical_container(job: JobTimeline) -> ContainerTimeline | None:
     return max(job.containers, key=lambda container: _lateness(container, counting), default=None)
 
 
-def _lateness(container: ContainerTimeline, counting: list[Moment]) -> tuple[float, ...]:
+def _lateness(container: ContainerTimeline, counting: Iterable[Moment]) -> tuple[float, ...]:
     return tuple(
         container.times[moment].at.timestamp() if moment in container.times else float("-inf") for moment in counting
     )
 
 
-def critical_path(job: JobTimeline) -> list[PathSegment]:
+def critical_path(job: JobTimeline) -> Path:
     """The segments of the critical container from the job's start to its end; they add up to the makespan.
 
-    They cover what is known: where the moments between two are unknown, there is one longer segment.
+    They cover what is known: where the moments between two are unknown, there is one longer segment. A moment that its
+    time puts before the one that it follows, or after the job's end, is moved there: no segment is below zero, and what
+    was moved is said of the segment. None where the end is before the start.
     """
-    critical, start, end = critical_container(job), job.start, job.end
-    if critical is None or start is None or end is None:
-        return []
-    times: list[tuple[Moment, Timestamp]] = [
-        (moment, critical.times[moment]) for moment in MOMENTS if moment in critical.times
-    ]
+    critical, end = critical_container(job), job.end
+    return _path(job, critical, end) if critical is not None and end is not None else ()
+
+
+def paths_until(job: JobTimeline, moments: Iterable[Moment]) -> dict[Moment, Path]:
+    """The same up to each of these moments: of the container that came to it last. The latest moment comes first.
+
+    Paths that begin alike share their segments: they are kept for every job.
+    """
+    found: dict[Moment, Path] = {}
+    of_container: dict[int, Path] = {}
+    for moment in moments:
+        last = _last_to_reach(job, moment)
+        if last is not None:
+            known = _beginning(of_container.get(id(last), ()), moment)
+            found[moment] = known or _path(job, last, (moment, last.times[moment]))
+            of_container.setdefault(id(last), found[moment])
+    return found
+
+
+def _last_to_reach(job: JobTimeline, moment: Moment) -> ContainerTimeline | None:
+    if moment is Moment.JOB_COMPLETED:
+        return critical_container(job) if moment in job.times else None
+    able = [each for each in job.containers if moment in each.times]
+    return max(able, key=lambda each: _lateness(each, [moment, *_LAST_WITNESSES]), default=None)
+
+
+def _beginning(path: Path, moment: Moment) -> Path:
+    ends = [segment.end for segment in path]
+    return path[: ends.index(moment) + 1] if moment in ends else ()
+
+
+def _path(job: JobTimeline, container: ContainerTimeline, end: tuple[Moment, Timestamp]) -> Path:
+    start = job.start
+    if start is None or end[1].at < start[1].at:
+        return ()
     # The job's start can be another pod's moment: where its creation is unknown, its first pod's is taken.
-    inner = [pair for pair in times if _between(pair[0], start[0], end[0])]
-    chain = [start, *inner, end]
-    return [_segment(earlier, later) for earlier, later in pairwise(chain)]
-
-
-def _segment(earlier: tuple[Moment, Timestamp], later: tuple[Moment, Timestamp]) -> PathSegment:
-    resolution = max(earlier[1].resolution_seconds, later[1].resolution_seconds)
-    return PathSegment(earlier[0], later[0], later[1].seconds_since(earlier[1]), resolution)
+    inner = [
+        (moment, container.times[moment])
+        for moment in MOMENTS
+        if moment in container.times and _between(moment, start[0], end[0])
+    ]
+    segments = []
+    before, reached = start, start[1].at
+    for moment, time in (*inner, end):
+        at = min(max(time.at, reached), end[1].at)
+        moved = abs((time.at - at).total_seconds())
+        resolution = max(before[1].resolution_seconds, time.resolution_seconds)
+        segments.append(PathSegment(before[0], moment, (at - reached).total_seconds(), resolution, moved or 0.0))
+        before, reached = (moment, time), at
+    return tuple(segments)
 
 
 def _between(moment: Moment, start: Moment, end: Moment) -> bool:

@@ -55,11 +55,12 @@ def _shared_pulls(job: JobTimeline) -> list[tuple[str, str | None]]:
         and Moment.PULLED in container.times
     ]
     pulling.sort(key=lambda container: container.times[Moment.PULLING].at)
-    first: dict[str, ContainerTimeline] = {}
+    leaders: dict[tuple[str | None, str | None], ContainerTimeline] = {}
     shared_pulls = []
     for container in pulling:
-        leader = first.setdefault(container.node or "", container)
-        began, over = container.times[Moment.PULLING].at, leader.times[Moment.PULLED].at
-        if leader is not container and began < over:
+        leader = leaders.get((container.node, container.image))
+        if leader is not None and container.times[Moment.PULLING].at < leader.times[Moment.PULLED].at:
             shared_pulls.append((container.pod, container.container))
+        else:
+            leaders[container.node, container.image] = container
     return shared_pulls

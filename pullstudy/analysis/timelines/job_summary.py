@@ -8,13 +8,15 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from pullstudy.analysis.timelines.critical_path import PathSegment, critical_path
+from pullstudy.analysis.timelines.critical_path import PathSegment, critical_path, paths_until
 from pullstudy.analysis.timelines.job_overview import JobOverview, overview_of
 from pullstudy.analysis.timelines.timeline import JobTimeline, Timestamp
 from pullstudy.pulls.milestone import Moment
 from pullstudy.pulls.record import Outcome, PullRecord
 
 _NEARLY_EVERY = 0.95  # of a job's containers
+# Where makespans may be cut, the last first. PULLING is none: cached images are never pulled.
+CUTS = (Moment.JOB_COMPLETED, Moment.FINISHED, Moment.STARTED, Moment.PULLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,8 @@ class JobSummary:
     """One job: one uid's pods, or, where uids are unknown, pods of one name that belong together in time.
 
     Seconds are since ``start``. ``reached`` has, of each moment that nearly every container has, when the last one came
-    to it: makespans of several jobs are compared up to the last moment that all of them have.
+    to it: makespans of several jobs are compared up to the last moment that all of them have, and ``paths`` are the
+    critical paths up to each of CUTS that is among these.
     """
 
     cluster: str
@@ -59,7 +62,7 @@ class JobSummary:
     end: Timestamp | None
     end_moment: Moment | None
     deleted: Timestamp | None
-    path: tuple[PathSegment, ...]
+    path: tuple[PathSegment, ...]  # to its end
     critical_pod: str | None
     critical_node: str | None
     pods: int
@@ -69,6 +72,7 @@ class JobSummary:
     nodes: tuple[str, ...]  # that took part, sorted
     pulls: tuple[ImagePulls, ...]
     reached: Mapping[Moment, float] = field(default_factory=dict)
+    paths: Mapping[Moment, tuple[PathSegment, ...]] = field(default_factory=dict)
 
     @property
     def order(self) -> tuple[int, str, bool, float, str]:
@@ -78,13 +82,22 @@ class JobSummary:
 
     @property
     def makespan_seconds(self) -> float | None:
-        return self.end.seconds_since(self.start) if self.start and self.end else None
+        """None where a time is unknown, or where clocks disagree so far that the end is before the start."""
+        seconds = self.end.seconds_since(self.start) if self.start and self.end else -1.0
+        return seconds if seconds >= 0 else None
+
+    @property
+    def workload(self) -> str | None:
+        """What it ran: its image, or all that its containers have; None where not one is known."""
+        return self.image or " + ".join(self.images) or None
 
 
 def summary_of(job: JobTimeline) -> JobSummary:
     """What is kept of it."""
     overview = overview_of(job)
     start, end, critical = job.start, job.end, overview.critical
+    reached = _reached(job)
+    paths = paths_until(job, [moment for moment in CUTS if moment in reached])
     nodes = tuple(sorted({container.node for container in job.containers if container.node is not None}))
     return JobSummary(
         cluster=job.cluster,
@@ -104,7 +117,7 @@ def summary_of(job: JobTimeline) -> JobSummary:
         end=end[1] if end else None,
         end_moment=end[0] if end else None,
         deleted=job.deleted,
-        path=tuple(critical_path(job)),
+        path=paths.get(Moment.JOB_COMPLETED) or critical_path(job),
         critical_pod=critical.pod if critical else None,
         critical_node=critical.node if critical else None,
         pods=overview.pods,
@@ -113,7 +126,8 @@ def summary_of(job: JobTimeline) -> JobSummary:
         riders=len(overview.shared_pulls),
         nodes=nodes,
         pulls=tuple(_pulls_of(job, overview, nodes)),
-        reached=_reached(job),
+        reached=reached,
+        paths=paths,
     )
 
 

@@ -2,6 +2,9 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cached_property
+
+import msgspec
 
 from pullstudy.pulls.milestone import Moment, Witness
 from pullstudy.pulls.record import Outcome, PullRecord
@@ -10,8 +13,7 @@ MOMENTS: tuple[Moment, ...] = tuple(Moment)
 JOB_MOMENTS = (Moment.JOB_CREATED, Moment.JOB_COMPLETED)
 
 
-@dataclass(frozen=True, slots=True)
-class Timestamp:
+class Timestamp(msgspec.Struct, frozen=True, gc=False):
     """When something happened, with the resolution of the time, its source, and the clock it is by."""
 
     at: datetime
@@ -39,7 +41,7 @@ class ContainerTimeline:
     pulls: tuple[PullRecord, ...] = ()  # all attempts, in order of time
     image_inferred: bool = False  # not recorded: the one that the container has in the job's other pods
 
-    @property
+    @cached_property
     def pull(self) -> PullRecord | None:
         """The first that made the image present."""
         return next((pull for pull in self.pulls if pull.outcome in (Outcome.PULLED, Outcome.CACHED)), None)
@@ -67,7 +69,7 @@ class JobTimeline:
     deleted: Timestamp | None = None  # by the ledger: the job and its pods were gone
     failed: bool = False  # by the ledger: it ended without having pulled everywhere
 
-    @property
+    @cached_property
     def start(self) -> tuple[Moment, Timestamp] | None:
         """The job's first known moment: its creation, or the first moment of one of its pods."""
         if Moment.JOB_CREATED in self.times:
@@ -75,7 +77,7 @@ class JobTimeline:
         firsts = [first for first in map(_first, self.containers) if first]
         return min(firsts, key=lambda pair: pair[1].at, default=None)
 
-    @property
+    @cached_property
     def end(self) -> tuple[Moment, Timestamp] | None:
         """The job's completion, or where that is unknown the last moment of one of its pods."""
         if Moment.JOB_COMPLETED in self.times:
@@ -88,7 +90,7 @@ class JobTimeline:
         start, end = self.start, self.end
         return end[1].seconds_since(start[1]) if start and end else None
 
-    @property
+    @cached_property
     def cache(self) -> str:
         """cold, partial or warm where that holds of every node; else mixed, or unknown."""
         states = {container.cache for container in self.containers}

@@ -5,7 +5,7 @@ everything that may exist. Times of runs and clusters are the driver's own clock
 Times of jobs and pods are the API server's (``deleted_at`` by its Date header).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -113,6 +113,35 @@ class NodeCache(msgspec.Struct, frozen=True, kw_only=True):
     cache: CacheState
 
 
+class NodeSource(StrEnum):
+    """Who told of a node."""
+
+    LIST = "list"  # the API, by the node itself
+    EVENTS = "events"  # an exporter, by the labels that it wrote beside an event
+
+
+class NodeRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One node of a cluster; what is not told is None."""
+
+    cluster: str
+    node: str
+    source: NodeSource
+    instance_type: str | None = None
+    region: str | None = None
+    zone: str | None = None
+    machine_image: str | None = None
+    kubelet: str | None = None
+    runtime: str | None = None
+    kernel: str | None = None
+    os_image: str | None = None
+    architecture: str | None = None
+    cpus: str | None = None  # capacity, as Kubernetes writes quantities
+    memory: str | None = None
+    disk: str | None = None
+    labels: str = "{}"  # JSON
+    taints: str = "[]"  # JSON: key=value:effect
+
+
 class Audit(msgspec.Struct, frozen=True, kw_only=True):
     """Expected pulls of a job against what each witness accounts for, in containers."""
 
@@ -177,6 +206,19 @@ class Ledger:
         """Write the attempt as it is from now on."""
         self._upsert("jobs", row, ("cluster", "job"))
 
+    def put_nodes(self, rows: Iterable[NodeRow]) -> None:
+        """Write nodes as they are from now on. Those that events told of change none that was listed."""
+        kept = list(rows)
+        self._put_all("nodes", (row for row in kept if row.source is NodeSource.LIST))
+        self._put_all("nodes", (row for row in kept if row.source is not NodeSource.LIST), "INSERT OR IGNORE")
+
+    def nodes(self, cluster: str) -> Iterator[NodeRow]:
+        """By name: those that were listed or, where none was, those that events told of."""
+        sql = """SELECT * FROM nodes WHERE cluster = ?1 AND source =
+            (SELECT source FROM nodes WHERE cluster = ?1 ORDER BY source = 'list' DESC LIMIT 1) ORDER BY node"""
+        with store_errors(self.path):
+            yield from from_rows(NodeRow, self._connection.execute(sql, (cluster,)))
+
     def put_node_caches(self, rows: Iterable[NodeCache]) -> None:
         self._put_all("job_nodes", rows)
 
@@ -239,22 +281,22 @@ class Ledger:
             *to_row(row),
         )
 
-    def _put_all(self, table: str, rows: Iterable[msgspec.Struct]) -> None:
+    def _put_all(self, table: str, rows: Iterable[msgspec.Struct], verb: str = "INSERT OR REPLACE") -> None:
         with store_errors(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                self._put(table, rows)
+                self._put(table, rows, verb)
                 self._connection.execute("COMMIT")
             except BaseException:
                 self._connection.execute("ROLLBACK")
                 raise
 
-    def _put(self, table: str, rows: Iterable[msgspec.Struct]) -> None:
+    def _put(self, table: str, rows: Iterable[msgspec.Struct], verb: str = "INSERT OR REPLACE") -> None:
         kept = list(rows)
         if kept:
             fields = kept[0].__struct_fields__
             self._connection.executemany(
-                f"INSERT OR REPLACE INTO {table} ({', '.join(fields)}) VALUES ({_marks(fields)})",
+                f"{verb} INTO {table} ({', '.join(fields)}) VALUES ({_marks(fields)})",
                 map(to_row, kept),
             )
 

@@ -107,6 +107,16 @@ CREATE TABLE audits (               -- one row a job: expected pulls against eac
   recovered INTEGER NOT NULL,       -- in the store from pod status alone
   PRIMARY KEY (cluster, job)
 );
+CREATE TABLE nodes (                -- one row a node of a cluster
+  cluster TEXT NOT NULL, node TEXT NOT NULL,
+  source TEXT NOT NULL,             -- list: the node itself; events: the labels that events gave with it
+  instance_type TEXT, region TEXT, zone TEXT, machine_image TEXT,
+  kubelet TEXT, runtime TEXT, kernel TEXT, os_image TEXT, architecture TEXT,
+  cpus TEXT, memory TEXT, disk TEXT, -- capacity, as Kubernetes writes quantities
+  labels TEXT NOT NULL,             -- JSON, to 8 KiB
+  taints TEXT NOT NULL,             -- JSON: key=value:effect
+  PRIMARY KEY (cluster, node)
+);
 CREATE TABLE layers (               -- one row a layer of an image's manifest
   repository TEXT NOT NULL, tag TEXT NOT NULL, position INTEGER NOT NULL,
   digest TEXT NOT NULL, layer_bytes INTEGER NOT NULL, media_type TEXT,
@@ -156,11 +166,20 @@ def additions(connection: Connection, kinds: Iterable[Kind[Any]]) -> list[str]:
     return statements
 
 
-def stand_ins(connection: Connection, kinds: Iterable[Kind[Any]]) -> list[str]:
-    """Empty temporary tables for what a file lacks that is read and may not be changed, by the names that are read."""
-    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
-    made = [(kind.plural, _table(kind)) for kind in kinds] + [(name, made.statement) for name, made in _ledger_tables()]
-    return [_TABLE.sub(f"CREATE TEMP TABLE {name} ", statement, 1) for name, statement in made if name not in there]
+def stand_ins(connection: Connection, kinds: Iterable[Kind[Any]]) -> Iterator[str]:
+    """Temporary tables and views for what a file lacks that is read and may not be changed, by the names that are read.
+
+    What the file has no place for, it has none of.
+    """
+    records = ((kind.plural, _Made(_table(kind), _columns(kind))) for kind in kinds)
+    for name, made in (*records, *_ledger_tables()):
+        there = {row[1] for row in connection.execute(f"PRAGMA main.table_info({name})")}
+        missing = [column for column in made.columns if column not in there]
+        if not there:
+            yield _TABLE.sub(f"CREATE TEMP TABLE {name} ", made.statement, count=1)
+        elif missing:
+            unknown = ", ".join(f"NULL AS {column}" for column in missing)
+            yield f"CREATE TEMP VIEW {name} AS SELECT *, {unknown} FROM main.{name}"
 
 
 _TABLE = re.compile(r"CREATE TABLE \w+ ")
@@ -175,7 +194,11 @@ class _Made(NamedTuple):
 
 def _record_tables(kinds: Iterable[Kind[Any]]) -> Iterator[tuple[str, _Made]]:
     for kind in kinds:
-        yield kind.table, _Made(_table(kind), {column.name: _column(column) for column in kind.columns})
+        yield kind.table, _Made(_table(kind), _columns(kind))
+
+
+def _columns(kind: Kind[Any]) -> dict[str, str]:
+    return {column.name: _column(column) for column in kind.columns}
 
 
 @cache

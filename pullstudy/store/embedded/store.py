@@ -22,7 +22,7 @@ from pullstudy.pulls.kind import Kind, R, Record
 from pullstudy.pulls.kinds import KINDS, MILESTONE, PULL
 from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.store.embedded import schema
-from pullstudy.store.embedded.rows import from_rows, row_maker
+from pullstudy.store.embedded.rows import records_from, row_maker
 from pullstudy.store.protocol import AbandonedJob, Identity, Store, StoreBusyError, StoredRun, StoreError
 from pullstudy.store.selection import ALL, Selection
 
@@ -31,6 +31,7 @@ CACHE_KIB = 8 << 10  # uids are random, so every record touches another page of 
 CHECKPOINT_PAGES = 4_000  # of 4 KiB, for the same reason: a page that was touched often is copied back once
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
+JobName = tuple[str, str]  # cluster and job
 _OF_CLUSTERS = "(?1 IS NULL OR cluster IN (SELECT value FROM json_each(?1)))"
 _SELECTED = f"{_OF_CLUSTERS} AND (?2 IS NULL OR EXISTS (SELECT 1 FROM json_each(?2) j WHERE j.value IS run))"
 
@@ -264,25 +265,38 @@ class EmbeddedStore(Store):
     def records(self, kind: Kind[R], selection: Selection = ALL) -> Iterator[R]:
         return self._of_kind(kind, selection)
 
-    def by_job(self, kind: Kind[R], selection: Selection = ALL) -> Iterator[R]:
-        """Those of jobs, in order of cluster and job's name, and then as the kind says; left out as in records()."""
-        return self._of_kind(kind, selection, "job IS NOT NULL", by="cluster, job")
+    def jobs(self, selection: Selection = ALL) -> Iterator[JobName]:
+        """Cluster and name of the jobs with pulls or milestones, in order, without those that pulls() leaves out."""
+        chosen = _SELECTED if selection.runs else _OF_CLUSTERS  # without a run an index alone has the answer
+        kinds = (PULL, MILESTONE)
+        names = " UNION ".join(f"SELECT cluster, job FROM {kind.table} WHERE {chosen} AND job > ''" for kind in kinds)
+        # A job is left out whole: it is looked up once in the views, and not each of its records.
+        there = " UNION ALL ".join(f"SELECT 1 FROM {kind.plural} WHERE cluster = ?1 AND job = ?2" for kind in kinds)
+        with store_errors(self.path):
+            values = _lists(selection)[: 2 if selection.runs else 1]
+            for name in self._connection.execute(f"{names} ORDER BY cluster, job", values):
+                if self._connection.execute(f"{there} LIMIT 1", name).fetchone() is not None:
+                    yield name
+
+    def of_job(self, kind: Kind[R], job: JobName, selection: Selection = ALL) -> Iterator[R]:
+        """The records of one of jobs(), as the kind orders them."""
+        table = kind.plural if kind.main else kind.table
+        sql = f"SELECT * FROM {table} WHERE cluster = ?3 AND job = ?4 AND {_SELECTED} ORDER BY {', '.join(kind.order)}"
+        return self._read(kind.struct, sql, (*_lists(selection), *job))
 
     def of_no_job(self, kind: Kind[R], selection: Selection = ALL) -> Iterator[R]:
         """The others, in the order of records()."""
         return self._of_kind(kind, selection, "job IS NULL")
 
-    def _of_kind(
-        self, kind: Kind[R], selection: Selection, more: str = "TRUE", *values: object, by: str = "cluster"
-    ) -> Iterator[R]:
+    def _of_kind(self, kind: Kind[R], selection: Selection, more: str = "TRUE", *values: object) -> Iterator[R]:
         by_run = kind.has("run")
         selected = _SELECTED if by_run else _OF_CLUSTERS
-        sql = f"SELECT * FROM {kind.plural} WHERE {selected} AND {more} ORDER BY {by}, {', '.join(kind.order)}"
+        sql = f"SELECT * FROM {kind.plural} WHERE {selected} AND {more} ORDER BY cluster, {', '.join(kind.order)}"
         return self._read(kind.struct, sql, (*_lists(selection)[: 2 if by_run else 1], *values))
 
     def _read(self, struct: type[S], sql: str, parameters: tuple[object, ...] = ()) -> Iterator[S]:
         with store_errors(self.path):
-            yield from from_rows(struct, self._connection.execute(sql, parameters))
+            yield from records_from(struct, self._connection.execute(sql, parameters))
 
     def _all(self, sql: str, parameters: tuple[object, ...]) -> list[tuple[Any, ...]]:
         with store_errors(self.path):

@@ -9,12 +9,16 @@ from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.colours import phase_colour
 from pullstudy.analysis.report.facts import Facts
 from pullstudy.analysis.report.figure import Figure
-from pullstudy.analysis.report.html import Markup, element, paragraph, table, warning
+from pullstudy.analysis.report.html import Markup, element, paragraph, table
 from pullstudy.analysis.report.section import Block, Section, cache_words
 from pullstudy.analysis.report.sections.box_chart import rounded
+from pullstudy.analysis.report.sections.participation import participation_blocks
 from pullstudy.analysis.report.sections.pod_phases import critical_table, flags_words, phase_tables
+from pullstudy.analysis.report.sections.wall_time import schedule_blocks
+from pullstudy.pulls.milestone import Moment
 
 _COARSE_SECONDS = 0.5
+_SHOWN_SHARE = 0.05
 _UNRESOLVED = "unresolved"
 
 
@@ -23,53 +27,84 @@ def build(facts: Facts) -> Section:
         return Section("phases", "Where the time goes", (paragraph("No job is in this study."),))
     blocks: list[Block] = [
         paragraph(
-            "A job is over when its last pod is: its makespan is the phases of the pod that finished last, "
-            "its critical path. Wall time is the makespans and the time between jobs."
-        )
+            "A makespan is what a workload feels of its images: from its job's start to its end. A job is over when "
+            "its last pod is, so its makespan is the phases of the pod that finished last, its critical path."
+        ),
+        *participation_blocks(facts),
     ]
     for decomposition in facts.decompositions:
         blocks.extend(_decomposition_blocks(facts, decomposition))
     if not facts.decompositions:
-        blocks.append(paragraph("No image was pulled at every size, so that sizes cannot be compared by phase."))
+        blocks.append(paragraph("No workload was run at every size, so that sizes cannot be compared by phase."))
+    blocks.extend(schedule_blocks(facts))
     blocks.extend([*phase_tables(facts), critical_table(facts), flags_words(facts)])
     return Section("phases", "Where the time goes", tuple(blocks))
 
 
 def answer(decomposition: Decomposition) -> str:
-    """What makes runs longer on more nodes, in a sentence or two, from the numbers."""
+    """What makes jobs longer on more nodes, in a sentence or two, from the numbers."""
     small, large = decomposition.sizes[0], decomposition.sizes[-1]
-    before, after = decomposition.wall_seconds[small], decomposition.wall_seconds[large]
-    head = (
-        f"The same {wording.plural(len(decomposition.images), 'image')} took {wording.seconds(before)} of wall time "
-        f"on {wording.plural(small, 'node')} and {wording.seconds(after)} on {wording.plural(large, 'node')}"
-    )
+    before, after = decomposition.makespan_seconds[small], decomposition.makespan_seconds[large]
     if small == large:
-        return f"One size only, of {wording.seconds(before)} wall time: growth needs two sizes."
-    ranked = _by_growth(decomposition)
-    if decomposition.share_of_growth(ranked[0]) is None:
+        return f"One size only, of makespans of {wording.seconds(before)} in all: growth needs two sizes."
+    add_up = "is" if len(decomposition.workloads) == 1 else "add up to"
+    head = (
+        f"{_makespans(decomposition)} {add_up} {wording.seconds(before)} in the cluster of "
+        f"{wording.plural(small, 'node')} and {wording.seconds(after)} in that of {wording.number(large)}"
+    )
+    if not decomposition.grew:
         less = "no growth to explain within these sizes (less than a twentieth)"
-        return f"{head}: {less}. It consists of {_largest_parts(decomposition)}."
-    parts = [
-        f"{wording.phase_name(phase.phase)} ({wording.percent(decomposition.share_of_growth(phase))}, "
+        return f"{head}: {less}. They consist of {_largest_parts(decomposition)}."
+    return f"{head}, {wording.seconds(after - before)} more. {_what_grew(decomposition)}"
+
+
+def _workloads(decomposition: Decomposition) -> str:
+    several = any(" + " in workload for workload in decomposition.workloads)
+    count = len(decomposition.workloads)
+    return wording.plural(count, "set of images", "sets of images") if several else wording.plural(count, "image")
+
+
+def _makespans(decomposition: Decomposition) -> str:
+    """Of what, and where they end that have no end on record."""
+    words = f"The makespans of the {_workloads(decomposition)} that every size ran"
+    if len(decomposition.workloads) == 1:
+        words = f"The makespan of the one {_workloads(decomposition).partition(' ')[2]} that every size ran"
+    if decomposition.until is Moment.JOB_COMPLETED:
+        return words
+    return f"{words} (until the last container was {decomposition.until}: not enough jobs have their end on record)"
+
+
+def _what_grew(decomposition: Decomposition) -> str:
+    """The phases with a twentieth or more of what got longer, and those that got as much shorter."""
+    small, large = decomposition.sizes[0], decomposition.sizes[-1]
+    ranked = sorted(decomposition.phases, key=lambda phase: -phase.growth_seconds(small, large))
+    longer = [
+        f"{wording.phase_name(phase.phase)} ({wording.percent(share)}, "
         f"{wording.seconds(phase.growth_seconds(small, large))} more"
         f"{'' if phase.resolved(small, large) else ', no more than its times can be off by'})"
         for phase in ranked
-        if (decomposition.share_of_growth(phase) or 0) >= 0.05
+        if (share := decomposition.share_of_increase(phase) or 0) >= _SHOWN_SHARE
     ]
-    return f"{head}. The growth of {wording.seconds(after - before)} lies in {wording.listed(parts)}."
+    least = -_SHOWN_SHARE * decomposition.growth_seconds
+    shorter = [
+        f"{wording.phase_name(phase.phase)} took {wording.seconds(-phase.growth_seconds(small, large))} less"
+        for phase in ranked
+        if phase.growth_seconds(small, large) <= least
+    ]
+    return f"What got longer is {wording.listed(longer)}{f'; {wording.listed(shorter)}' if shorter else ''}."
 
 
 def _largest_parts(decomposition: Decomposition) -> str:
-    """The phases that make a twentieth or more of the largest size's wall time."""
+    """The phases that make a twentieth or more of the largest size's makespans."""
     large = decomposition.sizes[-1]
-    whole = decomposition.wall_seconds[large]
+    whole = decomposition.makespan_seconds[large]
     if whole <= 0:
         return "moments that coincide"
     ranked = sorted(decomposition.phases, key=lambda phase: -phase.seconds[large])
     parts = [
         f"{wording.phase_name(phase.phase)} ({wording.percent(phase.seconds[large] / whole)}{_off(phase, whole)})"
         for phase in ranked
-        if phase.seconds[large] >= 0.05 * whole
+        if phase.seconds[large] >= _SHOWN_SHARE * whole
     ]
     return wording.listed(parts)
 
@@ -77,58 +112,51 @@ def _largest_parts(decomposition: Decomposition) -> str:
 def _off(phase: PhaseBySize, whole: float) -> str:
     """How far off a phase's seconds may be, where that is a twentieth or more of the whole that it is a share of."""
     off = phase.resolution_seconds
-    return f", off by at most {wording.seconds(off)}" if off >= 0.05 * whole else ""
-
-
-def _by_growth(decomposition: Decomposition) -> list[PhaseBySize]:
-    small, large = decomposition.sizes[0], decomposition.sizes[-1]
-    return sorted(decomposition.phases, key=lambda phase: -phase.growth_seconds(small, large))
+    return f", off by at most {wording.seconds(off)}" if off >= _SHOWN_SHARE * whole else ""
 
 
 def _decomposition_blocks(facts: Facts, decomposition: Decomposition) -> list[Block]:
     named = f" of run {decomposition.run}" if len({item.run for item in facts.decompositions}) > 1 else ""
-    words = f"{wording.plural(len(decomposition.images), 'image')}, {cache_words(decomposition.cache)}{named}"
+    words = f"{_workloads(decomposition)}, {cache_words(decomposition.cache)}{named}"
     slug = f"{decomposition.cache}{'-' + _slug(decomposition.run) if named else ''}"
     largest = decomposition.sizes[-1]
-    blocks: list[Block] = [
+    return [
         element("h3", words[0].upper() + words[1:]),
         paragraph(answer(decomposition)),
         Figure(
             f"phases-by-size-{slug}",
-            f"Wall time by cluster size, by phase of the critical path: {words}",
-            "Summed over the images that every size pulled.",
-            _stack_spec(_size_rows(decomposition), [str(size) for size in decomposition.sizes], "nodes"),
+            f"Makespans by cluster size, by phase of the critical path: {words}",
+            "Summed over what every size ran.",
+            _stack_spec(_size_rows(decomposition), [str(size) for size in decomposition.sizes], "nodes in the cluster"),
         ),
         Figure(
             f"phases-by-image-{slug}",
-            f"Makespan by image on {wording.plural(largest, 'node')}, by phase of the critical path: {words}",
-            "One job an image, or the mean of its repeats.",
+            f"Makespan by image in the cluster of {wording.plural(largest, 'node')}, by phase of the critical path: "
+            f"{words}",
+            "One job, or the mean of its repeats.",
             _image_spec(facts, decomposition, largest),
         ),
         _growth_table(decomposition, words),
         *_growth_model(decomposition),
+        *_remarks(decomposition),
     ]
-    blocks.extend(_below_zero(decomposition))
+
+
+def _remarks(decomposition: Decomposition) -> list[Markup]:
+    """What was left out, and what times were moved."""
+    found = []
     if decomposition.left_out:
         left = wording.plural(decomposition.left_out, "job")
-        blocks.append(
-            paragraph(f"Left out: {left} that failed, with a moment missing, or of images that not every size pulled.")
+        words = f"Left out: {left} that failed, with a moment missing, or of what not every size ran."
+        found.append(paragraph(words))
+    if decomposition.moved_seconds > 0:
+        moved = (
+            "A moment that its time puts before the one that it follows is counted as if it came together with it, by "
+            f"{wording.seconds(decomposition.moved_seconds)} at most: times of whole seconds are cut off, and clocks "
+            "differ. The sums stay the makespans."
         )
-    return blocks
-
-
-def _below_zero(decomposition: Decomposition) -> list[Markup]:
-    """What a sum below zero means, where there is one."""
-    lowest = [(min(phase.seconds.values()), phase.resolution_seconds) for phase in decomposition.phases]
-    if any(seconds < -max(resolution, _COARSE_SECONDS) for seconds, resolution in lowest):
-        return [warning("A sum is further below zero than its times' resolution allows: clocks disagree, see below.")]
-    if any(seconds < 0 for seconds, _ in lowest):
-        words = (
-            "A sum below zero is within what its times can be off by: times of whole seconds are cut off, so that up "
-            "to a second a job is counted in the phase after it instead of the one before."
-        )
-        return [paragraph(words)]
-    return []
+        found.append(paragraph(moved))
+    return found
 
 
 def _slug(run: str | None) -> str:
@@ -146,10 +174,11 @@ def _size_rows(decomposition: Decomposition) -> list[dict[str, Any]]:
 def _image_spec(facts: Facts, decomposition: Decomposition, size: int) -> dict[str, Any]:
     sums: dict[tuple[str, str], list[float]] = defaultdict(list)
     for job in facts.jobs:
-        if job.size == size and job.image in decomposition.images and job.cache == decomposition.cache:
-            for segment in job.path:
-                sums[wording.image_name(job.image), segment.name].append(segment.seconds)
-    categories = [wording.image_name(image) for image in decomposition.images]
+        of_kind = (job.run, job.cache, job.size) == (decomposition.run, decomposition.cache, size) and not job.failed
+        if of_kind and job.workload in decomposition.workloads:
+            for segment in job.paths.get(decomposition.until, ()):
+                sums[wording.workload_name(job.workload), segment.name].append(segment.seconds)
+    categories = [wording.workload_name(workload) for workload in decomposition.workloads]
     names = [phase.phase for phase in decomposition.phases]
     rows = [
         {
@@ -195,19 +224,19 @@ def _stack_spec(
 def _growth_table(decomposition: Decomposition, words: str) -> Markup:
     small, large = decomposition.sizes[0], decomposition.sizes[-1]
     rows = [_growth_row(decomposition, phase) for phase in decomposition.phases]
-    total = [wording.seconds(decomposition.wall_seconds[size]) for size in decomposition.sizes]
-    rows.append(["wall time", *total, "", wording.seconds(decomposition.growth_seconds), "", "", "", ""])
+    total = [wording.seconds(decomposition.makespan_seconds[size]) for size in decomposition.sizes]
+    rows.append(["makespan", *total, "", wording.seconds(decomposition.growth_seconds), "", "", "", ""])
     header = [
         "phase",
-        *(wording.plural(size, "node") for size in decomposition.sizes),
+        *(f"cluster of {wording.plural(size, 'node')}" for size in decomposition.sizes),
         "off by at most",
         f"{small} to {large}",
-        "of the growth",
+        "of what got longer",
         "grows?",
         "a node more adds",
         "95% interval",
     ]
-    return table(header, rows, caption=f"Seconds by phase and cluster size: {words}")
+    return table(header, rows, caption=f"Seconds of the makespans by phase and cluster size: {words}")
 
 
 def _growth_model(decomposition: Decomposition) -> list[Markup]:
@@ -220,11 +249,11 @@ def _growth_model(decomposition: Decomposition) -> list[Markup]:
     return [
         paragraph(
             f"What a node more adds is the slope of a straight line over {len(decomposition.sizes)} sizes, by least "
-            f"squares, with a level for each image; slope and interval are of all "
-            f"{wording.plural(len(decomposition.images), 'image')} together, from {lines[0].count} means of an image's "
-            "jobs at a size. Growth that is no straight line is averaged. The interval (Student's) takes jobs as "
-            "independent: what all jobs of one cluster share is in the slope and not in the interval. Of such phases "
-            f"one in twenty seems to grow or shrink by chance; {len(lines)} are tested here. "
+            "squares, with a level for each workload; slope and interval are of all "
+            f"{wording.plural(len(decomposition.workloads), 'workload')} together, from {lines[0].count} means of a "
+            "workload's jobs at a size. Growth that is no straight line is averaged. The interval (Student's) takes "
+            "jobs as independent: what all jobs of one cluster share is in the slope and not in the interval. Of such "
+            f"phases one in twenty seems to grow or shrink by chance; {len(lines)} are tested here. "
             f"{_UNRESOLVED.capitalize()}: it changed by no more than its times can be off by."
         )
     ]
@@ -237,8 +266,8 @@ def _growth_row(decomposition: Decomposition, phase: PhaseBySize) -> list[object
         *(wording.seconds(phase.seconds[size]) for size in decomposition.sizes),
         wording.seconds(phase.resolution_seconds) if phase.resolution_seconds >= _COARSE_SECONDS else "",
         wording.seconds(phase.growth_seconds(small, large)),
-        wording.percent(decomposition.share_of_growth(phase)),
-        *_slope(phase, len(decomposition.images), phase.resolved(small, large)),
+        wording.percent(decomposition.share_of_increase(phase)),
+        *_slope(phase, len(decomposition.workloads), phase.resolved(small, large)),
     ]
 
 

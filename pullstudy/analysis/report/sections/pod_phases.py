@@ -7,6 +7,7 @@ from pullstudy.analysis.report.facts import Facts, cache_order
 from pullstudy.analysis.report.html import Markup, paragraph, table
 from pullstudy.analysis.report.section import cache_words
 from pullstudy.analysis.statistics.quantiles import quantile, upper_quantile
+from pullstudy.analysis.timelines.job_summary import JobSummary
 from pullstudy.analysis.timelines.phase_seconds import MEASURED
 
 Values = Sequence[float]
@@ -47,24 +48,37 @@ def _quantiles(values: Values | None) -> str:
 
 def critical_table(facts: Facts) -> Markup:
     """A row a job."""
-    rows = []
-    for job in facts.jobs:
-        if not job.path:
-            continue
-        longest = max(job.path, key=lambda segment: segment.seconds)
-        total = sum(segment.seconds for segment in job.path)
-        rows.append(
-            [
-                wording.image_name(job.image),
-                facts.series.label(job.cluster),
-                job.critical_node or wording.UNKNOWN,
-                f"{wording.phase_name(longest.name)}, {wording.percent(longest.seconds / total if total else None)}",
-                wording.seconds(total),
-                job.containers,
-            ]
-        )
-    header = ["image", "nodes", "node of the last pod", "longest phase", "makespan", "pods"]
+    header = [
+        "image",
+        "nodes in the cluster",
+        "node of the last pod",
+        "longest phase",
+        "makespan",
+        "until",
+        "pods",
+        "nodes that took part",
+        "downloads",
+        "waited for another's download",
+    ]
+    rows = [_critical_row(facts, job) for job in facts.jobs if job.path]
     return table(header, rows, caption="Critical path of every job", text_columns=4)
+
+
+def _critical_row(facts: Facts, job: JobSummary) -> list[object]:
+    longest = max(job.path, key=lambda segment: segment.seconds)
+    total = sum(segment.seconds for segment in job.path)
+    return [
+        wording.workload_name(job.workload),
+        facts.series.label(job.cluster),
+        job.critical_node or wording.UNKNOWN,
+        f"{wording.phase_name(longest.name)}, {wording.percent(longest.seconds / total if total else None)}",
+        wording.seconds(total),
+        wording.phase_name(str(job.end_moment)),
+        job.pods,
+        len(job.nodes),
+        sum(len(pulls.downloads) for pulls in job.pulls),
+        job.riders,
+    ]
 
 
 def flags_words(facts: Facts) -> Markup:

@@ -1,10 +1,11 @@
 """The answers first: headline numbers, and what the rest of the page shows, in words."""
 
+from pullstudy.analysis.findings.schedule import cluster_schedules
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import COLD, Facts, ImageKey, PullGroup, cache_order
 from pullstudy.analysis.report.html import Markup, element, warning
 from pullstudy.analysis.report.section import Block, Section, cache_words
-from pullstudy.analysis.report.sections import after_pull, costs, makespans
+from pullstudy.analysis.report.sections import after_pull, costs, makespans, participation, wall_time
 from pullstudy.analysis.statistics.quantiles import quantile
 
 
@@ -17,6 +18,9 @@ def _cautions(facts: Facts) -> list[Block]:
     found: list[Block] = []
     if facts.study.simulated:
         found.append(warning("simulated clusters: every figure here comes from a model, none from real nodes."))
+    sizes = participation.size_warning(facts)
+    if sizes:
+        found.append(warning(sizes))
     missing = sum(audit.expected - audit.accounted for audit in facts.study.ledger.audits)
     if missing:
         found.append(warning(f"{wording.plural(missing, 'pull')} that should have been made are not accounted for."))
@@ -27,13 +31,13 @@ def _cautions(facts: Facts) -> list[Block]:
 
 
 def _headlines(facts: Facts) -> Markup:
-    wall = sum(item.wall_seconds[size] for item in facts.decompositions for size in item.sizes)
+    wall = sum(each.wall_seconds for each in cluster_schedules(facts.jobs))
     tiles = [
         (f"{facts.counts.pulled:,}", "pulls"),
         (f"{len(facts.counts.images):,}", "images"),
         (_sizes(facts), "nodes"),
         (f"{facts.failed.attempts_of_jobs if facts.jobs else facts.failed.attempts:,}", "failed attempts"),
-        (wording.seconds(wall) if wall else wording.UNKNOWN, "wall time of the jobs compared, all sizes"),
+        (wording.seconds(wall) if wall else wording.UNKNOWN, "wall time from first to last job, all clusters"),
     ]
     cost = costs.total_cost(facts)
     if cost is not None:
@@ -63,6 +67,9 @@ def _findings(facts: Facts) -> list[tuple[str, str]]:
     if durations:
         found.append(("Do pulls get slower on larger clusters?", durations))
     found += [(_mystery_title(facts, item.run, item.cache), makespans.answer(item)) for item in facts.decompositions]
+    own = wall_time.own_time(facts)
+    if own:
+        found.append(("What the study itself adds", own))
     found += _after_pull(facts)
     spreads = facts.stragglers.spreads
     if spreads:
@@ -74,13 +81,20 @@ def _findings(facts: Facts) -> list[tuple[str, str]]:
 
 
 def _mystery_title(facts: Facts, run: str | None, cache: str) -> str:
-    title = "Where does a longer run's time go?"
+    title = "Where does a longer job's time go?"
     several = len(facts.decompositions) > 1
     return f"{title} ({run}, {cache_words(cache)})" if several else title
 
 
 def _after_pull(facts: Facts) -> list[tuple[str, str]]:
-    return [(f"What bounds the makespan ({subject})?", words) for subject, words in after_pull.answers(facts)]
+    aws = after_pull.of_aws(facts)
+    return [
+        (
+            f"What follows the pull ({wording.plural(layers, 'layer')}, {cache_words(cache)})?",
+            after_pull.finding(group, aws=aws, simulated=facts.study.simulated),
+        )
+        for (cache, layers), group in after_pull.fitted_groups(facts).items()
+    ]
 
 
 def _durations(facts: Facts) -> str | None:

@@ -1,0 +1,92 @@
+"""What of a study's facts is compared."""
+
+from collections.abc import Callable, Sequence
+from fnmatch import fnmatchcase
+
+from pullstudy.analysis.findings.comparison import ComparedStudy, Ended, Item, Pulls
+from pullstudy.analysis.findings.cost import cluster_costs
+from pullstudy.analysis.findings.pull_groups import Grouping
+from pullstudy.analysis.report import wording
+from pullstudy.analysis.report.facts import Facts, cache_order, image_key
+from pullstudy.analysis.statistics.rate_ratio import Counted
+from pullstudy.analysis.timelines.job_summary import JobSummary
+from pullstudy.pulls.milestone import Moment
+
+Wanted = Callable[[str], bool]
+
+
+def compared_study(facts: Facts, images: Sequence[str] = ()) -> ComparedStudy:
+    """Of the images that fit one of the patterns; of all without any."""
+
+    def wanted(image: str) -> bool:
+        return not images or any(fits(image, pattern) for pattern in images)
+
+    prices = {cost.cluster: cost.price for cost in cluster_costs(facts.study, facts.jobs) if cost.price}
+    currencies = {price.currency for price in prices.values()}
+    return ComparedStudy(
+        pulls=_pulls_of_jobs(facts, wanted) or _pulls_of_no_job(facts, wanted),
+        jobs=[
+            _ended(job, prices[job.cluster].per_node_hour if job.cluster in prices else None)
+            for job in facts.jobs
+            if not job.failed and job.start is not None and any(map(wanted, job.images))
+        ],
+        failures=_failures(facts) if not images else _failures_of_images(facts, wanted),
+        currency=currencies.pop() if len(currencies) == 1 else None,
+    )
+
+
+def fits(image: str, pattern: str) -> bool:
+    """Of the whole name as the kubelet has it, or of what stands behind its last slash."""
+    return any(fnmatchcase(name, pattern) for name in (image, image.rpartition("/")[2]))
+
+
+def item_of(image: str, cache: str) -> Item:
+    """Images of two studies are the same by layers and bytes, or by name and tag; their registries may differ."""
+    known = image_key(image)
+    name = wording.image_name(image) if known.layers else image.rpartition("/")[2]
+    return Item(cache_order(cache), known.layers or 0, known.unpacked_bytes or 0, name, cache)
+
+
+def _pulls_of_jobs(facts: Facts, wanted: Wanted) -> list[Pulls]:
+    return [
+        Pulls(job.cluster, job.size or 0, item_of(pulls.image, pulls.cache), pulls.downloads, pulls.streamed)
+        for job in facts.jobs
+        for pulls in job.pulls
+        if pulls.downloads and wanted(pulls.image)
+    ]
+
+
+def _pulls_of_no_job(facts: Facts, wanted: Wanted) -> list[Pulls]:
+    """Nothing tells such pulls' occasions apart: a cluster's pulls of an image are one value."""
+    clusters = {label: cluster for cluster, label in facts.series.label_of.items()}
+    sizes = {each.cluster: each.size or 0 for each in facts.study.stored}
+    return [
+        Pulls(cluster, sizes.get(cluster, 0), item_of(key.image, group.cache), values.seconds, False)
+        for group in facts.groups
+        for (key, label), values in group.pulls.items()
+        if values.seconds and wanted(key.image)
+        for cluster in [clusters.get(label, label)]
+    ]
+
+
+def _ended(job: JobSummary, price: float | None) -> Ended:
+    items = [item_of(image, job.cache) for image in job.images]
+    several = Item(cache_order(job.cache), 0, 0, " + ".join(sorted(item.name for item in items)), job.cache)
+    reached = dict(job.reached)
+    if job.completed and job.makespan_seconds is not None:
+        reached[Moment.JOB_COMPLETED] = job.makespan_seconds
+    else:
+        reached.pop(Moment.JOB_COMPLETED, None)
+    return Ended(job.cluster, job.size or 0, items[0] if len(items) == 1 else several, reached, price)
+
+
+def _failures(facts: Facts) -> list[Counted]:
+    """By owner of the pods: a job, or what people deployed."""
+    return [
+        Counted(owner.failed, owner.attempts) for owner in facts.pulls.by(Grouping.OWNER).values() if owner.attempts
+    ]
+
+
+def _failures_of_images(facts: Facts, wanted: Wanted) -> list[Counted]:
+    found = facts.pulls.by(Grouping.IMAGE).items()
+    return [Counted(image.failed, image.attempts) for name, image in found if image.attempts and wanted(name[0])]

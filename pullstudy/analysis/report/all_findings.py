@@ -1,0 +1,54 @@
+"""All findings of a study: what the page concludes and what ``report --json`` prints are these."""
+
+from collections.abc import Callable, Iterable, Iterator
+
+from pullstudy.analysis.findings.cost import cluster_costs
+from pullstudy.analysis.findings.cost_findings import cost_findings
+from pullstudy.analysis.findings.finding import Finding
+from pullstudy.analysis.findings.loss import losses
+from pullstudy.analysis.findings.pull_seconds import Downloads, pull_seconds
+from pullstudy.analysis.report.facts import Facts
+
+
+def downloads_of(facts: Facts) -> tuple[list[Downloads], str]:
+    """All downloads with what a unit of them is: a job, or without jobs an image's pulls on a cluster."""
+    of_jobs = [
+        Downloads(job.cluster, job.size, pulls.image, pulls.cache, pulls.downloads, pulls.streamed)
+        for job in facts.jobs
+        for pulls in job.pulls
+        if pulls.downloads
+    ]
+    if of_jobs:
+        return of_jobs, "jobs"
+    sizes = {each.cluster: each.size for each in facts.study.stored}
+    clusters = {label: cluster for cluster, label in facts.series.label_of.items()}
+    others = [
+        Downloads(
+            clusters.get(label, label), sizes.get(clusters.get(label, label)), key.image, group.cache, found.seconds
+        )
+        for group in facts.groups
+        for (key, label), found in group.pulls.items()
+        if found.seconds
+    ]
+    return others, "images on clusters"
+
+
+def _pull_seconds(facts: Facts) -> Iterator[Finding]:
+    yield from pull_seconds(*downloads_of(facts))
+
+
+def _losses(facts: Facts) -> Iterator[Finding]:
+    yield from losses(facts.study.ledger.audits)
+
+
+def _costs(facts: Facts) -> Iterator[Finding]:
+    yield from cost_findings(cluster_costs(facts.study, facts.jobs))
+
+
+# In the order in which they are printed.
+MAKERS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (_pull_seconds, _losses, _costs)
+
+
+def findings_of(facts: Facts) -> list[Finding]:
+    """What every maker concludes."""
+    return [finding for make in MAKERS for finding in make(facts)]
