@@ -12,7 +12,12 @@ import msgspec
 # Possessive: a string whose end is not there must not be tried in other ways.
 _STRING = rb'[^"\\]*+(?:\\.[^"\\]*+)*+"'
 _STRING_END = re.compile(_STRING, re.DOTALL)
-_BETWEEN_BRACKETS = re.compile(rb'(?:[^{}\[\]"]++|"' + _STRING + rb")*+", re.DOTALL)
+_PLAIN = rb'[^{}\[\]"]++|"' + _STRING
+_ARRAY, _OBJECT = rb"\[(?:" + _PLAIN + rb")*+\]", rb"\{(?:" + _PLAIN + rb")*+\}"  # with no bracket inside
+_BETWEEN_BRACKETS = re.compile(rb"(?:" + _PLAIN + rb")*+", re.DOTALL)
+_BETWEEN_ITEMS = re.compile(rb"(?:" + _PLAIN + rb"|" + _ARRAY + rb")*+", re.DOTALL)
+_ARRAYS = re.compile(rb'"' + _STRING + rb"|(" + _ARRAY + rb")", re.DOTALL)
+_INSIDE = re.compile(rb"(?:" + _PLAIN + rb"|" + _ARRAY + rb"|" + _OBJECT + rb")*+", re.DOTALL)
 _ITEMS_KEY = re.compile(rb'"items"\s*:\s*\Z')
 _QUOTE, _OPEN_OBJECT, _OPEN_ARRAY = b'"{['
 _OPENING = b"{["
@@ -98,8 +103,10 @@ class DocumentScanner:
                 self._carry(data, start, position)
                 return -1
             position, self._in_string = ended.end(), False
-        passed = _BETWEEN_BRACKETS.match(data, position)
+        passed = self._passable().match(data, position)
         assert passed is not None  # it matches nothing, too
+        if passed.re is _BETWEEN_ITEMS:
+            self._around.add(b"".join(_ARRAYS.findall(data, position, passed.end())))
         position = passed.end()
         if position == len(data):
             self._hold(data[start:])
@@ -109,6 +116,14 @@ class DocumentScanner:
             self._carry(data, start, position + 1)
             return -1
         return position
+
+    def _passable(self) -> re.Pattern[bytes]:
+        """What holds no bracket that matters here: a million empty arrays are no million steps."""
+        if self._item is not None:
+            return _INSIDE
+        if self._depth == self._item_depth:
+            return _BETWEEN_ITEMS
+        return _INSIDE if self._depth > 1 else _BETWEEN_BRACKETS  # at 1 an array may be the document's items
 
     def _carry(self, data: bytes, start: int, position: int) -> None:
         """Hold what there is of a string; an escape stays whole."""

@@ -62,7 +62,7 @@ def test_a_packed_file_of_nothing_but_zeros_is_told_as_a_bomb(tmp_path: Path, at
 
 def test_a_packed_file_of_nothing_but_empty_lines_is_too(tmp_path: Path, attack: Attack) -> None:
     attack("import: gzip bomb of empty lines", "expansion of 500 at most")
-    bomb = gzip_of(tmp_path / "bomb.gz", b"\n" * 16 * MIB, 1)
+    bomb = gzip_of(tmp_path / "bomb.gz", b"\n" * 5 * MIB, 1)
     ended = run_import(tmp_path, str(bomb))
     held(ended)
     assert (ended.code, "unpack to over" in ended.err) == (1, True)
@@ -188,14 +188,15 @@ SWELLING: dict[str, Callable[[], bytes]] = {
     "nodes": lambda: b'{"kind":"Node","status":{"nodeInfo":{"a":[' + b",".join([b"[]"] * 1_300_000) + b"]}}}",
     "arrays": lambda: b"[" + b",".join([b"[]"] * 5_000_000) + b"]",
     "one string": lambda: b'{"kind":"' + b"x" * (60 * MIB) + b'"}',
-    "brackets": lambda: b'{"items":[' + b"[{" * (2 * MIB),
+    "brackets": lambda: b'{"items":[' + b"[{" * MIB,
     "layers": lambda: b'{"manifests":{"a":{"layers":[' + b",".join([b'{"digest":"","size":1}'] * 1_400_000) + b"]}}}",
     "manifests": lambda: b'{"manifests":{' + b",".join(b'"%x":{"layers":[]}' % n for n in range(390_000)) + b"}}",
 }
 
 
 @pytest.mark.parametrize(
-    "names", [("labels", "owners", "nodes", "arrays", "one string", "brackets"), ("layers",), ("manifests",)]
+    "names",
+    [("labels", "owners", "nodes"), ("arrays", "one string", "brackets"), ("layers",), ("manifests",)],
 )
 def test_documents_that_swell_in_memory_are_bounded(tmp_path: Path, names: tuple[str, ...], attack: Attack) -> None:
     log = tmp_path / "log"

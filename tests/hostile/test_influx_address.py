@@ -3,7 +3,9 @@
 import asyncio
 import json
 import os
-from collections.abc import AsyncIterator
+import signal
+import socket
+from collections.abc import AsyncIterator, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -15,6 +17,8 @@ import pytest
 from collector import cli as collector_cli
 from collector.checks.finding import FindingLevel
 from collector.checks.influxdb import InfluxCheck
+from collector.settings import SpoolSettings
+from collector.spooling.spool import Spool
 from driver import cli
 from pullstudy.pulls.backoff import Backoff
 from pullstudy.pulls.batch import Batch
@@ -25,11 +29,16 @@ from pullstudy.store.influx.read import InfluxReader
 from pullstudy.store.influx.settings import InfluxSettings, InfluxSettingsError
 from pullstudy.store.influx.store import InfluxStore
 from pullstudy.store.protocol import StoreError
+from tests.collector.api_server import ApiServer, serving, write_kubeconfig
+from tests.collector.kube_events import event
+from tests.collector.test_command import Process, ended, run, start
 from tests.hostile.conftest import Attack
 from tests.hostile.influx_servers import PAGE, with_web_interface
 from tests.notices import KeptNotices
+from tests.real.points import Points
 from tests.stack.home import StackHome
 from tests.stack.influx import Influx
+from tests.stack.wait import until
 from tests.store.influx_server import FakeInflux, Trouble, fake_influx
 from tests.store.records import pull
 from tests.store.test_influx_write import VirtualTime
@@ -221,8 +230,8 @@ def test_a_secret_in_an_address_is_refused_and_never_repeated(
         (cli.run, ["dashboards", "push", url]),
         (cli.run, ["dashboards", "push", "http://h:3000"]),
     ]
-    for run, words in commands:
-        code = run(words)
+    for command, words in commands:
+        code = command(words)
         said = "".join(capsys.readouterr())
         assert SECRET not in said, words
         assert code == (0 if "--show-settings" in words else 2), (words, said)
@@ -298,3 +307,106 @@ async def test_the_real_influxdb_with_a_web_interface(influx_with_page: Influx) 
     assert {each.level for each in found} == {FindingLevel.OK}
     count = f'from(bucket: "{server.bucket}") |> range(start: 0) |> group() |> count()'
     assert [row["_value"] for row in await server.query(count)] == ["1"]
+
+
+# Each with what is said of it. HERE is the server, CLOSED a port that nobody listens on.
+REFUSED = {
+    "HERE/orgs/0123456789abcdef": "a page of its web interface",
+    "HERE/orgs/0123456789abcdef/load-data/buckets": "a page of its web interface",
+    "HERE/orgs/0123456789abcdef/data-explorer?bucket=pulls": "a page of its web interface",
+    "HERE/signin?returnTo=%2Forgs": "a page of its web interface",
+    "HERE/api/v2/write": "a page of its web interface",
+    "HERE?org=pullstudy": "an address ends before",
+    "HERE/#": "an address ends before",
+    "127.0.0.1:8086": "is no address",
+    "//127.0.0.1:8086": "is no address",
+    "influxdb://127.0.0.1:8086": "is no address",
+}
+WAITED = {
+    "HERE/elsewhere": "200 a web page",
+    "HERE/Orgs/0123456789abcdef": "200 a web page",
+    "HERE/api/v1": "200 a web page",
+    "HERE/write": "200 a web page",
+    "HERE//": "200 a web page",
+    "https://127.0.0.1:PORT": "",
+    "CLOSED": "refused",
+}
+RECORDS = 400
+
+
+@pytest.fixture
+def closed_port() -> Iterator[int]:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+@pytest.mark.real
+async def test_400_records_survive_every_wrong_address_of_a_real_influxdb(
+    influx_with_page: Influx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed_port: int, attack: Attack
+) -> None:
+    influx = influx_with_page
+    for name, value in (influx.environment() | {"INFLUXDB_V2_BUCKET": influx.bucket}).items():
+        monkeypatch.setenv(name, value)
+    points = Points(influx, influx.bucket)
+
+    def meant(form: str) -> str:
+        port = influx.url.rpartition(":")[2]
+        return (
+            form.replace("HERE", influx.url).replace("PORT", port).replace("CLOSED", f"http://127.0.0.1:{closed_port}")
+        )
+
+    async with serving(ApiServer()) as server:
+        for number in range(RECORDS):
+            await server.put(event(number))
+        kubeconfig = str(write_kubeconfig(tmp_path / "kubeconfig", server.url))
+        words = ("--cluster", "c", "--kubeconfig", kubeconfig, "--data-dir", str(tmp_path / "out"))
+        for form, said in REFUSED.items():
+            for command in ((), ("check",)):
+                code, heard = await run(*command, *words, "--influx", meant(form))
+                assert (code, heard.count("\n"), said in heard) == (2, 1, True), (command, form, heard)
+            attack(f"--influx {form}, real InfluxDB", "refused at the start, and by check")
+        assert not (tmp_path / "out").exists()
+        for form, said in WAITED.items():
+            code, _, found = await checked(*words, "--influx", meant(form))
+            assert code != 0, (form, found)
+            process = await start(*words, "--influx", meant(form), "--stop-within", "1s", "--no-reconcile")
+            heard = await said_by(process, "InfluxDB")
+            assert said in heard, (form, heard)
+            process.send_signal(signal.SIGTERM)
+            code, heard = await ended(process)
+            assert (code, "Traceback" in heard) == (0, False), (form, heard)
+            with Spool(tmp_path / "out" / "spool" / "c", SpoolSettings()) as spool:
+                waiting = [each for entry in spool.read(10 * RECORDS) for each in entry.batch.pulls]
+            assert len(waiting) == RECORDS, form
+            assert await points.count() == 0, form
+            attack(
+                f"--influx {form}, real InfluxDB", f"check fails, it is said, {RECORDS} of {RECORDS} stay in the spool"
+            )
+        code, _, found = await checked(*words, "--influx", influx.url)
+        assert code == 0, found
+        process = await start(*words, "--influx", influx.url, "--no-reconcile")
+
+        async def all_there() -> bool:
+            return await points.count() == RECORDS
+
+        await until(all_there, 60, f"{RECORDS} pulls")
+        process.send_signal(signal.SIGTERM)
+        assert (await ended(process))[0] == 0
+    attack(f"{RECORDS} records after all these addresses, the right one", f"{RECORDS} of {RECORDS} in the bucket")
+
+
+async def checked(*words: str) -> tuple[int, str, str]:
+    process = await start("check", *words)
+    out, err = await process.communicate()
+    assert process.returncode is not None
+    return process.returncode, out.decode(), err.decode()
+
+
+async def said_by(process: Process, text: str) -> str:
+    """The first warning or error with this text, which comes once all is in the spool."""
+    assert process.stderr is not None
+    while line := (await process.stderr.readline()).decode():
+        if text in line and (" WARNING: " in line or " ERROR: " in line):
+            return line
+    raise AssertionError("it ended before it said so")
