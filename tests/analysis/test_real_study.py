@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from pullstudy.analysis.findings.bound import bound_findings
+from pullstudy.analysis.findings.finding import Verdict
 from pullstudy.analysis.findings.participation import participations
 from pullstudy.analysis.findings.schedule import cluster_schedules
 from pullstudy.analysis.findings.similarity import mean_and_deviation, pairs
-from pullstudy.analysis.findings.writeback import fit_makespan, fit_started, steps
+from pullstudy.analysis.findings.writeback import steps
 from pullstudy.analysis.reading.layers import Layer, choose_tags, read_layers, read_tags, shared_by_all, without
 from pullstudy.analysis.report.facts import Facts
 from pullstudy.analysis.timelines.phases import phase_rows
@@ -109,17 +111,16 @@ def test_most_jobs_ran_on_fewer_nodes_than_their_cluster_had(aws: Facts) -> None
     assert [(each.downloads, each.riders) for each in found] == [(16, 8), (41, 7), (86, 10)]
 
 
-def test_one_write_rate_of_130_mb_a_second_explains_makespans_better_than_pulls_do(aws: Facts) -> None:
-    found = aws.points
-    whole, started = fit_makespan(found), fit_started(found)
-    assert whole is not None
-    assert started is not None
-    assert whole.rate == pytest.approx(129.9e6, rel=1e-3)
-    assert whole.rate_low is not None
-    assert whole.rate_high is not None
-    assert (round(whole.rate_low / 1e6, 1), round(whole.rate_high / 1e6, 1)) == (126.5, 133.4)
-    assert whole.r_squared == pytest.approx(0.9975, abs=1e-4)
-    assert started.r_squared == pytest.approx(0.9740, abs=1e-4)
+def test_the_volumes_of_the_real_logs_bound_the_makespan_at_a_rate_that_holds_the_limit_of_gp2(aws: Facts) -> None:
+    bound, rate = bound_findings(aws.points)
+    assert (bound.value, bound.verdict, bound.n) == ("write-back", Verdict.YES, 18)
+    assert rate.verdict is Verdict.YES
+    assert rate.value == pytest.approx(135.6e6, rel=1e-3)
+    assert rate.interval is not None
+    low, high = rate.interval
+    assert low is not None
+    assert high is not None
+    assert low < 128 * 1024 * 1024 < high < 1.12 * low
 
 
 def test_the_pulls_themselves_come_down_to_that_rate_beyond_ten_gigabytes(aws: Facts) -> None:

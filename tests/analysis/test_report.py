@@ -294,21 +294,11 @@ def test_gaps_and_rejects_are_shown(tmp_path: Path) -> None:
 
 
 def test_the_write_rate_is_told_for_the_real_logs(aws: Facts) -> None:
-    (group,) = after_pull.fitted_groups(aws).values()
-    assert after_pull.finding(group, aws=True).startswith("Over 18 jobs, makespan = 9.58 s + bytes / 129.9 MB/s")
-    assert "One write rate explains the makespans better than the pulls do" in after_pull.finding(group, aws=True)
-    assert "gp2" in after_pull.finding(group, aws=True)
-    assert "gp2" not in after_pull.finding(group, aws=False)
+    ((subject, words),) = after_pull.answers(aws)
+    assert subject == "all"
+    assert "bound by the write-back" in words
+    assert "A gp2 volume of up to 170 GiB is limited to 134.2 MB/s" in words
     assert after_pull.of_aws(aws)
-
-
-def test_what_the_model_was_given_is_not_told_as_a_finding(aws: Facts, sweep: Facts) -> None:
-    (group,) = after_pull.fitted_groups(aws).values()
-    words = after_pull.finding(group, aws=True, simulated=True)
-    assert "95%: 126.5 MB/s to 133.4 MB/s" in words
-    assert words.endswith("shows that the analysis works, and nothing of real nodes.")
-    assert "explains" not in words
-    assert "nothing of real nodes" in Reader("".join(map(str, summary.build(sweep).blocks))).words()
 
 
 def test_images_found_present_are_counted_with_those_of_other_pods(aws: Facts, aws_directory: Path) -> None:

@@ -45,8 +45,12 @@ def _costs(facts: Facts) -> Iterator[Finding]:
     yield from cost_findings(cluster_costs(facts.study, facts.jobs))
 
 
+def _bounds(facts: Facts) -> Iterator[Finding]:
+    yield from facts.bounds
+
+
 # In the order in which they are printed.
-MAKERS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (_pull_seconds, _losses, _costs)
+MAKERS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (_pull_seconds, _bounds, _losses, _costs)
 
 
 def findings_of(facts: Facts) -> list[Finding]:

@@ -7,8 +7,10 @@ from datetime import datetime
 from functools import lru_cache
 from pathlib import Path
 
+from pullstudy.analysis.findings.bound import bound_findings
 from pullstudy.analysis.findings.clock_skew import ClockBounds, NodeClock
 from pullstudy.analysis.findings.failed_pulls import FailedPulls, latest_states, went_wrong
+from pullstudy.analysis.findings.finding import Finding
 from pullstudy.analysis.findings.growth import Decomposition, decompositions
 from pullstudy.analysis.findings.pull_groups import PullCounts, PullGroups
 from pullstudy.analysis.findings.stragglers import Stragglers
@@ -94,6 +96,7 @@ class Facts:
     stragglers: Stragglers
     clocks: tuple[NodeClock, ...]
     points: tuple[JobPoint, ...]
+    bounds: tuple[Finding, ...]  # what bounds the makespan, and the write rate of volumes
     gaps: tuple[Gap, ...]
     rejects: Mapping[tuple[str, str], Rejected]  # by source and problem
 
@@ -184,6 +187,7 @@ class _Fold:
             stragglers=self._stragglers,
             clocks=tuple(self._clocks.clocks()),
             points=tuple(self._points),
+            bounds=tuple(bound_findings(self._points)),
             gaps=gaps,
             rejects=rejects,
         )

@@ -32,7 +32,7 @@ def unpack(
     quiet_fill = _with_commits(fill, volume.commit_seconds, layer_bytes)
     busy_fill = _with_commits(fill, volume.busy_commit_seconds, layer_bytes)
     limit = volume.dirtyable_bytes * volume.dirty_ratio
-    background = min(volume.dirtyable_bytes * volume.dirty_background_ratio, fill * volume.dirty_expire_seconds)
+    background = _background_bytes(volume)
     left, dirty = size_bytes, dirty_bytes
     # Nothing is written back yet.
     quiet_bytes = min(left, max(0.0, background - dirty))
@@ -46,6 +46,20 @@ def unpack(
     throttled_seconds = max(0.0, left) / drain
     busy = rising_seconds + throttled_seconds
     return Unpacked(quiet_seconds + busy, dirty, busy)
+
+
+def paused(volume: VolumeParameters, unpacked: Unpacked, seconds: float) -> Unpacked:
+    """The same unpacking with pauses of so many seconds in all, in which the volume writes back what it may."""
+    share = unpacked.busy_seconds / unpacked.seconds if unpacked.seconds else 0.0
+    written = seconds * share * volume.write_bytes_per_second
+    dirty = max(unpacked.dirty_bytes - written, min(unpacked.dirty_bytes, _background_bytes(volume)))
+    return Unpacked(unpacked.seconds + seconds, dirty, unpacked.busy_seconds + seconds * share)
+
+
+def _background_bytes(volume: VolumeParameters) -> float:
+    """So much stays dirty: nothing is written back below it, until it expires."""
+    expiring = volume.unpack_bytes_per_second * volume.dirty_expire_seconds
+    return min(volume.dirtyable_bytes * volume.dirty_background_ratio, expiring)
 
 
 def _with_commits(rate: float, commit_seconds: float, layer_bytes: float | None) -> float:

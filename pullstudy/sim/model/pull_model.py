@@ -9,7 +9,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from pullstudy.sim.model.disk import Disk, unpack
+from pullstudy.sim.model.disk import Disk, paused, unpack
 from pullstudy.sim.model.egress import Egress
 from pullstudy.sim.model.images import Image, ImageLayer
 from pullstudy.sim.model.parameters import ModelParameters, VolumeParameters
@@ -111,9 +111,9 @@ def _finish(
     volume, count = parameters.volume, len(missing.layers)
     rounds = math.ceil(count / parameters.network.parallel_downloads)
     last_at = max(downloaded_at + rounds * latency, begin_at)
-    unpacked = unpack(volume, missing.unpacked_bytes, dirty_bytes, missing.unpacked_bytes / count)
-    all_seconds = unpacked.seconds * noise
-    return max(begin_at + all_seconds, last_at + all_seconds / count), unpacked.dirty_bytes
+    steady = unpack(volume, missing.unpacked_bytes, dirty_bytes, missing.unpacked_bytes / count)
+    unpacked = paused(volume, steady, steady.seconds * (noise - 1))
+    return max(begin_at + unpacked.seconds, last_at + unpacked.seconds / count), unpacked.dirty_bytes
 
 
 def nominal_seconds(parameters: ModelParameters, image: Image) -> float:

@@ -87,14 +87,7 @@ def _mystery_title(facts: Facts, run: str | None, cache: str) -> str:
 
 
 def _after_pull(facts: Facts) -> list[tuple[str, str]]:
-    aws = after_pull.of_aws(facts)
-    return [
-        (
-            f"What follows the pull ({wording.plural(layers, 'layer')}, {cache_words(cache)})?",
-            after_pull.finding(group, aws=aws, simulated=facts.study.simulated),
-        )
-        for (cache, layers), group in after_pull.fitted_groups(facts).items()
-    ]
+    return [(f"What bounds the makespan ({subject})?", words) for subject, words in after_pull.answers(facts)]
 
 
 def _durations(facts: Facts) -> str | None:

@@ -1,0 +1,25 @@
+"""``python -m bench.known_truth [CONCLUSION...]``: trials with a known truth, as a table. Some minutes for all."""
+
+import sys
+from collections.abc import Callable, Iterator
+
+from bench.known_truth import write_back
+from bench.known_truth.trial import Trial, rows, table
+
+CONCLUSIONS: dict[str, Callable[[], Iterator[Trial]]] = {
+    "write-rate": write_back.trials,
+}
+
+
+def main(wanted: list[str]) -> int:
+    unknown = [name for name in wanted if name not in CONCLUSIONS]
+    if unknown:
+        print(f"no trials of {', '.join(unknown)}; there are {', '.join(CONCLUSIONS)}", file=sys.stderr)
+        return 2
+    for name in wanted or CONCLUSIONS:
+        print(*table(rows(CONCLUSIONS[name]())), sep="\n", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
