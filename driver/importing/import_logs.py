@@ -22,6 +22,7 @@ from driver.importing.rejects import KeptRejects
 from pullstudy.atomic_file import atomic_file
 from pullstudy.pulls.batch import Batch, Reject
 from pullstudy.pulls.decode import Decoded, Origin, decode_event
+from pullstudy.pulls.discard import read_discard
 from pullstudy.pulls.event import UNREADABLE
 from pullstudy.pulls.eventlog import (
     BarrenError,
@@ -172,8 +173,9 @@ class _Import:
         match item:
             case LoggedEvent():
                 self._take_event(item)
-            case ExporterLine(message=message):
+            case ExporterLine(message=message, raw=raw):
                 self._count_message(message[:_MESSAGE_LENGTH])
+                self._take_discard(raw)
             case UnreadableLine(line=line, problem=problem, raw=raw):
                 self._reject(line, problem, raw)
             case OtherDocument(line=line, raw=raw):
@@ -194,6 +196,13 @@ class _Import:
             self._nodes.add_labels(subject.name, subject.labels)
         if decoded.unknown:
             self._reject(item.line, decoded.unknown, item.raw)
+
+    def _take_discard(self, raw: bytes) -> None:
+        discard = read_discard(raw, self._origin)
+        if discard is not None:
+            self._need_size("events")
+            self._others.append(discard)
+            self._bytes += len(raw)
 
     def _count_message(self, message: str) -> None:
         counted = self._tally.exporter_lines
