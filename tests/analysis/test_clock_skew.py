@@ -14,13 +14,15 @@ from tests.analysis.hand_made import HandMade, image_of, timelines_in
 M = Moment
 
 
-def clocks_of(directory: Path, offsets: list[float], delays: list[float]) -> dict[str, NodeClock]:
+def clocks_of(directory: Path, offsets: list[float], delays: list[float], pods: int = 5) -> dict[str, NodeClock]:
     """Nodes whose clocks are ahead by ``offsets``; each says Pulling its delay after Scheduled, in true time."""
     made = HandMade()
-    for index, (offset, delay) in enumerate(zip(offsets, delays, strict=True)):
-        node_times = {M.PULLING: 1 + delay, M.PULLED: 6 + delay, M.CREATED: 6.1 + delay, M.STARTED: 6.2 + delay}
-        times = {M.SCHEDULED: 1.0, **{moment: true + offset for moment, true in node_times.items()}}
-        made.life("j", f"p{index}", image_of(), times, node=f"node-{index}")
+    for index, (offset, least) in enumerate(zip(offsets, delays, strict=True)):
+        for pod in range(pods):
+            delay = least + 0.01 * pod
+            node_times = {M.PULLING: 1 + delay, M.PULLED: 6 + delay, M.CREATED: 6.1 + delay, M.STARTED: 6.2 + delay}
+            times = {M.SCHEDULED: 1.0, **{moment: true + offset for moment, true in node_times.items()}}
+            made.life("j", f"p{index}-{pod}", image_of(), times, node=f"node-{index}")
     made.mark("j", None, M.JOB_COMPLETED, 20)
     made.write(directory)
     return {clock.node: clock for clock in clocks_in(directory)}
@@ -58,6 +60,20 @@ def test_a_clock_ten_minutes_off_is_certain(tmp_path: Path) -> None:
 def test_clocks_in_step_are_as_far_apart_as_their_delays(tmp_path: Path) -> None:
     clocks = clocks_of(tmp_path, [0, 0, 0], [0.40, 0.42, 0.45])
     assert [clock.against_others_seconds for clock in clocks.values()] == pytest.approx([-0.02, 0, 0.03], abs=1e-5)
+    assert not any(clock.beyond_noise for clock in clocks.values())
+
+
+def test_only_clocks_that_are_off_by_more_than_delays_differ_are_beyond_the_noise(tmp_path: Path) -> None:
+    delays = [0.40, 0.44, 0.47, 0.41, 0.49, 0.43]
+    clocks = clocks_of(tmp_path, [0, 0, 0.05, 0, 0.6, -0.7], delays)
+    assert [node for node, clock in clocks.items() if clock.beyond_noise] == ["node-4", "node-5"]
+
+
+def test_the_shortest_of_few_delays_is_no_sign_of_a_clock(tmp_path: Path) -> None:
+    """A pod that waited for its volume or its init containers looks like a node whose clock is ahead."""
+    clocks = clocks_of(tmp_path, [0, 0, 0], [0.4, 0.4, 28.0], pods=4)
+    assert [clock.against_others_seconds for clock in clocks.values()] == [None, None, None]
+    assert not any(clock.beyond_noise for clock in clocks.values())
 
 
 def test_a_node_of_which_only_the_end_is_known_has_one_bound(tmp_path: Path) -> None:

@@ -1,5 +1,7 @@
 """Colours that stand for something are told apart by every eye, on a light page and a dark one."""
 
+import re
+from importlib.resources import files
 from itertools import combinations
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pullstudy.analysis.report.colours import PHASE_COLOURS, size_colours
-from pullstudy.analysis.report.figure import DARK, LIGHT
+from pullstudy.analysis.report.figure import LIGHT
 
 Numbers = NDArray[np.float64]
 
@@ -56,8 +58,14 @@ def test_larger_clusters_are_lighter() -> None:
     assert lightness == sorted(lightness)
 
 
-@pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
-def test_every_colour_stands_out_from_the_page(theme: object) -> None:
-    background = LIGHT.background if theme is LIGHT else DARK.background
+PAGE_COLOURS = re.findall(r"--background: (#\w+);", (files("pullstudy.analysis.report") / "page.css").read_text())
+
+
+@pytest.mark.parametrize("background", PAGE_COLOURS, ids=["light", "dark"])
+def test_every_colour_stands_out_from_the_page(background: str) -> None:
     for colour in (*SIZES, *PHASE_COLOURS.values()):
         assert contrast(colour, background) >= 1.8, colour
+
+
+def test_pictures_have_the_colours_of_the_light_page() -> None:
+    assert LIGHT.background == PAGE_COLOURS[0]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import altair
+import msgspec
 import pytest
 
 from pullstudy.analysis.reading.environments import differences
@@ -18,8 +19,17 @@ from pullstudy.analysis.report.figure import Figure
 from pullstudy.analysis.report.html import element, json_script
 from pullstudy.analysis.report.page import page
 from pullstudy.analysis.report.report import SECTIONS, provenance, write_report
-from pullstudy.analysis.report.sections import after_pull, durations, failures, loss_audit, makespans, summary
-from pullstudy.analysis.report.sections.durations import axis_labels
+from pullstudy.analysis.report.sections import (
+    after_pull,
+    by_nodes,
+    durations,
+    failures,
+    loss_audit,
+    makespans,
+    rates,
+    summary,
+)
+from pullstudy.analysis.report.sections.pull_samples import gigabytes, panel_names, sample_groups
 from pullstudy.pulls.batch import Batch, Gap, Reject
 from pullstudy.pulls.milestone import Moment
 from pullstudy.pulls.record import Outcome
@@ -73,11 +83,9 @@ def test_no_chart_names_a_network_address(sweep_page: Reader) -> None:
 
 def test_every_figure_is_on_the_page_and_a_png_twice_as_fine(written: list[Path], sweep_page: Reader) -> None:
     names = {path.stem for path in written[1:]}
-    drawn = {
-        (a.get("data-spec") or "").removeprefix("spec-") for t, a in sweep_page.elements if a.get("class") == "chart"
-    }
+    drawn = {(a.get("id") or "").removeprefix("figure-") for t, a in sweep_page.elements if t == "figure"}
     assert names == drawn
-    assert len(names) > 10
+    assert len(names) == 10
     for path in written[1:]:
         head = path.read_bytes()[:24]
         assert head[:8] == b"\x89PNG\r\n\x1a\n"
@@ -120,8 +128,9 @@ def few_rows(spec: Any) -> Any:
 def test_every_chart_is_valid_vega_lite(sweep: Facts, aws: Facts) -> None:
     figures = [figure for facts in (sweep, aws) for build in SECTIONS for figure in build(facts).figures]
     for figure in {re.sub(r"\d", "", figure.name): figure for figure in figures}.values():
-        altair.Chart.from_dict(few_rows(json.loads(json.dumps(figure.for_page()))), validate=True)
-    altair.Chart.from_dict(few_rows(json.loads(json.dumps(figures[0].for_file("x")))), validate=True)
+        altair.Chart.from_dict(few_rows(json.loads(json.dumps(figure.charts()[0].spec))), validate=True)
+    for figure in {type(figure): figure for figure in figures}.values():
+        altair.Chart.from_dict(few_rows(json.loads(json.dumps(figure.for_file("x")))), validate=True)
 
 
 def test_names_of_figures_are_names_of_files_and_stand_once(sweep: Facts, aws: Facts) -> None:
@@ -210,14 +219,89 @@ def test_the_summary_answers_from_the_numbers(sweep: Facts) -> None:
     assert "no growth to explain" in makespans.answer(decomposition)
 
 
-def test_a_pull_that_took_no_time_leaves_out_the_log_scale_and_its_name(tmp_path: Path) -> None:
+def test_a_pull_that_took_no_time_leaves_out_the_log_scale(tmp_path: Path) -> None:
     made = HandMade()
-    for pod, seconds in (("p0", 0.0), ("p1", 2.0)):
-        made.pull("j", pod, image_of(), seconds)
+    for pod, size, seconds in (("p0", 1_000_000_000, 0.0), ("p1", 2_000_000_000, 2.0)):
+        made.pull("j", pod, image_of(9, size), seconds)
     made.write(tmp_path)
+    names = [figure.name for figure in durations.build(gather_facts(tmp_path)).figures]
+    assert names == ["durations-unknown-9-layers", "durations-by-bytes-unknown-9-layers"]
+
+
+def traffic(images: int) -> HandMade:
+    """Pulls of Deployments: the later an image's number, the more pull time, and the fewer bytes."""
+    made = HandMade(cluster="prod")
+    for number in range(images):
+        name = f"registry.example/teams/payments/service-{number:03d}:v1"
+        for pod in range(3):
+            seconds, size = 1.0 + number, (1 + images - number) * 1_000_000
+            made.pull("", f"s-{number}-{pod}", name, seconds, node=f"n{pod}", image_bytes=size)
+    made.pulls = [msgspec.structs.replace(pull, job=None) for pull in made.pulls]
+    return made
+
+
+def test_of_many_images_those_with_the_most_pull_time_have_panels_by_bytes_and_the_others_are_named(
+    tmp_path: Path,
+) -> None:
+    traffic(images=200).write(tmp_path)
     section = durations.build(gather_facts(tmp_path))
-    assert [figure.name for figure in section.figures] == ["durations-unknown-9-layers", "ecdf-unknown-9-layers"]
-    assert section.figures[1].spec["encoding"]["x"]["title"] == "pull duration, seconds"
+    (panels,) = section.figures
+    assert [chart.title for chart in panels.charts()] == [f"…/service-{number}:v1" for number in range(199, 187, -1)]
+    assert panels.charts()[0].whole_title == "registry.example/teams/payments/service-199:v1"
+    words = Reader("".join(str(block) for block in section.blocks)).words()
+    assert (
+        "Shown are the 12 images with the most pull time of 200. Not shown: …/service-187:v1, …/service-186:v1,"
+        in words
+    )
+    assert "and 180 more" in words
+    assert "pulldriver export pulls" in words
+
+
+def test_images_whose_short_names_are_alike_have_their_whole_names(tmp_path: Path) -> None:
+    made = HandMade()
+    names = ["a.example/x/tool:v1", "b.example/y/tool:v1", "b.example/y/other:v1"]
+    for name in names:
+        made.pull("j", f"p{name[0]}", name, 5.0)
+    made.write(tmp_path)
+    (group,) = sample_groups(gather_facts(tmp_path))
+    assert {key.image: name for key, name in panel_names(group.images).items()} == {
+        names[0]: names[0],
+        names[1]: names[1],
+        names[2]: "…/other:v1",
+    }
+
+
+def test_durations_and_makespans_are_drawn_against_nodes_with_their_intervals(sweep: Facts) -> None:
+    section = by_nodes.build(sweep)
+    (panels,) = section.figures
+    assert [chart.title for chart in panels.charts()] == ["1 GB", "2 GB", "4 GB"]
+    spec = panels.charts()[0].spec
+    assert spec["encoding"]["x"]["scale"]["base"] == 2
+    assert {(row["kind"], row["nodes"]) for row in spec["data"]["values"]} == {
+        (kind, nodes) for kind in (by_nodes.PULL, by_nodes.MAKESPAN) for nodes in (2, 4)
+    }
+
+
+def test_one_cluster_size_is_not_drawn_against_nodes(tmp_path: Path) -> None:
+    made = HandMade()
+    made.pull("j", "p", image_of(), 5.0)
+    made.write(tmp_path)
+    section = by_nodes.build(gather_facts(tmp_path))
+    assert section.figures == ()
+    assert "one cluster size" in "".join(map(str, section.blocks))
+
+
+def test_images_that_compress_to_nothing_have_no_rate_of_compressed_bytes(tmp_path: Path) -> None:
+    made = HandMade()
+    made.pull("j", "p", image_of(9, 4_000_000_000), 20.0, image_bytes=4_000_000)
+    made.pull("k", "q", "registry.example/app:v1", 10.0, image_bytes=500_000_000)
+    made.write(tmp_path)
+    section = rates.build(gather_facts(tmp_path))
+    assert [figure.name for figure in section.figures] == [
+        "rate-image-unknown-other-layers",
+        "rate-unpacked-unknown-9-layers",
+    ]
+    assert "1 image unpacks to 1,000 times the bytes" in "".join(map(str, section.blocks))
 
 
 @pytest.mark.parametrize("sizes", [(4,), (4, 8)])
@@ -336,8 +420,8 @@ def test_images_of_nearly_one_size_have_places_of_their_own(tmp_path: Path) -> N
     for size in (1_176_249_324, 1_176_900_000):
         made.pull("j", f"p{size}", image_of(9, size), 5.0)
     made.write(tmp_path)
-    (group,) = gather_facts(tmp_path).groups
-    assert list(axis_labels(group).values()) == ["1.176", "1.177"]
+    (group,) = sample_groups(gather_facts(tmp_path))
+    assert list(gigabytes(group.images).values()) == ["1.176", "1.177"]
 
 
 def test_a_cluster_has_one_colour_in_every_figure_whoever_stands_beside_it(sweep: Facts) -> None:

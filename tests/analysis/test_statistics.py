@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from pullstudy.analysis.statistics.quantiles import (
     MAXIMUM_OUTLIERS,
     box,
-    ecdf,
     median_deviation,
     quantile,
     upper_quantile,
@@ -37,17 +36,6 @@ def test_a_box_holds_every_value_or_calls_it_an_outlier(values: list[float]) -> 
     outside = [value for value in values if not found.low <= value <= found.high]
     assert len(found.outliers) == min(len(outside), MAXIMUM_OUTLIERS)
     assert set(found.outliers) <= set(outside)
-
-
-@given(NUMBERS)
-def test_an_ecdf_rises_to_one_and_keeps_both_ends(values: list[float]) -> None:
-    points = ecdf(values)
-    assert (points[0][0], points[-1]) == (min(values), (max(values), 1.0))
-    assert points == sorted(points)
-
-
-def test_an_ecdf_of_many_values_stays_small() -> None:
-    assert len(ecdf([float(value) for value in range(100_000)])) <= 125
 
 
 def test_a_quantile_that_would_be_the_largest_value_is_not_told() -> None:

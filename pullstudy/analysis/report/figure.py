@@ -1,11 +1,12 @@
-"""A figure: one chart definition that serves the page, light and dark, and the PNG file.
+"""Figures: chart definitions that serve both the page and the PNG file.
 
-On the page a figure is as wide as its column and its title is HTML, which wraps; in the file both are fixed.
+On the page a chart is as wide as its column, its title is HTML, which wraps, and its colours are the page's; in the
+file all of these are fixed.
 """
 
 import textwrap
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from pullstudy.extras import require
@@ -14,6 +15,18 @@ from pullstudy.pulls.printable import printable
 PNG_WIDTH = 760
 PNG_SCALE = 2
 _TITLE_CHARACTERS = 95
+_PANEL_COLUMNS = 4  # at most, of a file
+_PANEL_AXIS = 50  # beside each
+
+
+@dataclass(frozen=True)
+class Chart:
+    """A chart on the page: the identity of its data, what it is called, and its definition."""
+
+    identity: str
+    title: str
+    whole_title: str  # with nothing left out
+    spec: Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -25,22 +38,83 @@ class Figure:
     caption: str
     spec: Mapping[str, Any]
 
-    def for_page(self) -> dict[str, Any]:
-        return {**self.spec, "width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
+    def charts(self) -> list[Chart]:
+        return [Chart(f"spec-{self.name}", self.title, self.title, _for_page(self.spec))]
 
     def for_file(self, provenance: str) -> dict[str, Any]:
-        title = {
-            "text": textwrap.wrap(self.title, _TITLE_CHARACTERS - 20, break_on_hyphens=False),
-            "subtitle": textwrap.wrap(provenance, _TITLE_CHARACTERS, break_on_hyphens=False),
-            "anchor": "start",
+        return {
+            **self.spec,
+            "width": PNG_WIDTH,
+            "title": _file_title(self.title, provenance),
+            "config": config(LIGHT),
         }
-        return {**self.spec, "width": PNG_WIDTH, "title": title, "config": config(LIGHT)}
 
-    def png(self, provenance: str) -> bytes:
-        """The picture. Raises MissingExtraError."""
-        vl_convert = require("vl_convert", "report")
-        image: bytes = vl_convert.vegalite_to_png(_shown(self.for_file(provenance)), scale=PNG_SCALE)
-        return image
+
+@dataclass(frozen=True)
+class Panel:
+    """One chart of several. Its title is short; the whole one is shown where there is room."""
+
+    title: str
+    whole_title: str
+    spec: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Panels:
+    """Small charts side by side, each with scales of its own, under one title and one legend."""
+
+    name: str
+    title: str
+    caption: str
+    panels: Sequence[Panel]
+    legend: Mapping[str, str] = field(default_factory=dict)  # colours by what they stand for
+
+    def charts(self) -> list[Chart]:
+        return [
+            Chart(f"spec-{self.name}-{number}", panel.title, panel.whole_title, _for_panel(panel.spec))
+            for number, panel in enumerate(self.panels, 1)
+        ]
+
+    def for_file(self, provenance: str) -> dict[str, Any]:
+        columns = min(_PANEL_COLUMNS, len(self.panels))
+        width = PNG_WIDTH // columns - _PANEL_AXIS
+        return {
+            "concat": [{**panel.spec, "width": width, "title": _panel_title(panel, width)} for panel in self.panels],
+            "columns": columns,
+            "title": _file_title(self.title, provenance),
+            "config": config(LIGHT),
+        }
+
+
+Drawing = Figure | Panels
+
+
+def png(drawing: Drawing, provenance: str) -> bytes:
+    """The picture. Raises MissingExtraError."""
+    vl_convert = require("vl_convert", "report")
+    image: bytes = vl_convert.vegalite_to_png(_shown(drawing.for_file(provenance)), scale=PNG_SCALE)
+    return image
+
+
+def _for_page(spec: Mapping[str, Any]) -> dict[str, Any]:
+    return {**spec, "width": "container", "autosize": {"type": "fit-x", "contains": "padding"}}
+
+
+def _for_panel(spec: Mapping[str, Any]) -> dict[str, Any]:
+    """On the page all panels have one legend, which is HTML."""
+    return {**_for_page(spec), "config": {"legend": {"disable": True}}}
+
+
+def _file_title(title: str, provenance: str) -> dict[str, Any]:
+    return {
+        "text": textwrap.wrap(title, _TITLE_CHARACTERS - 20, break_on_hyphens=False),
+        "subtitle": textwrap.wrap(provenance, _TITLE_CHARACTERS, break_on_hyphens=False),
+        "anchor": "start",
+    }
+
+
+def _panel_title(panel: Panel, width: int) -> dict[str, Any]:
+    return {"text": panel.title, "fontSize": 10, "anchor": "start", "limit": width + _PANEL_AXIS}
 
 
 def _shown(value: Any) -> Any:
@@ -65,7 +139,9 @@ class Theme:
 
 
 LIGHT = Theme(background="#ffffff", text="#1c2128", faint="#d4d8de")
-DARK = Theme(background="#171b21", text="#dde2e8", faint="#3a424d")
+# Custom properties of page.css, which has the colours of both: what is drawn follows the reader's scheme, and on paper
+# is light.
+PAGE = Theme(background="transparent", text="var(--text)", faint="var(--line)")
 
 
 def config(theme: Theme) -> dict[str, Any]:

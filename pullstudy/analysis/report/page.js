@@ -1,26 +1,21 @@
-// Draws every figure from the data beside it, again when the reader's colour scheme changes.
+// Draws every figure from the data beside it. Colours are custom properties of the page: they need no drawing anew.
 (function () {
   const read = (id) => JSON.parse(document.getElementById(id).textContent);
-  const configs = read("chart-configs");
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const drawn = new Map();
+  const config = read("chart-config");
 
   async function draw(element) {
-    const config = structuredClone(dark.matches ? configs.dark : configs.light);
+    const own = structuredClone(config);
     // Two columns of a legend's long labels do not fit beside each other on a telephone.
-    if (element.clientWidth < 480) config.legend.columns = 1;
-    const options = { mode: "vega-lite", actions: false, renderer: "svg", config };
-    const before = drawn.get(element);
-    if (before) before.finalize();
+    if (element.clientWidth < 480) own.legend.columns = 1;
     try {
-      drawn.set(element, await vegaEmbed(element, read(element.dataset.spec), options));
+      const options = { mode: "vega-lite", actions: false, renderer: "svg", config: own };
+      await vegaEmbed(element, read(element.dataset.spec), options);
     } catch (error) {
       element.textContent = "This figure could not be drawn: " + error.message;
     }
   }
 
-  const charts = Array.from(document.querySelectorAll(".chart"));
-  const all = () => charts.forEach((element) => draw(element));
-  dark.addEventListener("change", all);
-  all();
+  Promise.all(Array.from(document.querySelectorAll(".chart"), draw)).then(() => {
+    document.documentElement.dataset.drawn = "all";
+  });
 })();

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from importlib.resources import files
 from itertools import groupby
 
-from pullstudy.analysis.report.figure import DARK, LIGHT, Figure, config
+from pullstudy.analysis.report.figure import PAGE, Chart, Drawing, Figure, Panels, config
 from pullstudy.analysis.report.html import Markup, element, html, json_script
 from pullstudy.analysis.report.section import Block, Section
 from pullstudy.extras import require
@@ -24,8 +24,8 @@ def page(title: str, provenance: str, simulated: bool, sections: Iterable[Sectio
         element("p", provenance, class_="soft"),
         element("nav", *(element("a", section.title, href=f"#{section.identity}") for section in sections)),
     )
-    configs = json_script("chart-configs", {"light": config(LIGHT), "dark": config(DARK)})
     mark = "simulated" if simulated else ""
+    colours = json_script("chart-config", config(PAGE))
     return (
         "<!doctype html>\n"
         f'<html lang="en"><head><meta charset="utf-8">'
@@ -34,7 +34,7 @@ def page(title: str, provenance: str, simulated: bool, sections: Iterable[Sectio
         f"{element('title', title)}<style>{_resource('page.css')}</style></head>\n"
         f"<body>{header}<noscript>{element('p', _NO_SCRIPT, class_='warning')}</noscript>"
         f"{''.join(_section(section, mark) for section in sections)}"
-        f"{configs}<script>{_libraries()}</script><script>{_script('page.js')}</script></body></html>\n"
+        f"{colours}<script>{_libraries()}</script><script>{_script('page.js')}</script></body></html>\n"
     )
 
 
@@ -44,21 +44,38 @@ def _section(section: Section, mark: str) -> Markup:
 
 
 def _blocks(blocks: Iterable[Block], mark: str) -> Iterable[Markup]:
-    """Figures that follow each other share a row where the page is wide."""
+    """Figures that follow each other share a row where the page is wide; panels have one of their own."""
     for are_figures, group in groupby(blocks, key=lambda block: isinstance(block, Figure)):
-        drawn = [_figure(block, mark) if isinstance(block, Figure) else html(block) for block in group]
+        drawn = [_drawing(block, mark) if isinstance(block, Figure | Panels) else html(block) for block in group]
         if are_figures:
             yield element("div", *drawn, class_="figures")
         else:
             yield from drawn
 
 
-def _figure(figure: Figure, mark: str) -> Markup:
+def _drawing(drawing: Drawing, mark: str) -> Markup:
     badge = [element("span", mark, class_="badge"), " "] if mark else []
-    caption = element("figcaption", element("b", *badge, figure.title), element("span", figure.caption))
-    identity = f"spec-{figure.name}"
-    chart = element("div", class_="chart", data_spec=identity, role="img", aria_label=figure.title)
-    return element("figure", caption, chart, json_script(identity, figure.for_page()))
+    caption = element("figcaption", element("b", *badge, drawing.title), element("span", drawing.caption))
+    if isinstance(drawing, Figure):
+        return element("figure", caption, *map(_chart, drawing.charts()), id=f"figure-{drawing.name}")
+    panels = element("div", *map(_panel, drawing.charts()), class_="panels")
+    return element("figure", caption, *_legend(drawing), panels, id=f"figure-{drawing.name}")
+
+
+def _legend(panels: Panels) -> list[Markup]:
+    keys = [
+        element("span", element("i", style=f"background: {colour}"), name) for name, colour in panels.legend.items()
+    ]
+    return [element("p", *keys, class_="legend")] if keys else []
+
+
+def _panel(chart: Chart) -> Markup:
+    return element("div", element("b", chart.title, title=chart.whole_title), _chart(chart), class_="panel")
+
+
+def _chart(chart: Chart) -> Markup:
+    box = element("div", class_="chart", data_spec=chart.identity, role="img", aria_label=chart.whole_title)
+    return Markup(box + json_script(chart.identity, chart.spec))
 
 
 def _resource(name: str) -> str:

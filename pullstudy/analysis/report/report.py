@@ -9,11 +9,12 @@ from pullstudy.analysis.reading.environments import environment_of
 from pullstudy.analysis.reading.source import StudySource, as_source
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts, gather_facts
-from pullstudy.analysis.report.figure import Figure
+from pullstudy.analysis.report.figure import Drawing, png
 from pullstudy.analysis.report.page import page
 from pullstudy.analysis.report.section import Section
 from pullstudy.analysis.report.sections import (
     after_pull,
+    by_nodes,
     clocks,
     costs,
     durations,
@@ -35,6 +36,7 @@ FIGURES_DIRECTORY = "figures"
 # In the order of the page.
 SECTIONS: tuple[Callable[[Facts], Section], ...] = (
     summary.build,
+    by_nodes.build,
     makespans.build,
     after_pull.build,
     durations.build,
@@ -105,7 +107,7 @@ def _machines(facts: Facts) -> list[str]:
     return found
 
 
-def _write_figures(directory: Path, figures: Sequence[Figure], provenance_line: str) -> Iterable[Path]:
+def _write_figures(directory: Path, figures: Sequence[Drawing], provenance_line: str) -> Iterable[Path]:
     try:
         directory.mkdir(exist_ok=True)
         _remove_others(directory, {f"{figure.name}.png" for figure in figures})
@@ -114,7 +116,7 @@ def _write_figures(directory: Path, figures: Sequence[Figure], provenance_line: 
     for figure in figures:
         path = directory / f"{figure.name}.png"
         with output_file(path) as file:
-            file.write(figure.png(provenance_line))
+            file.write(png(figure, provenance_line))
         yield path
 
 

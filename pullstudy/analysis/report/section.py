@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 
-from pullstudy.analysis.report.figure import Figure
+from pullstudy.analysis.report.figure import Drawing, Figure, Panels
 from pullstudy.analysis.report.html import Markup
 
-Block = Markup | Figure
+Block = Markup | Drawing
 
 
 @dataclass(frozen=True)
@@ -17,8 +17,8 @@ class Section:
     blocks: tuple[Block, ...]
 
     @property
-    def figures(self) -> tuple[Figure, ...]:
-        return tuple(block for block in self.blocks if isinstance(block, Figure))
+    def figures(self) -> tuple[Drawing, ...]:
+        return tuple(block for block in self.blocks if isinstance(block, Figure | Panels))
 
 
 def cache_words(cache: str) -> str:

@@ -21,6 +21,13 @@ def seconds(value: float | None) -> str:
     return f"{significant(value)} s"
 
 
+def seconds_interval(low: float | None, high: float | None) -> str:
+    """``9.6 s to 10.2 s``; a side that nothing bounds is said to have no bound."""
+    if low is None or high is None:
+        return UNKNOWN if low is high else f"up to {seconds(high)}" if low is None else f"from {seconds(low)}"
+    return f"{seconds(low)} to {seconds(high)}"
+
+
 def significant(value: float) -> str:
     """Three significant digits without an exponent."""
     if value == 0:
@@ -67,13 +74,14 @@ def moment_of(at: datetime | None) -> str:
 
 
 def image_name(image: str | None) -> str:
-    """A study's image by its size and layers; another by the end of its name."""
+    """A study's image by its size and layers; another by the end of its name, which tells images apart."""
     if image is None:
         return "unknown image"
     shape = study_shape(parse_image(image).tag)
     if shape:
         return f"{size_of(shape[1])}, {shape[0]} layers"
-    short = image.rpartition("/")[2].partition("@")[0]
+    path, _, name = image.partition("@")[0].rpartition("/")
+    short = f"…/{name}" if path else name
     return short if len(short) <= _ABBREVIATED else f"…{short[-_ABBREVIATED:]}"
 
 

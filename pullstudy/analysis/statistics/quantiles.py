@@ -1,11 +1,10 @@
-"""Quantiles and what boxes and ECDFs are drawn from, computed here so that no chart carries every point."""
+"""Quantiles and what boxes are drawn from, computed here so that no chart carries every point."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 MAXIMUM_OUTLIERS = 12  # drawn beyond each box; the farthest
-ECDF_POINTS = 120
 
 
 def quantile(ordered: Sequence[float], probability: float) -> float:
@@ -63,12 +62,3 @@ def box(values: Sequence[float]) -> Box:
     farthest = sorted(outliers, key=lambda value: abs(value - middle))[-MAXIMUM_OUTLIERS:]
     low, high = min(ordered[first], q1), max(ordered[last - 1], q3)
     return Box(len(ordered), low, q1, middle, q3, high, tuple(farthest))
-
-
-def ecdf(values: Sequence[float]) -> list[tuple[float, float]]:
-    """(value, share of values up to it), thinned to ECDF_POINTS with both ends kept."""
-    ordered = sorted(values)
-    total = len(ordered)
-    step = max(1, total // ECDF_POINTS)
-    places = [*range(0, total - 1, step), total - 1]
-    return [(ordered[place], (place + 1) / total) for place in places]

@@ -37,9 +37,10 @@ def box_spec(
     categories: Sequence[str],
     colours: Colours,
     *,
-    x_title: str,
+    x_title: str | None,
     y_title: str,
     logarithmic: bool = False,
+    zero: bool = True,
     height: int = 320,
 ) -> dict[str, Any]:
     """Boxes of values by category and series, side by side within a category."""
@@ -47,7 +48,7 @@ def box_spec(
     x: dict[str, Any] = {"field": "category", "type": "ordinal", "sort": list(categories), "title": x_title}
     x["axis"] = {"labelAngle": 0 if len(categories) <= 8 else -50, "labelOverlap": False}
     x["scale"] = {"paddingInner": 0.3, "paddingOuter": 0.2}
-    scale = log_scale([v for found in values.values() for v in found]) if logarithmic else {"zero": True, "nice": True}
+    scale = log_scale([v for found in values.values() for v in found]) if logarithmic else {"zero": zero, "nice": True}
     y = {"type": "quantitative", "scale": scale, "title": y_title}
     shared = {
         "x": x,
@@ -55,7 +56,7 @@ def box_spec(
         "color": colour_by_series(colours),
     }
     tips = [
-        {"field": "category", "title": x_title},
+        {"field": "category", "title": x_title or "cluster"},
         {"field": "series", "title": "nodes"},
         {"field": "count", "title": "pulls"},
         *({"field": name, "format": ".4~g"} for name in ("low", "q1", "median", "q3", "high")),
@@ -87,6 +88,26 @@ def box_spec(
             },
         ],
     }
+
+
+def box_panel(
+    values: Mapping[str, Sequence[float]],
+    colours: Colours,
+    *,
+    x_title: str | None,
+    y_title: str,
+    zero: bool = False,
+    height: int = 130,
+) -> dict[str, Any]:
+    """A box a series, which stand under the boxes; without ``x_title`` only their colours tell them apart."""
+    labels = [label for label in colours if label in values]
+    of_labels = {(label, label): values[label] for label in labels}
+    spec = box_spec(of_labels, labels, colours, x_title=x_title, y_title=y_title, zero=zero, height=height)
+    del spec["encoding"]["xOffset"]
+    spec["encoding"]["x"]["axis"] = {"labels": x_title is not None, "ticks": False, "labelAngle": 0}
+    if x_title is not None:
+        spec["encoding"]["color"]["legend"] = None
+    return spec
 
 
 def _span(y: Mapping[str, Any], low: str, high: str, tips: Sequence[Any]) -> dict[str, Any]:

@@ -1,146 +1,170 @@
-"""How long pulls took: distributions by total image size, one hue a cluster, one figure a layer count."""
+"""How long pulls took: a panel an image, and all images of a layer count over their bytes."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from pullstudy.analysis.report import wording
-from pullstudy.analysis.report.facts import Facts, ImageKey, PullGroup
-from pullstudy.analysis.report.figure import Figure
+from pullstudy.analysis.report.facts import Facts
+from pullstudy.analysis.report.figure import Figure, Panel, Panels
 from pullstudy.analysis.report.html import Markup, element, paragraph, table
-from pullstudy.analysis.report.section import Block, Section, cache_words
-from pullstudy.analysis.report.sections.box_chart import Colours, box_spec, colour_by_series, log_scale, rounded
+from pullstudy.analysis.report.section import Block, Section
+from pullstudy.analysis.report.sections.box_chart import box_panel, box_spec
+from pullstudy.analysis.report.sections.pull_samples import (
+    SampledImage,
+    SampleGroup,
+    gigabytes,
+    not_shown,
+    panel_names,
+    sample_groups,
+)
 from pullstudy.analysis.report.series import Series
-from pullstudy.analysis.statistics.quantiles import ecdf, upper_quantile
+from pullstudy.analysis.statistics.quantile_intervals import QuantileEstimate
 
 _QUANTILES = (0.5, 0.95, 0.99)
-_DIGITS = (3, 4, 5, 6)
+_ROWS = 120  # of a table
+_PANEL_LABEL = 4  # characters that the boxes of a panel have room for
+_DEFINITION = (
+    "The duration that the kubelet reports of a pull, without its waiting in the kubelet's queue: download and "
+    "unpacking. Pulls that failed and images found present have none. Pulls of different cache states are never in "
+    "one distribution. Boxes are quartiles, whiskers reach the last value within 1.5 interquartile ranges; at most "
+    "twelve of the values beyond are drawn."
+)
 
 
 def build(facts: Facts) -> Section:
-    blocks: list[Block] = [
-        paragraph(
-            "The first duration of the kubelet's message, one value a pull. Pulls of different cache states are never "
-            "in one distribution. Boxes are quartiles, whiskers reach the last value within 1.5 interquartile ranges; "
-            "at most twelve of the values beyond are drawn. p95 is given for 20 pulls or more, p99 for 100: of fewer "
-            "they would equal the slowest pull. Pulls that failed, and images found present, have no duration and are "
-            "left out."
-        ),
-        *_shared_pulls(facts),
-    ]
-    for group in facts.groups:
+    groups = sample_groups(facts)
+    if not groups:
+        words = "No pull with a duration is in this study."
+        return Section("durations", "Pull durations", (paragraph(words),))
+    blocks: list[Block] = [paragraph(_DEFINITION), *_riders(facts)]
+    for group in groups:
         blocks.extend(_group_blocks(group, facts.series))
-    if not facts.groups:
-        blocks.append(paragraph("No pull with a duration is in this study."))
+    blocks.append(paragraph(_intervals(facts)))
     return Section("durations", "Pull durations", tuple(blocks))
 
 
-def _shared_pulls(facts: Facts) -> list[Markup]:
+def _intervals(facts: Facts) -> str:
+    units = (
+        "The 95% intervals count jobs, not pulls, since the pulls of a job share a registry and a moment. Where "
+        "there is one job alone, its pulls are taken as independent, and jobs to differ by 5%."
+        if facts.jobs
+        else "The 95% intervals take pulls as independent, and one time's pulls to differ from another's by 5%."
+    )
+    return (
+        f"{units} p95 is given of 20 pulls or more, p99 of 100: of fewer they would be the slowest pull under another "
+        "name. An interval without an end says that so few pulls do not bound that side."
+    )
+
+
+def _riders(facts: Facts) -> list[Markup]:
     """How many of the pulls shared the download of another."""
-    joined = sum(job.riders for job in facts.jobs)
-    if not joined:
+    riders = sum(len(pulls.riders) for job in facts.jobs for pulls in job.pulls)
+    if not riders:
         return []
     words = (
-        f"{wording.plural(joined, 'pull')} began while another pod's pull of the same image was under way on the same "
-        "node, and ended with it: they downloaded nothing themselves, but count as pulls here."
+        f"{wording.plural(riders, 'pull')} began while another pod's pull of the same image was under way on the same "
+        "node, and ended with it: they downloaded nothing themselves, and are left out here."
     )
     return [paragraph(words)]
 
 
-def group_words(group: PullGroup) -> str:
-    layers = wording.plural(group.layers, "layer") if group.layers else "images of any layer count"
-    return f"{layers}, {cache_words(group.cache)}"
+def _group_blocks(group: SampleGroup, series: Series) -> list[Block]:
+    colours = series.colours(group.labels(series.labels))
+    words = group.words
+    blocks: list[Block] = [element("h3", words[0].upper() + words[1:])]
+    if group.streamed:
+        blocks.append(paragraph("Streamed images are mounted before their bytes have come: these are no whole pulls."))
+    blocks += [_panels(group, colours), *not_shown(group)]
+    if group.layers and len(group.images) > 1:
+        blocks += _over_bytes(group, colours)
+    return [*blocks, *_quantile_table(group, series.labels)]
 
 
-def group_slug(group: PullGroup) -> str:
-    return f"{group.cache}-{group.layers or 'other'}-layers"
+def _panels(group: SampleGroup, colours: Mapping[str, str]) -> Panels:
+    names = panel_names(group.shown)
+    wide = any(len(label) > _PANEL_LABEL for label in colours)
+    title = f"Pull duration by cluster: {group.words}"
+    return Panels(
+        f"durations-{group.slug}",
+        title,
+        "A panel an image, smaller images first; each has a scale of its own, which does not begin at 0.",
+        [
+            Panel(
+                names[image.key],
+                image.key.image,
+                box_panel(
+                    {label: image.seconds(label) for label in colours if label in image.units},
+                    colours,
+                    x_title=None if wide else "nodes",
+                    y_title="seconds",
+                ),
+            )
+            for image in group.shown
+        ],
+        colours if wide else {},
+    )
 
 
-def axis_labels(group: PullGroup) -> dict[ImageKey, str]:
-    """Gigabytes where the images state theirs, else names; no two alike, since each is a place on the axis."""
-    keys = group.images
-    for digits in _DIGITS if group.layers else ():
-        labels = [f"{(key.unpacked_bytes or 0) / 1e9:.{digits}g}" for key in keys]
-        if len(set(labels)) == len(labels):
-            return dict(zip(keys, labels, strict=True))
-    names = [wording.image_name(key.image) for key in keys]
-    if len(set(names)) < len(names):
-        names = [key.image for key in keys]
-    return dict(zip(keys, names, strict=True))
-
-
-def x_title(group: PullGroup) -> str:
-    return "total image size, unpacked, GB" if group.layers else "image"
-
-
-def _group_blocks(group: PullGroup, series: Series) -> list[Block]:
-    words, slug = group_words(group), group_slug(group)
-    places = axis_labels(group)
-    values = {(places[key], label): found.seconds for (key, label), found in group.pulls.items()}
-    categories = list(places.values())
-    colours = series.colours(label for label in series.labels if any(key[1] == label for key in values))
-
-    def boxes(logarithmic: bool) -> dict[str, Any]:
-        return box_spec(
-            values, categories, colours, x_title=x_title(group), y_title=_title(logarithmic), logarithmic=logarithmic
-        )
-
-    # A log scale has no place for 0 or an odd negative duration; those stay on the linear one.
-    logarithms = []
-    if _positive(values):
-        title = f"Pull duration by image size, log: {words}"
-        logarithms = [Figure(f"durations-{slug}-log", title, "Log scale.", boxes(True))]
-    return [
-        element("h3", words[0].upper() + words[1:]),
-        Figure(f"durations-{slug}", f"Pull duration by image size: {words}", "Linear scale.", boxes(False)),
-        *logarithms,
-        Figure(
-            f"ecdf-{slug}",
-            f"Share of pulls done by a time: {words}",
-            "Empirical distribution; every bundle of lines is one image, the smaller to the left.",
-            _ecdf_spec(values, colours),
-        ),
-        _quantile_table(group, series.labels),
-    ]
-
-
-def _title(logarithmic: bool) -> str:
-    return "pull duration, seconds" + (" (log)" if logarithmic else "")
-
-
-def _positive(values: Mapping[tuple[str, str], Sequence[float]]) -> bool:
-    return all(value > 0 for found in values.values() for value in found)
-
-
-def _ecdf_spec(values: Mapping[tuple[str, str], Sequence[float]], colours: Colours) -> dict[str, Any]:
-    rows = [
-        {"category": category, "series": series, "value": rounded(value), "share": rounded(share)}
-        for (category, series), found in values.items()
-        for value, share in [(min(found), 0.0), *ecdf(found)]
-    ]
-    everything = [value for found in values.values() for value in found]
-    scale = log_scale(everything) if _positive(values) else {"zero": False}
-    return {
-        "height": 280,
-        "data": {"values": rows},
-        "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.4, "clip": True},
-        "encoding": {
-            "x": {"field": "value", "type": "quantitative", "scale": scale, "title": _title(_positive(values))},
-            "y": {"field": "share", "type": "quantitative", "title": "share of pulls", "axis": {"format": "%"}},
-            "color": colour_by_series(colours),
-            "detail": {"field": "category"},
-            "tooltip": [{"field": "category", "title": "image"}, {"field": "series", "title": "nodes"}],
-        },
+def _over_bytes(group: SampleGroup, colours: Mapping[str, str]) -> list[Figure]:
+    """As the study's authors draw them; on a log scale too, which has no place for 0 or an odd negative duration."""
+    names = gigabytes(group.shown)
+    values = {
+        (names[image.key], label): image.seconds(label)
+        for image in group.shown
+        for label in colours
+        if label in image.units
     }
+    scales = [False, True] if all(value > 0 for found in values.values() for value in found) else [False]
+    return [
+        Figure(
+            f"durations-by-bytes-{group.slug}{'-log' if logarithmic else ''}",
+            f"Pull duration by image size: {group.words}",
+            "Log scale." if logarithmic else "Linear scale.",
+            box_spec(
+                values,
+                list(names.values()),
+                colours,
+                x_title="total image size, unpacked, GB",
+                y_title=f"pull duration, seconds{' (log)' if logarithmic else ''}",
+                logarithmic=logarithmic,
+            ),
+        )
+        for logarithmic in scales
+    ]
 
 
-def _quantile_table(group: PullGroup, labels: list[str]) -> Markup:
-    rows = []
-    for key in group.images:
-        for label in labels:
-            found = group.pulls.get((key, label))
-            if found:
-                ordered = sorted(found.seconds)
-                marks = [wording.seconds(upper_quantile(ordered, probability)) for probability in _QUANTILES]
-                rows.append([wording.image_name(key.image), label, len(ordered), *marks, wording.seconds(ordered[-1])])
-    header = ["image", "nodes", "pulls", *(f"p{100 * probability:.0f}" for probability in _QUANTILES), "slowest"]
-    return table(header, rows, caption=f"Pull durations: {group_words(group)}")
+def _quantile_table(group: SampleGroup, labels: Sequence[str]) -> list[Markup]:
+    most = sorted(group.images, key=lambda image: -image.total_seconds)
+    listed, count = set(), 0
+    for image in most:
+        count += len(image.units)
+        if count <= _ROWS:
+            listed.add(image.key)
+    rows = [
+        _quantile_row(image, label)
+        for image in group.images
+        if image.key in listed
+        for label in labels
+        if label in image.units
+    ]
+    header = ["image", "nodes", "jobs", "pulls", "p50", "95% interval", "p95", "95% interval", "p99", "slowest"]
+    left = len(group.images) - len(listed)
+    caption = f"Pull durations: {group.words}{f'; without {left} images of less pull time' if left else ''}"
+    told = [place for place in range(len(header)) if any(row[place] != wording.UNKNOWN for row in rows)]
+    return [table([header[place] for place in told], [[row[place] for place in told] for row in rows], caption=caption)]
+
+
+def _quantile_row(image: SampledImage, label: str) -> list[object]:
+    sample = image.sample(label)
+    middle, high, highest = (sample.quantile(probability) for probability in _QUANTILES)
+    marks = [_value(middle), interval_words(middle), _value(high), interval_words(high), _value(highest)]
+    slowest = wording.seconds(sample.ordered[-1])
+    return [wording.image_name(image.key.image), label, sample.units, len(sample.ordered), *marks, slowest]
+
+
+def _value(estimate: QuantileEstimate | None) -> str:
+    return wording.seconds(estimate.value if estimate else None)
+
+
+def interval_words(estimate: QuantileEstimate | None) -> str:
+    """``9.6 to 10.2 s``."""
+    return wording.seconds_interval(estimate.low, estimate.high) if estimate else wording.UNKNOWN

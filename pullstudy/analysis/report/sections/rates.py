@@ -1,97 +1,140 @@
-"""How fast pulls were: bytes a second, unpacked and as the kubelet counts an image."""
+"""How fast pulls were: an image's bytes over its pulls' seconds."""
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from pullstudy.analysis.report.facts import Facts, ImageKey, PullGroup
+from pullstudy.analysis.report import wording
+from pullstudy.analysis.report.facts import Facts
 from pullstudy.analysis.report.figure import Figure
-from pullstudy.analysis.report.html import paragraph
+from pullstudy.analysis.report.html import Markup, paragraph
 from pullstudy.analysis.report.section import Block, Section
 from pullstudy.analysis.report.sections.box_chart import colour_by_series, rounded
-from pullstudy.analysis.report.sections.durations import axis_labels, group_slug, group_words, x_title
+from pullstudy.analysis.report.sections.pull_samples import (
+    SHOWN,
+    SampledImage,
+    SampleGroup,
+    panel_names,
+    sample_groups,
+)
 from pullstudy.analysis.report.series import Series
 from pullstudy.analysis.statistics.quantiles import quantile
 
-Bytes = Callable[[ImageKey, int], int | None]  # of an image and of the kubelet's word for its size, 0 where unknown
+# Images of programs and data come compressed to a half or a third. What comes to less than a twentieth is made to.
+_MOST_COMPRESSION = 20
+
+
+@dataclass(frozen=True)
+class _Counted:
+    """What is counted as an image's bytes."""
+
+    slug: str
+    title: str
+    said: str
+
+
+_UNPACKED = _Counted(
+    "unpacked",
+    "Unpacked bytes a second",
+    "The unpacked bytes that the image's tag states, over the pull's duration: what the node wrote.",
+)
+_COMPRESSED = _Counted(
+    "image",
+    "Compressed bytes a second",
+    "The image's size as the kubelet reports it, over the pull's duration. With containerd that is its compressed "
+    "layers, which the registry sends; layers that the node had already are counted too.",
+)
 
 
 def build(facts: Facts) -> Section:
-    blocks: list[Block] = [
+    blocks: list[Block] = []
+    for group in sample_groups(facts):
+        counted = [each for each in (_UNPACKED, _COMPRESSED) if any(_bytes(image, each) for image in group.images)]
+        blocks += [figure for each in counted if (figure := _figure(group, each, facts.series))]
+        blocks += _left_out(group)
+    if not blocks:
+        words = "Neither kubelets nor tags state the bytes of an image of this study, so that no rate is known."
+        return Section("rates", "Pull rate", (paragraph(words),))
+    head = paragraph(
+        "A pull's duration is download and unpacking together, so that these are rates of both, and lower than that of "
+        "the network. Points are medians of the downloads; lines reach from the 5th to the 95th percentile, of fewer "
+        f"than 20 downloads nearly from the least to the greatest. At most {SHOWN} images of a kind are shown: those "
+        "with the most pull time."
+    )
+    return Section("rates", "Pull rate", (head, *blocks))
+
+
+def _bytes(image: SampledImage, counted: _Counted) -> int | None:
+    """None where they are unknown, or, of compressed ones, say nothing of the work."""
+    if counted is _UNPACKED:
+        return image.key.unpacked_bytes
+    return None if _hardly_sent(image) else image.image_bytes
+
+
+def _hardly_sent(image: SampledImage) -> bool:
+    """Whether its unpacked bytes are so many times its compressed ones that hardly any come from the registry."""
+    return (image.key.unpacked_bytes or 0) > _MOST_COMPRESSION * (image.image_bytes or float("inf"))
+
+
+def _left_out(group: SampleGroup) -> list[Markup]:
+    hardly = [image for image in group.images if _hardly_sent(image)]
+    if not hardly:
+        return []
+    ratios = sorted((image.key.unpacked_bytes or 0) / (image.image_bytes or 1) for image in hardly)
+    return [
         paragraph(
-            "An image's unpacked bytes, as its tag states them, over the pull's duration: what the node wrote. "
-            "The kubelet's own image size over the same duration is what the registry sent, where the runtime counts "
-            "compressed bytes as containerd does. Both take the time for unpacking with it. Points are medians, bars "
-            "reach from p5 to p95, of fewer than 20 pulls nearly from the least to the greatest."
+            f"{wording.plural(len(hardly), 'image unpacks', 'images unpack')} to {_times(ratios)} the bytes "
+            "that the kubelet reports: that compresses to almost nothing, so that hardly any bytes come from "
+            "the registry. A rate of compressed bytes would say nothing of the network, and is left out."
         )
     ]
-    for group in facts.groups:
-        for slug, title, count in (
-            ("unpacked", "Unpacked bytes a second", _unpacked),
-            ("image", "Bytes a second by the kubelet's image size", _image_bytes),
-        ):
-            rows = _rows(group, count)
-            if rows:
-                figure = Figure(
-                    f"rate-{slug}-{group_slug(group)}",
-                    f"{title}: {group_words(group)}",
-                    "Median of all pulls of an image at a cluster size.",
-                    _spec(group, rows, facts.series),
-                )
-                blocks.append(figure)
-    if len(blocks) == 1:
-        blocks.append(paragraph("No image of this study states its bytes, so that no rate is known."))
-    return Section("rates", "Pull rate", tuple(blocks))
 
 
-def _unpacked(key: ImageKey, image_bytes: int) -> int | None:
-    return key.unpacked_bytes
+def _times(ratios: list[float]) -> str:
+    """``930 to 1,000 times``, or one of them where they are as good as equal."""
+    low, high = (f"{ratio:,.0f}" for ratio in (ratios[0], ratios[-1]))
+    return f"{low} times" if low == high else f"{low} to {high} times"
 
 
-def _image_bytes(key: ImageKey, image_bytes: int) -> int | None:
-    return image_bytes or None
+def _figure(group: SampleGroup, counted: _Counted, series: Series) -> Figure | None:
+    names = panel_names(group.shown)
+    rows = [
+        {"category": names[image.key], "series": label, **_rates(image.seconds(label), size)}
+        for image in group.shown
+        if (size := _bytes(image, counted))
+        for label in image.units
+        if any(value > 0 for value in image.seconds(label))
+    ]
+    if not rows:
+        return None
+    title = f"{counted.title}: {group.words}"
+    return Figure(f"rate-{counted.slug}-{group.slug}", title, counted.said, _spec(rows, list(names.values()), series))
 
 
-def _rows(group: PullGroup, count: Bytes) -> list[dict[str, Any]]:
-    rows, places = [], axis_labels(group)
-    for (key, series), values in group.pulls.items():
-        rates = sorted(
-            size / seconds / 1e6
-            for seconds, image_bytes in zip(values.seconds, values.image_bytes, strict=True)
-            if (size := count(key, image_bytes)) is not None and seconds > 0
-        )
-        if rates:
-            low, middle, high = (rounded(quantile(rates, p)) for p in (0.05, 0.5, 0.95))
-            row = {"category": places[key], "series": series}
-            rows.append({**row, "low": low, "median": middle, "high": high, "count": len(rates)})
-    return rows
+def _rates(seconds: list[float], size: int) -> dict[str, float]:
+    """MB a second."""
+    rates = sorted(size / value / 1e6 for value in seconds if value > 0)
+    low, middle, high = (rounded(quantile(rates, probability)) for probability in (0.05, 0.5, 0.95))
+    return {"low": low, "median": middle, "high": high, "count": len(rates)}
 
 
-def _spec(group: PullGroup, rows: list[dict[str, Any]], series: Series) -> dict[str, Any]:
-    categories = list(axis_labels(group).values())
+def _spec(rows: list[dict[str, Any]], names: list[str], series: Series) -> dict[str, Any]:
+    """Names stand at the left, where they have room."""
     colours = series.colours(label for label in series.labels if any(row["series"] == label for row in rows))
-    y = {"type": "quantitative", "title": "MB a second", "scale": {"zero": True}}
+    present = [name for name in names if any(row["category"] == name for row in rows)]
+    x = {"type": "quantitative", "title": "MB a second", "scale": {"zero": True}, "axis": {"tickCount": 8}}
     tips = [{"field": name} for name in ("category", "series", "count", "median", "low", "high")]
-    angle = 0 if len(categories) <= 8 else -50
+    line = {"x": {**x, "field": "low"}, "x2": {"field": "high"}}
     return {
-        "height": 260,
+        "height": len(present) * max(22, 9 * len(colours)),
         "data": {"values": rows},
         "encoding": {
-            "x": {
-                "field": "category",
-                "type": "ordinal",
-                "sort": categories,
-                "title": x_title(group),
-                "axis": {"labelAngle": angle, "labelOverlap": False},
-            },
-            "xOffset": {"field": "series", "type": "nominal", "sort": list(colours)},
+            "y": {"field": "category", "type": "ordinal", "sort": present, "title": None},
+            "yOffset": {"field": "series", "type": "nominal", "sort": list(colours)},
             "color": colour_by_series(colours),
             "tooltip": tips,
         },
         "layer": [
-            {
-                "mark": {"type": "rule", "strokeWidth": 1.5},
-                "encoding": {"y": {**y, "field": "low"}, "y2": {"field": "high"}},
-            },
-            {"mark": {"type": "point", "filled": True, "size": 30}, "encoding": {"y": {**y, "field": "median"}}},
+            {"mark": {"type": "rule", "strokeWidth": 1.5}, "encoding": line},
+            {"mark": {"type": "point", "filled": True, "size": 34}, "encoding": {"x": {**x, "field": "median"}}},
         ],
     }
