@@ -1,6 +1,7 @@
 """``pulldriver import``."""
 
 import os
+import re
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from driver.importing.said import Said, SaidCache, SaidPrice
 from pullstudy.pulls.names import name_problem
 from pullstudy.pulls.printable import printable
 from pullstudy.pulls.sizes import MOST_NODES
@@ -35,7 +37,8 @@ def import_command(
             metavar="N",
             min=1,
             max=MOST_NODES,
-            help="Nodes that the cluster of these files had. Image manifests need none.",
+            help="Nodes that the cluster of these files had. Without it a node list among them tells it, else the "
+            "nodes on which their pods ran.",
         ),
     ] = None,
     run: Annotated[str, typer.Option("--run", metavar="RUN", help="Name of the run they belong to.")] = "imported",
@@ -45,6 +48,16 @@ def import_command(
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Directory of the study; made if absent.")] = Path(
         "pulling-study"
     ),
+    cache: Annotated[
+        SaidCache | None,
+        typer.Option(
+            "--cache", help="What the nodes held before the jobs of these files, which no log says: of all their pulls."
+        ),
+    ] = None,
+    price: Annotated[
+        str | None,
+        typer.Option("--price", metavar="AMOUNT[:CURRENCY]", help="What a node cost an hour: of the whole run."),
+    ] = None,
     influx: Annotated[
         str | None,
         typer.Option("--influx", metavar="URL", help="Records go into this InfluxDB 2. Token: INFLUXDB_V2_..."),
@@ -58,7 +71,7 @@ def import_command(
 
     Examples:
 
-      pulldriver import events-size-4.json nodes-4.json --size 4 --run first --out study
+      pulldriver import events-size-4.json nodes-4.json --run first --out study --cache cold --price 0.616
 
       kubectl get events -A -o json | pulldriver import - --size 8 --run first --out study
 
@@ -72,7 +85,9 @@ def import_command(
     for option, name in (("--run", run), ("--cluster", cluster or run)):
         if problem := name_problem(name):
             raise typer.BadParameter(problem, param_hint=f"'{option}'")
+    said = Said(cache, _read_price(price) if price is not None else None)
     check_readable(files)
+    size = _checked_size(files, size)
     origin = Origin(cluster=cluster or (run if size is None else f"{run}-{size}"), run=run, size=size)
     destination = destination_of_import(out, run, influx, os.environ)
     with import_store(destination, out, origin.cluster, os.environ, _warn) as store, _progress(files) as advance:
@@ -82,6 +97,7 @@ def import_command(
             out,
             store,
             destination=destination,
+            said=said,
             now=lambda: datetime.now(UTC),
             advance=advance,
             note=_warn,
@@ -94,6 +110,32 @@ def import_command(
     print(f"next: pulldriver report --out {out}")
     if any(tally.cut_off for tally in tallies):
         raise typer.Exit(1)
+
+
+_PRICE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(?::([A-Z]{3}))?")
+
+
+def _read_price(text: str) -> SaidPrice:
+    match = _PRICE.fullmatch(text)
+    if match is None:
+        raise typer.BadParameter(f"{text!r} is no price: give it as 0.616 or 0.616:EUR", param_hint="'--price'")
+    return SaidPrice(float(match[1]), match[2] or "USD")
+
+
+def _checked_size(files: list[Path], size: int | None) -> int | None:
+    """As given, where the files agree; else as they tell it. Raises UsageError."""
+    from driver.importing.cluster_size import count_nodes
+
+    with _progress(files) as advance:
+        count = count_nodes(files, advance, _warn)
+    if size is not None:
+        count.check(size)
+        return size
+    counted = count.counted()
+    if counted is None:
+        return None
+    print(f"size: {counted.nodes}, {counted.source}; --size says otherwise")
+    return counted.nodes
 
 
 def _understood(tally: "FileTally") -> bool:

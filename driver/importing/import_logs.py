@@ -16,12 +16,17 @@ import msgspec
 
 from driver.clusters.environment import environment_of
 from driver.errors import UsageError
-from driver.importing.listed_nodes import ListedNodes
+from driver.importing.cluster_size import NodeCount
+from driver.importing.listed_nodes import ListedNodes, read_node
 from driver.importing.log_file import UnreadableFileError, lines_of, opened
+from driver.importing.other_document import Document, node_texts, read_document
 from driver.importing.rejects import KeptRejects
+from driver.importing.said import Said, SaidCache
 from pullstudy.atomic_file import atomic_file
 from pullstudy.pulls.batch import Batch, Reject
+from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.decode import Decoded, Origin, decode_event
+from pullstudy.pulls.discard import read_discard
 from pullstudy.pulls.event import UNREADABLE
 from pullstudy.pulls.eventlog import (
     BarrenError,
@@ -36,7 +41,7 @@ from pullstudy.pulls.kind import Record
 from pullstudy.pulls.milestone import Milestone
 from pullstudy.pulls.record import PullRecord
 from pullstudy.store.destination import Destination
-from pullstudy.store.embedded.ledger import ClusterRow, ClusterState, Ledger, Run
+from pullstudy.store.embedded.ledger import ClusterRow, ClusterState, Ledger, NodeCache, Run
 
 REJECTS_FILE = "rejects.jsonl"
 _REJECTS_FILE_BYTES = 64 << 20
@@ -82,6 +87,7 @@ def import_logs(
     store: ImportStore,
     *,
     destination: Destination = Destination(),  # noqa: B008 - immutable
+    said: Said = Said(),  # noqa: B008 - immutable
     now: Callable[[], datetime],
     advance: Callable[[Path, int], None] = lambda path, size: None,
     note: Callable[[str], None] = lambda line: None,
@@ -97,9 +103,22 @@ def import_logs(
         stack.callback(ledger.close)
         if origin.size is not None:
             _announce(ledger, origin, destination, now())
-        tallies = [_Import(store, ledger, directory, origin, path).run(advance, note) for path in paths]
+            _keep_said(ledger, origin, said)
+        count = NodeCount()
+        cache = said.cache.state if said.cache is not None else None
+        tallies = [_Import(store, ledger, directory, origin, path, count, cache).run(advance, note) for path in paths]
         _write_rejects(store, directory)
+    if origin.size is not None:
+        _check_size(count, origin.size, origin.cluster)
     return tallies
+
+
+def _check_size(count: NodeCount, size: int, cluster: str) -> None:
+    """Of what could be read only once: else it was looked at before."""
+    try:
+        count.check(size)
+    except UsageError as error:
+        raise UsageError(f"{error}; what was read is stored, as cluster {cluster}: import into another --out") from None
 
 
 def _announce(ledger: Ledger, origin: Origin, destination: Destination, at: datetime) -> None:
@@ -116,21 +135,30 @@ def _announce(ledger: Ledger, origin: Origin, destination: Destination, at: date
         ledger.put_cluster(row)
 
 
-class _Document(msgspec.Struct):
-    """What tells documents that are no events apart."""
-
-    kind: str | None = None
-    items: list[msgspec.Raw] | None = None
-    manifests: msgspec.Raw = msgspec.Raw()
-
-
-_document = msgspec.json.Decoder(_Document).decode
+def _keep_said(ledger: Ledger, origin: Origin, said: Said) -> None:
+    if said.cache is SaidCache.UNKNOWN:
+        ledger.forget_node_caches(origin.cluster)
+    if said.price is not None:
+        run = next(run for run in ledger.runs() if run.run == (origin.run or ""))
+        study = msgspec.json.decode(run.study) | {"cluster": {"price": said.price}}
+        ledger.put_run(msgspec.structs.replace(run, study=msgspec.json.encode(study).decode()))
 
 
 class _Import:
     """One file's way into the store."""
 
-    def __init__(self, store: ImportStore, ledger: Ledger, directory: Path, origin: Origin, path: Path) -> None:
+    def __init__(
+        self,
+        store: ImportStore,
+        ledger: Ledger,
+        directory: Path,
+        origin: Origin,
+        path: Path,
+        count: NodeCount,
+        cache: CacheState | None,
+    ) -> None:
+        self._count = count
+        self._cache = cache
         self._store = store
         self._ledger = ledger
         self._directory = directory
@@ -172,8 +200,9 @@ class _Import:
         match item:
             case LoggedEvent():
                 self._take_event(item)
-            case ExporterLine(message=message):
+            case ExporterLine(message=message, raw=raw):
                 self._count_message(message[:_MESSAGE_LENGTH])
+                self._take_discard(raw)
             case UnreadableLine(line=line, problem=problem, raw=raw):
                 self._reject(line, problem, raw)
             case OtherDocument(line=line, raw=raw):
@@ -182,6 +211,7 @@ class _Import:
     def _take_event(self, item: LoggedEvent) -> None:
         self._need_size("events")
         decoded: Decoded = decode_event(item.event, self._origin)
+        self._count.add_events(decoded)
         self._tally.events += 1
         self._tally.kinds[decoded.kind] += 1
         self._pulls.extend(decoded.pulls)
@@ -195,6 +225,13 @@ class _Import:
         if decoded.unknown:
             self._reject(item.line, decoded.unknown, item.raw)
 
+    def _take_discard(self, raw: bytes) -> None:
+        discard = read_discard(raw, self._origin)
+        if discard is not None:
+            self._need_size("events")
+            self._others.append(discard)
+            self._bytes += len(raw)
+
     def _count_message(self, message: str) -> None:
         counted = self._tally.exporter_lines
         known = message in counted or len(counted) < _EXPORTER_MESSAGES
@@ -205,7 +242,7 @@ class _Import:
         from pullstudy.analysis.reading.manifests import import_manifests
 
         try:
-            document = _document(raw)
+            document = read_document(raw)
             if document.manifests:
                 self._tally.layers += import_manifests(self._tally.path, self._directory, text=raw)
             elif not self._take_nodes(raw, document):
@@ -215,16 +252,17 @@ class _Import:
         except UNREADABLE as error:
             self._reject(line, f"neither nodes nor manifests: {error}", raw)
 
-    def _take_nodes(self, raw: bytes, document: _Document) -> bool:
+    def _take_nodes(self, raw: bytes, document: Document) -> bool:
         """Whether there was one, in the document or as which it is."""
-        of_list = document.kind == "NodeList"
-        items = [bytes(item) for item in document.items or ()] if document.items is not None else [raw]
-        before = self._nodes.count
-        for item in items:
-            self._nodes.add(item, of_list)
-        if self._nodes.count > before:
-            self._need_size("nodes")
-        return self._nodes.count > before
+        found = False
+        for text, of_list in node_texts(raw, document):
+            node = read_node(text, of_list)
+            if node is not None:
+                self._need_size("nodes")
+                self._nodes.add(node)
+                self._count.add_listed(node)
+                found = True
+        return found
 
     def _need_size(self, what: str) -> None:
         if self._origin.size is None:
@@ -247,8 +285,18 @@ class _Import:
         if rows := self._nodes.taken():
             self._ledger.put_nodes(rows)
             self._described = True
+        self._keep_caches()
         self._tally.new = None if new is None or self._tally.new is None else self._tally.new + new
         self._pulls, self._milestones, self._others, self._bytes = [], [], [], 0
+
+    def _keep_caches(self) -> None:
+        if self._cache is not None:
+            places = {(pull.job, pull.node) for pull in self._pulls}
+            self._ledger.put_node_caches(
+                NodeCache(cluster=self._origin.cluster, job=job, node=node, cache=self._cache)
+                for job, node in places
+                if job is not None and node is not None
+            )
 
 
 def _write_rejects(store: ImportStore, directory: Path) -> None:

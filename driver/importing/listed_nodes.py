@@ -7,7 +7,7 @@ import msgspec
 from driver.clusters.environment import DescribedNode, labelled_row, node_row
 from pullstudy.store.embedded.ledger import NodeRow
 
-_MOST_NODES = 100_000  # names that are remembered; Kubernetes itself goes to some thousand nodes
+MOST_NODES = 100_000  # names that are remembered; Kubernetes itself goes to some thousand nodes
 _LONGEST_NAME = 253
 
 _decode = msgspec.json.Decoder(DescribedNode).decode
@@ -37,24 +37,21 @@ class ListedNodes:
         taken, self._waiting = self._waiting, []
         return taken
 
-    def add(self, text: bytes, of_node_list: bool) -> None:
-        """Do nothing where it is no node. Raises what UNREADABLE names."""
-        kind = _kind(text).kind
-        if kind != "Node" and not (of_node_list and kind is None):
-            return
-        node = _decode(text)
-        if _is_name(node.metadata.name) and len(self._listed) < _MOST_NODES:
+    def add(self, node: DescribedNode) -> None:
+        """Of a list."""
+        if is_name(node.metadata.name) and len(self._listed) < MOST_NODES:
             self._listed.add(node.metadata.name)
             self._waiting.append(node_row(self._cluster, node))
 
     def add_labels(self, node: str, labels: Mapping[str, str]) -> None:
         """Of a node that an event is about."""
-        if node not in self._told and _is_name(node) and len(self._told) < _MOST_NODES:
+        if node not in self._told and is_name(node) and len(self._told) < MOST_NODES:
             self._told.add(node)
             self._waiting.append(labelled_row(self._cluster, node, labels))
 
 
-def _is_name(name: str) -> bool:
+def is_name(name: str) -> bool:
+    """Whether a node can be called so."""
     return 0 < len(name) <= _LONGEST_NAME
 
 
@@ -63,3 +60,9 @@ class _Kind(msgspec.Struct):
 
 
 _kind = msgspec.json.Decoder(_Kind).decode
+
+
+def read_node(text: bytes, of_node_list: bool) -> DescribedNode | None:
+    """None where it is no node; those of a NodeList need not say what they are. Raises what UNREADABLE names."""
+    kind = _kind(text).kind
+    return _decode(text) if kind == "Node" or (of_node_list and kind is None) else None

@@ -46,10 +46,11 @@ class LoggedEvent(msgspec.Struct, frozen=True):
 
 
 class ExporterLine(msgspec.Struct, frozen=True):
-    """A line that the exporter logged about itself."""
+    """A line that the exporter logged about itself, and its text."""
 
     line: int
     message: str
+    raw: bytes
 
 
 class UnreadableLine(msgspec.Struct, frozen=True):
@@ -281,7 +282,7 @@ def _read_object(number: int, text: bytes, raw: bytes) -> Iterator[LogItem]:
         elif shape.involved or shape.regarding:
             yield LoggedEvent(number, decode_event_json(text), text)
         elif shape.level is not None and not shape.metadata:
-            yield ExporterLine(number, str(shape.message or ""))
+            yield ExporterLine(number, str(shape.message or ""), text)
         else:
             yield OtherDocument(number, text)
     except UNREADABLE as error:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from pullstudy.pulls.batch import Gap, Reject
+from pullstudy.pulls.discard import Discard
 from pullstudy.pulls.kind import Kind
 from pullstudy.pulls.milestone import Milestone
 from pullstudy.pulls.record import PullRecord
@@ -63,7 +64,18 @@ STREAMING = Kind(
     order=("at", "event_uid", "count"),
     point_hash=("event_uid", "count"),
 )
+DISCARD = Kind(
+    name="discard",
+    plural="discards",
+    struct=Discard,
+    meaning="one event that an exporter saw and did not write, since it took it for too old",
+    identity=("cluster", "namespace", "event_name"),
+    time="at",
+    tags=("cluster", "run", "size"),
+    order=("at", "namespace", "event_name"),
+    point_hash=("namespace", "event_name"),
+)
 
-KINDS: tuple[Kind[Any], ...] = (PULL, MILESTONE, REJECT, GAP, STREAMING)
+KINDS: tuple[Kind[Any], ...] = (PULL, MILESTONE, REJECT, GAP, STREAMING, DISCARD)
 
 DEFAULT_NAME = PULL.plural  # of the topic and of the bucket

@@ -6,7 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from pullstudy.analysis.findings.growth import Decomposition, decompositions
+from pullstudy.analysis.findings.finding import FindingId, Verdict
+from pullstudy.analysis.findings.growth import Decomposition, PhaseVerdict, decompositions
+from pullstudy.analysis.findings.growth_findings import makespan_growth, phase_findings, pull_growth
 from pullstudy.analysis.report.facts import Facts, gather_facts
 from pullstudy.analysis.report.sections import makespans
 from pullstudy.pulls.cache import CacheState
@@ -72,32 +74,38 @@ def test_the_phase_that_grows_is_found_with_its_share(tmp_path: Path) -> None:
 
 
 def test_growth_that_cut_off_times_can_make_is_no_growth(tmp_path: Path) -> None:
-    """At 16 nodes the pods' creation is known to the second only: what is cut off it is counted in the next phase."""
-    for size, coarse in ((4, False), (8, False), (16, True)):
+    """Pods' creation is known to the second: what is cut off it is counted in the next phase, more on more nodes."""
+    for size, cut_off in ((4, 0.0), (8, 0.3), (12, 0.6)):
         made = cluster(size)
         add_job(made, ONE, 0, 10)
         add_job(made, TWO, 100, 10)
-        if coarse:
-            made.milestones = [
-                msgspec.structs.replace(mark, at=mark.at - timedelta(seconds=0.9), resolution_seconds=1.0)
-                if mark.moment is M.POD_CREATED
-                else mark
-                for mark in made.milestones
-            ]
+        made.milestones = [
+            msgspec.structs.replace(mark, at=mark.at - timedelta(seconds=cut_off), resolution_seconds=1.0)
+            if mark.moment is M.POD_CREATED
+            else mark
+            for mark in made.milestones
+        ]
         made.write(tmp_path)
     facts = gather_facts(tmp_path)
     (found,) = facts.decompositions
-    phases = {phase.phase: phase for phase in found.phases}
-    scheduled = phases["pod_created_to_scheduled"]
-    assert scheduled.per_node is not None
-    assert scheduled.per_node.grows
-    assert not scheduled.resolved(4, 16)
+    verdicts = dict(zip((phase.phase for phase in found.phases), found.phase_verdicts(), strict=True))
+    assert verdicts["pod_created_to_scheduled"] is PhaseVerdict.UNRESOLVED
+    assert verdicts["pulling_to_pulled"] is PhaseVerdict.NO
     lines = Reader("".join(map(str, makespans.build(facts).blocks))).lines()
     (row,) = [line for line in lines if line.startswith("pod created → scheduled 2.00 s")]
     assert " unresolved " in row
-    assert any(
-        "straight line over 3 sizes" in line and f"{len(found.phases)} are tested here" in line for line in lines
-    )
+    assert any("straight line through 3 clusters" in line for line in lines)
+
+
+def test_a_phase_that_grows_on_every_cluster_is_said_to_grow_and_another_not(tmp_path: Path) -> None:
+    for size in (4, 8, 16, 32):
+        made = cluster(size)
+        add_job(made, ONE, 0, 10 + size)
+        made.write(tmp_path)
+    (found,) = decomposed(tmp_path)
+    verdicts = dict(zip((phase.phase for phase in found.phases), found.phase_verdicts(), strict=True))
+    assert {phase for phase, verdict in verdicts.items() if verdict is PhaseVerdict.YES} == {"pulling_to_pulled"}
+    assert set(verdicts.values()) == {PhaseVerdict.YES, PhaseVerdict.NO}
 
 
 def test_shares_of_a_short_run_say_how_far_off_coarse_times_make_them(tmp_path: Path) -> None:
@@ -250,3 +258,50 @@ def test_repeats_count_as_their_mean(tmp_path: Path) -> None:
     (found,) = decomposed(tmp_path, made)
     (pulling,) = [phase for phase in found.phases if phase.phase == "pulling_to_pulled"]
     assert pulling.seconds == {4: pytest.approx(15)}
+
+
+def test_growth_over_sizes_is_a_finding_with_its_interval_and_what_it_rests_on(tmp_path: Path) -> None:
+    """Each doubling takes 1.5 times as long, but for half a percent a cluster."""
+    for place, (size, off) in enumerate(((4, 0.995), (8, 1.005), (16, 0.995), (32, 1.005))):
+        made = cluster(size)
+        for number, image in enumerate((ONE, TWO)):
+            add_job(made, image, number * 1000, 100 * 1.5**place * off - 6)
+        made.write(tmp_path)
+    (finding,) = makespan_growth(decompositions(summaries_in(tmp_path)))
+    assert (finding.value, finding.n, finding.counts) == (pytest.approx(1.5, abs=0.01), 4, "clusters")
+    assert finding.verdict is Verdict.YES
+    assert finding.interval is not None
+    low, high = finding.interval
+    assert low is not None
+    assert high is not None
+    assert 1.45 < low < 1.5 < high < 1.55
+
+
+def test_pulls_and_makespans_of_two_clusters_cannot_tell(aws: Facts, tmp_path: Path) -> None:
+    for size, pulling in ((4, 10.0), (8, 20.0)):
+        made = cluster(size)
+        add_job(made, ONE, 0, pulling)
+        made.write(tmp_path)
+    jobs = summaries_in(tmp_path)
+    found = [*makespan_growth(decompositions(jobs)), *pull_growth(jobs)]
+    assert [(each.id, each.verdict, each.interval) for each in found] == [
+        (FindingId.MAKESPAN_GROWTH, Verdict.UNKNOWN, (None, None)),
+        (FindingId.PULL_GROWTH, Verdict.UNKNOWN, (None, None)),
+    ]
+    assert found[1].value == pytest.approx(2)
+
+
+def test_the_real_pulls_do_not_grow_to_16_nodes(aws: Facts) -> None:
+    (finding,) = pull_growth(aws.jobs)
+    assert finding.value == pytest.approx(1.0, abs=0.01)
+    assert finding.verdict is not Verdict.YES
+
+
+def test_phases_are_findings_that_add_up_to_the_makespans(aws: Facts) -> None:
+    (decomposition,) = aws.decompositions
+    found = list(phase_findings(aws.decompositions))
+    assert {finding.n for finding in found} == {6}
+    at_16 = [finding.value for finding in found if finding.size == 16]
+    assert sum(value for value in at_16 if isinstance(value, float)) == pytest.approx(
+        decomposition.makespan_seconds[16]
+    )

@@ -10,14 +10,22 @@ Compared are the workloads (sets of images) that every size ran, a mean of their
 are cut at the last moment of CUTS that at every size nine jobs in ten have; of the moments before it those count that
 at every size at least half of the jobs have. Left out are jobs that lack one that counts, because their segments would
 have other names.
+
+Whether something grows is judged by clusters, not by jobs: what all jobs of one cluster share (its day, its registry's
+load) is no growth with the nodes. Two clusters cannot tell; phases are tested together (Holm).
 """
 
+import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from statistics import fmean
 
-from pullstudy.analysis.statistics.regression import FittedLine, fit_grouped
+from pullstudy.analysis.findings.finding import Verdict
+from pullstudy.analysis.statistics.doubling import Doubling, per_doubling
+from pullstudy.analysis.statistics.holm import holds
+from pullstudy.analysis.statistics.regression import FittedLine, fit
 from pullstudy.analysis.timelines.critical_path import Path, PathSegment
 from pullstudy.analysis.timelines.job_summary import CUTS, JobSummary
 from pullstudy.analysis.timelines.timeline import MOMENTS
@@ -28,6 +36,25 @@ _HALF = 0.5
 _NO_GROWTH = 0.05  # of the smallest size's makespans
 
 
+class PhaseVerdict(StrEnum):
+    """Whether a phase grows with the nodes."""
+
+    YES = "yes"
+    SHRINKS = "shrinks"
+    NO = "no"  # or by too little to matter
+    UNKNOWN = "cannot tell"
+    UNRESOLVED = "unresolved"  # it changed by no more than its times can be off by
+
+
+def growth_verdict(growth: Doubling | None) -> Verdict:
+    """Yes beyond chance; no where it is surely less than a twentieth a doubling."""
+    if growth is None or growth.low is None or growth.high is None:
+        return Verdict.UNKNOWN
+    if growth.low > 1:
+        return Verdict.YES
+    return Verdict.NO if growth.high < 1 + _NO_GROWTH else Verdict.UNKNOWN
+
+
 @dataclass(frozen=True)
 class PhaseBySize:
     """One phase's seconds on the critical paths, summed over the workloads, at each size; never below zero."""
@@ -35,7 +62,7 @@ class PhaseBySize:
     phase: str
     seconds: dict[int, float]
     resolution_seconds: float  # by how much they can be off at most, times of whole seconds being cut off
-    per_node: FittedLine | None  # its growth in seconds a node, of the mean workload; each has an intercept of its own
+    per_node: FittedLine | None  # its growth in seconds a node, of the mean workload: a line through clusters
 
     def growth_seconds(self, small: int, large: int) -> float:
         return self.seconds[large] - self.seconds[small]
@@ -56,8 +83,10 @@ class Decomposition:
     until: Moment  # where the makespans end
     makespan_seconds: dict[int, float]  # summed over the workloads
     phases: tuple[PhaseBySize, ...]
+    jobs: dict[int, int]  # that were compared, by size
     left_out: int  # jobs that failed, with moments missing, or of workloads that not every size ran
     moved_seconds: float  # the most by which a moment was moved to come after the one that it follows
+    per_doubling: Doubling | None  # of the makespans; None where there is one size
 
     @property
     def growth_seconds(self) -> float:
@@ -77,14 +106,40 @@ class Decomposition:
             return None
         return longer / sum(max(0.0, each.growth_seconds(small, large)) for each in self.phases)
 
+    @property
+    def verdict(self) -> Verdict:
+        """Whether makespans grow with the nodes."""
+        return growth_verdict(self.per_doubling)
+
+    def phase_verdicts(self) -> list[PhaseVerdict]:
+        """Of each phase, all tested together. No: by less than a twentieth of the makespans from end to end."""
+        held = holds([phase.per_node.p if phase.per_node else None for phase in self.phases])
+        return [self._phase_verdict(*pair) for pair in zip(self.phases, held, strict=True)]
+
+    def _phase_verdict(self, phase: PhaseBySize, held: bool) -> PhaseVerdict:
+        line, small, large = phase.per_node, self.sizes[0], self.sizes[-1]
+        if line is None or line.slope_high is None:
+            return PhaseVerdict.UNKNOWN
+        if held and not phase.resolved(small, large):
+            return PhaseVerdict.UNRESOLVED
+        if held:
+            return PhaseVerdict.YES if line.slope > 0 else PhaseVerdict.SHRINKS
+        most = line.slope_high * (large - small) * len(self.workloads)
+        return PhaseVerdict.NO if most < _NO_GROWTH * self.makespan_seconds[small] else PhaseVerdict.UNKNOWN
+
 
 @dataclass(frozen=True)
 class _Cost:
     """What one job cost, by phase."""
 
+    cluster: str
     size: int
     workload: str
     parts: dict[str, PathSegment]
+
+    @property
+    def seconds(self) -> float:
+        return sum(part.seconds for part in self.parts.values())
 
 
 _NOTHING = PathSegment(Moment.JOB_CREATED, Moment.JOB_CREATED, 0.0, 0.0)
@@ -121,8 +176,10 @@ def decompose(jobs: Sequence[JobSummary]) -> Decomposition | None:
         until=until,
         makespan_seconds={size: sum(phase.seconds[size] for phase in phases) for size in sizes},
         phases=phases,
+        jobs=Counter(cost.size for cost in compared),
         left_out=len(jobs) - len(compared),
         moved_seconds=max(part.moved_seconds for cost in compared for part in cost.parts.values()),
+        per_doubling=_per_doubling(compared),
     )
 
 
@@ -171,7 +228,7 @@ def _join(before: PathSegment, after: PathSegment) -> PathSegment:
 def _cost(job: JobSummary, path: Path) -> _Cost:
     assert job.size is not None  # decompose looked
     assert job.workload is not None
-    return _Cost(job.size, job.workload, {segment.name: segment for segment in path})
+    return _Cost(job.cluster, job.size, job.workload, {segment.name: segment for segment in path})
 
 
 def _common_workloads(costs: Iterable[_Cost], sizes: Sequence[int]) -> tuple[str, ...]:
@@ -187,14 +244,48 @@ def _by_size(name: str, costs: Sequence[_Cost], sizes: Sequence[int], workloads:
         repeats[cost.size, cost.workload].append(cost.parts.get(name, _NOTHING))
     cells = {key: fmean(part.seconds for part in parts) for key, parts in repeats.items()}
     coarseness = {key: max(part.resolution_seconds for part in parts) for key, parts in repeats.items()}
-    keys = sorted(cells)
-    line = fit_grouped([workload for _, workload in keys], [size for size, _ in keys], [cells[key] for key in keys])
     return PhaseBySize(
         phase=name,
         seconds={size: sum(cells[size, workload] for workload in workloads) for size in sizes},
         resolution_seconds=max(sum(coarseness[size, workload] for workload in workloads) for size in sizes),
-        per_node=line,
+        per_node=_line(name, costs),
     )
+
+
+def _line(name: str, costs: Sequence[_Cost]) -> FittedLine | None:
+    """Through each cluster's mean of its workloads' means."""
+    found = [
+        (size, _mean_of_workloads(of_cluster, lambda cost: cost.parts.get(name, _NOTHING).seconds))
+        for size, of_cluster in _by_cluster(costs)
+    ]
+    return fit([size for size, _ in found], [seconds for _, seconds in found])
+
+
+def _per_doubling(costs: Sequence[_Cost]) -> Doubling | None:
+    """None where a makespan is 0: only times of one moment are known."""
+    if any(cost.seconds <= 0 for cost in costs):
+        return None
+    found = [
+        (size, _mean_of_workloads(of_cluster, lambda cost: math.log(cost.seconds)))
+        for size, of_cluster in _by_cluster(costs)
+    ]
+    return per_doubling([size for size, _ in found], [value for _, value in found])
+
+
+def _by_cluster(costs: Sequence[_Cost]) -> list[tuple[int, list[_Cost]]]:
+    """Each cluster's size and jobs, of clusters that ran all of the workloads: others would differ by what they ran."""
+    clusters: dict[str, list[_Cost]] = defaultdict(list)
+    for cost in costs:
+        clusters[cost.cluster].append(cost)
+    everything = {cost.workload for cost in costs}
+    return [(found[0].size, found) for found in clusters.values() if {cost.workload for cost in found} == everything]
+
+
+def _mean_of_workloads(costs: Iterable[_Cost], value: Callable[[_Cost], float]) -> float:
+    by_workload: dict[str, list[float]] = defaultdict(list)
+    for cost in costs:
+        by_workload[cost.workload].append(value(cost))
+    return fmean(map(fmean, by_workload.values()))
 
 
 def _order(name: str) -> tuple[int, int]:

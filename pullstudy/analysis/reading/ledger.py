@@ -26,8 +26,9 @@ class LedgerTables(msgspec.Struct, frozen=True):
     audits: tuple[Audit, ...] = ()
 
 
+# Jobs of imported logs have no row: what an import was told of their nodes counts too.
 _OF_LIVE_JOBS = (
-    "WHERE EXISTS (SELECT 1 FROM jobs j WHERE j.cluster = t.cluster AND j.job = t.job AND j.state <> 'abandoned')"
+    "WHERE NOT EXISTS (SELECT 1 FROM jobs j WHERE j.cluster = t.cluster AND j.job = t.job AND j.state = 'abandoned')"
 )
 _BY_JOB = " ORDER BY cluster, job"
 

@@ -7,7 +7,7 @@ everything is read in the order of one: by cluster and job.
 import json
 import sqlite3
 import tempfile
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from heapq import merge
@@ -25,7 +25,7 @@ from pullstudy.pulls.batch import Batch, Gap, Reject
 from pullstudy.pulls.kind import Kind, R
 from pullstudy.pulls.kinds import GAP, KINDS, MILESTONE, PULL, REJECT
 from pullstudy.pulls.record import PullRecord
-from pullstudy.store.embedded.ledger import ClusterRow, JobRow
+from pullstudy.store.embedded.ledger import ClusterRow
 from pullstudy.store.embedded.store import EmbeddedStore, JobName, open_connection, store_errors
 from pullstudy.store.protocol import Records, StoredRun
 from pullstudy.store.selection import ALL, Selection
@@ -81,7 +81,7 @@ class StudyRecords:
     def jobs(self) -> Iterator[JobRecords]:
         """The jobs of each name on each cluster, in order of both; those too of which only the ledger tells."""
         entries = {(row.cluster, row.job): row for row in self.study.ledger.jobs}
-        caches, pods = (_ByJob(self._of_ledger(read, entries)) for read in (node_caches, pod_witnesses))
+        caches, pods = (_ByJob(self._of_ledger(read)) for read in (node_caches, pod_witnesses))
         named = [store.jobs(chosen) for store, chosen in self._parts]
         for job, _ in groupby(merge(sorted(entries), *named)):
             yield JobRecords(
@@ -110,9 +110,8 @@ class StudyRecords:
     def _merged(self, streams: Sequence[Iterator[T]], order: Any) -> Iterator[T]:
         return streams[0] if len(streams) == 1 else merge(*streams, key=order)
 
-    def _of_ledger(self, read: Any, entries: Mapping[JobName, JobRow]) -> Iterator[Any]:
-        rows = read(self._ledger) if self._ledger is not None else iter(())
-        return (row for row in rows if _job_name(row) in entries)
+    def _of_ledger(self, read: Any) -> Iterator[Any]:
+        return read(self._ledger) if self._ledger is not None else iter(())
 
 
 _job_name = attrgetter("cluster", "job")
@@ -126,7 +125,9 @@ class _ByJob(Generic[T]):
         self._next = next(self._groups, None)
 
     def take(self, job: JobName) -> tuple[T, ...]:
-        """Its rows; none where another one comes next."""
+        """Its rows. Those of jobs before it, which nobody took, are passed over."""
+        while self._next is not None and self._next[0] < job:
+            self._next = next(self._groups, None)
         if self._next is None or self._next[0] != job:
             return ()
         rows = tuple(self._next[1])

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pullstudy.analysis.findings.cost import cluster_costs
 from pullstudy.analysis.findings.cost_findings import cost_findings
 from pullstudy.analysis.findings.finding import Finding
+from pullstudy.analysis.findings.growth_findings import makespan_growth, phase_findings, pull_growth
 from pullstudy.analysis.findings.loss import losses
 from pullstudy.analysis.findings.pull_seconds import Downloads, pull_seconds
 from pullstudy.analysis.report.facts import Facts
@@ -37,6 +38,12 @@ def _pull_seconds(facts: Facts) -> Iterator[Finding]:
     yield from pull_seconds(*downloads_of(facts))
 
 
+def _growth(facts: Facts) -> Iterator[Finding]:
+    yield from pull_growth(facts.jobs)
+    yield from makespan_growth(facts.decompositions)
+    yield from phase_findings(facts.decompositions)
+
+
 def _losses(facts: Facts) -> Iterator[Finding]:
     yield from losses(facts.study.ledger.audits)
 
@@ -50,7 +57,7 @@ def _bounds(facts: Facts) -> Iterator[Finding]:
 
 
 # In the order in which they are printed.
-MAKERS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (_pull_seconds, _bounds, _losses, _costs)
+MAKERS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (_pull_seconds, _growth, _bounds, _losses, _costs)
 
 
 def findings_of(facts: Facts) -> list[Finding]:

@@ -6,7 +6,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from pullstudy.analysis.statistics.student import student_quantile
+from pullstudy.analysis.statistics.student import student_quantile, two_sided
 
 CONFIDENCE = 0.95
 
@@ -21,6 +21,7 @@ class FittedLine:
     slope_high: float | None
     r_squared: float | None
     count: int
+    p: float | None = None  # of a slope as far from zero by chance; None as the bounds
 
     @property
     def grows(self) -> bool:
@@ -52,7 +53,8 @@ def fit_grouped(groups: Sequence[Hashable], xs: Sequence[float], ys: Sequence[fl
     residual = math.fsum((b - slope * a) ** 2 for a, b in zip(dx, dy, strict=True))
     total = math.fsum(d * d for d in dy)
     freedom = len(xs) - len(members) - 1
-    margin = student_quantile((1 + CONFIDENCE) / 2, freedom) * math.sqrt(residual / freedom / sxx) if freedom else None
+    error = math.sqrt(residual / freedom / sxx) if freedom else None
+    margin = student_quantile((1 + CONFIDENCE) / 2, freedom) * error if error is not None else None
     return FittedLine(
         intercept=fmean(mean_y[group] - slope * mean_x[group] for group in members),
         slope=slope,
@@ -60,4 +62,11 @@ def fit_grouped(groups: Sequence[Hashable], xs: Sequence[float], ys: Sequence[fl
         slope_high=slope + margin if margin is not None else None,
         r_squared=1 - residual / total if total else None,
         count=len(xs),
+        p=_p(slope, error, freedom) if error is not None else None,
     )
+
+
+def _p(slope: float, error: float, freedom: int) -> float:
+    if error == 0:
+        return 0.0 if slope else 1.0
+    return two_sided(slope / error, freedom)

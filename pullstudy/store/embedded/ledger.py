@@ -184,6 +184,14 @@ class Ledger:
         found = self._all(Run, "SELECT * FROM runs WHERE provider <> 'import' ORDER BY started_at")
         return found[-1] if found else None
 
+    def put_run(self, run: Run) -> None:
+        """Write the run as it is from now on."""
+        self._upsert("runs", run, ("run",))
+
+    def runs(self) -> list[Run]:
+        """All, in the order in which they began."""
+        return self._all(Run, "SELECT * FROM runs ORDER BY started_at, run")
+
     def finish_run(self, run: str, at: datetime) -> None:
         self._change("UPDATE runs SET finished_at = ?2 WHERE run = ?1", run, time_text(at))
 
@@ -221,6 +229,10 @@ class Ledger:
 
     def put_node_caches(self, rows: Iterable[NodeCache]) -> None:
         self._put_all("job_nodes", rows)
+
+    def forget_node_caches(self, cluster: str) -> None:
+        """What the cluster's nodes held before its jobs is not known."""
+        self._change("DELETE FROM job_nodes WHERE cluster = ?1", cluster)
 
     def put_pod_witnesses(self, rows: Iterable[PodWitness]) -> None:
         self._put_all("job_pods", rows)

@@ -4,7 +4,8 @@ from collections import defaultdict
 from collections.abc import Sequence
 from typing import Any
 
-from pullstudy.analysis.findings.growth import Decomposition, PhaseBySize
+from pullstudy.analysis.findings.finding import Verdict
+from pullstudy.analysis.findings.growth import Decomposition, PhaseBySize, PhaseVerdict, growth_verdict
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.colours import phase_colour
 from pullstudy.analysis.report.facts import Facts
@@ -15,11 +16,12 @@ from pullstudy.analysis.report.sections.box_chart import rounded
 from pullstudy.analysis.report.sections.participation import participation_blocks
 from pullstudy.analysis.report.sections.pod_phases import critical_table, flags_words, phase_tables
 from pullstudy.analysis.report.sections.wall_time import schedule_blocks
+from pullstudy.analysis.statistics.doubling import Doubling
+from pullstudy.analysis.statistics.regression import FittedLine
 from pullstudy.pulls.milestone import Moment
 
 _COARSE_SECONDS = 0.5
 _SHOWN_SHARE = 0.05
-_UNRESOLVED = "unresolved"
 
 
 def build(facts: Facts) -> Section:
@@ -52,10 +54,29 @@ def answer(decomposition: Decomposition) -> str:
         f"{_makespans(decomposition)} {add_up} {wording.seconds(before)} in the cluster of "
         f"{wording.plural(small, 'node')} and {wording.seconds(after)} in that of {wording.number(large)}"
     )
+    beyond_chance = growth_words(decomposition.per_doubling)
     if not decomposition.grew:
-        less = "no growth to explain within these sizes (less than a twentieth)"
-        return f"{head}: {less}. They consist of {_largest_parts(decomposition)}."
-    return f"{head}, {wording.seconds(after - before)} more. {_what_grew(decomposition)}"
+        less = "less" if decomposition.growth_seconds < -_SHOWN_SHARE * before else "no more (less than a twentieth)"
+        return f"{head}: {less}. {beyond_chance} They consist of {_largest_parts(decomposition)}."
+    return f"{head}, {wording.seconds(after - before)} more. {beyond_chance} {_what_grew(decomposition)}"
+
+
+def growth_words(growth: Doubling | None) -> str:
+    """Whether something grows with the nodes, and by how much."""
+    if growth is None:
+        return "Whether they grow cannot be told."
+    clusters = wording.plural(growth.units, "cluster")
+    if growth.low is None or growth.high is None:
+        return f"Whether they grow cannot be told from {clusters}, since clusters differ by themselves."
+    times = (
+        f"{growth.value:.3f} times as long a doubling of the nodes (95%: {growth.low:.3f} to {growth.high:.3f}, "
+        f"{clusters})"
+    )
+    return {
+        Verdict.YES: f"They grow: {times}.",
+        Verdict.NO: f"They do not grow by a twentieth or more: {times}.",
+        Verdict.UNKNOWN: f"Whether they grow cannot be told: {times}.",
+    }[growth_verdict(growth)]
 
 
 def _workloads(decomposition: Decomposition) -> str:
@@ -223,7 +244,8 @@ def _stack_spec(
 
 def _growth_table(decomposition: Decomposition, words: str) -> Markup:
     small, large = decomposition.sizes[0], decomposition.sizes[-1]
-    rows = [_growth_row(decomposition, phase) for phase in decomposition.phases]
+    verdicts = zip(decomposition.phases, decomposition.phase_verdicts(), strict=True)
+    rows = [_growth_row(decomposition, phase, verdict) for phase, verdict in verdicts]
     total = [wording.seconds(decomposition.makespan_seconds[size]) for size in decomposition.sizes]
     rows.append(["makespan", *total, "", wording.seconds(decomposition.growth_seconds), "", "", "", ""])
     header = [
@@ -240,26 +262,22 @@ def _growth_table(decomposition: Decomposition, words: str) -> Markup:
 
 
 def _growth_model(decomposition: Decomposition) -> list[Markup]:
-    """What the slopes and their intervals assume; nothing where too few jobs give any."""
-    lines = [
-        line for phase in decomposition.phases if (line := phase.per_node) is not None and line.slope_low is not None
-    ]
-    if not lines:
+    """What the slopes and their intervals assume; nothing where there is one size."""
+    line = next((phase.per_node for phase in decomposition.phases if phase.per_node is not None), None)
+    if line is None:
         return []
-    return [
-        paragraph(
-            f"What a node more adds is the slope of a straight line over {len(decomposition.sizes)} sizes, by least "
-            "squares, with a level for each workload; slope and interval are of all "
-            f"{wording.plural(len(decomposition.workloads), 'workload')} together, from {lines[0].count} means of a "
-            "workload's jobs at a size. Growth that is no straight line is averaged. The interval (Student's) takes "
-            "jobs as independent: what all jobs of one cluster share is in the slope and not in the interval. Of such "
-            f"phases one in twenty seems to grow or shrink by chance; {len(lines)} are tested here. "
-            f"{_UNRESOLVED.capitalize()}: it changed by no more than its times can be off by."
-        )
-    ]
+    words = (
+        f"What a node more adds is the slope of a straight line through {wording.plural(line.count, 'cluster')}, each "
+        f"of them one value: the mean of its {_workloads(decomposition)}; slope and interval (Student's) are of all of "
+        "these together. What the jobs of one cluster share counts as chance, so that two clusters cannot tell. All "
+        "phases are tested together (Holm, 5%). No: from the smallest size to the largest it adds surely less than a "
+        f"twentieth of the makespans. {PhaseVerdict.UNRESOLVED.capitalize()}: it changed by no more than its times can "
+        "be off by."
+    )
+    return [paragraph(words)]
 
 
-def _growth_row(decomposition: Decomposition, phase: PhaseBySize) -> list[object]:
+def _growth_row(decomposition: Decomposition, phase: PhaseBySize, verdict: PhaseVerdict) -> list[object]:
     small, large = decomposition.sizes[0], decomposition.sizes[-1]
     return [
         wording.phase_name(phase.phase),
@@ -267,20 +285,16 @@ def _growth_row(decomposition: Decomposition, phase: PhaseBySize) -> list[object
         wording.seconds(phase.resolution_seconds) if phase.resolution_seconds >= _COARSE_SECONDS else "",
         wording.seconds(phase.growth_seconds(small, large)),
         wording.percent(decomposition.share_of_increase(phase)),
-        *_slope(phase, len(decomposition.workloads), phase.resolved(small, large)),
+        *_slope(phase.per_node, len(decomposition.workloads), verdict),
     ]
 
 
-def _slope(phase: PhaseBySize, images: int, resolved: bool) -> list[str]:
-    """Whether the phase grows significantly, by how much a node, and the interval of that, for all images together."""
-    line = phase.per_node
+def _slope(line: FittedLine | None, workloads: int, verdict: PhaseVerdict) -> list[str]:
+    """Whether the phase grows, by how much a node, and the interval of that, for all workloads together."""
     if line is None:
         return ["", wording.UNKNOWN, wording.UNKNOWN]
-    mean = wording.seconds(line.slope * images)
+    mean = wording.seconds(line.slope * workloads)
     if line.slope_low is None or line.slope_high is None:
-        return ["", mean, wording.UNKNOWN]
-    verdict = "yes" if line.grows else "shrinks" if line.slope_high < 0 else "no"
-    if verdict != "no" and not resolved:
-        verdict = _UNRESOLVED
-    interval = f"{wording.seconds(line.slope_low * images)} to {wording.seconds(line.slope_high * images)}"
-    return [verdict, mean, interval]
+        return [str(verdict), mean, wording.UNKNOWN]
+    interval = f"{wording.seconds(line.slope_low * workloads)} to {wording.seconds(line.slope_high * workloads)}"
+    return [str(verdict), mean, interval]

@@ -1,0 +1,109 @@
+"""Whether pulls and makespans grow with the nodes, and the phases that makespans are made of, as findings."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from statistics import fmean, median
+
+from pullstudy.analysis.findings.finding import Finding, FindingId, Verdict
+from pullstudy.analysis.findings.growth import Decomposition, PhaseBySize, growth_verdict
+from pullstudy.analysis.statistics.doubling import Doubling, per_doubling
+from pullstudy.analysis.timelines.job_summary import JobSummary
+
+_ASSUMED = (
+    "clusters are independent of each other, and each one deviates as a whole",
+    "every doubling of the nodes takes the same number of times as long",
+)
+_OF_A_PATH = ("a job is over when its last pod is: phases are those of that pod",)
+
+
+def makespan_growth(decompositions: Iterable[Decomposition]) -> Iterator[Finding]:
+    """How many times as long makespans get a doubling of the nodes; of each run and cache state."""
+    for found in decompositions:
+        until = f" until the last container was {found.until}" if found.until != "job_completed" else ""
+        what = f"makespans of the {len(found.workloads)} workloads that every size ran{until}"
+        yield _growth(FindingId.MAKESPAN_GROWTH, found.per_doubling, what, found.cache, found.run)
+
+
+def pull_growth(jobs: Iterable[JobSummary]) -> Iterator[Finding]:
+    """The same of the downloads of the images that every cluster pulled."""
+    kinds: dict[tuple[str | None, str], dict[str, dict[str, list[float]]]] = defaultdict(dict)
+    sizes: dict[str, int] = {}
+    for job in jobs:
+        if job.size is None or job.failed:
+            continue
+        sizes[job.cluster] = job.size
+        for pulls in job.pulls:
+            seconds = [each for each in pulls.downloads if each > 0]
+            if seconds:
+                images = kinds[job.run, pulls.cache].setdefault(job.cluster, defaultdict(list))
+                images[pulls.image].append(math.log(median(seconds)))
+    for (run, cache), clusters in kinds.items():
+        common = set.intersection(*(set(images) for images in clusters.values()))
+        if common:
+            growth = _per_doubling([(sizes[cluster], images) for cluster, images in clusters.items()], common)
+            what = f"downloads of the {len(common)} images that every cluster pulled"
+            yield _growth(FindingId.PULL_GROWTH, growth, what, cache, run)
+
+
+def _per_doubling(clusters: Sequence[tuple[int, dict[str, list[float]]]], common: set[str]) -> Doubling | None:
+    means = [fmean(fmean(images[image]) for image in common) for _, images in clusters]
+    return per_doubling([size for size, _ in clusters], means)
+
+
+def _growth(identity: FindingId, growth: Doubling | None, what: str, cache: str, run: str | None) -> Finding:
+    verdict = growth_verdict(growth)
+    return Finding(
+        id=identity,
+        subject="all",
+        value=growth.value if growth else None,
+        interval=(growth.low, growth.high) if growth else None,
+        unit="times a doubling of the nodes",
+        n=growth.units if growth else 0,
+        counts="clusters",
+        verdict=verdict,
+        evidence=f"{what}: {_words(growth, verdict)}",
+        assumptions=_ASSUMED,
+        cache=cache,
+        run=run,
+    )
+
+
+def _words(growth: Doubling | None, verdict: Verdict) -> str:
+    if growth is None:
+        return "one size only, or no time"
+    times = f"{growth.value:.3g} times as long a doubling of the nodes, from {growth.units} clusters"
+    if growth.low is None or growth.high is None:
+        return f"{times}, which cannot tell growth from how clusters differ"
+    said = {Verdict.YES: "they grow", Verdict.NO: "they do not grow by a twentieth", Verdict.UNKNOWN: "cannot tell"}
+    return f"{times} (95%: {growth.low:.3g} to {growth.high:.3g}): {said[verdict]}"
+
+
+def phase_findings(decompositions: Iterable[Decomposition]) -> Iterator[Finding]:
+    """The seconds of each phase of the makespans at each size, summed over the workloads that every size ran."""
+    for found in decompositions:
+        for phase in found.phases:
+            for size in found.sizes:
+                yield _phase(found, phase, size)
+
+
+def _phase(found: Decomposition, phase: PhaseBySize, size: int) -> Finding:
+    seconds, whole = phase.seconds[size], found.makespan_seconds[size]
+    share = f", {100 * seconds / whole:.1f}% of the makespans" if whole else ""
+    off = f", off by at most {phase.resolution_seconds:.3g} s" if phase.resolution_seconds >= 1e-3 else ""
+    return Finding(
+        id=FindingId.PHASE,
+        subject=f"{phase.phase}, {size} nodes",
+        value=seconds,
+        interval=None,
+        unit="s",
+        n=found.jobs[size],
+        counts="jobs",
+        verdict=Verdict.YES,
+        evidence=f"{phase.phase} took {seconds:.3g} s in {len(found.workloads)} workloads{share}{off}",
+        assumptions=_OF_A_PATH,
+        size=size,
+        cache=found.cache,
+        run=found.run,
+        phase=phase.phase,
+    )
