@@ -1,5 +1,6 @@
 """Numbers and names as people read them in the report."""
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 
@@ -88,6 +89,16 @@ def image_name(image: str | None) -> str:
 def workload_name(workload: str | None) -> str:
     """Its images, each by its own name."""
     return " + ".join(map(image_name, workload.split(" + "))) if workload is not None else image_name(None)
+
+
+def workload_names(workloads: Sequence[str]) -> dict[str, str]:
+    """Of each, without the images that all have; no two alike."""
+    images = {workload: workload.split(" + ") for workload in workloads}
+    shared = set.intersection(*map(set, images.values())) if len(workloads) > 1 else set()
+    own = {workload: " + ".join(each for each in found if each not in shared) for workload, found in images.items()}
+    names = {workload: workload_name(own[workload] or workload) for workload in workloads}
+    counts = Counter(names.values())
+    return {workload: name if counts[name] == 1 else workload for workload, name in names.items()}
 
 
 def cluster_of(label: str) -> str:

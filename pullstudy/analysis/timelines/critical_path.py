@@ -4,7 +4,7 @@ A job is over when its last pod is, so its makespan is that pod's phases and not
 after the pod's init containers have ended, so that their pulls and runs lie between scheduled and pulling.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pullstudy.analysis.timelines.timeline import MOMENTS, ContainerTimeline, JobTimeline, Timestamp
@@ -42,13 +42,16 @@ def critical_container(job: JobTimeline) -> ContainerTimeline | None:
         for moment in _LAST_WITNESSES
         if 2 * sum(moment in container.times for container in job.containers) > len(job.containers)
     ]
-    return max(job.containers, key=lambda container: _lateness(container, counting), default=None)
+    return _latest(job.containers, counting)
 
 
-def _lateness(container: ContainerTimeline, counting: Iterable[Moment]) -> tuple[float, ...]:
-    return tuple(
-        container.times[moment].at.timestamp() if moment in container.times else float("-inf") for moment in counting
-    )
+def _latest(containers: Sequence[ContainerTimeline], moments: Iterable[Moment]) -> ContainerTimeline | None:
+    """The one that came last to the first of these moments; of equals, the one that came last to the next."""
+    for moment in moments:
+        last = max((each.times[moment].at for each in containers if moment in each.times), default=None)
+        if last is not None:
+            containers = [each for each in containers if moment in each.times and each.times[moment].at == last]
+    return containers[0] if containers else None
 
 
 def critical_path(job: JobTimeline) -> Path:
@@ -82,7 +85,7 @@ def _last_to_reach(job: JobTimeline, moment: Moment) -> ContainerTimeline | None
     if moment is Moment.JOB_COMPLETED:
         return critical_container(job) if moment in job.times else None
     able = [each for each in job.containers if moment in each.times]
-    return max(able, key=lambda each: _lateness(each, [moment, *_LAST_WITNESSES]), default=None)
+    return _latest(able, (moment, *_LAST_WITNESSES))
 
 
 def _beginning(path: Path, moment: Moment) -> Path:

@@ -43,16 +43,12 @@ class GatheredPod:
     node: str | None = None
     times: MomentTimes = field(default_factory=dict)
     containers: dict[str, GatheredContainer] = field(default_factory=dict)
-    first_pull_at: datetime | None = None  # of a pull of any outcome: a failed one has no moment
+    first_at: datetime | None = None  # the first that is known of it, of a failed pull too, which has no moment
 
-    @property
-    def first_at(self) -> datetime | None:
-        """The first that is known of it."""
-        times = [time.at for time in self.times.values()]
-        times += [time.at for container in self.containers.values() for time in container.times.values()]
-        if self.first_pull_at is not None:
-            times.append(self.first_pull_at)
-        return min(times, default=None)
+    def seen(self, at: datetime | None) -> None:
+        """Something is known of it at that time."""
+        if at is not None and (self.first_at is None or at < self.first_at):
+            self.first_at = at
 
     @property
     def images(self) -> dict[str, str]:
@@ -130,9 +126,7 @@ def _add_pull(pod: GatheredPod, name: str, pull: PullRecord) -> None:
     pod.run, pod.size = pull.run, pull.size
     pod.namespace = pod.namespace or pull.namespace
     pod.node = pod.node or pull.node
-    at = pull.started_at or pull.finished_at
-    if at is not None and (pod.first_pull_at is None or at < pod.first_pull_at):
-        pod.first_pull_at = at
+    pod.seen(pull.started_at or pull.finished_at)
     container = pod.containers.setdefault(name, GatheredContainer())
     container.image = container.image or pull.image
     container.pulls.append(pull)
@@ -149,6 +143,7 @@ def _add_status(pod: GatheredPod, row: PodWitness) -> None:
         (container.times, Moment.FINISHED, row.finished_at, row.node or "unknown"),
     ):
         if at is not None:
+            pod.seen(at)
             keep_finest(times, moment, Timestamp(at, STATUS_SECONDS, Witness.POD, clock))
 
 
@@ -158,6 +153,7 @@ def _add_milestone(pod: GatheredPod, milestone: Milestone) -> None:
     pod.namespace = pod.namespace or milestone.namespace
     pod.job_uid = pod.job_uid or milestone.job_uid
     pod.node = pod.node or milestone.node
+    pod.seen(milestone.at)
     times = pod.times
     if milestone.container is not None:
         times = pod.containers.setdefault(milestone.container, GatheredContainer()).times

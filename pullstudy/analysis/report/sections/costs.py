@@ -87,14 +87,14 @@ def _sizes_table(facts: Facts, costs: list[ClusterCost]) -> Markup:
 def _images_table(facts: Facts, price: NodePrice) -> Markup:
     seconds: dict[tuple[str, str], float] = defaultdict(float)
     for job in facts.jobs:
-        if job.image is not None and job.makespan_seconds is not None and job.size:
-            seconds[job.image, facts.series.label(job.cluster)] += job.makespan_seconds * job.size
+        if job.workload is not None and job.makespan_seconds is not None and job.size:
+            seconds[job.workload, facts.series.label(job.cluster)] += job.makespan_seconds * job.size
     images = sorted({image for image, _ in seconds}, key=lambda image: image_key(image).order)
     rows = []
     for image in images:
         cells = [seconds.get((image, label)) for label in facts.series.labels]
         amounts = [value / 3600 * price.per_node_hour if value is not None else None for value in cells]
         shown = [wording.UNKNOWN if amount is None else f"{amount:.3f}" for amount in amounts]
-        rows.append([wording.image_name(image), *shown])
+        rows.append([wording.workload_name(image), *shown])
     header = ["image", *(f"{label} nodes" for label in facts.series.labels)]
     return table(header, rows, caption=f"{price.currency} by image: its jobs' makespans, all nodes, all repeats")

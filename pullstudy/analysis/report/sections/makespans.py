@@ -194,12 +194,13 @@ def _size_rows(decomposition: Decomposition) -> list[dict[str, Any]]:
 
 def _image_spec(facts: Facts, decomposition: Decomposition, size: int) -> dict[str, Any]:
     sums: dict[tuple[str, str], list[float]] = defaultdict(list)
+    labels = wording.workload_names(decomposition.workloads)
     for job in facts.jobs:
         of_kind = (job.run, job.cache, job.size) == (decomposition.run, decomposition.cache, size) and not job.failed
-        if of_kind and job.workload in decomposition.workloads:
+        if of_kind and job.workload in labels:
             for segment in job.paths.get(decomposition.until, ()):
-                sums[wording.workload_name(job.workload), segment.name].append(segment.seconds)
-    categories = [wording.workload_name(workload) for workload in decomposition.workloads]
+                sums[labels[job.workload], segment.name].append(segment.seconds)
+    categories = list(labels.values())
     names = [phase.phase for phase in decomposition.phases]
     rows = [
         {
