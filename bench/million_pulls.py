@@ -4,7 +4,7 @@
 
 Makes studies in a temporary directory, by rows put straight into the tables, and runs each command as a process:
 
-- jobs: logs of 20,000 Indexed Jobs (of 50 pods on average, at five sizes), imported: what every event tells, no ledger;
+- jobs: logs of 20,000 Indexed Jobs (50 pods each on average, at five sizes), imported: events, no ledger;
 - sweep: the same as a sweep has it, with a ledger's row for each job, node of a job, pod and audit;
 - services: pods of Deployments, DaemonSets and StatefulSets, none of a job, on 2,000 nodes; one in fifty fails first.
 
@@ -39,6 +39,8 @@ REGISTRIES = ("registry.k8s.io", "quay.io", "docker.io", "123456789012.dkr.ecr.e
 # Of a pod, after it was created: seconds until each moment but those around the pull.
 SCHEDULED, PULLING, CREATED, STARTED = 0.05, 0.9, 0.2, 0.4
 AT_ONCE = 50_000
+COPIES = 20  # of each job and pod, a month apart: rows are made in Python once, and multiplied by SQLite
+TIMES = ("at", "started_at", "finished_at", "scheduled_at", "created_at", "completed_at", "deleted_at")
 
 Row = dict[str, Any]
 
@@ -48,7 +50,13 @@ class Tables:
 
     def __init__(self, directory: Path) -> None:
         self._connection = open_connection(directory, create=True)
+        self._connection.execute("PRAGMA journal_mode = OFF")
         self._connection.execute("PRAGMA synchronous = OFF")
+        self._connection.execute("PRAGMA cache_size = -500000")
+        made = "SELECT name, sql FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL"
+        self._indexes = self._connection.execute(made).fetchall()
+        for name, _ in self._indexes:  # made again at the end: row by row they would take most of the time
+            self._connection.execute(f"DROP INDEX {name}")
         self._connection.execute("BEGIN")
         self._kept: dict[str, list[tuple[Any, ...]]] = {}
         self._serial = 0
@@ -67,8 +75,33 @@ class Tables:
     def close(self) -> None:
         for statement in self._kept:
             self._put(statement)
+        for table in ("pull_records", "milestone_records", "jobs", "job_nodes", "job_pods", "audits"):
+            for copy in range(1, COPIES):
+                self._multiply(table, copy)
         self._connection.execute("COMMIT")
+        for _, statement in self._indexes:
+            self._connection.execute(statement)
         self._connection.close()
+
+    def _multiply(self, table: str, copy: int) -> None:
+        """Once more all that was put, with names of its own, so many months later."""
+        year, month = divmod(copy, 12)
+        copied = {
+            "job": f"job || '-{copy}'",
+            "pod": f"coalesce(job || '-{copy}' || substr(pod, length(job) + 1), pod)",
+            "pod_uid": f"pod_uid || '-{copy}'",
+            "event_uid": f"event_uid || '-{copy}'",
+            "position": f"position + 100000 * {copy}",
+            **{time: f"'{BEGAN.year + year}-{month + 1:02}' || substr({time}, 8)" for time in TIMES},
+        }
+        names = [row[1] for row in self._connection.execute(f"PRAGMA table_info({table})")]
+        values = ", ".join(copied.get(name, name) for name in names)
+        own = (
+            "WHERE job IS NULL OR job NOT LIKE 'pull-%-%'"
+            if "event_uid" not in names
+            else "WHERE length(event_uid) = 40"
+        )
+        self._connection.execute(f"INSERT INTO {table} ({', '.join(names)}) SELECT {values} FROM {table} {own}")
 
     def _put(self, statement: str) -> None:
         self._connection.executemany(statement, self._kept[statement])
@@ -123,7 +156,7 @@ def make_jobs(directory: Path, pulls: int, *, ledger: bool) -> None:
         cluster = f"lab-{size}"
         tables.add("clusters", {"cluster": cluster, "run": RUN, "size": size, "state": "down"})
         clock = 0.0
-        for position in range(round(pulls / PODS_OF_JOB / len(SIZES))):
+        for position in range(round(pulls / COPIES / PODS_OF_JOB / len(SIZES))):
             clock = make_job(tables, random, cluster, size, position, clock, ledger=ledger) + 3.0
     tables.close()
 
@@ -195,7 +228,7 @@ def make_services(directory: Path, pulls: int) -> None:
     study = json.dumps({"name": "services"})
     tables.add("runs", {"run": RUN, "provider": "import", "study": study, "started_at": text(0)})
     tables.add("clusters", {"cluster": "prod", "run": RUN, "size": 2000, "state": "down"})
-    for number in range(pulls):
+    for number in range(pulls // COPIES):
         image, gigabytes = images[min(int(random.expovariate(1 / 40)), 299)]
         service = image.rpartition("/")[2].partition(":")[0]
         node = random.randrange(2000)
@@ -209,7 +242,7 @@ def make_services(directory: Path, pulls: int) -> None:
             "pod_uid": f"{random.getrandbits(64):016x}-{number:09d}",
             "container": "main",
         }
-        at = number * 30 * 86400 / pulls
+        at = number * 27 * 86400 / (pulls / COPIES)
         if random.random() < 0.02:
             add_failure(tables, place, image, at, random)
         seconds = (1.0 + 9.0 * gigabytes) * random.lognormvariate(0, 0.4)

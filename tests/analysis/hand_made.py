@@ -64,7 +64,7 @@ class HandMade:
         self.serial += 1
         return f"{self.cluster}-{self.serial:06d}"
 
-    def pull(self, job: str, pod: str, image: str, seconds: float | None = 1.0, **changes: object) -> PullRecord:
+    def pull(self, job: str | None, pod: str, image: str, seconds: float | None = 1.0, **changes: object) -> PullRecord:
         """A pull that ended at ``changes['finished']`` seconds (default: as long as it took)."""
         finished = float(changes.pop("finished", seconds or 0.0))  # type: ignore[arg-type]
         reference = parse_image(image)

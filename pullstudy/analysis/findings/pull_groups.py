@@ -6,13 +6,15 @@ image and its node.
 
 from array import array
 from collections import Counter
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from math import ceil
 from typing import TypeVar
 
+from pullstudy.analysis.reading.ledger import NodePlace
+from pullstudy.analysis.statistics.quantiles import median
 from pullstudy.pulls.failure import FailureClass, classify
 from pullstudy.pulls.image import parse_image
 from pullstudy.pulls.pod_owner import pod_owner
@@ -20,6 +22,7 @@ from pullstudy.pulls.record import Outcome, PullRecord
 
 Name = tuple[str, ...]
 K = TypeVar("K", bound=Hashable)
+T = TypeVar("T")
 # Stretches of time that people think in; seconds.
 STRETCHES = (1, 10, 60, 300, 900, 3600, 6 * 3600, 86400, 7 * 86400)
 MOST_STRETCHES = 240
@@ -60,6 +63,10 @@ class PullTotals:
     def bytes_per_second(self) -> float | None:
         """All their bytes over all their seconds."""
         return self.rated_bytes / self.rated_seconds if self.rated_bytes and self.rated_seconds > 0 else None
+
+    @property
+    def commonest_failure(self) -> FailureClass | None:
+        return self.failures.most_common(1)[0][0] if self.failures else None
 
     def add(self, pull: PullRecord) -> None:
         if pull.outcome is Outcome.PULLED:
@@ -115,18 +122,6 @@ class PullCounts:
             self.last_at = at if self.last_at is None or at > self.last_at else self.last_at
 
 
-@dataclass(frozen=True)
-class NodeFacts:
-    """What is known of a node but for its name."""
-
-    instance_type: str | None = None
-    zone: str | None = None
-
-
-Nodes = Mapping[tuple[str, str], NodeFacts]  # by cluster and node
-_NO_FACTS = NodeFacts()
-
-
 def _image(pull: PullRecord) -> Name | None:
     return (pull.image,) if pull.image is not None else None
 
@@ -163,11 +158,16 @@ class PullGroups:
         self.stretch_seconds = _stretch(span)
         self._groups: dict[Grouping, dict[Name, PullTotals]] = {grouping: {} for grouping in _GATHERED}
         self._by_time: dict[int, PullTotals] = {}  # by the second in which the stretch begins
+        self._images: dict[str, int] = {}  # numbered
+        self._images_of_node: dict[Name, array[int]] = {}  # of each of its durations
 
     def add(self, pull: PullRecord) -> None:
         """A pull that was made or needed none; failures are told by add_failures."""
         for group in self._groups_of(pull):
             group.add(pull)
+        if pull.outcome is Outcome.PULLED and pull.pull_seconds is not None and pull.node is not None:
+            number = self._images.setdefault(pull.image or "", len(self._images))
+            self._images_of_node.setdefault((pull.cluster, pull.node), array("L")).append(number)
 
     def add_failures(self, pull: PullRecord) -> None:
         """The last state of an event of failing or backing off, whose count includes the earlier ones."""
@@ -175,24 +175,45 @@ class PullGroups:
         for group in self._groups_of(pull):
             group.add_failures(pull.outcome, kind, pull.count)
 
-    def by(self, grouping: Grouping, nodes: Nodes | None = None) -> Mapping[Name, PullTotals]:
-        """Groups by what they have in common; nodes are told apart by cluster and name."""
+    def by(self, grouping: Grouping, nodes: Iterable[NodePlace] = ()) -> Mapping[Name, PullTotals]:
+        """Groups by what they have in common; nodes by cluster and name. Zones and instance types need the nodes."""
         if grouping in self._groups:
             return self._groups[grouping]
-        if grouping in (Grouping.REGISTRY, Grouping.REPOSITORY):
-            named = _registry if grouping is Grouping.REGISTRY else _repository
-            return _merged((named(name[0]), group) for name, group in self._groups[Grouping.IMAGE].items())
-        known = nodes or {}
-        fact = "zone" if grouping is Grouping.ZONE else "instance_type"
-        told = ((getattr(known.get(name, _NO_FACTS), fact), group) for name, group in self._of_nodes())
-        return _merged(((value,), group) for value, group in told if value is not None)
+        if grouping in _OF_IMAGES:
+            return _merged((_OF_IMAGES[grouping](*name), group) for name, group in self._groups[Grouping.IMAGE].items())
+        return _merged(self._named_by_node(grouping, nodes, self._groups[Grouping.NODE]))
+
+    def slowness(self, grouping: Grouping, nodes: Iterable[NodePlace] = ()) -> Mapping[Name, float]:
+        """Of a node, zone or instance type: the median of how many times as long as its image's median a pull took."""
+        ratios = self._ratios_of_nodes()
+        if grouping is not Grouping.NODE:
+            joined: dict[Name, array[float]] = {}
+            for name, some in self._named_by_node(grouping, nodes, ratios):
+                joined.setdefault(name, array("d")).extend(some)
+            ratios = joined
+        return {name: median(some) for name, some in ratios.items() if some}
 
     def over_time(self) -> list[tuple[datetime, PullTotals]]:
         """By the beginning of each stretch of ``stretch_seconds`` in which a pull ended or failed."""
         return [(datetime.fromtimestamp(second, UTC), group) for second, group in sorted(self._by_time.items())]
 
-    def _of_nodes(self) -> Iterable[tuple[tuple[str, str], PullTotals]]:
-        return (((name[0], name[1]), group) for name, group in self._groups[Grouping.NODE].items())
+    def _ratios_of_nodes(self) -> "dict[Name, array[float]]":
+        images = self._groups[Grouping.IMAGE]
+        medians = {number: median(images[image,].seconds) for image, number in self._images.items() if image}
+        ratios: dict[Name, array[float]] = {}
+        for node, numbers in self._images_of_node.items():
+            timed = zip(self._groups[Grouping.NODE][node].seconds, numbers, strict=True)
+            ratios[node] = array("d", (seconds / medians[n] for seconds, n in timed if medians.get(n, 0.0) > 0))
+        return ratios
+
+    def _named_by_node(
+        self, grouping: Grouping, nodes: Iterable[NodePlace], of_nodes: Mapping[Name, T]
+    ) -> Iterator[tuple[Name, T]]:
+        for place in nodes:
+            value = place.zone if grouping is Grouping.ZONE else place.instance_type
+            found = of_nodes.get((place.cluster, place.node))
+            if value is not None and found is not None:
+                yield (value,), found
 
     def _groups_of(self, pull: PullRecord) -> Iterable[PullTotals]:
         yield self.all
@@ -228,6 +249,12 @@ def _registry(image: str) -> Name:
     first, slash, _ = parse_image(image).repository.partition("/")
     is_host = slash and ("." in first or ":" in first or first == "localhost")
     return (first if is_host else "docker.io",)
+
+
+_OF_IMAGES: Mapping[Grouping, Callable[[str], Name]] = {
+    Grouping.REGISTRY: _registry,
+    Grouping.REPOSITORY: _repository,
+}
 
 
 def _stretch(span: tuple[datetime, datetime] | None) -> int:

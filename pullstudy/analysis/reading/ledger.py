@@ -17,6 +17,15 @@ from pullstudy.store.selection import ALL, Selection
 S = TypeVar("S", bound=msgspec.Struct)
 
 
+class NodePlace(msgspec.Struct, frozen=True, kw_only=True):
+    """What a node is and where, as far as that is known."""
+
+    cluster: str
+    node: str
+    instance_type: str | None = None
+    zone: str | None = None
+
+
 class LedgerTables(msgspec.Struct, frozen=True):
     """Runs and clusters in the order of their sizes, jobs in the order of the run."""
 
@@ -24,6 +33,7 @@ class LedgerTables(msgspec.Struct, frozen=True):
     clusters: tuple[ClusterRow, ...] = ()
     jobs: tuple[JobRow, ...] = ()
     audits: tuple[Audit, ...] = ()
+    nodes: tuple[NodePlace, ...] = ()
 
 
 # Jobs of imported logs have no row: what an import was told of their nodes counts too.
@@ -40,6 +50,7 @@ def read_ledger(connection: sqlite3.Connection) -> LedgerTables:
         clusters=tuple(_rows(connection, ClusterRow, "clusters", "ORDER BY run, size, cluster")),
         jobs=tuple(_rows(connection, JobRow, "jobs", "WHERE state <> 'abandoned' ORDER BY cluster, position")),
         audits=tuple(_rows(connection, Audit, "audits", _OF_LIVE_JOBS)),
+        nodes=tuple(_rows(connection, NodePlace, "nodes", "ORDER BY cluster, node")),
     )
 
 
@@ -75,4 +86,5 @@ def of_selection(ledger: LedgerTables, selection: Selection) -> LedgerTables:
         clusters=clusters,
         jobs=tuple(row for row in ledger.jobs if row.cluster in kept),
         audits=tuple(row for row in ledger.audits if row.cluster in kept),
+        nodes=tuple(row for row in ledger.nodes if row.cluster in kept),
     )

@@ -14,6 +14,7 @@ from pullstudy.analysis.report.page import page
 from pullstudy.analysis.report.section import Section
 from pullstudy.analysis.report.sections import (
     after_pull,
+    all_pulls,
     by_nodes,
     clocks,
     costs,
@@ -40,6 +41,7 @@ SECTIONS: tuple[Callable[[Facts], Section], ...] = (
     makespans.build,
     after_pull.build,
     durations.build,
+    all_pulls.build,
     rates.build,
     slow_nodes.build,
     failures.build,
@@ -49,6 +51,15 @@ SECTIONS: tuple[Callable[[Facts], Section], ...] = (
     similarity.build,
     environment.build,
 )
+
+# Where pulls are of no job, these have nothing to say.
+OF_JOBS = (by_nodes.build, makespans.build, after_pull.build, slow_nodes.build, clocks.build, costs.build)
+
+
+def sections_of(facts: Facts) -> list[Section]:
+    """The page's: those about jobs where there are any, or where there is nothing at all."""
+    told = facts.jobs or not facts.pulls.all.pulled
+    return [build(facts) for build in SECTIONS if told or build not in OF_JOBS]
 
 
 def write_report(where: Path | StudySource, to: Path | None = None) -> list[Path]:
@@ -61,7 +72,7 @@ def write_report(where: Path | StudySource, to: Path | None = None) -> list[Path
     source = as_source(where)
     directory = _directory(source, to)
     facts = gather_facts(source)
-    sections = [build(facts) for build in SECTIONS]
+    sections = sections_of(facts)
     provenance_line = provenance(facts)
     report = directory / REPORT_FILE
     with output_file(report) as file:

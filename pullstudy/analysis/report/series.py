@@ -1,6 +1,7 @@
 """What one colour in a chart stands for: a cluster, named by its number of nodes.
 
-Where two clusters have the same number of nodes, as in two runs, the cluster's name is added.
+Where two clusters have the same number of nodes, as in two runs, the cluster's name is added; where the number is
+unknown, the name stands alone.
 """
 
 from collections import Counter
@@ -49,4 +50,4 @@ def _labels(clusters: Iterable[str], sizes: dict[str, int]) -> Iterable[str]:
     shared = Counter(sizes.values())
     for cluster in clusters:
         size = sizes[cluster]
-        yield str(size) if shared[size] == 1 and size else f"{size or '?'} ({cluster})"
+        yield cluster if not size else str(size) if shared[size] == 1 else f"{size} ({cluster})"

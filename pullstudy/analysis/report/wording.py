@@ -70,6 +70,15 @@ def money(value: float | None, currency: str) -> str:
     return UNKNOWN if value is None else f"{value:,.2f} {currency}"
 
 
+def stretch(whole_seconds: int) -> str:
+    """A length of time that is a whole number of a unit: 15 minutes."""
+    for name, length in (("week", 604_800), ("day", 86_400), ("hour", 3_600), ("minute", 60)):
+        if whole_seconds % length == 0:
+            count = whole_seconds // length
+            return name if count == 1 else f"{count} {name}s"
+    return "second" if whole_seconds == 1 else f"{whole_seconds} seconds"
+
+
 def moment_of(at: datetime | None) -> str:
     return UNKNOWN if at is None else at.strftime("%Y-%m-%d %H:%M:%S UTC")
 

@@ -10,6 +10,7 @@ from pullstudy.analysis.statistics.quantiles import quantile, upper_quantile
 from pullstudy.analysis.timelines.job_summary import JobSummary
 from pullstudy.analysis.timelines.phase_seconds import MEASURED
 
+_SHOWN = 50
 Values = Sequence[float]
 
 
@@ -60,8 +61,13 @@ def critical_table(facts: Facts) -> Markup:
         "downloads",
         "waited for another's download",
     ]
-    rows = [_critical_row(facts, job) for job in facts.jobs if job.path]
-    return table(header, rows, caption="Critical path of every job", text_columns=4)
+    known = [job for job in facts.jobs if job.path]
+    longest = sorted(known, key=lambda job: -(job.makespan_seconds or 0.0))[:_SHOWN]
+    rows = [_critical_row(facts, job) for job in (known if len(known) <= _SHOWN else longest)]
+    caption = "Critical path of every job"
+    if len(known) > _SHOWN:
+        caption = f"Critical path of the {_SHOWN} longest of {len(known):,} jobs; pulldriver export phases has them all"
+    return table(header, rows, caption=caption, text_columns=4)
 
 
 def _critical_row(facts: Facts, job: JobSummary) -> list[object]:

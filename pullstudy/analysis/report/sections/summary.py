@@ -5,7 +5,7 @@ from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import COLD, Facts, ImageKey, PullGroup, cache_order
 from pullstudy.analysis.report.html import Markup, element, warning
 from pullstudy.analysis.report.section import Block, Section, cache_words
-from pullstudy.analysis.report.sections import after_pull, costs, makespans, participation, wall_time
+from pullstudy.analysis.report.sections import after_pull, all_pulls, costs, makespans, participation, wall_time
 from pullstudy.analysis.statistics.quantiles import quantile
 
 
@@ -37,8 +37,10 @@ def _headlines(facts: Facts) -> Markup:
         (f"{len(facts.counts.images):,}", "images"),
         (_sizes(facts), "nodes"),
         (f"{facts.failed.attempts_of_jobs if facts.jobs else facts.failed.attempts:,}", "failed attempts"),
-        (wording.seconds(wall) if wall else wording.UNKNOWN, "wall time from first to last job, all clusters"),
     ]
+    if facts.jobs:
+        words = "wall time from first to last job, all clusters"
+        tiles.append((wording.seconds(wall) if wall else wording.UNKNOWN, words))
     cost = costs.total_cost(facts)
     if cost is not None:
         tiles.append((cost, "at the study's price"))
@@ -58,11 +60,15 @@ def _answers(facts: Facts) -> list[Markup]:
         element("li", element("b", title if title.endswith("?") else f"{title}:"), " ", words)
         for title, words in _findings(facts)
     ]
-    return items or [element("li", "No pull of a job is in this study.")]
+    if items:
+        return items
+    return [element("li", "No pull of a job is in this study: see all pulls for those of other pods.")]
 
 
 def _findings(facts: Facts) -> list[tuple[str, str]]:
     found = []
+    if not facts.jobs and facts.pulls.all.seconds:
+        found.append(("How long do pulls take?", all_pulls.answer(facts)))
     durations = _durations(facts)
     if durations:
         found.append(("Do pulls get slower on larger clusters?", durations))

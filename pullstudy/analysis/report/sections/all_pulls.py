@@ -1,0 +1,186 @@
+"""All pulls, of jobs and of all other pods: by registry, image, node, zone, namespace and owner, and over time."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from pullstudy.analysis.findings.pull_groups import Grouping, Name, PullTotals
+from pullstudy.analysis.report import wording
+from pullstudy.analysis.report.facts import Facts
+from pullstudy.analysis.report.figure import Figure
+from pullstudy.analysis.report.html import Markup, paragraph, table
+from pullstudy.analysis.report.section import Block, Section
+from pullstudy.analysis.report.sections.box_chart import rounded
+from pullstudy.analysis.statistics.quantiles import quantile, upper_quantile
+
+_SHOWN = 20
+_OF_NODES = (Grouping.NODE, Grouping.ZONE, Grouping.INSTANCE_TYPE)
+_LEAST_PULLS = 20  # for a place among the slow nodes: the median of a few is chance
+_LEAST_STRETCHES = 3  # fewer are no course of time
+_PLURALS = {
+    Grouping.REGISTRY: "registries",
+    Grouping.REPOSITORY: "repositories",
+    Grouping.IMAGE: "images",
+    Grouping.NODE: "nodes",
+    Grouping.ZONE: "zones",
+    Grouping.INSTANCE_TYPE: "instance types",
+    Grouping.NAMESPACE: "namespaces",
+    Grouping.OWNER: "owners of pods",
+}
+
+
+def build(facts: Facts) -> Section:
+    whole = facts.pulls.all
+    if not (whole.pulled or whole.cached or whole.failed):
+        return Section("all-pulls", "All pulls", (paragraph("No pull of any pod is in this study."),))
+    blocks: list[Block] = [paragraph(_words(facts)), *_over_time(facts)]
+    images = len(facts.pulls.by(Grouping.IMAGE))
+    for grouping in Grouping:
+        groups = facts.pulls.by(grouping, facts.study.ledger.nodes)
+        one_tag_each = grouping is Grouping.REPOSITORY and len(groups) == images
+        if groups and not one_tag_each:
+            blocks.append(_table(facts, grouping, groups))
+    return Section("all-pulls", "All pulls", tuple(blocks))
+
+
+def answer(facts: Facts) -> str:
+    """How long they took, and how many failed; there is a pull of which that is known."""
+    whole = facts.pulls.all
+    failed = f"{wording.plural(whole.failed, 'attempt')} failed"
+    return (
+        f"{_quantiles(whole)}, of {wording.plural(len(whole.seconds), 'pull')} of {len(facts.counts.images):,} images "
+        f"on {wording.plural(len(facts.counts.nodes), 'node')}; {failed}."
+    )
+
+
+def _quantiles(group: PullTotals) -> str:
+    ordered = sorted(group.seconds)
+    marks = [("median", quantile(ordered, 0.5)), *((f"p{p}", upper_quantile(ordered, p / 100)) for p in (95, 99))]
+    return ", ".join(f"{name} {wording.seconds(value)}" for name, value in marks if value is not None)
+
+
+def _words(facts: Facts) -> str:
+    whole = facts.pulls.all
+    durations = f" ({_quantiles(whole)})" if whole.seconds else ""
+    return (
+        f"Every pull that is recorded, of a job's pod or of any other: {wording.plural(whole.pulled, 'pull')}"
+        f"{durations}, {wording.plural(whole.cached, 'image')} found present, "
+        f"{wording.plural(whole.failed, 'failed attempt')}, {wording.plural(whole.backed_off, 'back-off')}. Seconds "
+        "are the first duration of the kubelet's message; a rate is all bytes of a group, as the kubelet counts "
+        "images, over all its seconds. Tables are in the order of the time that was spent on pulling, those of nodes "
+        f"of {_LEAST_PULLS} pulls or more by how slow these are: the median of a pull's seconds over the median of its "
+        "image on all nodes."
+    )
+
+
+def _over_time(facts: Facts) -> list[Block]:
+    stretches = facts.pulls.over_time()
+    if len(stretches) < _LEAST_STRETCHES:
+        return []
+    each = wording.stretch(facts.pulls.stretch_seconds)
+    counts: list[dict[str, Any]] = []
+    marks: list[dict[str, Any]] = []
+    for at, group in stretches:
+        time = {"time": int(at.timestamp() * 1000)}
+        for outcome, count in (("pulled", group.pulled), ("failed", group.failed), ("found present", group.cached)):
+            if count:
+                counts.append({**time, "outcome": outcome, "count": count})
+        ordered = sorted(group.seconds)
+        if ordered:
+            marks.append({**time, "mark": "median", "seconds": rounded(quantile(ordered, 0.5))})
+        high = upper_quantile(ordered, 0.95)
+        if high is not None:
+            marks.append({**time, "mark": "p95", "seconds": rounded(high)})
+    blocks: list[Block] = [
+        Figure("pulls-over-time", f"Pulls over time, by {each}", "By when they ended, UTC.", _counts_spec(counts))
+    ]
+    if marks:
+        words = "Of the pulls that ended in each; p95 where these are 20 or more. UTC."
+        blocks.append(Figure("durations-over-time", f"Pull duration over time, by {each}", words, _marks_spec(marks)))
+    return blocks
+
+
+def _time_axis() -> dict[str, Any]:
+    return {"field": "time", "type": "temporal", "title": None, "scale": {"type": "utc"}}
+
+
+def _counts_spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    domain = ["pulled", "failed", "found present"]
+    colour = {"field": "outcome", "type": "nominal", "title": None}
+    return {
+        "height": 200,
+        "data": {"values": rows},
+        "mark": {"type": "bar", "binSpacing": 0, "width": 3},
+        "encoding": {
+            "x": _time_axis(),
+            "y": {"field": "count", "type": "quantitative", "title": "pulls", "stack": True},
+            "color": {**colour, "scale": {"domain": domain, "range": ["#3d7fd9", "#c8363d", "#b9c1cc"]}},
+            "tooltip": [{"field": "time", "type": "temporal"}, {"field": "outcome"}, {"field": "count"}],
+        },
+    }
+
+
+def _marks_spec(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    colour = {"field": "mark", "type": "nominal", "title": None}
+    return {
+        "height": 220,
+        "data": {"values": rows},
+        "mark": {"type": "line", "interpolate": "step-after", "strokeWidth": 1.4, "point": {"size": 14}},
+        "encoding": {
+            "x": _time_axis(),
+            "y": {"field": "seconds", "type": "quantitative", "title": "seconds", "scale": {"zero": True}},
+            "color": {**colour, "scale": {"domain": ["median", "p95"], "range": ["#3d7fd9", "#dc6a2c"]}},
+            "tooltip": [{"field": "time", "type": "temporal"}, {"field": "mark"}, {"field": "seconds"}],
+        },
+    }
+
+
+def _table(facts: Facts, grouping: Grouping, groups: Mapping[Name, PullTotals]) -> Markup:
+    of_nodes = grouping in _OF_NODES
+    slowness = facts.pulls.slowness(grouping, facts.study.ledger.nodes) if of_nodes else {}
+    ranked = sorted(groups.items(), key=lambda item: _rank(item[0], item[1], slowness))
+    rows = [
+        [
+            _name(facts, grouping, name),
+            group.pulled,
+            *_marks(group),
+            *([f"{slowness[name]:.2f}" if name in slowness else wording.UNKNOWN] if of_nodes else []),
+            wording.rate(group.bytes_per_second),
+            group.cached,
+            group.failed,
+            group.backed_off,
+            group.commonest_failure or "",
+        ]
+        for name, group in ranked[:_SHOWN]
+    ]
+    marks = ["median", "p95", "p99", "slowest", *(["times its images' medians"] if of_nodes else [])]
+    header = [grouping.value, "pulls", *marks, "rate", "found present", "failed", "back-offs", "mostly"]
+    return table(header, rows, caption=_caption(grouping, len(ranked)))
+
+
+def _rank(name: Name, group: PullTotals, slowness: Mapping[Name, float]) -> tuple[float, float, int, Name]:
+    slow = slowness.get(name, 0.0) if len(group.seconds) >= _LEAST_PULLS else 0.0
+    return (-slow, -sum(group.seconds), -group.failed, name)
+
+
+def _caption(grouping: Grouping, count: int) -> str:
+    if count <= _SHOWN:
+        return f"By {grouping.value}"
+    return f"By {grouping.value}: {_SHOWN} of {count:,} {_PLURALS[grouping]}; pulldriver export pulls has every pull"
+
+
+def _name(facts: Facts, grouping: Grouping, name: Name) -> str:
+    if grouping is Grouping.NODE:
+        cluster, node = name
+        return node if len(facts.series.labels) == 1 else f"{node} ({facts.series.label(cluster)})"
+    if grouping is Grouping.OWNER:
+        namespace, kind, owner = name
+        return " ".join(filter(None, (kind, f"{namespace}/{owner}" if namespace else owner)))
+    return wording.image_name(name[0]) if grouping is Grouping.IMAGE else name[0]
+
+
+def _marks(group: PullTotals) -> list[str]:
+    ordered = sorted(group.seconds)
+    if not ordered:
+        return [wording.UNKNOWN] * 4
+    high = (upper_quantile(ordered, probability) for probability in (0.95, 0.99))
+    return list(map(wording.seconds, (quantile(ordered, 0.5), *high, ordered[-1])))
