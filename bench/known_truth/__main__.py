@@ -3,11 +3,12 @@
 import sys
 from collections.abc import Callable, Iterator
 
-from bench.known_truth import write_back
+from bench.known_truth import growth, write_back
 from bench.known_truth.trial import Trial, rows, table
 
 CONCLUSIONS: dict[str, Callable[[], Iterator[Trial]]] = {
     "write-rate": write_back.trials,
+    "growth": growth.trials,
 }
 
 

@@ -1,14 +1,10 @@
-"""Whether pulls and makespans grow with the nodes, and the phases that makespans are made of, as findings."""
+"""Whether makespans grow with the nodes, and the phases that they are made of, as findings."""
 
-import math
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
-from statistics import fmean, median
+from collections.abc import Iterable, Iterator
 
 from pullstudy.analysis.findings.finding import Finding, FindingId, Verdict
 from pullstudy.analysis.findings.growth import Decomposition, PhaseBySize, growth_verdict
-from pullstudy.analysis.statistics.doubling import Doubling, per_doubling
-from pullstudy.analysis.timelines.job_summary import JobSummary
+from pullstudy.analysis.statistics.doubling import Doubling
 
 _ASSUMED = (
     "clusters are independent of each other, and each one deviates as a whole",
@@ -23,32 +19,6 @@ def makespan_growth(decompositions: Iterable[Decomposition]) -> Iterator[Finding
         until = f" until the last container was {found.until}" if found.until != "job_completed" else ""
         what = f"makespans of the {len(found.workloads)} workloads that every size ran{until}"
         yield _growth(FindingId.MAKESPAN_GROWTH, found.per_doubling, what, found.cache, found.run)
-
-
-def pull_growth(jobs: Iterable[JobSummary]) -> Iterator[Finding]:
-    """The same of the downloads of the images that every cluster pulled."""
-    kinds: dict[tuple[str | None, str], dict[str, dict[str, list[float]]]] = defaultdict(dict)
-    sizes: dict[str, int] = {}
-    for job in jobs:
-        if job.size is None or job.failed:
-            continue
-        sizes[job.cluster] = job.size
-        for pulls in job.pulls:
-            seconds = [each for each in pulls.downloads if each > 0]
-            if seconds:
-                images = kinds[job.run, pulls.cache].setdefault(job.cluster, defaultdict(list))
-                images[pulls.image].append(math.log(median(seconds)))
-    for (run, cache), clusters in kinds.items():
-        common = set.intersection(*(set(images) for images in clusters.values()))
-        if common:
-            growth = _per_doubling([(sizes[cluster], images) for cluster, images in clusters.items()], common)
-            what = f"downloads of the {len(common)} images that every cluster pulled"
-            yield _growth(FindingId.PULL_GROWTH, growth, what, cache, run)
-
-
-def _per_doubling(clusters: Sequence[tuple[int, dict[str, list[float]]]], common: set[str]) -> Doubling | None:
-    means = [fmean(fmean(images[image]) for image in common) for _, images in clusters]
-    return per_doubling([size for size, _ in clusters], means)
 
 
 def _growth(identity: FindingId, growth: Doubling | None, what: str, cache: str, run: str | None) -> Finding:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pullstudy.analysis.findings.cost import cluster_costs
 from pullstudy.analysis.findings.cost_findings import cost_findings
 from pullstudy.analysis.findings.finding import Finding
-from pullstudy.analysis.findings.growth_findings import makespan_growth, phase_findings, pull_growth
+from pullstudy.analysis.findings.growth_findings import makespan_growth, phase_findings
+from pullstudy.analysis.findings.growth_test import makespan_growth_of_parts, pull_growth
 from pullstudy.analysis.findings.loss import losses
 from pullstudy.analysis.findings.pull_seconds import Downloads, pull_seconds
 from pullstudy.analysis.report.facts import Facts
@@ -41,6 +42,7 @@ def _pull_seconds(facts: Facts) -> Iterator[Finding]:
 def _growth(facts: Facts) -> Iterator[Finding]:
     yield from pull_growth(facts.jobs)
     yield from makespan_growth(facts.decompositions)
+    yield from makespan_growth_of_parts(facts.jobs)
     yield from phase_findings(facts.decompositions)
 
 
