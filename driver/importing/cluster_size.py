@@ -10,12 +10,13 @@ from driver.errors import UsageError
 from driver.importing.listed_nodes import MOST_NODES, is_name, read_node
 from driver.importing.log_file import STANDARD_INPUT, UnreadableFileError, lines_of, opened
 from driver.importing.other_document import node_texts, read_document
-from pullstudy.pulls.decode import Decoded, Origin, decode_event
-from pullstudy.pulls.event import UNREADABLE
+from pullstudy.pulls.event import UNREADABLE, Event
 from pullstudy.pulls.eventlog import BarrenError, LoggedEvent, OtherDocument, read_log
+from pullstudy.pulls.message import read_scheduled
+from pullstudy.pulls.pod_owner import belonging
 
+_OF_KUBELET = ("Pulling", "Pulled", "Created", "Started")  # of pods that began while the log was written
 _CONTROL_PLANE = ("node-role.kubernetes.io/control-plane", "node-role.kubernetes.io/master")
-_NO_ORIGIN = Origin(cluster="")
 
 
 class CountedSize(msgspec.Struct, frozen=True):
@@ -34,17 +35,15 @@ class NodeCount:
         self._of_jobs: set[str] = set()
         self._of_pods: set[str] = set()
 
-    def add_events(self, decoded: Decoded) -> None:
-        """The nodes on which the event's pods ran."""
-        for pull in decoded.pulls:
-            self._add(pull.node, pull.job)
-        for milestone in decoded.milestones:
-            self._add(milestone.node, milestone.job)
-
-    def _add(self, node: str | None, job: str | None) -> None:
+    def add_event(self, event: Event) -> None:
+        """The node that the event's pod is on, by the kubelet's word or the scheduler's."""
+        subject = event.object
+        if subject is None or subject.kind != "Pod":
+            return
+        node = event.host if event.reason in _OF_KUBELET else _scheduled_to(event)
         if node is not None:
             _put(self._of_pods, node)
-            if job is not None:
+            if belonging(subject.name, subject.labels, subject.owner_references).job is not None:
                 _put(self._of_jobs, node)
 
     def add_listed(self, node: DescribedNode) -> None:
@@ -77,6 +76,11 @@ class NodeCount:
         raise UsageError(f"--size {size}, but {seen}: leave --size out, or give how many there were")
 
 
+def _scheduled_to(event: Event) -> str | None:
+    scheduled = read_scheduled(event.text) if event.reason == "Scheduled" else None
+    return scheduled[1] if scheduled is not None else None
+
+
 def _put(names: set[str], name: str) -> None:
     if is_name(name) and len(names) < MOST_NODES:
         names.add(name)
@@ -98,7 +102,7 @@ def _count_file(
         try:
             for item in read_log(lines_of(file, advance=lambda size: advance(path, size))):
                 if isinstance(item, LoggedEvent):
-                    count.add_events(decode_event(item.event, _NO_ORIGIN))
+                    count.add_event(item.event)
                 elif isinstance(item, OtherDocument):
                     _count_document(item.raw, count)
         except (UnreadableFileError, BarrenError):

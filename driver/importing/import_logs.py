@@ -211,7 +211,7 @@ class _Import:
     def _take_event(self, item: LoggedEvent) -> None:
         self._need_size("events")
         decoded: Decoded = decode_event(item.event, self._origin)
-        self._count.add_events(decoded)
+        self._count.add_event(item.event)
         self._tally.events += 1
         self._tally.kinds[decoded.kind] += 1
         self._pulls.extend(decoded.pulls)

@@ -25,7 +25,7 @@ from pullstudy.pulls.batch import Batch, Gap, Reject
 from pullstudy.pulls.kind import Kind, R
 from pullstudy.pulls.kinds import GAP, KINDS, MILESTONE, PULL, REJECT
 from pullstudy.pulls.record import PullRecord
-from pullstudy.store.embedded.ledger import ClusterRow
+from pullstudy.store.embedded.ledger import ClusterRow, JobRow
 from pullstudy.store.embedded.store import EmbeddedStore, JobName, open_connection, store_errors
 from pullstudy.store.protocol import Records, StoredRun
 from pullstudy.store.selection import ALL, Selection
@@ -80,22 +80,36 @@ class StudyRecords:
 
     def jobs(self) -> Iterator[JobRecords]:
         """The jobs of each name on each cluster, in order of both; those too of which only the ledger tells."""
-        entries = {(row.cluster, row.job): row for row in self.study.ledger.jobs}
+        entries = self._entries()
         caches, pods = (_ByJob(self._of_ledger(read)) for read in (node_caches, pod_witnesses))
-        named = [store.jobs(chosen) for store, chosen in self._parts]
-        for job, _ in groupby(merge(sorted(entries), *named)):
-            yield JobRecords(
-                *job,
-                pulls=self._of_job(PULL, job),
-                milestones=self._of_job(MILESTONE, job),
-                entry=entries.get(job),
-                node_caches=caches.take(job),
-                pods=pods.take(job),
-            )
+        for job in self._names(entries):
+            if job in entries or self._is_proven(job):
+                yield JobRecords(
+                    *job,
+                    pulls=self._of_job(PULL, job),
+                    milestones=self._of_job(MILESTONE, job),
+                    entry=entries.get(job),
+                    node_caches=caches.take(job),
+                    pods=pods.take(job),
+                )
 
     def other_pulls(self) -> Iterator[PullRecord]:
-        """Pulls of pods of no job, in the order of a store."""
-        return self._merged([store.of_no_job(PULL, chosen) for store, chosen in self._parts], PULL.reading_order())
+        """Pulls of pods of no job, in the order of a store; then those of pods that are only called as a job's are."""
+        yield from self._merged([store.of_no_job(PULL, chosen) for store, chosen in self._parts], PULL.reading_order())
+        entries = self._entries()
+        for job in self._names(entries):
+            if job not in entries and not self._is_proven(job):
+                yield from self._stream(PULL, job)
+
+    def _entries(self) -> dict[JobName, JobRow]:
+        return {(row.cluster, row.job): row for row in self.study.ledger.jobs}
+
+    def _names(self, entries: Iterable[JobName]) -> Iterator[JobName]:
+        named = [store.jobs(chosen) for store, chosen in self._parts]
+        return (job for job, _ in groupby(merge(sorted(entries), *named)))
+
+    def _is_proven(self, job: JobName) -> bool:
+        return any(store.proves_job(job) for store, _ in self._parts)
 
     def rejects(self) -> Iterator[Reject]:
         return self._merged([store.rejects(chosen) for store, chosen in self._parts], REJECT.reading_order())
@@ -104,8 +118,11 @@ class StudyRecords:
         return self._merged([store.gaps(chosen) for store, chosen in self._parts], GAP.reading_order())
 
     def _of_job(self, kind: Kind[R], job: JobName) -> tuple[R, ...]:
+        return tuple(self._stream(kind, job))
+
+    def _stream(self, kind: Kind[R], job: JobName) -> Iterator[R]:
         streams = [store.of_job(kind, job, chosen) for store, chosen in self._parts]
-        return tuple(self._merged(streams, kind.reading_order()))
+        return self._merged(streams, kind.reading_order())
 
     def _merged(self, streams: Sequence[Iterator[T]], order: Any) -> Iterator[T]:
         return streams[0] if len(streams) == 1 else merge(*streams, key=order)

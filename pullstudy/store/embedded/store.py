@@ -278,6 +278,18 @@ class EmbeddedStore(Store):
                 if self._connection.execute(f"{there} LIMIT 1", name).fetchone() is not None:
                     yield name
 
+    def proves_job(self, job: JobName) -> bool:
+        """Whether more than the names of pods tells that there is such a job.
+
+        A DaemonSet or a DeploymentConfig whose name ends in a number has pods that are called as an Indexed Job's are,
+        but never one of index 0, and no record of theirs names a job's uid or a controller that is a job.
+        """
+        like_others = "pod GLOB ?2 || '-[1-9]*-?????'"
+        sql = f"""SELECT 1 FROM pulls WHERE cluster = ?1 AND job = ?2 AND (pod IS NULL OR NOT {like_others})
+            UNION ALL SELECT 1 FROM milestones WHERE cluster = ?1 AND job = ?2
+              AND (pod IS NULL OR NOT {like_others} OR job_uid IS NOT NULL OR owner IS NOT NULL) LIMIT 1"""
+        return bool(self._all(sql, job))
+
     def of_job(self, kind: Kind[R], job: JobName, selection: Selection = ALL) -> Iterator[R]:
         """The records of one of jobs(), as the kind orders them."""
         table = kind.plural if kind.main else kind.table
