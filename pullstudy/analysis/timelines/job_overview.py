@@ -2,6 +2,7 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import cached_property
 
 from pullstudy.analysis.timelines.critical_path import critical_container
 from pullstudy.analysis.timelines.timeline import ContainerTimeline, JobTimeline
@@ -13,15 +14,21 @@ from pullstudy.pulls.record import Outcome
 class JobOverview:
     """What is known of a job's containers only by looking at all of them."""
 
+    job: JobTimeline
     pods: int
     on_node: Counter[str | None]  # pods by node
     critical: ContainerTimeline | None
-    ranks: dict[tuple[str, str | None], int]
     shared_pulls: frozenset[tuple[str, str | None]]
 
     def start_rank(self, container: ContainerTimeline) -> int | None:
         """1 for the first container of the job to start; None where its start is unknown."""
-        return self.ranks.get((container.pod, container.container))
+        return self._ranks.get((container.pod, container.container))
+
+    @cached_property
+    def _ranks(self) -> dict[tuple[str, str | None], int]:
+        started = [container for container in self.job.containers if Moment.STARTED in container.times]
+        started.sort(key=lambda container: container.times[Moment.STARTED].at)
+        return {(container.pod, container.container): rank for rank, container in enumerate(started, 1)}
 
     def shares_pull(self, container: ContainerTimeline) -> bool:
         """Whether its pull began while another's of the same image was under way on its node: one download for both."""
@@ -31,18 +38,12 @@ class JobOverview:
 def overview_of(job: JobTimeline) -> JobOverview:
     pods = {container.pod: container.node for container in job.containers}
     return JobOverview(
+        job=job,
         pods=len(pods),
         on_node=Counter(pods.values()),
         critical=critical_container(job),
-        ranks=_ranks(job),
         shared_pulls=frozenset(_shared_pulls(job)),
     )
-
-
-def _ranks(job: JobTimeline) -> dict[tuple[str, str | None], int]:
-    started = [container for container in job.containers if Moment.STARTED in container.times]
-    started.sort(key=lambda container: container.times[Moment.STARTED].at)
-    return {(container.pod, container.container): rank for rank, container in enumerate(started, 1)}
 
 
 def _shared_pulls(job: JobTimeline) -> list[tuple[str, str | None]]:

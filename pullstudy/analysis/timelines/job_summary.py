@@ -4,9 +4,10 @@ A study of a million pulls is folded into these job by job; its records are neve
 """
 
 from array import array
-from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
+from sys import intern
 
 from pullstudy.analysis.timelines.critical_path import PathSegment, critical_path, paths_until
 from pullstudy.analysis.timelines.job_overview import JobOverview, overview_of
@@ -98,7 +99,8 @@ def summary_of(job: JobTimeline) -> JobSummary:
     start, end, critical = job.start, job.end, overview.critical
     reached = _reached(job)
     paths = paths_until(job, [moment for moment in CUTS if moment in reached])
-    nodes = tuple(sorted({container.node for container in job.containers if container.node is not None}))
+    # Each row that is read has a text of its own: of many jobs they would be most of what is kept.
+    nodes = tuple(sorted({intern(container.node) for container in job.containers if container.node is not None}))
     return JobSummary(
         cluster=job.cluster,
         run=job.run,
@@ -106,8 +108,8 @@ def summary_of(job: JobTimeline) -> JobSummary:
         namespace=job.namespace,
         job=job.job,
         number=job.number,
-        image=job.image,
-        images=job.images,
+        image=intern(job.image) if job.image is not None else None,
+        images=tuple(map(intern, job.images)),
         repeat=job.repeat,
         cache=job.cache,
         failed=job.failed,
@@ -137,7 +139,7 @@ def _pulls_of(job: JobTimeline, overview: JobOverview, nodes: tuple[str, ...]) -
     for container in job.containers:
         shared = overview.shares_pull(container)
         for pull in filter(_has_duration, container.pulls):
-            key = (pull.image or "", container.cache)
+            key = (intern(pull.image or ""), container.cache)
             group = found.setdefault(key, ImagePulls(*key, False, array("d"), array("l"), array("d")))
             if shared and pull is container.pull:
                 group.riders.append(pull.pull_seconds or 0.0)
@@ -155,9 +157,9 @@ def _reached(job: JobTimeline) -> dict[Moment, float]:
     start = job.start
     if start is None:
         return {}
-    counts = Counter(moment for container in job.containers for moment in container.times)
-    last = {
-        moment: max(each.times[moment].seconds_since(start[1]) for each in job.containers if moment in each.times)
-        for moment in counts
-    }
-    return {moment: last[moment] for moment in Moment if counts[moment] >= _NEARLY_EVERY * max(1, len(job.containers))}
+    least = _NEARLY_EVERY * max(1, len(job.containers))
+    times: dict[Moment, list[datetime]] = {moment: [] for moment in Moment}
+    for container in job.containers:
+        for moment, time in container.times.items():
+            times[moment].append(time.at)
+    return {moment: (max(ats) - start[1].at).total_seconds() for moment, ats in times.items() if len(ats) >= least}

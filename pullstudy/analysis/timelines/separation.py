@@ -23,6 +23,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from itertools import pairwise
 
 from pullstudy.analysis.timelines.pods import GatheredPod, keep_finest, timestamp_of
@@ -35,7 +36,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _Scope = tuple[str | None, str | None]  # run and namespace: within one, a name is one job's at a time
 
 
-@dataclass(slots=True)
+@dataclass
 class SeparateJob:
     """The pods of one job, and its own moments."""
 
@@ -45,9 +46,9 @@ class SeparateJob:
     pods: list[GatheredPod]
     times: MomentTimes = field(default_factory=dict)
 
-    @property
+    @cached_property
     def began_at(self) -> datetime:
-        """When the first of its pods was first seen; 1970 where no time is known."""
+        """When the first of its pods was first seen; 1970 where no time is known. Asked once all pods are in it."""
         return min((at for pod in self.pods if (at := pod.first_at) is not None), default=_EPOCH)
 
 
@@ -122,8 +123,12 @@ def _parts(job: str, pods: list[GatheredPod], ends: Sequence[datetime]) -> list[
 
 def _in_order(job: str, pods: list[GatheredPod]) -> list[_Seen]:
     """By when they were first seen; those of whom that is unknown come last."""
-    last = max((at for pod in pods if (at := pod.first_at) is not None), default=_EPOCH)
-    seen = [_Seen(pod.first_at or last, pod, completion_index(job, pod.name), pod.images) for pod in pods]
+    firsts = [pod.first_at for pod in pods]
+    last = max((at for at in firsts if at is not None), default=_EPOCH)
+    seen = [
+        _Seen(at or last, pod, completion_index(job, pod.name), pod.images)
+        for at, pod in zip(firsts, pods, strict=True)
+    ]
     return sorted(seen, key=lambda each: (each.at, each.pod.name))
 
 
