@@ -40,6 +40,13 @@ def test_jobs_that_overlap_are_counted_once_and_the_overlap_is_said(tmp_path: Pa
     assert found.own_seconds == 0
 
 
+def test_an_overlap_that_cut_off_times_can_make_is_none(tmp_path: Path) -> None:
+    """By its status the second job was created in the second in which the first one ended."""
+    found = scheduled(tmp_path, [(0, 16.5, None), (16, 30, None)])
+    assert (found.wall_seconds, found.in_jobs_seconds) == (30, 30)
+    assert (found.overlap_seconds, found.unresolved_seconds) == (0, 0.5)
+
+
 def test_a_pause_is_no_time_that_the_study_took(tmp_path: Path) -> None:
     found = scheduled(tmp_path, [(0, 20, 25), (7200, 7220, None)])
     assert found.pauses == (7175,)
@@ -66,7 +73,9 @@ def test_no_part_is_below_zero_and_all_add_up(jobs: list[tuple[float, float, boo
     ]
     assert min(*parts, found.overlap_seconds) >= -1e-4
     assert sum(parts) == pytest.approx(found.wall_seconds, abs=1e-3)
-    assert found.in_jobs_seconds + found.overlap_seconds == pytest.approx(sum(job[1] for job in jobs), abs=1e-3)
+    assert found.in_jobs_seconds + found.overlap_seconds + found.unresolved_seconds == pytest.approx(
+        sum(job[1] for job in jobs), abs=1e-3
+    )
 
 
 def summary(start: float, makespan: float, completed: bool, deleted: float | None) -> JobSummary:

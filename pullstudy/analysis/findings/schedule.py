@@ -18,7 +18,7 @@ PAUSE_SECONDS = 600.0  # the study's own work between two jobs took up to 43 s, 
 
 @dataclass(frozen=True, kw_only=True)
 class ClusterSchedule:
-    """Seconds; ``wall_seconds`` is the sum of all others but ``overlap_seconds``, and none is below zero."""
+    """Seconds, none below zero; ``wall_seconds`` is the sum of all others but the overlaps."""
 
     cluster: str
     run: str | None
@@ -26,7 +26,8 @@ class ClusterSchedule:
     jobs: int
     wall_seconds: float
     in_jobs_seconds: float
-    overlap_seconds: float  # by which the makespans add up to more than the time in jobs
+    overlap_seconds: float  # by which the makespans add up to more than the time in jobs, with the next
+    unresolved_seconds: float  # overlaps that are none: no more than the times' resolution can make
     deleting_seconds: float  # until a job and its pods were gone, where the ledger has it
     between_seconds: float  # the rest of what is between jobs
     pauses: tuple[float, ...]
@@ -41,6 +42,7 @@ class ClusterSchedule:
 @dataclass
 class _Tally:
     overlap: float = 0.0
+    unresolved: float = 0.0
     deleting: float = 0.0
     between: float = 0.0
     unknown: float = 0.0
@@ -51,6 +53,7 @@ class _Tally:
 class _Span:
     start: datetime
     end: datetime
+    resolution_seconds: float
     job: JobSummary
 
 
@@ -59,7 +62,8 @@ def cluster_schedules(jobs: Iterable[JobSummary]) -> list[ClusterSchedule]:
     by_cluster: dict[str, list[_Span]] = defaultdict(list)
     for job in jobs:
         if job.start is not None and job.end is not None and job.makespan_seconds is not None:
-            by_cluster[job.cluster].append(_Span(job.start.at, job.end.at, job))
+            resolution = max(job.start.resolution_seconds, job.end.resolution_seconds)
+            by_cluster[job.cluster].append(_Span(job.start.at, job.end.at, resolution, job))
     found = [_schedule(cluster, sorted(spans, key=lambda span: span.start)) for cluster, spans in by_cluster.items()]
     return sorted(found, key=lambda each: (each.size or 0, each.cluster))
 
@@ -69,23 +73,34 @@ def _schedule(cluster: str, spans: list[_Span]) -> ClusterSchedule:
     last = spans[0]
     for span in spans[1:]:
         if span.start < last.end:
-            tally.overlap += (min(span.end, last.end) - span.start).total_seconds()
+            _count_overlap(tally, last, span)
         else:
             _count_gap(tally, last, span.start)
         last = max(last, span, key=lambda each: each.end)
+    makespans = sum((span.end - span.start).total_seconds() for span in spans)
     return ClusterSchedule(
         cluster=cluster,
         run=spans[0].job.run,
         size=spans[0].job.size,
         jobs=len(spans),
         wall_seconds=(last.end - spans[0].start).total_seconds(),
-        in_jobs_seconds=sum((span.end - span.start).total_seconds() for span in spans) - tally.overlap,
+        in_jobs_seconds=makespans - tally.overlap - tally.unresolved,
         overlap_seconds=tally.overlap,
+        unresolved_seconds=tally.unresolved,
         deleting_seconds=tally.deleting,
         between_seconds=tally.between,
         pauses=tuple(tally.pauses),
         unknown_seconds=tally.unknown,
     )
+
+
+def _count_overlap(tally: _Tally, last: _Span, span: _Span) -> None:
+    """Times of whole seconds are cut off: one job seems to begin up to a second before the other's end."""
+    seconds = (min(span.end, last.end) - span.start).total_seconds()
+    if (last.end - span.start).total_seconds() <= max(span.resolution_seconds, last.resolution_seconds):
+        tally.unresolved += seconds
+    else:
+        tally.overlap += seconds
 
 
 def _count_gap(tally: _Tally, last: _Span, begun: datetime) -> None:
