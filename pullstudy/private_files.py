@@ -8,8 +8,12 @@ _PRIVATE_DIRECTORY = 0o700
 
 
 def make_private_directory(directory: Path) -> None:
-    """Made where there is none, for its owner alone; one that is there keeps its mode. Raises OSError."""
-    directory.parent.mkdir(parents=True, exist_ok=True)
+    """Made where there is none, and those above it too, for its owner alone; what is there keeps its mode.
+
+    Raises OSError.
+    """
+    if not directory.parent.exists():
+        make_private_directory(directory.parent)
     try:
         directory.mkdir(_PRIVATE_DIRECTORY)
     except FileExistsError:

@@ -22,7 +22,11 @@ from pullstudy.pulls.pod_owner import belonging
 from pullstudy.pulls.record import Outcome
 from pullstudy.pulls.witness import PodWitness, container_witness, had_its_image, waits_for_its_image
 
+# Characters of a pod's texts: the API bounds neither images nor annotations.
+LONGEST_TEXT = {"image": 1_024, "image_id": 1_024, "waiting_reason": 1_024, "waiting_message": 4_096}
+LONGEST_UID = 128
 MIRROR_KEYS = ("kubernetes.io/config.mirror", "kubernetes.io/config.hash")
+
 
 Key = tuple[str, str, bool]  # pod_uid, container, whether it is of a failure
 _First = tuple[datetime, str, str]  # the first container that had the image on the node: started_at, pod_uid, name
@@ -152,7 +156,7 @@ class Reconciler:
         for container in pod.spec.every_container():
             status = statuses.get(container.name)
             if status is not None:
-                row = container_witness(pod, container, status, self._origin.cluster, job)
+                row = _bounded(container_witness(pod, container, status, self._origin.cluster, job))
                 yield (
                     row if uid == row.pod_uid else msgspec.structs.replace(row, pod_uid=uid),
                     (container.image_pull_policy),
@@ -235,7 +239,13 @@ class Reconciler:
 def _uid_of_events(pod: Pod) -> str:
     # A static pod's events have the uid of its file on the node, not that of its mirror in the API.
     mirror, own = (pod.metadata.annotations.get(key) for key in MIRROR_KEYS)
-    return own if mirror and own else pod.metadata.uid
+    return own if mirror and own and len(own) <= LONGEST_UID else pod.metadata.uid
+
+
+def _bounded(row: PodWitness) -> PodWitness:
+    texts = {name: getattr(row, name) or "" for name in LONGEST_TEXT}
+    cut = {name: text[: LONGEST_TEXT[name]] for name, text in texts.items() if len(text) > LONGEST_TEXT[name]}
+    return msgspec.structs.replace(row, **cut) if cut else row
 
 
 def _failure(row: PodWitness) -> str:

@@ -6,6 +6,8 @@ it work.
 
 from collector.recent import Recent
 
+LONGEST_UID = 128  # a UUID has 36 characters; what an API server gives in its place may have any number
+
 
 class RecentEvents:
     """The latest counts by event uid."""
@@ -22,7 +24,8 @@ class RecentEvents:
         """Remember the event; return whether it is news: not what was last seen of this uid."""
         if self._counts.get(uid) == count:
             return False
-        self._counts.put(uid, count)
+        if len(uid) <= LONGEST_UID:
+            self._counts.put(uid, count)
         return True
 
     def forget(self) -> None:

@@ -43,6 +43,7 @@ _NAME = re.compile(rf"segment-[0-9]{{16}}{re.escape(SUFFIX)}")
 _MOST_INSERTED_BYTES = 16 << 20  # that a segment may be longer than it was written: it is read into memory
 _BLOCK_BYTES = 4_096  # of a disk: what it cannot read, it cannot read in such pieces
 _PIECE_BYTES = 1 << 20  # some 4,000 records: what one delivery takes
+_GIVEN_BYTES = 4 << 20  # at a time: whoever may write events can make 4,000 records of half a gigabyte
 _WITHOUT_RECORDS = Entry(number=0, source="")  # of an entry that is only to be kept: its records take memory
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # the disk, the user's share, the process's limit
 
@@ -355,18 +356,21 @@ class Spool:
     def read(self, most_records: int) -> list[Entry]:
         """The next entries not acknowledged and not read yet, at least one where there is any, in order.
 
-        Stops after the entry that brings their records to most_records or more.
+        Stops after the entry that brings their records to most_records or more, or their bytes to _GIVEN_BYTES.
         """
         found: list[Entry] = []
-        records = 0
+        records = size = 0
         while records < most_records and self._reading < len(self._segments):
             segment = self._segments[self._reading]
+            start = self._read_bytes
             for entry in self._read_segment(segment):
                 if entry.number > max(self._acknowledged, self._given):
                     self._given = entry.number
                     found.append(entry)
                     records += len(entry.batch)
-                if records >= most_records:
+                    size += self._read_bytes - start
+                start = self._read_bytes
+                if records >= most_records or size >= _GIVEN_BYTES:
                     return found
             if self._read_bytes < segment.size_bytes or self._read_number < segment.last:
                 self._repair_while_reading(segment)

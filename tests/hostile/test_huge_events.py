@@ -8,16 +8,24 @@ import signal
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import msgspec
 import pytest
 from aiohttp import web
 
+from collector.reconciling.reconcile import Reconciler
+from collector.sources.recent_events import RecentEvents
+from collector.sources.reported import ReportedContainers
+from pullstudy.pulls.decode import Origin
+from pullstudy.pulls.pod import decode_pod
 from tests.collector.api_server import initial_end, write_kubeconfig
 from tests.collector.harness import stored_counts
 from tests.collector.kube_events import event
+from tests.collector.kube_pods import START, pod, waits
 from tests.collector.polling import until
 from tests.collector.test_command import Process, start
 from tests.hostile.conftest import Attack
@@ -211,7 +219,8 @@ async def post(cluster: ControlPlane, namespace: str, numbers: Iterable[int]) ->
         for number in waiting:
             place = "default" if is_others(number) else namespace
             url = f"{cluster.url}/api/v1/namespaces/{place}/events"
-            async with session.post(url, data=body_of(number, place), headers=headers, ssl=tls) as answer:
+            body = BytesIO(body_of(number, place))
+            async with session.post(url, data=body, headers=headers, ssl=tls) as answer:
                 assert answer.status == 201, (number, await answer.text())
                 if is_others(number):
                     found.add((await answer.json())["metadata"]["uid"])
@@ -236,3 +245,25 @@ async def test_on_a_real_api_server(
         await until(lambda: others <= stored_counts(tmp_path / "out").keys())
         words = await held(process, limit)
     attack(f"{HUGE:,} events of 1.2 MB on a real API server, 200 more while it watches", words)
+
+
+@pytest.mark.attack("events with uids of 16,000 characters", "a uid over 128 characters is not remembered")
+def test_uids_without_end_are_not_remembered() -> None:
+    recent = RecentEvents(16_384)
+    assert all(recent.add(f"{number}" + "u" * 16_000, 1) for number in range(200))
+    assert len(recent) == 0
+    assert (recent.add("u", 1), recent.add("u", 1)) == (True, False)
+
+
+@pytest.mark.attack("pods with images, messages and uids of 600,000 characters", "pods' texts are kept to 4,096")
+def test_pods_texts_are_bounded() -> None:
+    reconciler = Reconciler(Origin(cluster="c"), ReportedContainers(16), grace_seconds=1.0)
+    reconciler.list_begins(START)
+    mirror = {"kubernetes.io/config.mirror": "y", "kubernetes.io/config.hash": "h" * 250_000}
+    for number in range(20):
+        state = waits("InvalidImageName", "m" * 300_000)
+        item = pod(f"p{number}", state, images=[f"{number}" + "x" * 600_000], annotations=mirror)
+        reconciler.see(decode_pod(json.dumps(item).encode()), 0.0)
+    rows = [each.row for each in reconciler.due(10.0)]
+    assert len(rows) == 20
+    assert max(len(msgspec.json.encode(row)) for row in rows) < 8_192

@@ -31,7 +31,7 @@ from pullstudy.store.influx.store import InfluxStore
 from pullstudy.store.protocol import StoreError
 from tests.collector.api_server import ApiServer, serving, write_kubeconfig
 from tests.collector.kube_events import event
-from tests.collector.test_command import Process, ended, run, start
+from tests.collector.test_command import Process, ended, start
 from tests.hostile.conftest import Attack
 from tests.hostile.influx_servers import PAGE, with_web_interface
 from tests.notices import KeptNotices
@@ -317,17 +317,13 @@ REFUSED = {
     "HERE/signin?returnTo=%2Forgs": "a page of its web interface",
     "HERE/api/v2/write": "a page of its web interface",
     "HERE?org=pullstudy": "an address ends before",
-    "HERE/#": "an address ends before",
     "127.0.0.1:8086": "is no address",
     "//127.0.0.1:8086": "is no address",
     "influxdb://127.0.0.1:8086": "is no address",
 }
 WAITED = {
     "HERE/elsewhere": "200 a web page",
-    "HERE/Orgs/0123456789abcdef": "200 a web page",
-    "HERE/api/v1": "200 a web page",
     "HERE/write": "200 a web page",
-    "HERE//": "200 a web page",
     "https://127.0.0.1:PORT": "",
     "CLOSED": "refused",
 }
@@ -343,7 +339,12 @@ def closed_port() -> Iterator[int]:
 
 @pytest.mark.real
 async def test_400_records_survive_every_wrong_address_of_a_real_influxdb(
-    influx_with_page: Influx, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, closed_port: int, attack: Attack
+    influx_with_page: Influx,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    closed_port: int,
+    attack: Attack,
 ) -> None:
     influx = influx_with_page
     for name, value in (influx.environment() | {"INFLUXDB_V2_BUCKET": influx.bucket}).items():
@@ -363,7 +364,8 @@ async def test_400_records_survive_every_wrong_address_of_a_real_influxdb(
         words = ("--cluster", "c", "--kubeconfig", kubeconfig, "--data-dir", str(tmp_path / "out"))
         for form, said in REFUSED.items():
             for command in ((), ("check",)):
-                code, heard = await run(*command, *words, "--influx", meant(form))
+                code = collector_cli.run_command([*command, *words, "--influx", meant(form)])
+                heard = capsys.readouterr().err
                 assert (code, heard.count("\n"), said in heard) == (2, 1, True), (command, form, heard)
             attack(f"--influx {form}, real InfluxDB", "refused at the start, and by check")
         assert not (tmp_path / "out").exists()

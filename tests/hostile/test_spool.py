@@ -327,6 +327,20 @@ async def test_a_store_that_is_gone_while_it_is_written_takes_no_acknowledgement
         await store.close()
 
 
+@pytest.mark.attack("events whose every text is just below the cut", "a batch ends at 4 MiB of the spool too")
+def test_a_batch_is_bounded_in_bytes(tmp_path: Path) -> None:
+    wide = Batch(rejects=(Reject(cluster="c", source="w", position="1", problem="", raw="x" * 100_000),))
+    with Spool(tmp_path, SpoolSettings()) as spool:
+        for number in range(200):
+            spool.append("events", str(number).encode(), wide)
+        counts = []
+        while entries := spool.read(4_000):
+            counts.append(len(entries))
+            spool.acknowledge(entries[-1].number)
+    assert max(counts) * 100_000 < 5 << 20
+    assert sum(counts) >= 200
+
+
 @pytest.mark.parametrize("running", [False, True], ids=["at the start", "while running"])
 def test_what_the_disk_cannot_read_costs_only_the_records_in_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, running: bool, attack: Attack
