@@ -11,6 +11,7 @@ from aiohttp import web
 
 from collector.sources.checkpoint import Checkpoint
 from collector.spooling.frame import read_frames
+from pullstudy.pulls.kinds import STREAMING
 from pullstudy.store.embedded.store import EmbeddedStore
 from tests.collector.api_server import (
     Answer,
@@ -50,6 +51,19 @@ def delete_kubeconfig(directory: Path) -> None:
 def delete_store(directory: Path) -> None:
     for path in directory.glob("study.sqlite3*"):
         path.unlink()
+
+
+async def test_what_a_nodes_snapshotter_says_of_its_images_is_stored(server: ApiServer, tmp_path: Path) -> None:
+    text = "Image a/b@sha256:ab is backed by image streaming."
+    streamed = event(1, reason="ImageStreaming", message=text, component="gcfs-snapshotter", uid="s")
+    streamed["involvedObject"] = {"kind": "Node", "name": "node-7", "uid": "n"}
+    await server.put(streamed)
+    async with collecting(server.url, tmp_path) as running:
+        await running.until_stored(1)
+    store = EmbeddedStore(tmp_path, create=False)
+    found = [(one.node, one.repository, one.event_uid) for one in store.records(STREAMING)]
+    store.close_now()
+    assert found == [("node-7", "a/b", "s")]
 
 
 async def test_what_was_there_before_and_what_comes_after_is_stored_once(server: ApiServer, tmp_path: Path) -> None:

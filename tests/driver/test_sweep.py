@@ -125,6 +125,9 @@ async def test_the_run_is_described_where_it_is_kept_and_no_time_is_the_drivers(
     assert described["nodes"] == 2
     assert described["instance_types"] == ["c5a.4xlarge"]
     assert described["configz"]["kind"] == "KubeletConfiguration"
+    assert rows(tmp_path, "SELECT source, instance_type, count(*) FROM nodes GROUP BY 1, 2") == [
+        ("list", "c5a.4xlarge", 2)
+    ]
     snapshot = json.loads((tmp_path / "nodes" / "nodes-sim-test-2.json").read_text())
     assert len(snapshot["items"]) == 2
     moments = rows(
