@@ -306,3 +306,23 @@ def test_phases_are_findings_that_add_up_to_the_makespans(aws: Facts) -> None:
     assert sum(value for value in at_16 if isinstance(value, float)) == pytest.approx(
         decomposition.makespan_seconds[16]
     )
+
+
+def test_the_chart_of_many_images_shows_the_longest_in_the_order_of_their_bytes(tmp_path: Path) -> None:
+    made = cluster(4)
+    for number in range(45):
+        add_job(made, image_of(9, (45 - number) * 100_000_000), 1000 * number, 1 + number)
+    made.write(tmp_path)
+    (_, figure) = makespans.build(gather_facts(tmp_path)).figures
+    assert figure.caption == "One job, or the mean of its repeats; the 40 longest of 45."
+    shown = figure.spec["encoding"]["y"]["sort"]
+    assert (len(shown), shown[0], shown[-1]) == (40, "100 MB, 9 layers", "4 GB, 9 layers")
+
+
+def test_makespans_that_got_shorter_are_said_to(tmp_path: Path) -> None:
+    for size, pulling in ((4, 30.0), (8, 10.0)):
+        made = cluster(size)
+        add_job(made, ONE, 0, pulling)
+        made.write(tmp_path)
+    (found,) = decompositions(summaries_in(tmp_path))
+    assert "36.0 s in the cluster of 4 nodes and 16.0 s in that of 8, 20.0 s less." in makespans.answer(found)

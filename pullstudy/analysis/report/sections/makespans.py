@@ -2,13 +2,14 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
+from statistics import fmean
 from typing import Any
 
 from pullstudy.analysis.findings.finding import Verdict
 from pullstudy.analysis.findings.growth import Decomposition, PhaseBySize, PhaseVerdict, growth_verdict
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.colours import phase_colour
-from pullstudy.analysis.report.facts import Facts
+from pullstudy.analysis.report.facts import Facts, image_key
 from pullstudy.analysis.report.figure import Figure
 from pullstudy.analysis.report.html import Markup, element, paragraph, table
 from pullstudy.analysis.report.section import Block, Section, cache_words
@@ -22,6 +23,7 @@ from pullstudy.pulls.milestone import Moment
 
 _COARSE_SECONDS = 0.5
 _SHOWN_SHARE = 0.05
+_MOST_WORKLOADS = 40  # in a chart: more would be a smear
 
 
 def build(facts: Facts) -> Section:
@@ -56,8 +58,9 @@ def answer(decomposition: Decomposition) -> str:
     )
     beyond_chance = growth_words(decomposition.per_doubling)
     if not decomposition.grew:
-        less = "less" if decomposition.growth_seconds < -_SHOWN_SHARE * before else "no more (less than a twentieth)"
-        return f"{head}: {less}. {beyond_chance} They consist of {_largest_parts(decomposition)}."
+        shrank = decomposition.growth_seconds < -_SHOWN_SHARE * before
+        less = f", {wording.seconds(before - after)} less" if shrank else ": no more (less than a twentieth)"
+        return f"{head}{less}. {beyond_chance} They consist of {_largest_parts(decomposition)}."
     return f"{head}, {wording.seconds(after - before)} more. {beyond_chance} {_what_grew(decomposition)}"
 
 
@@ -154,13 +157,18 @@ def _decomposition_blocks(facts: Facts, decomposition: Decomposition) -> list[Bl
             f"phases-by-image-{slug}",
             f"Makespan by image in the cluster of {wording.plural(largest, 'node')}, by phase of the critical path: "
             f"{words}",
-            "One job, or the mean of its repeats.",
+            f"One job, or the mean of its repeats{_shown_of(decomposition)}.",
             _image_spec(facts, decomposition, largest),
         ),
         _growth_table(decomposition, words),
         *_growth_model(decomposition),
         *_remarks(decomposition),
     ]
+
+
+def _shown_of(decomposition: Decomposition) -> str:
+    count = len(decomposition.workloads)
+    return f"; the {_MOST_WORKLOADS} longest of {count}" if count > _MOST_WORKLOADS else ""
 
 
 def _remarks(decomposition: Decomposition) -> list[Markup]:
@@ -193,25 +201,28 @@ def _size_rows(decomposition: Decomposition) -> list[dict[str, Any]]:
 
 
 def _image_spec(facts: Facts, decomposition: Decomposition, size: int) -> dict[str, Any]:
-    sums: dict[tuple[str, str], list[float]] = defaultdict(list)
-    labels = wording.workload_names(decomposition.workloads)
+    sums: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     for job in facts.jobs:
         of_kind = (job.run, job.cache, job.size) == (decomposition.run, decomposition.cache, size) and not job.failed
-        if of_kind and job.workload in labels:
+        if of_kind and job.workload in decomposition.workloads:
             for segment in job.paths.get(decomposition.until, ()):
-                sums[labels[job.workload], segment.name].append(segment.seconds)
-    categories = list(labels.values())
+                sums[job.workload][segment.name].append(segment.seconds)
+    means = {workload: {name: fmean(values) for name, values in found.items()} for workload, found in sums.items()}
+    longest = sorted(means, key=lambda workload: -sum(means[workload].values()))[:_MOST_WORKLOADS]
+    shown = sorted(longest, key=lambda workload: image_key(workload).order)
+    labels = wording.workload_names(decomposition.workloads)
     names = [phase.phase for phase in decomposition.phases]
     rows = [
         {
-            "category": category,
+            "category": labels[workload],
             "phase": wording.phase_name(name),
-            "seconds": rounded(sum(values) / len(values)),
+            "seconds": rounded(seconds),
             "order": names.index(name) if name in names else len(names),
         }
-        for (category, name), values in sums.items()
+        for workload in shown
+        for name, seconds in means[workload].items()
     ]
-    return _stack_spec(rows, categories, None, horizontal=True)
+    return _stack_spec(rows, [labels[workload] for workload in shown], None, horizontal=True)
 
 
 def _stack_spec(
@@ -222,8 +233,7 @@ def _stack_spec(
     colours = [phase_colour(phase.replace(" → ", "_to_").replace(" ", "_")) for phase in phases]
     category: dict[str, Any] = {"field": "category", "type": "ordinal", "sort": list(categories), "title": title}
     seconds = {"field": "seconds", "type": "quantitative", "title": "seconds", "stack": True}
-    if not horizontal:
-        category["axis"] = {"labelAngle": 0}
+    category["axis"] = {"labelLimit": 240} if horizontal else {"labelAngle": 0}
     return {
         "height": max(140, 24 * len(categories)) if horizontal else 320,
         "data": {"values": rows},
@@ -245,21 +255,37 @@ def _stack_spec(
 
 def _growth_table(decomposition: Decomposition, words: str) -> Markup:
     small, large = decomposition.sizes[0], decomposition.sizes[-1]
-    verdicts = zip(decomposition.phases, decomposition.phase_verdicts(), strict=True)
-    rows = [_growth_row(decomposition, phase, verdict) for phase, verdict in verdicts]
     total = [wording.seconds(decomposition.makespan_seconds[size]) for size in decomposition.sizes]
-    rows.append(["makespan", *total, "", wording.seconds(decomposition.growth_seconds), "", "", "", ""])
-    header = [
-        "phase",
-        *(f"cluster of {wording.plural(size, 'node')}" for size in decomposition.sizes),
-        "off by at most",
-        f"{small} to {large}",
-        "of what got longer",
-        "grows?",
-        "a node more adds",
-        "95% interval",
-    ]
-    return table(header, rows, caption=f"Seconds of the makespans by phase and cluster size: {words}")
+    phases = decomposition.phases
+    columns: dict[str, list[str]] = {"phase": [*(wording.phase_name(phase.phase) for phase in phases), "makespan"]}
+    for size, whole in zip(decomposition.sizes, total, strict=True):
+        columns[wording.plural(size, "node")] = [*(wording.seconds(phase.seconds[size]) for phase in phases), whole]
+    if any(phase.resolution_seconds >= _COARSE_SECONDS for phase in phases):
+        columns["off by at most"] = [*map(_coarse, phases), ""]
+    if small != large:
+        grown = [wording.seconds(phase.growth_seconds(small, large)) for phase in phases]
+        columns[f"{small} to {large}"] = [*grown, wording.seconds(decomposition.growth_seconds)]
+        columns |= _growth_columns(decomposition)
+    rows = list(zip(*columns.values(), strict=True))
+    return table(list(columns), rows, caption=f"Seconds of the makespans by phase and the cluster's nodes: {words}")
+
+
+def _coarse(phase: PhaseBySize) -> str:
+    return wording.seconds(phase.resolution_seconds) if phase.resolution_seconds >= _COARSE_SECONDS else ""
+
+
+def _growth_columns(decomposition: Decomposition) -> dict[str, list[str]]:
+    """What got longer, and whether that is of the nodes."""
+    columns = {}
+    if decomposition.grew:
+        shares = [wording.percent(decomposition.share_of_increase(phase)) for phase in decomposition.phases]
+        columns["of what got longer"] = [*shares, ""]
+    columns["grows?"] = [*map(str, decomposition.phase_verdicts()), ""]
+    slopes = [_slope(phase.per_node, len(decomposition.workloads)) for phase in decomposition.phases]
+    columns["a node more adds"] = [*(mean for mean, _ in slopes), ""]
+    if any(interval != wording.UNKNOWN for _, interval in slopes):
+        columns["95% interval"] = [*(interval for _, interval in slopes), ""]
+    return columns
 
 
 def _growth_model(decomposition: Decomposition) -> list[Markup]:
@@ -278,24 +304,11 @@ def _growth_model(decomposition: Decomposition) -> list[Markup]:
     return [paragraph(words)]
 
 
-def _growth_row(decomposition: Decomposition, phase: PhaseBySize, verdict: PhaseVerdict) -> list[object]:
-    small, large = decomposition.sizes[0], decomposition.sizes[-1]
-    return [
-        wording.phase_name(phase.phase),
-        *(wording.seconds(phase.seconds[size]) for size in decomposition.sizes),
-        wording.seconds(phase.resolution_seconds) if phase.resolution_seconds >= _COARSE_SECONDS else "",
-        wording.seconds(phase.growth_seconds(small, large)),
-        wording.percent(decomposition.share_of_increase(phase)),
-        *_slope(phase.per_node, len(decomposition.workloads), verdict),
-    ]
-
-
-def _slope(line: FittedLine | None, workloads: int, verdict: PhaseVerdict) -> list[str]:
-    """Whether the phase grows, by how much a node, and the interval of that, for all workloads together."""
+def _slope(line: FittedLine | None, workloads: int) -> tuple[str, str]:
+    """What a node more adds for all workloads together, and the interval of that."""
     if line is None:
-        return ["", wording.UNKNOWN, wording.UNKNOWN]
+        return wording.UNKNOWN, wording.UNKNOWN
     mean = wording.seconds(line.slope * workloads)
     if line.slope_low is None or line.slope_high is None:
-        return [str(verdict), mean, wording.UNKNOWN]
-    interval = f"{wording.seconds(line.slope_low * workloads)} to {wording.seconds(line.slope_high * workloads)}"
-    return [str(verdict), mean, interval]
+        return mean, wording.UNKNOWN
+    return mean, f"{wording.seconds(line.slope_low * workloads)} to {wording.seconds(line.slope_high * workloads)}"

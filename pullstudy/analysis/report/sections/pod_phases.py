@@ -12,6 +12,9 @@ from pullstudy.analysis.timelines.phase_seconds import MEASURED
 
 _SHOWN = 50
 Values = Sequence[float]
+_COLUMNS = (
+    "Nodes are the cluster's, on nodes those that took part; waited: pulls that ended with another pod's download"
+)
 
 
 def phase_tables(facts: Facts) -> list[Markup]:
@@ -51,15 +54,15 @@ def critical_table(facts: Facts) -> Markup:
     """A row a job."""
     header = [
         "image",
-        "nodes in the cluster",
+        "nodes",
         "node of the last pod",
         "longest phase",
         "makespan",
         "until",
         "pods",
-        "nodes that took part",
+        "on nodes",
         "downloads",
-        "waited for another's download",
+        "waited",
     ]
     known = [job for job in facts.jobs if job.path]
     longest = sorted(known, key=lambda job: -(job.makespan_seconds or 0.0))[:_SHOWN]
@@ -67,7 +70,7 @@ def critical_table(facts: Facts) -> Markup:
     caption = "Critical path of every job"
     if len(known) > _SHOWN:
         caption = f"Critical path of the {_SHOWN} longest of {len(known):,} jobs; pulldriver export phases has them all"
-    return table(header, rows, caption=caption, text_columns=4)
+    return table(header, rows, caption=f"{caption}. {_COLUMNS}", text_columns=4)
 
 
 def _critical_row(facts: Facts, job: JobSummary) -> list[object]:
