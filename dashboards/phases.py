@@ -190,9 +190,8 @@ def _stragglers(bucket: Bucket) -> Rows:
     late = f"late = ended |> filter(fn: (r) => exists r.{straggled} and r.{straggled} == 1)"
     return Rows(
         title="Stragglers",
-        description="Pods that started later than the median pod of their job by three standard deviations (estimated from "
-        "the median deviation) and by a twentieth of the median. Seconds are from the job's creation. "
-        "The 200 latest.",
+        description="Pods that took longer than the scatter of their job's pods explains, each from its own Pulling to its "
+        "start, by a limit that one job in a hundred passes by chance. The 200 slowest.",
         unit=SECONDS,
         sort=pod_phases.excess_seconds,
         overrides=[override("nodes", unit=COUNT)],
@@ -221,7 +220,7 @@ def _nodes(bucket: Bucket) -> Rows:
 
     return Rows(
         title="Slowest nodes",
-        description="Over all jobs of a node: how much later than its job's median pod it started, how often it straggled. "
+        description="Over all jobs of a node: how much longer than its job's median pod it took, how often it straggled. "
         "The 100 slowest.",
         unit=SECONDS,
         overrides=units(COUNT, ["pods", straggled]),

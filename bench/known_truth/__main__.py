@@ -3,12 +3,13 @@
 import sys
 from collections.abc import Callable, Iterator
 
-from bench.known_truth import growth, write_back
+from bench.known_truth import growth, stragglers, write_back
 from bench.known_truth.trial import Trial, rows, table
 
 CONCLUSIONS: dict[str, Callable[[], Iterator[Trial]]] = {
     "write-rate": write_back.trials,
     "growth": growth.trials,
+    "stragglers": stragglers.trials,
 }
 
 

@@ -82,7 +82,7 @@ def test_a_pods_stretches_are_its_own() -> None:
         0.5,
         None,
     )
-    assert pod.started_seconds == 12.0
+    assert pod.started_seconds == 10.5
     assert pod.straggled is None, "one pod has no others to be later than"
 
 

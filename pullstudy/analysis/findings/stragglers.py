@@ -1,23 +1,40 @@
-"""Stragglers: pods that took far longer to start than the others of their job, and the nodes they ran on."""
+"""Stragglers: pods that took far longer than the others of their job, and what was slow: a node, an image, a registry.
 
+A pod's time is its own, from its "Pulling" (or from Scheduled, where that is unknown) to its start: that it was created
+late, in a later batch of the job controller, makes no node slow, and is told by itself. A pod straggles where its time
+is beyond the scatter of its job's pods, by a limit with one false alarm in a hundred jobs whatever their size. A node
+is slow where it is so over several jobs; an image or a registry, where it has more stragglers than its share of pulls.
+"""
+
+import math
 from array import array
 from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pullstudy.analysis.statistics.quantiles import median, median_deviation
+from pullstudy.analysis.findings.finding import Finding, FindingId, Verdict
+from pullstudy.analysis.statistics.holm import holds
+from pullstudy.analysis.statistics.incomplete_beta import at_least
+from pullstudy.analysis.statistics.outliers import NORMAL_DEVIATIONS, high_outliers, sidak_quantile
+from pullstudy.analysis.statistics.quantiles import median
 from pullstudy.analysis.timelines.timeline import ContainerTimeline, JobTimeline
+from pullstudy.pulls.image import parse_image
 from pullstudy.pulls.milestone import Moment
 
-# 1.4826 makes the median deviation of normal values their standard deviation.
-DEVIATIONS = 3 * 1.4826
-# Less than a twentieth of the median is no noticeable wait, however close together the other pods are.
-LEAST_SHARE = 0.05
 LEAST_PODS = 4
+LEAST_DEVIATION = 0.08  # real pulls of one image differ by 7 to 8%: four that are alike by luck are no measure
+LEVEL = 0.01  # of a false alarm: in a job, and among all nodes of a study
+LEAST_JOBS = 2  # of a node: of one job nothing tells the node's slowness from the pull's
+LEAST_SLOWNESS = 1.1  # times the others' time; less is no noticeable wait
+LEAST_NODE_DEVIATION = 0.02
+LEAST_STRAGGLERS = 3  # of an image or a registry
+LEAST_BATCH_SHARE = 0.05  # of the makespans, that jobs wait for their last pod's scheduling
+MOST_SINGLE = 50  # findings of single pulls
 
 
 @dataclass(frozen=True)
 class Straggler:
-    """A pod that started late. Seconds are from the job's start."""
+    """A pod that took long. Seconds are from its own "Pulling" to its start."""
 
     cluster: str
     size: int | None
@@ -35,7 +52,10 @@ class Straggler:
 
 @dataclass(frozen=True)
 class JobSpread:
-    """How much the starts of a job's pods differ, and what the last one cost."""
+    """How much the times of a job's pods differ, each its own, what the slowest cost, and how far apart they began.
+
+    ``batch_seconds`` lie between the scheduling of the first pod and of the last; None where that is unknown.
+    """
 
     cluster: str
     size: int | None
@@ -46,17 +66,18 @@ class JobSpread:
     median_seconds: float
     last_seconds: float
     makespan_seconds: float | None
+    batch_seconds: float | None
     stragglers: tuple[Straggler, ...]
 
     @property
     def cost_seconds(self) -> float:
-        """By how much the job would have been sooner if every pod had started by the median."""
+        """By how much the slowest pod was slower than the median one."""
         return self.last_seconds - self.median_seconds
 
 
 @dataclass(frozen=True)
 class NodeSlowness:
-    """One node over all its jobs: its excess over each job's median start."""
+    """One node over all its jobs: its excess over each job's median; ``times`` is the median of the ratios."""
 
     cluster: str
     size: int | None
@@ -65,32 +86,37 @@ class NodeSlowness:
     straggled: int
     median_excess_seconds: float
     worst_excess_seconds: float
+    times: float
 
 
 def pod_starts(job: JobTimeline) -> dict[str, tuple[ContainerTimeline, float]]:
-    """By pod: its last container to start, and the seconds from the job's start until then."""
-    start = job.start
-    if start is None:
-        return {}
+    """By pod: its last container to start, and the seconds from the pod's own first "Pulling" until then."""
+    begun: dict[str, float] = {}
     seconds: dict[str, tuple[ContainerTimeline, float]] = {}
+    if job.start is None:
+        return {}
     for container in job.containers:
+        begin = container.times.get(Moment.PULLING) or container.times.get(Moment.SCHEDULED)
         time = container.times.get(Moment.STARTED)
-        if time is not None:
-            elapsed = time.seconds_since(start[1])
-            if container.pod not in seconds or elapsed > seconds[container.pod][1]:
-                seconds[container.pod] = (container, elapsed)
-    return seconds
+        if begin is None or time is None:
+            continue
+        since = begin.seconds_since(job.start[1])
+        begun[container.pod] = min(begun.get(container.pod, since), since)
+        elapsed = time.seconds_since(job.start[1])
+        if container.pod not in seconds or elapsed > seconds[container.pod][1]:
+            seconds[container.pod] = (container, elapsed)
+    return {pod: (container, elapsed - begun[pod]) for pod, (container, elapsed) in seconds.items()}
 
 
 def job_spread(job: JobTimeline) -> JobSpread | None:
     """None where fewer than LEAST_PODS pods are known to have started."""
-    started = pod_starts(job)
+    started = [pair for pair in pod_starts(job).values() if pair[1] > 0]
     if len(started) < LEAST_PODS:
         return None
-    values = [elapsed for _, elapsed in started.values()]
+    values = [elapsed for _, elapsed in started]
+    found = high_outliers(values, least_deviation=LEAST_DEVIATION, level=LEVEL)
+    late = [started[place] for place in found.places]
     middle = median(values)
-    limit = middle + max(DEVIATIONS * median_deviation(values), LEAST_SHARE * middle)
-    late = [pair for pair in started.values() if pair[1] > limit]
     return JobSpread(
         cluster=job.cluster,
         size=job.size,
@@ -101,11 +127,26 @@ def job_spread(job: JobTimeline) -> JobSpread | None:
         median_seconds=middle,
         last_seconds=max(values),
         makespan_seconds=job.makespan_seconds,
+        batch_seconds=_batch_seconds(job),
         stragglers=tuple(
-            Straggler(job.cluster, job.size, job.job, job.image, container.pod, container.node, elapsed, middle)
+            Straggler(
+                job.cluster, job.size, job.job, container.image or job.image, container.pod, container.node, elapsed,
+                middle,
+            )
             for container, elapsed in sorted(late, key=lambda pair: -pair[1])
         ),
-    )
+    )  # fmt: skip
+
+
+def _batch_seconds(job: JobTimeline) -> float | None:
+    times = [each.times[Moment.SCHEDULED] for each in job.containers if Moment.SCHEDULED in each.times]
+    if len(times) < LEAST_PODS:
+        return None
+    first, last = min(times, key=lambda time: time.at), max(times, key=lambda time: time.at)
+    return last.seconds_since(first)
+
+
+NodeKey = tuple[str, int | None, str]  # cluster, size and name
 
 
 class Stragglers:
@@ -113,24 +154,180 @@ class Stragglers:
 
     def __init__(self) -> None:
         self.spreads: list[JobSpread] = []  # of each job with LEAST_PODS pods or more whose start is known
-        self._excesses: dict[tuple[str, int | None, str], array[float]] = defaultdict(lambda: array("d"))
-        self._straggled: Counter[tuple[str, int | None, str]] = Counter()
+        self._excesses: dict[NodeKey, array[float]] = defaultdict(lambda: array("d"))
+        self._ratios: dict[NodeKey, array[float]] = defaultdict(lambda: array("d"))  # logarithms
+        self._straggled: Counter[NodeKey] = Counter()
+        self._pulls_of: Counter[str] = Counter()  # by image, of the jobs that were judged
 
     def add(self, job: JobTimeline) -> None:
         spread = job_spread(job)
-        if spread is None:
-            return
+        if spread is not None:
+            self._add(spread, pod_starts(job).values())
+
+    def _add(self, spread: JobSpread, starts: Iterable[tuple[ContainerTimeline, float]]) -> None:
         self.spreads.append(spread)
-        for container, elapsed in pod_starts(job).values():
-            excess = elapsed - spread.median_seconds
-            self._excesses[job.cluster, job.size, container.node or "unknown"].append(excess)
+        for container, elapsed in starts:
+            if elapsed > 0:
+                key = (spread.cluster, spread.size, container.node or "unknown")
+                self._excesses[key].append(elapsed - spread.median_seconds)
+                self._ratios[key].append(math.log(elapsed / spread.median_seconds))
+                self._pulls_of[container.image or spread.image or "unknown"] += 1
         for straggler in spread.stragglers:
-            self._straggled[job.cluster, job.size, straggler.node or "unknown"] += 1
+            self._straggled[spread.cluster, spread.size, straggler.node or "unknown"] += 1
 
     def slowest_nodes(self) -> list[NodeSlowness]:
         """Every node that ran a pod, the slowest first, by the median of its excess."""
-        nodes = [
-            NodeSlowness(*key, len(values), self._straggled[key], median(values), max(values))
-            for key, values in self._excesses.items()
-        ]
+        nodes = [self._node(key) for key in self._excesses]
         return sorted(nodes, key=lambda node: (-node.straggled, -node.median_excess_seconds, node.cluster, node.node))
+
+    def _node(self, key: NodeKey) -> NodeSlowness:
+        values = self._excesses[key]
+        times = math.exp(median(self._ratios[key]))
+        return NodeSlowness(*key, len(values), self._straggled[key], median(values), max(values), times)
+
+    def slow_nodes(self) -> list[NodeSlowness]:
+        """Those that are slow over several jobs beyond chance, the slowest first."""
+        usable = {key: found for key, found in self._ratios.items() if len(found) >= LEAST_JOBS and key[2] != "unknown"}
+        if not usable:
+            return []
+        scatter = median([abs(value) for found in usable.values() for value in found]) * NORMAL_DEVIATIONS
+        limit = max(scatter, LEAST_NODE_DEVIATION) * sidak_quantile(len(usable), LEVEL) * math.sqrt(math.pi / 2)
+        slow = [
+            self._node(key)
+            for key, found in usable.items()
+            if median(found) > max(math.log(LEAST_SLOWNESS), limit / math.sqrt(len(found)))
+        ]
+        return sorted(slow, key=lambda node: -node.times)
+
+    def findings(self) -> list[Finding]:
+        """What was slow; where nothing was, that. None of no job that could be judged."""
+        if not self.spreads:
+            return []
+        slow = self.slow_nodes()
+        named = {(node.cluster, node.node) for node in slow}
+        others = [
+            each for spread in self.spreads for each in spread.stragglers if (each.cluster, each.node) not in named
+        ]
+        found = [_node_finding(node) for node in slow]
+        kinds = list(self._kinds(others))
+        found += [finding for finding, _ in kinds]
+        told = {image for _, images in kinds for image in images}
+        found += [_pull_finding(each) for each in others if (each.image or "unknown") not in told][:MOST_SINGLE]
+        return [*(found or [self._none()]), *_controller(self.spreads)]
+
+    def _kinds(self, stragglers: list[Straggler]) -> Iterator[tuple[Finding, set[str]]]:
+        """Registries and images with more stragglers than their share, and the images that these account for."""
+        for what, name in (("registry", _registry), ("image", str)):
+            counts = Counter(name(each.image or "unknown") for each in stragglers)
+            pulls: Counter[str] = Counter()
+            for image, count in self._pulls_of.items():
+                pulls[name(image)] += count
+            if len(pulls) < 2:
+                continue
+            total, whole = sum(counts.values()), sum(pulls.values())
+            ps = [at_least(count, total, pulls[each] / whole) for each, count in counts.items()]
+            for (each, count), held in zip(counts.items(), holds(ps, LEVEL), strict=True):
+                if held and count >= LEAST_STRAGGLERS:
+                    images = {image for image in self._pulls_of if name(image) == each}
+                    yield _kind_finding(what, each, count, total, pulls[each], whole), images
+
+    def _none(self) -> Finding:
+        pods = sum(spread.pods for spread in self.spreads)
+        said = f"No pull stands out of its job, and no node of the others: {pods:,} pods of {len(self.spreads):,} jobs"
+        return _finding("all", None, pods, "pods", Verdict.NO, f"{said}.")
+
+
+def _registry(image: str) -> str:
+    """The first part of a name that has a dot or a port, or is localhost. Source: distribution/reference."""
+    first, _, rest = parse_image(image).repository.partition("/")
+    return first if rest and ("." in first or ":" in first or first == "localhost") else "docker.io"
+
+
+def _node_finding(node: NodeSlowness) -> Finding:
+    words = (
+        f"Node {node.node} of {node.cluster} was slow: over {node.pods} pods it took {node.times:.2f} times as long as "
+        f"the median pod of the same job, by {node.median_excess_seconds:.3g} s in the middle."
+    )
+    return _finding(node.node, node.times, node.pods, "pods", Verdict.YES, words, node=node.node, size=node.size)
+
+
+def _kind_finding(what: str, name: str, count: int, total: int, pulls: int, whole: int) -> Finding:
+    words = (
+        f"Pulls from the {what} {name} straggled: {count} of {total} stragglers of no slow node, with {pulls:,} of "
+        f"{whole:,} pulls."
+    )
+    image = name if what == "image" else None
+    return _finding(f"{what} {name}", float(count), pulls, "pulls", Verdict.YES, words, unit="stragglers", image=image)
+
+
+def _pull_finding(each: Straggler) -> Finding:
+    times = each.started_seconds / each.median_seconds
+    words = (
+        f"One pull of {each.image or 'an image'} on {each.node or 'a node'} (job {each.job} on {each.cluster}) took "
+        f"{each.started_seconds:.3g} s, {times:.2f} times the median of its job. Whether node, registry or image made "
+        "it slow, one pull cannot tell."
+    )
+    return _finding(
+        f"pull of pod {each.pod}",
+        times,
+        1,
+        "pulls",
+        Verdict.YES,
+        words,
+        node=each.node,
+        size=each.size,
+        image=each.image,
+    )
+
+
+def _controller(spreads: Iterable[JobSpread]) -> Iterator[Finding]:
+    """Pods that are created in batches begin late, and no node is slow for it."""
+    sizes: dict[int, list[JobSpread]] = defaultdict(list)
+    for spread in spreads:
+        if spread.size and spread.batch_seconds is not None and spread.makespan_seconds:
+            sizes[spread.size].append(spread)
+    for size, found in sorted(sizes.items()):
+        waited = sum(spread.batch_seconds or 0.0 for spread in found)
+        share = waited / sum(spread.makespan_seconds or 0.0 for spread in found)
+        if share >= LEAST_BATCH_SHARE:
+            words = (
+                f"At {size} nodes the last pod of a job was scheduled {waited / len(found):.3g} s after its first, in "
+                f"the mean, {share:.1%} of the makespans: job controller and scheduler make pods in batches."
+            )
+            seconds = waited / len(found)
+            yield _finding("controller", seconds, len(found), "jobs", Verdict.YES, words, unit="s", size=size)
+
+
+def _finding(
+    subject: str,
+    value: float | None,
+    n: int,
+    counts: str,
+    verdict: Verdict,
+    evidence: str,
+    *,
+    unit: str = "times the median of the job",
+    size: int | None = None,
+    image: str | None = None,
+    node: str | None = None,
+) -> Finding:
+    return Finding(
+        id=FindingId.STRAGGLER,
+        subject=subject,
+        value=value,
+        unit=unit,
+        n=n,
+        counts=counts,
+        verdict=verdict,
+        evidence=evidence,
+        assumptions=_ASSUMED,
+        size=size,
+        image=image,
+        node=node,
+    )
+
+
+_ASSUMED = (
+    f"pods of one job differ by at least {LEAST_DEVIATION:.0%} (standard deviation) for no reason of their own",
+    "most pods of a job, and most nodes of a cluster, are ordinary ones",
+)

@@ -46,6 +46,10 @@ def _growth(facts: Facts) -> Iterator[Finding]:
     yield from phase_findings(facts.decompositions)
 
 
+def _stragglers(facts: Facts) -> Iterator[Finding]:
+    yield from facts.stragglers.findings()
+
+
 def _losses(facts: Facts) -> Iterator[Finding]:
     yield from losses(facts.study.ledger.audits)
 
@@ -59,7 +63,14 @@ def _bounds(facts: Facts) -> Iterator[Finding]:
 
 
 # In the order in which they are printed.
-MAKERS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (_pull_seconds, _growth, _bounds, _losses, _costs)
+MAKERS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
+    _pull_seconds,
+    _growth,
+    _bounds,
+    _stragglers,
+    _losses,
+    _costs,
+)
 
 
 def findings_of(facts: Facts) -> list[Finding]:

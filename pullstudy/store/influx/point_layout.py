@@ -106,7 +106,7 @@ class PodPhases(Stretches, frozen=True, kw_only=True):
     at: datetime
     pod: str
     container: str | None = None
-    started_seconds: float | None = None  # from the job's first moment; of the pod's last container to start
+    started_seconds: float | None = None  # from its own Pulling to its last container's start
     median_seconds: float | None = None  # of the job's pods
     excess_seconds: float | None = None
     straggled: int | None = None  # 1 or 0

@@ -4,7 +4,7 @@ from pullstudy.analysis.findings.stragglers import JobSpread
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts
 from pullstudy.analysis.report.figure import Figure
-from pullstudy.analysis.report.html import Markup, paragraph, table
+from pullstudy.analysis.report.html import Markup, element, paragraph, table
 from pullstudy.analysis.report.section import Block, Section
 from pullstudy.analysis.report.sections.box_chart import box_spec
 
@@ -18,14 +18,16 @@ def build(facts: Facts) -> Section:
         return Section("stragglers", "Stragglers and slow nodes", (paragraph(words), _placement(facts)))
     blocks: list[Block] = [
         paragraph(
-            "A straggler started later than its job's median by more than three robust deviations (1.4826 times the "
-            "median deviation) and by more than a twentieth of the median. What the last pod costs is how much "
-            "sooner the job would have been with every pod started by the median."
+            "A pod's time is its own, from its Pulling to its start: that the controller made it late is told apart. A "
+            "straggler's time is beyond the scatter of its job's pods, by a limit that one job in a hundred passes by "
+            "chance, whatever its size. A node is slow where it is so over several jobs; an image or a registry, where "
+            "it has more stragglers than its share of the pulls."
         ),
         paragraph(_finding(facts, spreads)),
+        element("ul", *(element("li", found.evidence) for found in facts.stragglers.findings()[:_SHOWN])),
         Figure(
             "straggler-cost",
-            "What the last pod cost each job: seconds from the median start to the last",
+            "What the slowest pod cost each job: seconds from the median pod's time to the longest",
             "A job a value.",
             _spec(facts, spreads),
         ),
@@ -42,8 +44,8 @@ def _finding(facts: Facts, spreads: list[JobSpread]) -> str:
     whole = sum(spread.makespan_seconds or 0 for spread in spreads)
     return (
         f"{wording.plural(late, 'straggler')} among {wording.plural(pods, 'pod')} of "
-        f"{wording.plural(len(spreads), 'job')}. Waiting for the last pod cost {wording.seconds(cost)} in all, "
-        f"{wording.percent(cost / whole if whole else None)} of the makespans."
+        f"{wording.plural(len(spreads), 'job')}. Their slowest pods took {wording.seconds(cost)} longer than "
+        f"the median ones, {wording.percent(cost / whole if whole else None)} of the makespans."
     )
 
 
@@ -68,13 +70,14 @@ def _nodes_table(facts: Facts) -> Markup:
             facts.series.label(node.cluster),
             node.pods,
             node.straggled,
+            f"{node.times:.2f}",
             wording.seconds(node.median_excess_seconds),
             wording.seconds(node.worst_excess_seconds),
         ]
         for node in nodes[:_SHOWN]
     ]
-    header = ["node", "nodes", "pods", "straggled", "median excess", "worst excess"]
-    return table(header, rows, caption=f"The {len(rows)} slowest nodes, by excess over each job's median start")
+    header = ["node", "nodes", "pods", "straggled", "times as long", "median excess", "worst excess"]
+    return table(header, rows, caption=f"The {len(rows)} slowest nodes, by excess over each job's median pod")
 
 
 def _placement(facts: Facts) -> Markup:

@@ -81,7 +81,8 @@ def _findings(facts: Facts) -> list[tuple[str, str]]:
     if spreads:
         late = sum(len(spread.stragglers) for spread in spreads)
         cost = sum(spread.cost_seconds for spread in spreads)
-        words = f"{wording.plural(late, 'straggler')}; waiting for the last pod cost {wording.seconds(cost)} in all."
+        longer = f"the slowest pods took {wording.seconds(cost)} longer than the median ones, in all"
+        words = f"{wording.plural(late, 'straggler')}; {longer}. {facts.stragglers.findings()[0].evidence}"
         found.append(("Stragglers", words))
     return found
 
