@@ -22,8 +22,9 @@ from pullstudy.analysis.reading.layers import Layer, read_layers
 from pullstudy.analysis.reading.ledger import LedgerTables, node_caches, of_selection, pod_witnesses, read_ledger
 from pullstudy.analysis.reading.source import StudySource, as_source
 from pullstudy.pulls.batch import Batch, Gap, Reject
+from pullstudy.pulls.discard import Discard
 from pullstudy.pulls.kind import Kind, R
-from pullstudy.pulls.kinds import GAP, KINDS, MILESTONE, PULL, REJECT
+from pullstudy.pulls.kinds import DISCARD, GAP, KINDS, MILESTONE, PULL, REJECT
 from pullstudy.pulls.record import PullRecord
 from pullstudy.store.embedded.ledger import ClusterRow, JobRow
 from pullstudy.store.embedded.store import EmbeddedStore, JobName, open_connection, store_errors
@@ -100,6 +101,10 @@ class StudyRecords:
         for job in self._names(entries):
             if job not in entries and not self._is_proven(job):
                 yield from self._stream(PULL, job)
+
+    def discards(self) -> Iterator[Discard]:
+        """Events that an exporter saw and did not write."""
+        return self._merged([store.records(DISCARD, chosen) for store, chosen in self._parts], DISCARD.reading_order())
 
     def _entries(self) -> dict[JobName, JobRow]:
         return {(row.cluster, row.job): row for row in self.study.ledger.jobs}

@@ -1,6 +1,7 @@
 """What the sections of the report share, computed once."""
 
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -99,6 +100,8 @@ class Facts:
     bounds: tuple[Finding, ...]  # what bounds the makespan, and the write rate of volumes
     gaps: tuple[Gap, ...]
     rejects: Mapping[tuple[str, str], Rejected]  # by source and problem
+    discards: Mapping[str, int]  # events that an exporter did not write, by cluster
+    present: Mapping[str, int]  # containers of jobs whose image came or was there, by cluster
 
     @property
     def dates(self) -> tuple[datetime, datetime] | None:
@@ -121,7 +124,8 @@ def facts_of(records: StudyRecords) -> Facts:
     for group in records.jobs():
         fold.add_group(group)
     fold.add_others(records.other_pulls())
-    return fold.facts(tuple(records.gaps()), _rejects(records.rejects()))
+    discards = Counter(discard.cluster for discard in records.discards())
+    return fold.facts(tuple(records.gaps()), _rejects(records.rejects()), discards)
 
 
 def _rejects(rejects: Iterable[Reject]) -> dict[tuple[str, str], Rejected]:
@@ -144,6 +148,7 @@ class _Fold:
         self._failed, self._phases = FailedPulls(), PhaseSeconds()
         self._stragglers, self._clocks = Stragglers(), ClockBounds()
         self._points: list[JobPoint] = []
+        self._present: Counter[str] = Counter()
 
     def add_group(self, group: JobRecords) -> None:
         caches = {row.node: str(row.cache) for row in group.node_caches}
@@ -151,6 +156,8 @@ class _Fold:
             self._add(pull, self._of_jobs)
             self._add_duration(pull, caches.get(pull.node or "", UNKNOWN_CACHE))
         self.add_states(latest_states(filter(went_wrong, group.pulls)))
+        there = (pull for pull in group.pulls if pull.outcome in (Outcome.PULLED, Outcome.CACHED))
+        self._present[group.cluster] += len({(pull.pod_uid or pull.pod, pull.container) for pull in there})
         for job in timelines_of(group):
             self._add_job(job)
 
@@ -170,7 +177,9 @@ class _Fold:
             self._failed.add(state)
             self._pulls.add_failures(state)
 
-    def facts(self, gaps: tuple[Gap, ...], rejects: Mapping[tuple[str, str], Rejected]) -> Facts:
+    def facts(
+        self, gaps: tuple[Gap, ...], rejects: Mapping[tuple[str, str], Rejected], discards: Mapping[str, int]
+    ) -> Facts:
         jobs = tuple(sorted(self._jobs, key=lambda job: job.order))
         return Facts(
             study=self._study,
@@ -190,6 +199,8 @@ class _Fold:
             bounds=tuple(bound_findings(self._points)),
             gaps=gaps,
             rejects=rejects,
+            discards=discards,
+            present=self._present,
         )
 
     def _add(self, pull: PullRecord, counts: PullCounts) -> None:

@@ -6,6 +6,7 @@ from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts
 from pullstudy.analysis.report.html import Markup, paragraph, table, warning
 from pullstudy.analysis.report.section import Block, Section
+from pullstudy.analysis.timelines.job_summary import JobSummary
 from pullstudy.store.embedded.ledger import Audit
 
 _SHOWN = 20
@@ -19,7 +20,7 @@ def build(facts: Facts) -> Section:
 def _audit(facts: Facts) -> list[Markup]:
     audits = facts.study.ledger.audits
     if not audits:
-        return [paragraph("No audit was made: imported logs do not state which pulls their cluster was asked for.")]
+        return _unaudited(facts)
     by_cluster: dict[str, list[Audit]] = defaultdict(list)
     for audit in audits:
         by_cluster[audit.cluster].append(audit)
@@ -35,6 +36,37 @@ def _audit(facts: Facts) -> list[Markup]:
     return [
         warning(words) if missing else paragraph(words),
         table(header, rows, caption="Pulls by where they were seen; a pull is one container of one pod"),
+    ]
+
+
+def _unaudited(facts: Facts) -> list[Markup]:
+    """What a log can tell: how many pulls its jobs would make on all nodes, and what the exporter left out."""
+    discarded = sum(facts.discards.values())
+    blocks = [paragraph("No audit was made: imported logs do not state which pulls their cluster was asked for.")]
+    if discarded:
+        blocks.append(
+            warning(
+                f"The exporter discarded {wording.plural(discarded, 'event')} as too old, by its own log:"
+                " what they told is missing from every figure."
+            )
+        )
+    by_cluster: dict[str, list[JobSummary]] = defaultdict(list)
+    for job in facts.jobs:
+        by_cluster[job.cluster].append(job)
+    rows = [_unaudited_row(facts, *of_cluster) for of_cluster in by_cluster.items()]
+    header = ["nodes", "jobs", "size x images", "pulls on record", "events discarded"]
+    caption = "How many pulls there would be with a pod of each job on every node, and how many are on record"
+    return [*blocks, table(header, rows, caption=caption)] if rows else blocks
+
+
+def _unaudited_row(facts: Facts, cluster: str, jobs: list[JobSummary]) -> list[object]:
+    expected = sum((job.size or 0) * max(1, len(job.images)) for job in jobs)
+    return [
+        facts.series.label(cluster),
+        len(jobs),
+        expected,
+        facts.present.get(cluster, 0),
+        facts.discards.get(cluster, 0),
     ]
 
 
