@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,10 +16,11 @@ from pullstudy.analysis.frames import frame
 from pullstudy.analysis.reading.job_records import JobRecords
 from pullstudy.analysis.reading.joined_records import JoinedRecords
 from pullstudy.analysis.reading.source import StudySource, of_directory
-from pullstudy.analysis.reading.study import Study, opened_study
+from pullstudy.analysis.reading.study import Study, copied, opened_study, study_of
 from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.milestone import Moment
 from pullstudy.store.destination import Destination
-from pullstudy.store.embedded.ledger import Ledger, Run
+from pullstudy.store.embedded.ledger import JobState, Ledger, Run
 from pullstudy.store.embedded.store import EmbeddedStore
 from pullstudy.store.protocol import StoredRun
 from pullstudy.store.selection import ALL, Selection
@@ -45,6 +47,56 @@ def test_one_cluster_of_a_directory_is_read_with_its_own_ledger(sweep_directory:
     assert read_whole(of_directory(sweep_directory, runs=(RUN,))) == (whole, groups)
     other, groups_of_other = read_whole(of_directory(sweep_directory, runs=("another",)))
     assert (groups_of_other, other.ledger.runs, other.ledger.jobs) == ([], (), ())
+
+
+def test_a_study_streams_job_by_job_what_the_store_has_in_its_own_order(tmp_path: Path) -> None:
+    made = HandMade()
+    for name, state in (("b", JobState.DONE), ("a", JobState.DONE), ("given-up", JobState.ABANDONED)):
+        made.job(name, image_of(), 0, 20, state=state)
+        for number in range(3):
+            made.life(name, f"{name}-{number}", image_of(), {Moment.SCHEDULED: 9 - number, Moment.PULLED: 12 - number})
+    made.job("never-seen", image_of(), 0, None)
+    made.pull(None, "web-6bf9c87d4d-2x4zb", "web:v1", 1.0)
+    made.write(tmp_path)
+    with closing_now(EmbeddedStore(tmp_path, create=False)) as store:
+        pulls, milestones = list(store.pulls()), list(store.milestones())
+    with opened_study(tmp_path) as records:
+        groups = {group.job: group for group in records.jobs()}
+        others = list(records.other_pulls())
+    assert list(groups) == ["a", "b", "never-seen"]
+    for name, group in groups.items():
+        assert list(group.pulls) == [each for each in pulls if each.job == name]
+        assert list(group.milestones) == [each for each in milestones if each.job == name]
+    assert others == [each for each in pulls if each.job is None] != []
+    assert len(pulls) == 3 + 3 + 1
+
+
+def test_what_is_read_from_a_server_is_a_file_while_it_is_read_and_gone_afterwards(tmp_path: Path) -> None:
+    made = HandMade()
+    made.life("j", "p", image_of(), {Moment.SCHEDULED: 1, Moment.PULLED: 5})
+    made.pull(None, "web-6bf9c87d4d-2x4zb", "web:v1", 1.0)
+    made.write(tmp_path)
+    with closing_now(EmbeddedStore(tmp_path, create=False)) as server:
+        chosen = Selection(clusters=("c-4",))
+        with (
+            copied([(server, chosen)]) as file,
+            study_of("s", [(file, ALL)], None, ALL) as copy,
+            opened_study(tmp_path) as own,
+        ):
+            there = file.path
+            assert there.is_file()
+            assert list(copy.jobs()) == list(own.jobs()) != []
+            assert list(copy.other_pulls()) == list(own.other_pulls()) != []
+            assert copy.study.stored == own.study.stored
+        assert not there.exists()
+
+
+@contextmanager
+def closing_now(store: EmbeddedStore) -> Iterator[EmbeddedStore]:
+    try:
+        yield store
+    finally:
+        store.close_now()
 
 
 def test_the_command_chooses_runs_and_clusters_of_a_directory_too(

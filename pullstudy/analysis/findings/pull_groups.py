@@ -50,7 +50,7 @@ class PullTotals:
     cached: int = 0
     failed: int = 0  # attempts
     backed_off: int = 0
-    failures: "Counter[FailureClass]" = field(default_factory=Counter)
+    failures: "Counter[FailureClass] | None" = None  # attempts, where there were any: most groups have none
     rated_bytes: int = 0  # as the kubelet counts an image, of pulls of which bytes and seconds are known
     rated_seconds: float = 0.0
 
@@ -82,6 +82,7 @@ class PullTotals:
     def add_failures(self, outcome: Outcome, kind: FailureClass, count: int) -> None:
         if outcome is Outcome.FAILED:
             self.failed += count
+            self.failures = self.failures or Counter()
             self.failures[kind] += count
         else:
             self.backed_off += count
@@ -92,7 +93,8 @@ class PullTotals:
         self.cached += other.cached
         self.failed += other.failed
         self.backed_off += other.backed_off
-        self.failures.update(other.failures)
+        if other.failures:
+            self.failures = (self.failures or Counter()) + other.failures
         self.rated_bytes += other.rated_bytes
         self.rated_seconds += other.rated_seconds
 
@@ -167,7 +169,7 @@ class PullGroups:
             group.add(pull)
         if pull.outcome is Outcome.PULLED and pull.pull_seconds is not None and pull.node is not None:
             number = self._images.setdefault(pull.image or "", len(self._images))
-            self._images_of_node.setdefault((pull.cluster, pull.node), array("L")).append(number)
+            self._images_of_node.setdefault((pull.cluster, pull.node), array("I")).append(number)
 
     def add_failures(self, pull: PullRecord) -> None:
         """The last state of an event of failing or backing off, whose count includes the earlier ones."""
