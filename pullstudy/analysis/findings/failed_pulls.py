@@ -1,12 +1,15 @@
 """Pulls that failed, and the kubelets' waiting between attempts, counted by cause and by what was said."""
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+
+import msgspec
 
 from pullstudy.pulls.failure import FailureClass, classify
 from pullstudy.pulls.record import Outcome, PullRecord
 
+Event = tuple[str, str]  # cluster and uid
 MOST_TEXTS = 2_000  # texts that are told apart: some have a pod's or a layer's name in them
 
 
@@ -19,7 +22,7 @@ class SaidText:
 
 
 class FailedPulls:
-    """Gathered from the last state of each event: an event that was repeated counts as often as its count."""
+    """Gathered from newly_counted(): an event that was repeated counts as often as its count."""
 
     def __init__(self) -> None:
         self.attempts = 0
@@ -27,36 +30,34 @@ class FailedPulls:
         self.backed_off = 0
         self.by_class: Counter[tuple[FailureClass, str]] = Counter()  # attempts, by cluster too
         self.texts: dict[tuple[FailureClass, str], SaidText] = {}
-        self.other_texts = 0  # attempts with texts beyond MOST_TEXTS
 
-    def add(self, state: PullRecord) -> None:
-        if state.outcome is Outcome.BACKOFF:
-            self.backed_off += state.count
+    def add(self, pull: PullRecord) -> None:
+        if pull.outcome is Outcome.BACKOFF:
+            self.backed_off += pull.count
             return
-        kind = classify(state.error)
-        self.attempts += state.count
-        self.attempts_of_jobs += state.count if state.job is not None else 0
-        self.by_class[kind, state.cluster] += state.count
-        self._add_text((kind, state.error or "no text"), state)
+        kind = classify(pull.error)
+        self.attempts += pull.count
+        self.attempts_of_jobs += pull.count if pull.job is not None else 0
+        self.by_class[kind, pull.cluster] += pull.count
+        self._add_text((kind, pull.error or "no text"), pull)
 
-    def _add_text(self, key: tuple[FailureClass, str], state: PullRecord) -> None:
+    def _add_text(self, key: tuple[FailureClass, str], pull: PullRecord) -> None:
         if key not in self.texts and len(self.texts) >= MOST_TEXTS:
-            self.other_texts += state.count
             return
         said = self.texts.setdefault(key, SaidText())
-        said.attempts += state.count
-        said.nodes.add(state.node)
+        said.attempts += pull.count
+        said.nodes.add(pull.node)
 
 
-def went_wrong(pull: PullRecord) -> bool:
-    return pull.outcome in (Outcome.FAILED, Outcome.BACKOFF)
+def newly_counted(pulls: Iterable[PullRecord], counts: dict[Event, int]) -> Iterator[PullRecord]:
+    """Those that failed or backed off, with what each adds to the count of its event, which includes all before it.
 
-
-def latest_states(records: Iterable[PullRecord]) -> list[PullRecord]:
-    """Of each event the record with the highest count, which includes the earlier ones."""
-    last: dict[str, PullRecord] = {}
-    for record in records:
-        known = last.get(record.event_uid)
-        if known is None or record.count > known.count:
-            last[record.event_uid] = record
-    return list(last.values())
+    ``counts`` has what was counted of each event already.
+    """
+    for pull in pulls:
+        if pull.outcome in (Outcome.FAILED, Outcome.BACKOFF):
+            event = (pull.cluster, pull.event_uid)
+            more = pull.count - counts.get(event, 0)
+            if more > 0:
+                counts[event] = pull.count
+                yield msgspec.structs.replace(pull, count=more)

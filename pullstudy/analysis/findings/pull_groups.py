@@ -172,7 +172,7 @@ class PullGroups:
             self._images_of_node.setdefault((pull.cluster, pull.node), array("I")).append(number)
 
     def add_failures(self, pull: PullRecord) -> None:
-        """The last state of an event of failing or backing off, whose count includes the earlier ones."""
+        """One that failed or backed off, ``count`` times."""
         kind = classify(pull.error)
         for group in self._groups_of(pull):
             group.add_failures(pull.outcome, kind, pull.count)

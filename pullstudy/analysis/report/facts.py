@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pullstudy.analysis.findings.bound import bound_findings
 from pullstudy.analysis.findings.clock_skew import ClockBounds, NodeClock
-from pullstudy.analysis.findings.failed_pulls import FailedPulls, latest_states, went_wrong
+from pullstudy.analysis.findings.failed_pulls import Event, FailedPulls, newly_counted
 from pullstudy.analysis.findings.finding import Finding
 from pullstudy.analysis.findings.growth import Decomposition, decompositions
 from pullstudy.analysis.findings.pull_groups import PullCounts, PullGroups
@@ -155,7 +155,7 @@ class _Fold:
         for pull in group.pulls:
             self._add(pull, self._of_jobs)
             self._add_duration(pull, caches.get(pull.node or "", UNKNOWN_CACHE))
-        self.add_states(latest_states(filter(went_wrong, group.pulls)))
+        self._add_failures(group.pulls, {})
         there = (pull for pull in group.pulls if pull.outcome in (Outcome.PULLED, Outcome.CACHED))
         self._present[group.cluster] += len({(pull.pod_uid or pull.pod, pull.container) for pull in there})
         for job in timelines_of(group):
@@ -163,19 +163,17 @@ class _Fold:
 
     def add_others(self, pulls: Iterable[PullRecord]) -> None:
         alone = not self._of_jobs.pulled
-        wrong = []
+        counts: dict[Event, int] = {}
         for pull in pulls:
             self._add(pull, self._of_others)
             if alone:
                 self._add_duration(pull, UNKNOWN_CACHE)
-            if went_wrong(pull):
-                wrong.append(pull)
-        self.add_states(latest_states(wrong))
+            self._add_failures((pull,), counts)
 
-    def add_states(self, states: Iterable[PullRecord]) -> None:
-        for state in states:
-            self._failed.add(state)
-            self._pulls.add_failures(state)
+    def _add_failures(self, pulls: Iterable[PullRecord], counts: dict[Event, int]) -> None:
+        for added in newly_counted(pulls, counts):
+            self._failed.add(added)
+            self._pulls.add_failures(added)
 
     def facts(
         self, gaps: tuple[Gap, ...], rejects: Mapping[tuple[str, str], Rejected], discards: Mapping[str, int]
