@@ -147,7 +147,7 @@ POD_PHASES = Measurement(
     hashed=("cluster", "run", "job", "image", "pod", "container"),
     time="at",
     tags=("cache", "cluster", "node", "run", "size"),
-    meaning="where the time of one container of such a job went, and how late its pod started",
+    meaning="where the time of one container of such a job went, and how long its pod took from Pulling to its start",
 )
 TOLD: tuple[Measurement, ...] = (ABANDONED, PULL_CACHE, JOB_PHASES, POD_PHASES)  # by the driver; no kinds of record
 MEASUREMENTS: tuple[Measurement, ...] = (*map(measurement_of, kinds.KINDS), *TOLD)
