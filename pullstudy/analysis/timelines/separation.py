@@ -18,7 +18,7 @@ validation of Jobs (of ``spec.template`` only where pods may be scheduled can ch
 """
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -68,8 +68,9 @@ def separate(
     else:
         parts = [part for scope, found in scopes.items() for part in _parts(job, found, _ends(own, scope))]
     jobs = sorted(_joined(parts), key=lambda each: each.began_at)
+    owners = _Owners(jobs)
     for milestone in own:
-        _give(milestone, jobs)
+        owners.give(milestone)
     return jobs
 
 
@@ -96,8 +97,10 @@ def _joined(parts: Iterable[list[GatheredPod]]) -> list[SeparateJob]:
         known = next((pod.job_uid for pod in part if pod.job_uid is not None), None)
         for pod in part:
             uid = pod.job_uid or known
-            job = jobs.setdefault(uid or place, SeparateJob(uid, pod.run, pod.namespace, []))
-            job.pods.append(pod)
+            identity = uid or place
+            if identity not in jobs:
+                jobs[identity] = SeparateJob(uid, pod.run, pod.namespace, [])
+            jobs[identity].pods.append(pod)
     return list(jobs.values())
 
 
@@ -198,22 +201,40 @@ def _same(uid: str | None, other: str | None) -> bool:
     return uid is not None and uid == other
 
 
-def _give(milestone: Milestone, jobs: Sequence[SeparateJob]) -> None:
-    """A job's own moment, to the job that it is of; to none where there is none."""
-    owner = _owner(milestone, jobs)
-    if owner is not None:
-        owner.uid = owner.uid or milestone.job_uid
+class _Owners:
+    """Whose each of the jobs' own moments is."""
+
+    def __init__(self, jobs: Sequence[SeparateJob]) -> None:
+        """The jobs in order of when they began."""
+        self._jobs = jobs
+        self._begun = [job.began_at for job in jobs]
+        self._by_uid = {job.uid: job for job in jobs if job.uid is not None}
+
+    def give(self, milestone: Milestone) -> None:
+        """To the job that it is of; to none where there is none."""
+        owner = self._owner(milestone)
+        if owner is None:
+            return
+        if owner.uid is None and milestone.job_uid is not None:
+            owner.uid = milestone.job_uid
+            self._by_uid[owner.uid] = owner
         keep_finest(owner.times, milestone.moment, timestamp_of(milestone))
 
+    def _owner(self, milestone: Milestone) -> SeparateJob | None:
+        """By its uid; else a job completes after its pods began and before the next one's, and is created before."""
+        told = self._by_uid.get(milestone.job_uid or "")
+        if told is not None or (milestone.job_uid is not None and len(self._by_uid) == len(self._jobs)):
+            return told
+        candidates = self._earlier(milestone) if milestone.moment is Moment.JOB_COMPLETED else self._later(milestone)
+        return next((job for job in candidates if _able(job, milestone)), None)
 
-def _owner(milestone: Milestone, jobs: Sequence[SeparateJob]) -> SeparateJob | None:
-    """By its uid; else a job completes after its pods began and before the next one's, and is created before both."""
-    uid = milestone.job_uid
-    told = next((job for job in jobs if _same(job.uid, uid)), None)
-    if told is not None:
-        return told
-    able = [job for job in jobs if None in (job.uid, uid) and _may_be_of(milestone, job.run, job.namespace)]
-    if milestone.moment is Moment.JOB_COMPLETED:
-        return next((job for job in reversed(able) if job.began_at <= milestone.at), None)
-    second = milestone.at.replace(microsecond=0)  # by the job's status; its pods may be known more precisely
-    return next((job for job in able if job.began_at >= second), None)
+    def _earlier(self, milestone: Milestone) -> Iterable[SeparateJob]:
+        return (self._jobs[place] for place in reversed(range(bisect_right(self._begun, milestone.at))))
+
+    def _later(self, milestone: Milestone) -> Iterable[SeparateJob]:
+        second = milestone.at.replace(microsecond=0)  # by the job's status; its pods may be known more precisely
+        return (self._jobs[place] for place in range(bisect_left(self._begun, second), len(self._jobs)))
+
+
+def _able(job: SeparateJob, milestone: Milestone) -> bool:
+    return None in (job.uid, milestone.job_uid) and _may_be_of(milestone, job.run, job.namespace)
