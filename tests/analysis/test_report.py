@@ -11,8 +11,11 @@ import altair
 import msgspec
 import pytest
 
+from pullstudy.analysis.findings.finding import FindingId
 from pullstudy.analysis.reading.environments import differences
 from pullstudy.analysis.reading.study import Study, StudyRecords, opened_study
+from pullstudy.analysis.report import wording
+from pullstudy.analysis.report.all_findings import findings_of
 from pullstudy.analysis.report.colours import size_colours
 from pullstudy.analysis.report.facts import Facts, facts_of, gather_facts
 from pullstudy.analysis.report.figure import Figure
@@ -85,7 +88,7 @@ def test_every_figure_is_on_the_page_and_a_png_twice_as_fine(written: list[Path]
     names = {path.stem for path in written[1:]}
     drawn = {(a.get("id") or "").removeprefix("figure-") for t, a in sweep_page.elements if t == "figure"}
     assert names == drawn
-    assert len(names) == 10
+    assert len(names) == 12
     for path in written[1:]:
         head = path.read_bytes()[:24]
         assert head[:8] == b"\x89PNG\r\n\x1a\n"
@@ -166,7 +169,7 @@ def test_an_empty_study_is_told_in_words(tmp_path: Path) -> None:
     words = Reader(page_file.read_text()).words()
     assert figures == []
     for sentence in (
-        "No pull of a job is in this study",
+        "No pull with a duration is in this study",
         "No job is in this study",
         "No audit was made",
         "No layers are known",
@@ -213,10 +216,43 @@ def test_cache_states_stand_in_figures_of_their_own(tmp_path: Path) -> None:
 def test_the_summary_answers_from_the_numbers(sweep: Facts) -> None:
     """4 nodes wait for two pods more than 2 nodes, and their slowest pull is 2% longer than the others'."""
     words = Reader("".join(map(str, summary.build(sweep).blocks))).words()
-    assert "18 pulls" in words
-    assert "the median pull of 4 GB, 9 layers took 40.2 s on 2 nodes and 40.6 s on 4, 1.010 times as long" in words
+    for said in (
+        "18 pulls",
+        "Downloads of 3 images together, whose own medians are 10.1 s to 40.4 s, cold cache",
+        "Pulls: cannot tell.",
+        "Makespans: cannot tell.",
+        "One cluster a size: every size was measured on one cluster only",
+    ):
+        assert said in " ".join(words.split())
     (decomposition,) = sweep.decompositions
     assert "no more (less than a twentieth)" in makespans.answer(decomposition)
+
+
+def test_the_first_screen_shows_the_findings_that_json_has(aws: Facts) -> None:
+    words = " ".join(Reader("".join(map(str, summary.build(aws).blocks))).words().split())
+    for finding in findings_of(aws):
+        if finding.id is FindingId.PULL_SECONDS and finding.size is not None and finding.image is None:
+            assert wording.seconds(float(finding.value or 0)) in words
+        if finding.id in (FindingId.BOUND, FindingId.WRITE_RATE, FindingId.LOSS) and finding.subject == "all":
+            assert finding.evidence.rstrip(".")[1:] in words
+
+
+def test_what_is_unsure_is_on_the_first_screen(tmp_path: Path) -> None:
+    made = HandMade()
+    made.job("j", image_of(), 0, 20)
+    made.pull("j", "p", image_of(), 5.0)
+    made.audits.append(
+        Audit(cluster="c-4", job="j", expected=4, events=1, pod_status=1, spooled=1, stored=1, recovered=0)
+    )
+    reject = Reject(cluster="c", source="events.json", position="12", problem="no JSON object on this line", raw="x")
+    store = EmbeddedStore(tmp_path, create=True)
+    store.write_now(Batch(rejects=(reject,)))
+    store.close_now()
+    made.write(tmp_path)
+    words = " ".join(Reader("".join(map(str, summary.build(gather_facts(tmp_path)).blocks))).words().split())
+    assert "3 of 4 pulls are not on record" in words
+    assert "1 line of the input could not be read" in words
+    assert "were on the nodes before is not on record" in words
 
 
 def test_a_pull_that_took_no_time_leaves_out_the_log_scale(tmp_path: Path) -> None:
@@ -257,7 +293,7 @@ def test_of_many_images_those_with_the_most_pull_time_have_panels_by_bytes_and_t
     assert "pulldriver export pulls" in words
 
 
-def test_images_whose_short_names_are_alike_have_their_whole_names(tmp_path: Path) -> None:
+def test_images_whose_short_names_are_alike_have_more_of_their_paths(tmp_path: Path) -> None:
     made = HandMade()
     names = ["a.example/x/tool:v1", "b.example/y/tool:v1", "b.example/y/other:v1"]
     for name in names:
@@ -265,8 +301,8 @@ def test_images_whose_short_names_are_alike_have_their_whole_names(tmp_path: Pat
     made.write(tmp_path)
     (group,) = sample_groups(gather_facts(tmp_path))
     assert {key.image: name for key, name in panel_names(group.images).items()} == {
-        names[0]: names[0],
-        names[1]: names[1],
+        names[0]: "…/x/tool:v1",
+        names[1]: "…/y/tool:v1",
         names[2]: "…/other:v1",
     }
 

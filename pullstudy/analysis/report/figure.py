@@ -102,7 +102,8 @@ def _for_page(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 def _for_panel(spec: Mapping[str, Any]) -> dict[str, Any]:
     """On the page all panels have one legend, which is HTML."""
-    return {**_for_page(spec), "config": {"legend": {"disable": True}}}
+    encoding = spec["encoding"]
+    return _for_page({**spec, "encoding": {**encoding, "color": {**encoding["color"], "legend": None}}})
 
 
 def _file_title(title: str, provenance: str) -> dict[str, Any]:

@@ -16,7 +16,6 @@ from pullstudy.analysis.report.sections.pull_samples import (
     panel_names,
     sample_groups,
 )
-from pullstudy.analysis.report.series import Series
 from pullstudy.analysis.statistics.quantile_intervals import QuantileEstimate
 
 _QUANTILES = (0.5, 0.95, 0.99)
@@ -37,7 +36,7 @@ def build(facts: Facts) -> Section:
         return Section("durations", "Pull durations", (paragraph(words),))
     blocks: list[Block] = [paragraph(_DEFINITION), *_riders(facts)]
     for group in groups:
-        blocks.extend(_group_blocks(group, facts.series))
+        blocks.extend(_group_blocks(group, facts))
     blocks.append(paragraph(_intervals(facts)))
     return Section("durations", "Pull durations", tuple(blocks))
 
@@ -67,8 +66,8 @@ def _riders(facts: Facts) -> list[Markup]:
     return [paragraph(words)]
 
 
-def _group_blocks(group: SampleGroup, series: Series) -> list[Block]:
-    colours = series.colours(group.labels(series.labels))
+def _group_blocks(group: SampleGroup, facts: Facts) -> list[Block]:
+    colours = facts.series.colours(group.labels(facts.series.labels))
     words = group.words
     blocks: list[Block] = [element("h3", words[0].upper() + words[1:])]
     if group.streamed:
@@ -76,12 +75,12 @@ def _group_blocks(group: SampleGroup, series: Series) -> list[Block]:
     blocks += [_panels(group, colours), *not_shown(group)]
     if group.layers and len(group.images) > 1:
         blocks += _over_bytes(group, colours)
-    return [*blocks, *_quantile_table(group, series.labels)]
+    return [*blocks, *_quantile_table(group, facts.series.labels, bool(facts.jobs))]
 
 
 def _panels(group: SampleGroup, colours: Mapping[str, str]) -> Panels:
     names = panel_names(group.shown)
-    wide = any(len(label) > _PANEL_LABEL for label in colours)
+    wide = len(colours) > 1 and any(len(label) > _PANEL_LABEL for label in colours)
     title = f"Pull duration by cluster: {group.words}"
     return Panels(
         f"durations-{group.slug}",
@@ -94,7 +93,7 @@ def _panels(group: SampleGroup, colours: Mapping[str, str]) -> Panels:
                 box_panel(
                     {label: image.seconds(label) for label in colours if label in image.units},
                     colours,
-                    x_title=None if wide else "nodes",
+                    x_title=None if wide else _under_boxes(colours),
                     y_title="seconds",
                 ),
             )
@@ -102,6 +101,10 @@ def _panels(group: SampleGroup, colours: Mapping[str, str]) -> Panels:
         ],
         colours if wide else {},
     )
+
+
+def _under_boxes(colours: Mapping[str, str]) -> str:
+    return "nodes" if all(len(label) <= _PANEL_LABEL for label in colours) else "cluster"
 
 
 def _over_bytes(group: SampleGroup, colours: Mapping[str, str]) -> list[Figure]:
@@ -132,15 +135,16 @@ def _over_bytes(group: SampleGroup, colours: Mapping[str, str]) -> list[Figure]:
     ]
 
 
-def _quantile_table(group: SampleGroup, labels: Sequence[str]) -> list[Markup]:
+def _quantile_table(group: SampleGroup, labels: Sequence[str], of_jobs: bool) -> list[Markup]:
     most = sorted(group.images, key=lambda image: -image.total_seconds)
     listed, count = set(), 0
     for image in most:
         count += len(image.units)
         if count <= _ROWS:
             listed.add(image.key)
+    names = panel_names(group.images)
     rows = [
-        _quantile_row(image, label)
+        [names[image.key], *_quantile_row(image, label, of_jobs)]
         for image in group.images
         if image.key in listed
         for label in labels
@@ -153,12 +157,13 @@ def _quantile_table(group: SampleGroup, labels: Sequence[str]) -> list[Markup]:
     return [table([header[place] for place in told], [[row[place] for place in told] for row in rows], caption=caption)]
 
 
-def _quantile_row(image: SampledImage, label: str) -> list[object]:
+def _quantile_row(image: SampledImage, label: str, of_jobs: bool) -> list[object]:
     sample = image.sample(label)
     middle, high, highest = (sample.quantile(probability) for probability in _QUANTILES)
     marks = [_value(middle), interval_words(middle), _value(high), interval_words(high), _value(highest)]
     slowest = wording.seconds(sample.ordered[-1])
-    return [wording.image_name(image.key.image), label, sample.units, len(sample.ordered), *marks, slowest]
+    units = sample.units if of_jobs else wording.UNKNOWN
+    return [label, units, len(sample.ordered), *marks, slowest]
 
 
 def _value(estimate: QuantileEstimate | None) -> str:

@@ -45,8 +45,8 @@ def build(facts: Facts) -> Section:
     return Section("phases", "Where the time goes", tuple(blocks))
 
 
-def answer(decomposition: Decomposition) -> str:
-    """What makes jobs longer on more nodes, in a sentence or two, from the numbers."""
+def answer(decomposition: Decomposition, *, tested: bool = True) -> str:
+    """What makes jobs longer on more nodes, in a sentence or two; ``tested``: whether by chance, too."""
     small, large = decomposition.sizes[0], decomposition.sizes[-1]
     before, after = decomposition.makespan_seconds[small], decomposition.makespan_seconds[large]
     if small == large:
@@ -56,12 +56,12 @@ def answer(decomposition: Decomposition) -> str:
         f"{_makespans(decomposition)} {add_up} {wording.seconds(before)} in the cluster of "
         f"{wording.plural(small, 'node')} and {wording.seconds(after)} in that of {wording.number(large)}"
     )
-    beyond_chance = growth_words(decomposition.per_doubling)
+    beyond_chance = f" {growth_words(decomposition.per_doubling)}" if tested else ""
     if not decomposition.grew:
         shrank = decomposition.growth_seconds < -_SHOWN_SHARE * before
         less = f", {wording.seconds(before - after)} less" if shrank else ": no more (less than a twentieth)"
-        return f"{head}{less}. {beyond_chance} They consist of {_largest_parts(decomposition)}."
-    return f"{head}, {wording.seconds(after - before)} more. {beyond_chance} {_what_grew(decomposition)}"
+        return f"{head}{less}.{beyond_chance} They consist of {_largest_parts(decomposition)}."
+    return f"{head}, {wording.seconds(after - before)} more.{beyond_chance} {_what_grew(decomposition)}"
 
 
 def growth_words(growth: Doubling | None) -> str:

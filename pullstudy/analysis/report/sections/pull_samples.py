@@ -120,7 +120,16 @@ def panel_names(images: Sequence[SampledImage]) -> dict[ImageKey, str]:
     if wording.UNKNOWN not in sizes and len(set(sizes)) == len(sizes):
         names = sizes
     short = dict(zip(keys, names, strict=True))
-    return {key: name if names.count(name) == 1 else key.image for key, name in short.items()}
+    return {key: name if names.count(name) == 1 else _told_apart(key, keys) for key, name in short.items()}
+
+
+def _told_apart(key: ImageKey, keys: Sequence[ImageKey]) -> str:
+    """With as many parts of its path as no other image ends in."""
+    parts = key.image.split("/")
+    ends = ("/".join(parts[-count:]) for count in range(1, len(parts)))
+    others = [each.image for each in keys if each != key]
+    end = next((end for end in ends if not any(f"/{other}".endswith(f"/{end}") for other in others)), None)
+    return f"…/{end}" if end else key.image
 
 
 def gigabytes(images: Sequence[SampledImage]) -> dict[ImageKey, str]:

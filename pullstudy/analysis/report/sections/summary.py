@@ -1,33 +1,46 @@
-"""The answers first: headline numbers, and what the rest of the page shows, in words."""
+"""The answers first: how long, whether it grows, what bounds it, and what is unsure, all from the findings."""
 
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Sequence
+
+from pullstudy.analysis.findings.finding import Finding, FindingId, Interval, Verdict
 from pullstudy.analysis.findings.schedule import cluster_schedules
 from pullstudy.analysis.report import wording
-from pullstudy.analysis.report.facts import COLD, Facts, ImageKey, PullGroup, cache_order
-from pullstudy.analysis.report.html import Markup, element, warning
+from pullstudy.analysis.report.all_findings import findings_of
+from pullstudy.analysis.report.facts import Facts, cache_order
+from pullstudy.analysis.report.html import Markup, element, table, warning
 from pullstudy.analysis.report.section import Block, Section, cache_words
-from pullstudy.analysis.report.sections import after_pull, all_pulls, costs, makespans, participation, wall_time
-from pullstudy.analysis.statistics.quantiles import quantile
+from pullstudy.analysis.report.sections import after_pull, costs, makespans, participation, wall_time
+
+_VERDICTS = {Verdict.YES: "yes", Verdict.NO: "no", Verdict.UNKNOWN: "cannot tell"}
+_ROWS = 12  # of the table of durations
+_STRAGGLERS = 3  # that are told here
+_GROWTH = {FindingId.PULL_GROWTH: "Pulls", FindingId.MAKESPAN_GROWTH: "Makespans"}
+
+Answer = tuple[str, Sequence[Markup]]  # to a question
 
 
 def build(facts: Facts) -> Section:
-    blocks: list[Block] = [*_cautions(facts), _headlines(facts), element("ul", *_answers(facts))]
+    found: dict[FindingId, list[Finding]] = defaultdict(list)
+    for finding in findings_of(facts):
+        found[finding.id].append(finding)
+    answers = [*_how_long(found), *_growth(facts, found), *_bounds(facts, found), *_slow(found), *_unsure(facts, found)]
+    blocks: list[Block] = [*_simulated(facts), _headlines(facts), _answers(answers)]
     return Section("summary", "Summary", tuple(blocks))
 
 
-def _cautions(facts: Facts) -> list[Block]:
-    found: list[Block] = []
-    if facts.study.simulated:
-        found.append(warning("simulated clusters: every figure here comes from a model, none from real nodes."))
-    sizes = participation.size_warning(facts)
-    if sizes:
-        found.append(warning(sizes))
-    missing = sum(audit.expected - audit.accounted for audit in facts.study.ledger.audits)
-    if missing:
-        found.append(warning(f"{wording.plural(missing, 'pull')} that should have been made are not accounted for."))
-    unfinished = [job for job in facts.study.ledger.jobs if job.state in ("planned", "created", "complete")]
-    if unfinished:
-        found.append(warning(f"{wording.plural(len(unfinished), 'job')} of the study are not done: the study goes on."))
-    return found
+def _answers(answers: Iterable[Answer]) -> Markup:
+    return element(
+        "div",
+        *(element("section", element("h3", question), element("div", *said)) for question, said in answers),
+        class_="answers",
+    )
+
+
+def _simulated(facts: Facts) -> list[Markup]:
+    if not facts.study.simulated:
+        return []
+    return [warning("simulated clusters: every figure here comes from a model, none from real nodes.")]
 
 
 def _headlines(facts: Facts) -> Markup:
@@ -35,12 +48,11 @@ def _headlines(facts: Facts) -> Markup:
     tiles = [
         (f"{facts.counts.pulled:,}", "pulls"),
         (f"{len(facts.counts.images):,}", "images"),
-        (_sizes(facts), "nodes"),
+        (_sizes(facts), "nodes in the cluster"),
         (f"{facts.failed.attempts_of_jobs if facts.jobs else facts.failed.attempts:,}", "failed attempts"),
     ]
-    if facts.jobs:
-        words = "wall time from first to last job, all clusters"
-        tiles.append((wording.seconds(wall) if wall else wording.UNKNOWN, words))
+    if wall:
+        tiles.append((wording.seconds(wall), "wall time from first to last job, all clusters"))
     cost = costs.total_cost(facts)
     if cost is not None:
         tiles.append((cost, "at the study's price"))
@@ -55,84 +67,175 @@ def _sizes(facts: Facts) -> str:
     return ", ".join(map(str, sizes)) if len(sizes) <= 4 else f"{sizes[0]}–{sizes[-1]}"
 
 
-def _answers(facts: Facts) -> list[Markup]:
-    items = [
-        element("li", element("b", title if title.endswith("?") else f"{title}:"), " ", words)
-        for title, words in _findings(facts)
+Found = dict[FindingId, list[Finding]]
+
+
+def _how_long(found: Found) -> list[Answer]:
+    of_all = [each for each in found[FindingId.PULL_SECONDS] if each.image is None]
+    sizes = [each for each in of_all if each.size is not None] or of_all[:1]
+    if not sizes:
+        return [("How long do pulls take?", [element("p", "No pull with a duration is in this study.")])]
+    shown = sorted(sizes, key=lambda each: (cache_order(each.cache or ""), each.size or 0))[:_ROWS]
+    header = ["nodes in the cluster", shown[0].counts, "p50", "p95", "p99"]
+    rows = [_duration_row(each) for each in shown]
+    told = [place for place in range(len(header)) if any(row[place] != wording.UNKNOWN for row in rows)]
+    whole = table(
+        [header[place] for place in told],
+        [[row[place] for place in told] for row in rows],
+        caption=_of_what(found, shown),
+    )
+    return [("How long do pulls take?", [whole])]
+
+
+def _of_what(found: Found, shown: Sequence[Finding]) -> str:
+    """Of which pulls the durations are, and how much the images among them differ."""
+    caches = {each.cache for each in shown}
+    of_cache = f", {cache_words(shown[0].cache or '')}" if len(caches) == 1 else ""
+    images = {
+        each.image: each for each in found[FindingId.PULL_SECONDS] if each.image is not None and each.size is None
+    }
+    medians = sorted(each.value for each in images.values() if isinstance(each.value, float))
+    if len(medians) < 2:
+        return f"Downloads{of_cache}, with 95% intervals"
+    between = f"medians are {wording.seconds(medians[0])} to {wording.seconds(medians[-1])}"
+    by_image = ". Sizes are compared image by image below" if len(shown) > 1 else ""
+    return f"Downloads of {len(medians)} images together, whose own {between}{of_cache}; with 95% intervals{by_image}"
+
+
+def _duration_row(each: Finding) -> list[object]:
+    size = wording.UNKNOWN if each.size is None else str(each.size)
+    several = f", {cache_words(each.cache)}" if each.cache and each.cache != "unknown" else ""
+    quantiles = ((each.value, each.interval), (each.p95, each.p95_interval), (each.p99, each.p99_interval))
+    return [f"{size}{several}", each.n, *(_value(value, interval) for value, interval in quantiles)]
+
+
+def _value(value: float | str | None, interval: Interval | None) -> Markup | str:
+    if not isinstance(value, float):
+        return wording.UNKNOWN
+    return element("span", wording.seconds(value), element("small", _between(interval)), class_="value")
+
+
+def _between(interval: Interval | None) -> str:
+    words = wording.seconds_interval(*(interval or (None, None)))
+    return "not bounded" if words == wording.UNKNOWN else words
+
+
+def _growth(facts: Facts, found: Found) -> list[Answer]:
+    said = [
+        element(
+            "p", element("b", f"{name}: {_VERDICTS[each.verdict]}. "), _sentence(each), _kind(each, found[identity])
+        )
+        for identity, name in _GROWTH.items()
+        for each in _of_wholes(found[identity])
     ]
-    if items:
-        return items
-    return [element("li", "No pull of a job is in this study: see all pulls for those of other pods.")]
-
-
-def _findings(facts: Facts) -> list[tuple[str, str]]:
-    found = []
-    if not facts.jobs and facts.pulls.all.seconds:
-        found.append(("How long do pulls take?", all_pulls.answer(facts)))
-    durations = _durations(facts)
-    if durations:
-        found.append(("Do pulls get slower on larger clusters?", durations))
-    found += [(_mystery_title(facts, item.run, item.cache), makespans.answer(item)) for item in facts.decompositions]
+    said += [element("p", f"{name} of some images grow: {words}.") for name, words in _images_that_grow(found)]
+    said += [element("p", makespans.answer(item, tested=False)) for item in facts.decompositions]
     own = wall_time.own_time(facts)
     if own:
-        found.append(("What the study itself adds", own))
-    found += _after_pull(facts)
-    spreads = facts.stragglers.spreads
-    if spreads:
-        late = sum(len(spread.stragglers) for spread in spreads)
-        cost = sum(spread.cost_seconds for spread in spreads)
-        longer = f"the slowest pods took {wording.seconds(cost)} longer than the median ones, in all"
-        words = f"{wording.plural(late, 'straggler')}; {longer}. {facts.stragglers.findings()[0].evidence}"
-        found.append(("Stragglers", words))
-    return found
+        said.append(element("p", element("b", "What the study itself adds: "), own))
+    return [("Does it grow with the nodes?", said)] if said else []
 
 
-def _mystery_title(facts: Facts, run: str | None, cache: str) -> str:
-    title = "Where does a longer job's time go?"
-    several = len(facts.decompositions) > 1
-    return f"{title} ({run}, {cache_words(cache)})" if several else title
+def _of_wholes(growth: Sequence[Finding]) -> list[Finding]:
+    """Of all images; of a layer count where it is another answer."""
+    of_all = [each for each in growth if each.subject.partition(",")[0] == "all"]
+    verdicts = {(each.run, each.cache): each.verdict for each in of_all}
+    others = [each for each in growth if each.image is None and each not in of_all]
+    return [*of_all, *(each for each in others if each.verdict is not verdicts.get((each.run, each.cache)))]
 
 
-def _after_pull(facts: Facts) -> list[tuple[str, str]]:
-    return [(f"What bounds the makespan ({subject})?", words) for subject, words in after_pull.answers(facts)]
+def _images_that_grow(found: Found) -> Iterable[tuple[str, str]]:
+    for identity, name in _GROWTH.items():
+        grown = [each for each in found[identity] if each.image is not None and each.verdict is Verdict.YES]
+        if grown:
+            words = [f"{wording.image_name(each.image)} ({_times(each)} a doubling)" for each in grown]
+            yield name, wording.listed(words, at_most=4)
 
 
-def _durations(facts: Facts) -> str | None:
-    """The largest image's median pull at the smallest and the largest size, coldest caches first."""
-    for group in sorted(facts.groups, key=lambda group: (cache_order(group.cache), -_largest(group))):
-        labels = [label for label in facts.series.labels if any(series == label for _, series in group.pulls)]
-        key = group.images[-1]
-        ends = [label for label in labels if (key, label) in group.pulls]
-        if len(ends) >= 2:
-            small, large = (_median(group, key, label) for label in (ends[0], ends[-1]))
-            counts = [len(group.pulls[key, label].seconds) for label in (ends[0], ends[-1])]
-            cache = "" if group.cache == COLD else f" ({cache_words(group.cache)})"
-            return (
-                f"the median pull of {wording.image_name(key.image)} took {wording.seconds(small)} on {ends[0]} nodes "
-                f"and {wording.seconds(large)} on {ends[-1]}{cache}, {_ratio(large / small if small else None)} "
-                f"(medians of {counts[0]:,} and {counts[1]:,} pulls{_ratios(group, ends[0], ends[-1])})."
-            )
-    return None
+def _times(each: Finding) -> str:
+    return f"{each.value:.2f} times as long" if isinstance(each.value, float) else "longer"
 
 
-def _ratios(group: PullGroup, small: str, large: str) -> str:
-    """The least and the greatest ratio of these two medians, where several images have both."""
-    both = [key for key in group.images if {(key, small), (key, large)} <= group.pulls.keys()]
-    medians = [(_median(group, key, small), _median(group, key, large)) for key in both]
-    ratios = [after / before for before, after in medians if before > 0]
-    if len(ratios) < 2:
-        return ""
-    layers = f" of {wording.plural(group.layers, 'layer')}" if group.layers else ""
-    return f"; {min(ratios):.3f} to {max(ratios):.3f} times over the {len(ratios)} images{layers}"
+def _sentence(each: Finding) -> str:
+    text = each.evidence[:1].upper() + each.evidence[1:]
+    return text if text.endswith(".") else f"{text}."
 
 
-def _largest(group: PullGroup) -> int:
-    return max((key.unpacked_bytes or 0 for key in group.images), default=0)
+def _kind(each: Finding, others: Sequence[Finding]) -> str:
+    """Which it is of several that may not be mixed."""
+    parts = []
+    if each.subject.partition(",")[0] != "all":
+        parts.append(each.subject.partition(",")[0])
+    if len({other.cache for other in others}) > 1 and each.cache:
+        parts.append(cache_words(each.cache))
+    if len({other.run for other in others}) > 1 and each.run:
+        parts.append(f"run {each.run}")
+    return f" ({', '.join(parts)})" if parts else ""
 
 
-def _median(group: PullGroup, key: ImageKey, label: str) -> float:
-    return quantile(sorted(group.pulls[key, label].seconds), 0.5)
+def _bounds(facts: Facts, found: Found) -> list[Answer]:
+    """Of all jobs; of a layer count where it is another answer."""
+    bounds = {each.subject: each.value for each in found[FindingId.BOUND]}
+    if not bounds:
+        return []
+    first = next(iter(bounds))
+    said = [
+        element("p", *([element("b", f"{subject}: ")] if subject != first else []), words)
+        for subject, words in after_pull.answers(facts)
+        if subject == first or bounds[subject] != bounds[first]
+    ]
+    return [("What bounds the makespan?", said)]
 
 
-def _ratio(ratio: float | None) -> str:
-    return "a ratio that is unknown" if ratio is None else f"{ratio:.3f} times as long"
+def _slow(found: Found) -> list[Answer]:
+    stragglers = found[FindingId.STRAGGLER]
+    if not stragglers:
+        return []
+    said = [element("p", _sentence(each)) for each in stragglers[:_STRAGGLERS]]
+    if len(stragglers) > _STRAGGLERS:
+        said.append(element("p", f"{len(stragglers) - _STRAGGLERS} more are told below."))
+    return [("What was slow?", said)]
+
+
+def _unsure(facts: Facts, found: Found) -> list[Answer]:
+    said = [*_missing(found), *_of_sizes(facts), *_of_states(facts)]
+    return [("What is unsure?", [element("ul", *(element("li", words) for words in said))])] if said else []
+
+
+def _missing(found: Found) -> Iterable[str]:
+    for each in found[FindingId.LOSS]:
+        if each.verdict is not Verdict.NO:
+            yield _sentence(each)
+
+
+def _of_sizes(facts: Facts) -> Iterable[str]:
+    sizes = participation.size_warning(facts)
+    if sizes:
+        yield sizes
+    clusters = Counter(size for _, size in {(job.cluster, job.size) for job in facts.jobs if job.size})
+    alone = [size for size, count in clusters.items() if count == 1]
+    if len(clusters) > 1 and alone:
+        which = (
+            "every size was" if len(alone) == len(clusters) else f"{wording.listed([str(n) for n in alone])} nodes were"
+        )
+        yield (
+            f"One cluster a size: {which} measured on one cluster only, so that what differs between two sizes can be "
+            "a difference of two clusters or of two days."
+        )
+
+
+def _of_states(facts: Facts) -> Iterable[str]:
+    unfinished = [job for job in facts.study.ledger.jobs if job.state in ("planned", "created", "complete")]
+    if unfinished:
+        yield f"{wording.plural(len(unfinished), 'job')} of the study are not done: the study goes on."
+    if any(group.cache == "unknown" for group in facts.groups):
+        yield (
+            "Whether images or layers of them were on the nodes before is not on record, so that a pull may have "
+            "downloaded less than its whole image."
+        )
+    rejects = sum(each.times for each in facts.rejects.values())
+    if rejects:
+        yield f"{wording.plural(rejects, 'line')} of the input could not be read, and may have told of pulls."
+    if facts.gaps:
+        gaps = wording.plural(len(facts.gaps), "time")
+        yield f"The watch of a cluster lost its place {gaps}: events of that time may be missing."
