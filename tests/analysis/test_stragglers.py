@@ -73,6 +73,8 @@ def test_one_slow_pull_blames_nobody_and_a_node_that_is_slow_in_several_jobs_is_
     often = stragglers(tmp_path / "often", [10, 10, 10, 10, 15], [20, 20, 20, 20, 30]).findings()
     assert [(each.node, each.verdict) for each in often] == [("node-4", Verdict.YES)]
     assert often[0].value == pytest.approx(1.5, rel=0.01)
+    mixed = stragglers(tmp_path / "mixed", [10, 10, 10, 10, 30], [20, 20, 20, 20, 20]).findings()
+    assert [each.subject for each in mixed] == ["pull of pod j0-4"]
 
 
 def test_an_image_with_most_of_the_stragglers_is_named(tmp_path: Path) -> None:

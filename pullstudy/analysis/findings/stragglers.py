@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pullstudy.analysis.findings.finding import Finding, FindingId, Verdict
 from pullstudy.analysis.statistics.holm import holds
 from pullstudy.analysis.statistics.incomplete_beta import at_least
-from pullstudy.analysis.statistics.outliers import NORMAL_DEVIATIONS, high_outliers, sidak_quantile
+from pullstudy.analysis.statistics.outliers import high_outliers, sidak_quantile
 from pullstudy.analysis.statistics.quantiles import median
 from pullstudy.analysis.timelines.timeline import ContainerTimeline, JobTimeline
 from pullstudy.pulls.image import parse_image
@@ -24,9 +24,8 @@ from pullstudy.pulls.milestone import Moment
 LEAST_PODS = 4
 LEAST_DEVIATION = 0.08  # real pulls of one image differ by 7 to 8%: four that are alike by luck are no measure
 LEVEL = 0.01  # of a false alarm: in a job, and among all nodes of a study
-LEAST_JOBS = 2  # of a node: of one job nothing tells the node's slowness from the pull's
+LEAST_JOBS = 2  # of one job nothing tells the slowness of a node, an image or a registry from the moment's
 LEAST_SLOWNESS = 1.1  # times the others' time; less is no noticeable wait
-LEAST_NODE_DEVIATION = 0.02
 LEAST_STRAGGLERS = 3  # of an image or a registry
 LEAST_BATCH_SHARE = 0.05  # of the makespans, that jobs wait for their last pod's scheduling
 MOST_SINGLE = 50  # findings of single pulls
@@ -67,6 +66,7 @@ class JobSpread:
     last_seconds: float
     makespan_seconds: float | None
     batch_seconds: float | None
+    deviation: float  # of the logarithms of the pods' times, robust
     stragglers: tuple[Straggler, ...]
 
     @property
@@ -77,7 +77,10 @@ class JobSpread:
 
 @dataclass(frozen=True)
 class NodeSlowness:
-    """One node over all its jobs: its excess over each job's median; ``times`` is the median of the ratios."""
+    """One node over all its jobs: its pods' excess over each job's median; ``times`` is the median of its jobs' ratios.
+
+    ``jobs`` were judged, of which ``slow_jobs`` took LEAST_SLOWNESS times the median or more.
+    """
 
     cluster: str
     size: int | None
@@ -87,6 +90,8 @@ class NodeSlowness:
     median_excess_seconds: float
     worst_excess_seconds: float
     times: float
+    jobs: int
+    slow_jobs: int
 
 
 def pod_starts(job: JobTimeline) -> dict[str, tuple[ContainerTimeline, float]]:
@@ -128,6 +133,7 @@ def job_spread(job: JobTimeline) -> JobSpread | None:
         last_seconds=max(values),
         makespan_seconds=job.makespan_seconds,
         batch_seconds=_batch_seconds(job),
+        deviation=found.deviation,
         stragglers=tuple(
             Straggler(
                 job.cluster, job.size, job.job, container.image or job.image, container.pod, container.node, elapsed,
@@ -155,7 +161,9 @@ class Stragglers:
     def __init__(self) -> None:
         self.spreads: list[JobSpread] = []  # of each job with LEAST_PODS pods or more whose start is known
         self._excesses: dict[NodeKey, array[float]] = defaultdict(lambda: array("d"))
-        self._ratios: dict[NodeKey, array[float]] = defaultdict(lambda: array("d"))  # logarithms
+        # A job has one of each for a node: logarithm of the ratio, and the same in deviations of the job's pods.
+        self._ratios: dict[NodeKey, array[float]] = defaultdict(lambda: array("d"))
+        self._scores: dict[NodeKey, array[float]] = defaultdict(lambda: array("d"))
         self._straggled: Counter[NodeKey] = Counter()
         self._pulls_of: Counter[str] = Counter()  # by image, of the jobs that were judged
 
@@ -166,12 +174,16 @@ class Stragglers:
 
     def _add(self, spread: JobSpread, starts: Iterable[tuple[ContainerTimeline, float]]) -> None:
         self.spreads.append(spread)
+        ratios: dict[NodeKey, list[float]] = defaultdict(list)
         for container, elapsed in starts:
             if elapsed > 0:
                 key = (spread.cluster, spread.size, container.node or "unknown")
                 self._excesses[key].append(elapsed - spread.median_seconds)
-                self._ratios[key].append(math.log(elapsed / spread.median_seconds))
+                ratios[key].append(math.log(elapsed / spread.median_seconds))
                 self._pulls_of[container.image or spread.image or "unknown"] += 1
+        for key, found in ratios.items():
+            self._ratios[key].append(median(found))
+            self._scores[key].append(median(found) / spread.deviation)
         for straggler in spread.stragglers:
             self._straggled[spread.cluster, spread.size, straggler.node or "unknown"] += 1
 
@@ -181,22 +193,27 @@ class Stragglers:
         return sorted(nodes, key=lambda node: (-node.straggled, -node.median_excess_seconds, node.cluster, node.node))
 
     def _node(self, key: NodeKey) -> NodeSlowness:
-        values = self._excesses[key]
-        times = math.exp(median(self._ratios[key]))
-        return NodeSlowness(*key, len(values), self._straggled[key], median(values), max(values), times)
+        values, ratios = self._excesses[key], self._ratios[key]
+        slow = sum(ratio >= math.log(LEAST_SLOWNESS) for ratio in ratios)
+        return NodeSlowness(
+            *key,
+            pods=len(values),
+            straggled=self._straggled[key],
+            median_excess_seconds=median(values),
+            worst_excess_seconds=max(values),
+            times=math.exp(median(ratios)),
+            jobs=len(ratios),
+            slow_jobs=slow,
+        )
 
     def slow_nodes(self) -> list[NodeSlowness]:
         """Those that are slow over several jobs beyond chance, the slowest first."""
-        usable = {key: found for key, found in self._ratios.items() if len(found) >= LEAST_JOBS and key[2] != "unknown"}
+        usable = {key: found for key, found in self._scores.items() if len(found) >= LEAST_JOBS and key[2] != "unknown"}
         if not usable:
             return []
-        scatter = median([abs(value) for found in usable.values() for value in found]) * NORMAL_DEVIATIONS
-        limit = max(scatter, LEAST_NODE_DEVIATION) * sidak_quantile(len(usable), LEVEL) * math.sqrt(math.pi / 2)
-        slow = [
-            self._node(key)
-            for key, found in usable.items()
-            if median(found) > max(math.log(LEAST_SLOWNESS), limit / math.sqrt(len(found)))
-        ]
+        limit = sidak_quantile(len(usable), LEVEL) * math.sqrt(math.pi / 2)  # a median's error is so much a mean's
+        beyond = [self._node(key) for key, found in usable.items() if median(found) > limit / math.sqrt(len(found))]
+        slow = [node for node in beyond if node.slow_jobs >= max(LEAST_JOBS, node.jobs / 2)]
         return sorted(slow, key=lambda node: -node.times)
 
     def findings(self) -> list[Finding]:
@@ -227,7 +244,8 @@ class Stragglers:
             total, whole = sum(counts.values()), sum(pulls.values())
             ps = [at_least(count, total, pulls[each] / whole) for each, count in counts.items()]
             for (each, count), held in zip(counts.items(), holds(ps, LEVEL), strict=True):
-                if held and count >= LEAST_STRAGGLERS:
+                jobs = {(s.cluster, s.job) for s in stragglers if name(s.image or "unknown") == each}
+                if held and count >= LEAST_STRAGGLERS and len(jobs) >= LEAST_JOBS:
                     images = {image for image in self._pulls_of if name(image) == each}
                     yield _kind_finding(what, each, count, total, pulls[each], whole), images
 
@@ -245,10 +263,11 @@ def _registry(image: str) -> str:
 
 def _node_finding(node: NodeSlowness) -> Finding:
     words = (
-        f"Node {node.node} of {node.cluster} was slow: over {node.pods} pods it took {node.times:.2f} times as long as "
-        f"the median pod of the same job, by {node.median_excess_seconds:.3g} s in the middle."
+        f"Node {node.node} of {node.cluster} was slow in {node.slow_jobs} of {node.jobs} jobs: it took "
+        f"{node.times:.2f} times as long as the median pod of the same job, by {node.median_excess_seconds:.3g} s in "
+        "the middle."
     )
-    return _finding(node.node, node.times, node.pods, "pods", Verdict.YES, words, node=node.node, size=node.size)
+    return _finding(node.node, node.times, node.jobs, "jobs", Verdict.YES, words, node=node.node, size=node.size)
 
 
 def _kind_finding(what: str, name: str, count: int, total: int, pulls: int, whole: int) -> Finding:

@@ -17,10 +17,10 @@ NORMAL_DEVIATIONS = 1.4826  # makes the median deviation of normal values their 
 
 @dataclass(frozen=True, slots=True)
 class HighOutliers:
-    """``median`` of the values; those times as long as ``limit`` or longer stand out, at the places ``places``."""
+    """``median`` of the values; those at ``places`` stand out. ``deviation`` is that of their logarithms."""
 
     median: float
-    limit: float
+    deviation: float
     places: tuple[int, ...]
 
 
@@ -34,7 +34,7 @@ def high_outliers(values: Sequence[float], *, least_deviation: float, level: flo
     deviation = max(least_deviation, NORMAL_DEVIATIONS * median_deviation(logarithms))
     limit = deviation * sidak_quantile(len(values), level) * math.sqrt(1 + math.pi / 2 / len(values))
     places = tuple(place for place, value in enumerate(logarithms) if value - middle > limit)
-    return HighOutliers(math.exp(middle), math.exp(limit), places)
+    return HighOutliers(math.exp(middle), deviation, places)
 
 
 def sidak_quantile(count: int, level: float) -> float:
