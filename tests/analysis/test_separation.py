@@ -234,7 +234,9 @@ def test_real_logs_have_as_many_jobs_as_uids_with_and_without_these(study_data: 
     uids = {mark.job_uid for mark in milestones if mark.job is not None and mark.job_uid is not None}
     by_uid = partition(jobs_of(pulls, milestones))
     without = [msgspec.structs.replace(mark, job_uid=None) for mark in milestones]
+    told_by_jobs = [msgspec.structs.replace(mark, job_uid=None) if mark.pod_uid else mark for mark in milestones]
     without_ends = [mark for mark in without if mark.moment is not Moment.JOB_COMPLETED]
     assert len(by_uid) == len(uids) == jobs
     assert partition(jobs_of(pulls, without)) == by_uid
     assert partition(jobs_of(pulls, without_ends)) == by_uid
+    assert partition(jobs_of(pulls, told_by_jobs)) == by_uid  # kubectl's events: only the jobs' own have their uids
