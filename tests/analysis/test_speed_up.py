@@ -129,3 +129,13 @@ def test_a_half_more_is_found_nearly_always_on_one_cluster_a_side() -> None:
         of(study(source, (8,), 1, 1.0), study(source, (8,), 1, 1.5), ASSUMED_CLUSTER_SPREAD).overall for _ in range(60)
     ]
     assert sum(answers([each])[0] is Answer.SLOWER for each in found) >= 57
+
+
+def test_sizes_that_contradict_each_other_make_no_answer_over_all_of_them() -> None:
+    first = {4: {"a": {"c": [10.0, 10.1]}}, 8: {"a": {"c": [10.0, 10.1]}}}
+    second = {4: {"a": {"c": [30.0, 30.1]}}, 8: {"a": {"c": [1.0, 1.01]}}}
+    found = of(first, second, 0.05)
+    assert found.sizes_differ
+    assert answers(list(found.sizes.values())) == [Answer.SLOWER, Answer.FASTER]
+    assert answers([found.overall]) == [Answer.UNKNOWN]
+    assert not of(first, {4: second[4], 8: second[4]}, 0.05).sizes_differ

@@ -1,16 +1,18 @@
 """What of a study's facts is compared."""
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from fnmatch import fnmatchcase
 
-from pullstudy.analysis.findings.comparison import ComparedStudy, Ended, Item, Pulls
+from pullstudy.analysis.findings.comparison import ComparedStudy, Ended, Item, Pulls, most_streamed
 from pullstudy.analysis.findings.cost import cluster_costs
 from pullstudy.analysis.findings.pull_groups import Grouping
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts, cache_order, image_key
 from pullstudy.analysis.statistics.rate_ratio import Counted
-from pullstudy.analysis.timelines.job_summary import JobSummary
+from pullstudy.analysis.timelines.job_summary import ImagePulls, JobSummary
 from pullstudy.pulls.milestone import Moment
+from pullstudy.pulls.streamed import Streamed
 
 Wanted = Callable[[str], bool]
 
@@ -48,12 +50,19 @@ def item_of(image: str, cache: str) -> Item:
 
 
 def _pulls_of_jobs(facts: Facts, wanted: Wanted) -> list[Pulls]:
-    return [
-        Pulls(job.cluster, job.size or 0, item_of(pulls.image, pulls.cache), pulls.downloads, pulls.streamed)
-        for job in facts.jobs
-        for pulls in job.pulls
-        if pulls.downloads and wanted(pulls.image)
-    ]
+    return [pulls for job in facts.jobs for pulls in _pulls_of_job(job, wanted)]
+
+
+def _pulls_of_job(job: JobSummary, wanted: Wanted) -> Iterator[Pulls]:
+    """An image is one value, whatever its containers, and whichever of its pulls were streamed."""
+    by_item: dict[Item, list[ImagePulls]] = defaultdict(list)
+    for pulls in job.pulls:
+        if pulls.downloads and wanted(pulls.image):
+            by_item[item_of(pulls.image, pulls.cache)].append(pulls)
+    for item, found in by_item.items():
+        seconds = found[0].downloads if len(found) == 1 else [value for each in found for value in each.downloads]
+        streamed = most_streamed(each.streaming for each in found)
+        yield Pulls(job.cluster, job.size or 0, item, seconds, streamed)
 
 
 def _pulls_of_no_job(facts: Facts, wanted: Wanted) -> list[Pulls]:
@@ -61,7 +70,7 @@ def _pulls_of_no_job(facts: Facts, wanted: Wanted) -> list[Pulls]:
     clusters = {label: cluster for cluster, label in facts.series.label_of.items()}
     sizes = {each.cluster: each.size or 0 for each in facts.study.stored}
     return [
-        Pulls(cluster, sizes.get(cluster, 0), item_of(key.image, group.cache), values.seconds, False)
+        Pulls(cluster, sizes.get(cluster, 0), item_of(key.image, group.cache), values.seconds, Streamed.WHOLE)
         for group in facts.groups
         for (key, label), values in group.pulls.items()
         if values.seconds and wanted(key.image)

@@ -13,15 +13,16 @@ from pullstudy.analysis.reading.environments import differences, environment_of
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import UNKNOWN_CACHE, Facts
 from pullstudy.pulls.image import parse_image
+from pullstudy.pulls.kubelet import duration_includes_waiting
+from pullstudy.pulls.streamed import Streamed
 
 _LISTED_VALUES = 60  # characters of a differing value
 _WORDS = ("first", "second")
 # What providers mark a treatment of image pulls by, in labels, taints and what the provider tells.
 _TREATMENTS = re.compile(
-    "stream|gcfs|soci|snapshotter|stargz|nydus|local-?_?ssd|ephemeral|nvme|boot-?_?disk|volume|taint|spegel|dragonfly|kraken",
+    "treatment|stream|gcfs|soci|snapshotter|stargz|nydus|local-?_?ssd|ephemeral|nvme|boot-?_?disk|volume|taint|spegel|dragonfly|kraken",
     re.IGNORECASE,
 )
-_WAITING_APART = (1, 26)  # the first kubelet whose duration leaves the waiting out
 
 
 class Weight(IntEnum):
@@ -74,33 +75,39 @@ def _simulated(sides: Sides) -> Iterator[Difference]:
 
 def _streamed(compared: tuple[ComparedStudy, ComparedStudy]) -> Iterator[Difference]:
     """A pull that streamed has mounted the image; its bytes come when they are read."""
-    counts = [Counter({each.streamed: 0 for each in side.pulls}) for side in compared]
+    counts = [Counter[Streamed]() for _ in compared]
     for count, side in zip(counts, compared, strict=True):
         for each in side.pulls:
             count[each.streamed] += len(each.seconds)
-    streamed = [count[True] for count in counts]
-    if any(streamed):
-        told = [f"{count[True]:,} of {count.total():,}" for count in counts]
-        words = f"pulls were streamed: {told[0]} in the first, {told[1]} in the second; not all of their bytes had come"
-        yield Difference(Weight.NOT_THE_SAME_KIND, words)
+    told = [_streamed_words(count) for count in counts]
+    if any(told):
+        words = " and ".join(f"{each or 'none'} in the {word}" for each, word in zip(told, _WORDS, strict=True))
+        yield Difference(Weight.NOT_THE_SAME_KIND, f"of streamed pulls not all bytes had come: {words}")
+
+
+def _streamed_words(count: Counter[Streamed]) -> str:
+    """Empty where all came whole."""
+    total = count.total()
+    streamed, unknown = count[Streamed.STREAMED], count[Streamed.UNKNOWN]
+    told = [f"{streamed:,} of {total:,} pulls"] if streamed else []
+    if unknown:
+        told.append(f"perhaps {unknown:,} of {total:,} pulls, whose nodes stream and of which no event tells,")
+    return ", ".join(told)
 
 
 def _kubelets(sides: Sides) -> Iterator[Difference]:
     for word, facts in zip(_WORDS, sides, strict=True):
-        old = sorted({version for version in _kubelet_versions(facts) if _waits_inside(version)})
+        old = sorted(
+            {version for version in _kubelet_versions(facts) if duration_includes_waiting(version) is not False}
+        )
         if old:
-            words = f"kubelets of the {word} are {wording.listed(old)}: before 1.26 a duration includes waiting"
+            words = f"kubelets of the {word} are {wording.listed(old)}: before 1.26 a duration can include waiting"
             yield Difference(Weight.NOT_THE_SAME_KIND, f"{words} for other pulls")
 
 
 def _kubelet_versions(facts: Facts) -> Iterator[str]:
     for row in facts.study.ledger.clusters:
         yield from filter(None, environment_of(row).get("kubelets", "").split(", "))
-
-
-def _waits_inside(version: str) -> bool:
-    match = re.match(r"v?(\d+)\.(\d+)", version)
-    return match is not None and (int(match[1]), int(match[2])) < _WAITING_APART
 
 
 def _simulators(sides: Sides) -> Iterator[Difference]:

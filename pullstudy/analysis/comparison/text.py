@@ -48,6 +48,9 @@ def _overall(found: ComparedStudies) -> Iterator[str]:
     ]
     parts = [(f"  pulls {kind}", *_cells(found, part, part.overall)) for kind, part in found.streamed.items()]
     yield from _text_table(header, [*rows[:1], *parts, *rows[1:]])
+    differing = [_TITLES[quantity.quantity] for quantity in found.quantities.values() if quantity.sizes_differ]
+    if differing:
+        yield f"Sizes differ beyond chance in {wording.listed(differing)}: what is over all of them says little of one."
     if found.failures is not None and found.failures.first + found.failures.second:
         yield f"failed attempts: {found.failures.first:,} in the first, {found.failures.second:,} in the second"
 

@@ -27,6 +27,7 @@ from pullstudy.analysis.statistics.speed_up import (
     speed_ups,
 )
 from pullstudy.pulls.milestone import Moment
+from pullstudy.pulls.streamed import Streamed
 
 LEAST_OF_RANGE = 4  # pulls of a job that have an interquartile range
 _HOUR = 3600.0
@@ -43,15 +44,6 @@ class Quantity(StrEnum):
     P99 = "p99"
 
 
-class Streaming(StrEnum):
-    """What pulls are compared with what pulls."""
-
-    BOTH = "streamed in both"
-    SECOND = "whole in the first, streamed in the second"
-    FIRST = "streamed in the first, whole in the second"
-    NEITHER = "whole in both"
-
-
 class Item(NamedTuple):
     """An image, or a job's images, in one cache state: what of two studies is the same. Sorts as it is listed."""
 
@@ -64,13 +56,13 @@ class Item(NamedTuple):
 
 @dataclass(frozen=True)
 class Pulls:
-    """Of one image in one job: seconds of its downloads. A streamed one's bytes did not all come in that time."""
+    """Of one image in one job: seconds of its downloads, and whether some of them were streamed."""
 
     cluster: str
     size: int
     item: Item
     seconds: Sequence[float]
-    streamed: bool
+    streamed: Streamed
 
 
 @dataclass(frozen=True)
@@ -115,6 +107,7 @@ class QuantityCompared:
     sizes: Mapping[int, Compared]
     images: Mapping[tuple[int, Item], Compared]
     measured_clusters: bool  # how clusters differ is measured here, and not assumed
+    sizes_differ: bool  # beyond chance: what is over all of them says little of one
     same: bool = False  # both sides are the same values
 
 
@@ -123,7 +116,7 @@ class ComparedStudies:
     """``cluster_spread`` is what is assumed of clusters, as a standard deviation, where it cannot be measured."""
 
     quantities: Mapping[Quantity, QuantityCompared]
-    streamed: Mapping[Streaming, QuantityCompared]  # pulls, where some were streamed and others not
+    streamed: Mapping[str, QuantityCompared]  # pulls apart, where some may have been streamed: by what both were
     failures: RateChange | None
     currency: str | None
     cluster_spread: float
@@ -226,6 +219,7 @@ def _quantity(quantity: Quantity, sizes: Sizes, cluster_spread: float) -> Quanti
             for ((size, item), each), answer in zip(found.images.items(), images, strict=True)
         },
         measured_clusters=found.basis is not Basis.ASSUMED,
+        sizes_differ=found.sizes_differ,
         same=found.same,
     )
 
@@ -240,26 +234,44 @@ def _compared(found: SpeedUp, answer: Answer, sizes: Sizes, keys: Iterable[tuple
     return Compared(found, answer, levels[0], levels[1], *(sum(map(len, side)) for side in jobs))
 
 
-def _streamed(sides: tuple[ComparedStudy, ComparedStudy], cluster_spread: float) -> dict[Streaming, QuantityCompared]:
+def _streamed(sides: tuple[ComparedStudy, ComparedStudy], cluster_spread: float) -> dict[str, QuantityCompared]:
     """Each kind for itself: a mean over streamed and whole pulls is of neither."""
-    seen = [{(each.size, each.item): each.streamed for each in side.pulls} for side in sides]
-    kinds = {key: _KINDS[seen[0][key], seen[1][key]] for key in seen[0].keys() & seen[1].keys()}
-    if set(kinds.values()) <= {Streaming.NEITHER}:
+    seen = [_streamed_of(side.pulls) for side in sides]
+    kinds = {key: (seen[0][key], seen[1][key]) for key in seen[0].keys() & seen[1].keys()}
+    if set(kinds.values()) <= {(Streamed.WHOLE, Streamed.WHOLE)}:
         return {}
     found = {}
-    for kind in dict.fromkeys(kinds.values()):
-        chosen = [_medians(each for each in side.pulls if kinds.get((each.size, each.item)) is kind) for side in sides]
-        compared_part = _quantity(Quantity.PULLS, _by_size(chosen), cluster_spread)
-        if compared_part is not None:
-            found[kind] = compared_part
-    return {kind: found[kind] for kind in Streaming if kind in found}
+    for kind in sorted(set(kinds.values()), key=lambda kind: [list(Streamed).index(each) for each in kind]):
+        chosen = [_medians(each for each in side.pulls if kinds.get((each.size, each.item)) == kind) for side in sides]
+        part = _quantity(Quantity.PULLS, _by_size(chosen), cluster_spread)
+        if part is not None:
+            found[_kind_words(*kind)] = part
+    return found
 
 
-_KINDS = {
-    (True, True): Streaming.BOTH,
-    (False, True): Streaming.SECOND,
-    (True, False): Streaming.FIRST,
-    (False, False): Streaming.NEITHER,
+def _streamed_of(pulls: Iterable[Pulls]) -> dict[tuple[int, Item], Streamed]:
+    """Of an image at a size: streamed where some of its pulls were."""
+    found: dict[tuple[int, Item], set[Streamed]] = defaultdict(set)
+    for each in pulls:
+        found[each.size, each.item].add(each.streamed)
+    return {key: most_streamed(states) for key, states in found.items()}
+
+
+def most_streamed(states: Iterable[Streamed]) -> Streamed:
+    """Of pulls that are one value."""
+    return max(states, key=(Streamed.WHOLE, Streamed.UNKNOWN, Streamed.STREAMED).index)
+
+
+def _kind_words(first: Streamed, second: Streamed) -> str:
+    if first is second:
+        return f"{_STREAMED_WORDS[first]} in both"
+    return f"{_STREAMED_WORDS[first]} in the first, {_STREAMED_WORDS[second]} in the second"
+
+
+_STREAMED_WORDS = {
+    Streamed.STREAMED: "streamed",
+    Streamed.WHOLE: "whole",
+    Streamed.UNKNOWN: "perhaps streamed",  # its node streams what it can, and no event tells of this one
 }
 
 
@@ -283,6 +295,7 @@ def _tails(
             },
             images={},
             measured_clusters=pulls.basis is not Basis.ASSUMED,
+            sizes_differ=pulls.sizes_differ,
             same=pulls.same,
         )
     }

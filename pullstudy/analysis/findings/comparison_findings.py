@@ -8,7 +8,6 @@ from pullstudy.analysis.findings.comparison import (
     Item,
     Quantity,
     QuantityCompared,
-    Streaming,
 )
 from pullstudy.analysis.findings.finding import Finding, FindingId, Verdict
 from pullstudy.analysis.statistics.rate_ratio import RateChange
@@ -73,7 +72,7 @@ def comparison_findings(found: ComparedStudies) -> Iterator[Finding]:
         yield _of_failures(found.failures)
 
 
-def _of_quantity(found: ComparedStudies, quantity: QuantityCompared, kind: Streaming | None) -> Iterator[Finding]:
+def _of_quantity(found: ComparedStudies, quantity: QuantityCompared, kind: str | None) -> Iterator[Finding]:
     said = assumptions(found, quantity)
     yield _finding(quantity.quantity, quantity.overall, "all", kind, said)
     for size, compared in quantity.sizes.items():
@@ -87,7 +86,7 @@ def _finding(
     quantity: Quantity,
     compared: Compared,
     subject: str,
-    kind: Streaming | None,
+    kind: str | None,
     said: tuple[str, ...],
     *,
     size: int | None = None,

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from pullstudy.analysis.findings.finding import Finding, FindingId, Interval, Verdict
 from pullstudy.analysis.statistics.quantile_intervals import ASSUMED_SPREAD, ClusteredSample, QuantileEstimate
+from pullstudy.pulls.streamed import Streamed
 
 K = TypeVar("K", bound=Hashable)
 MOST_IMAGES_AT_SIZES = 400  # findings of an image at a size: of more images and sizes only those of each alone
@@ -25,7 +26,7 @@ class Downloads:
     image: str
     cache: str
     seconds: Sequence[float]
-    streamed: bool = False
+    streamed: Streamed = Streamed.WHOLE
 
 
 def sample_of(downloads: Iterable[Downloads]) -> ClusteredSample:
@@ -44,8 +45,8 @@ def assumptions(downloads: Iterable[Downloads], sample: ClusteredSample, counts:
             f"where an image has one of the {counts} on a cluster, these differ by {ASSUMED_SPREAD:.0%} (standard "
             "deviation) and its pulls are independent"
         )
-    if any(each.streamed for each in downloads):
-        found.append("some pulls were streamed: not all of their bytes had come")
+    if any(each.streamed is not Streamed.WHOLE for each in downloads):
+        found.append("pulls were streamed, or may have been: not all of their bytes had come")
     return tuple(found)
 
 

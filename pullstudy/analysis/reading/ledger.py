@@ -10,7 +10,7 @@ from typing import TypeVar
 import msgspec
 
 from pullstudy.pulls.witness import PodWitness
-from pullstudy.store.embedded.ledger import Audit, ClusterRow, JobRow, NodeCache, Run
+from pullstudy.store.embedded.ledger import Audit, ClusterRow, JobRow, NodeCache, NodeRow, Run
 from pullstudy.store.embedded.rows import from_rows
 from pullstudy.store.selection import ALL, Selection
 
@@ -57,6 +57,11 @@ def read_ledger(connection: sqlite3.Connection) -> LedgerTables:
 def node_caches(connection: sqlite3.Connection) -> Iterator[NodeCache]:
     """What nodes held before each job, in order of cluster and job."""
     return _rows(connection, NodeCache, "job_nodes", _OF_LIVE_JOBS + _BY_JOB)
+
+
+def nodes(connection: sqlite3.Connection) -> Iterator[NodeRow]:
+    """Of all clusters; one that events alone told of has its labels."""
+    return _rows(connection, NodeRow, "nodes", "ORDER BY cluster, node")
 
 
 def pod_witnesses(connection: sqlite3.Connection) -> Iterator[PodWitness]:

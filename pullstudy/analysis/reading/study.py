@@ -19,14 +19,22 @@ from typing import Any, Generic, TypeVar
 from pullstudy.analysis.reading.job_records import JobRecords
 from pullstudy.analysis.reading.joined_records import JoinedRecords
 from pullstudy.analysis.reading.layers import Layer, read_layers
-from pullstudy.analysis.reading.ledger import LedgerTables, node_caches, of_selection, pod_witnesses, read_ledger
+from pullstudy.analysis.reading.ledger import (
+    LedgerTables,
+    node_caches,
+    nodes,
+    of_selection,
+    pod_witnesses,
+    read_ledger,
+)
 from pullstudy.analysis.reading.source import StudySource, as_source
 from pullstudy.pulls.batch import Batch, Gap, Reject
 from pullstudy.pulls.discard import Discard
 from pullstudy.pulls.kind import Kind, R
-from pullstudy.pulls.kinds import DISCARD, GAP, KINDS, MILESTONE, PULL, REJECT
+from pullstudy.pulls.kinds import DISCARD, GAP, KINDS, MILESTONE, PULL, REJECT, STREAMING
 from pullstudy.pulls.record import PullRecord
-from pullstudy.store.embedded.ledger import ClusterRow, JobRow
+from pullstudy.pulls.streaming import Streaming
+from pullstudy.store.embedded.ledger import ClusterRow, JobRow, NodeRow
 from pullstudy.store.embedded.store import EmbeddedStore, JobName, open_connection, store_errors
 from pullstudy.store.protocol import Records, StoredRun
 from pullstudy.store.selection import ALL, Selection
@@ -121,6 +129,15 @@ class StudyRecords:
 
     def gaps(self) -> Iterator[Gap]:
         return self._merged([store.gaps(chosen) for store, chosen in self._parts], GAP.reading_order())
+
+    def streamings(self) -> Iterator[Streaming]:
+        return self._merged(
+            [store.records(STREAMING, chosen) for store, chosen in self._parts], STREAMING.reading_order()
+        )
+
+    def nodes(self) -> Iterator[NodeRow]:
+        """As the ledger has them."""
+        return nodes(self._ledger) if self._ledger is not None else iter(())
 
     def _of_job(self, kind: Kind[R], job: JobName) -> tuple[R, ...]:
         return tuple(self._stream(kind, job))

@@ -15,7 +15,7 @@ from pullstudy.analysis.report.facts import Facts
 def downloads_of(facts: Facts) -> tuple[list[Downloads], str]:
     """All downloads with what a unit of them is: a job, or without jobs an image's pulls on a cluster."""
     of_jobs = [
-        Downloads(job.cluster, job.size, pulls.image, pulls.cache, pulls.downloads, pulls.streamed)
+        Downloads(job.cluster, job.size, pulls.image, pulls.cache, pulls.downloads, pulls.streaming)
         for job in facts.jobs
         for pulls in job.pulls
         if pulls.downloads

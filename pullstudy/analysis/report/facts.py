@@ -1,5 +1,6 @@
 """What the sections of the report share, computed once."""
 
+import json
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -27,6 +28,7 @@ from pullstudy.analysis.timelines.timeline import JobTimeline
 from pullstudy.pulls.batch import Gap, Reject
 from pullstudy.pulls.image import parse_image, study_shape
 from pullstudy.pulls.record import Outcome, PullRecord
+from pullstudy.pulls.streamed import StreamedPulls, streams_images
 
 COLD, UNKNOWN_CACHE = "cold", "unknown"
 _CACHE_ORDER = (COLD, "partial", "warm", "mixed", UNKNOWN_CACHE)
@@ -120,7 +122,8 @@ def gather_facts(where: Path | StudySource) -> Facts:
 
 def facts_of(records: StudyRecords) -> Facts:
     """Raises StoreError."""
-    fold = _Fold(records.study)
+    nodes = {(row.cluster, row.node): streams_images(json.loads(row.labels)) for row in records.nodes()}
+    fold = _Fold(records.study, StreamedPulls(records.streamings(), nodes))
     for group in records.jobs():
         fold.add_group(group)
     fold.add_others(records.other_pulls())
@@ -138,8 +141,9 @@ def _rejects(rejects: Iterable[Reject]) -> dict[tuple[str, str], Rejected]:
 class _Fold:
     """What is kept while records stream by: those of jobs first, then the others."""
 
-    def __init__(self, study: Study) -> None:
+    def __init__(self, study: Study, streamed: StreamedPulls) -> None:
         self._study = study
+        self._streamed = streamed
         self._series = series_of(study)
         self._jobs: list[JobSummary] = []
         self._groups: dict[tuple[str, int | None], PullGroup] = {}
@@ -206,7 +210,7 @@ class _Fold:
         counts.add(pull)
 
     def _add_job(self, job: JobTimeline) -> None:
-        self._jobs.append(summary_of(job))
+        self._jobs.append(summary_of(job, self._streamed))
         self._phases.add(job)
         self._stragglers.add(job)
         self._clocks.add(job)

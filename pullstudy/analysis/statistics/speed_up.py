@@ -78,6 +78,7 @@ class SpeedUps(Generic[K]):
     images: Mapping[tuple[int, K], SpeedUp]
     basis: Basis
     cluster_margins: Mapping[int, float]  # by how much a size's logarithm may be off because clusters differ (95%)
+    sizes_differ: bool  # beyond chance: the overall interval then has what the sizes differ by in it
     same: bool  # the same values on both sides
 
 
@@ -129,12 +130,14 @@ def speed_ups(
     if basis is not Basis.ASSUMED:  # measured with the jobs' variance in it
         means = {size: _Estimate(mean.value, 0.0) for size, mean in means.items()}
     whole = {size: _sum(mean, between[size]) for size, mean in means.items()}
+    differ = basis is not Basis.SIZES and _differ(list(whole.values()))
     return SpeedUps(
-        overall=_speed_up(_mean_of_sizes(list(whole.values()), basis)),
+        overall=_speed_up(_mean_of_sizes(list(whole.values()), Basis.SIZES if differ else basis)),
         sizes={size: _speed_up(estimate) for size, estimate in whole.items()},
         images={key: _speed_up(_sum(row, between[key[0]])) for key, row in rows.items()},
         basis=basis,
         cluster_margins={size: _t(part.freedom) * math.sqrt(part.variance or 0.0) for size, part in between.items()},
+        sizes_differ=differ,
         same=all(map(_same, pairs.values())),
     )
 
@@ -213,10 +216,23 @@ def _mean(rows: Sequence[_Estimate]) -> _Estimate:
 
 def _mean_of_sizes(sizes: Sequence[_Estimate], basis: Basis) -> _Estimate:
     middle = fmean(size.value for size in sizes)
+    if basis is Basis.SIZES:
+        return _Estimate(middle, variance([size.value for size in sizes]) / len(sizes), len(sizes) - 1)
     total, freedom = _added(sizes)
-    if basis is not Basis.ASSUMED:  # one measure of how clusters differ, for all sizes
+    if basis is Basis.CLUSTERS:  # one measure of how clusters differ, for all sizes
         freedom = sizes[0].freedom
     return _Estimate(middle, None if total is None else total / len(sizes) ** 2, freedom)
+
+
+def _differ(sizes: Sequence[_Estimate]) -> bool:
+    """Cochran's Q (1954) against the chi-squared distribution's 95%, by Wilson and Hilferty's approximation (1931)."""
+    known = [(size.value, 1 / size.variance) for size in sizes if size.variance]
+    if len(known) < 2:
+        return False
+    middle = math.fsum(value * weight for value, weight in known) / math.fsum(weight for _, weight in known)
+    spread = math.fsum(weight * (value - middle) ** 2 for value, weight in known)
+    step = 2 / (9 * (len(known) - 1))
+    return spread > (len(known) - 1) * (1 - step + NormalDist().inv_cdf(CONFIDENCE) * math.sqrt(step)) ** 3
 
 
 def _between_clusters(

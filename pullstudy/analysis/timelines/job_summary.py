@@ -14,7 +14,9 @@ from pullstudy.analysis.timelines.job_overview import JobOverview, overview_of
 from pullstudy.analysis.timelines.timeline import JobTimeline, Timestamp
 from pullstudy.pulls.milestone import Moment
 from pullstudy.pulls.record import Outcome, PullRecord
+from pullstudy.pulls.streamed import Streamed, StreamedPulls
 
+_NONE_STREAMED = StreamedPulls((), {})
 _NEARLY_EVERY = 0.95  # of a job's containers
 # Where makespans may be cut, the last first. PULLING is none: cached images are never pulled.
 CUTS = (Moment.JOB_COMPLETED, Moment.FINISHED, Moment.STARTED, Moment.PULLED)
@@ -22,7 +24,7 @@ CUTS = (Moment.JOB_COMPLETED, Moment.FINISHED, Moment.STARTED, Moment.PULLED)
 
 @dataclass(frozen=True, slots=True)
 class ImagePulls:
-    """The pulls of one image in one job, in one cache state.
+    """The pulls of one image in one job, in one cache state, streamed or not.
 
     ``downloads`` asked a registry for bytes; ``riders`` began while another pod of the job had its download of the same
     image under way on their node, and ended with it. Both in seconds, by the kubelet; ``nodes`` has the node of each
@@ -31,10 +33,15 @@ class ImagePulls:
 
     image: str
     cache: str
-    streamed: bool  # its node mounted it from a stream: "pulled" does not say that all bytes came
+    streaming: Streamed  # a node that mounts an image from a stream says "pulled" before all bytes came
     downloads: "array[float]"
     nodes: "array[int]"
     riders: "array[float]"
+
+    @property
+    def streamed(self) -> bool:
+        """Whether they were, or may have been."""
+        return self.streaming is not Streamed.WHOLE
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +100,7 @@ class JobSummary:
         return self.image or " + ".join(self.images) or None
 
 
-def summary_of(job: JobTimeline) -> JobSummary:
+def summary_of(job: JobTimeline, streamed: StreamedPulls = _NONE_STREAMED) -> JobSummary:
     """What is kept of it."""
     overview = overview_of(job)
     start, end, critical = job.start, job.end, overview.critical
@@ -127,20 +134,22 @@ def summary_of(job: JobTimeline) -> JobSummary:
         containers=len(job.containers),
         riders=len(overview.shared_pulls),
         nodes=nodes,
-        pulls=tuple(_pulls_of(job, overview, nodes)),
+        pulls=tuple(_pulls_of(job, overview, nodes, streamed)),
         reached=reached,
         paths=paths,
     )
 
 
-def _pulls_of(job: JobTimeline, overview: JobOverview, nodes: tuple[str, ...]) -> list[ImagePulls]:
+def _pulls_of(
+    job: JobTimeline, overview: JobOverview, nodes: tuple[str, ...], streamed: StreamedPulls
+) -> list[ImagePulls]:
     places = {node: place for place, node in enumerate(nodes)}
-    found: dict[tuple[str, str], ImagePulls] = {}
+    found: dict[tuple[str, str, Streamed], ImagePulls] = {}
     for container in job.containers:
         shared = overview.shares_pull(container)
         for pull in filter(_has_duration, container.pulls):
-            key = (intern(pull.image or ""), container.cache)
-            group = found.setdefault(key, ImagePulls(*key, False, array("d"), array("l"), array("d")))
+            key = (intern(pull.image or ""), container.cache, streamed.of(pull))
+            group = found.setdefault(key, ImagePulls(*key, array("d"), array("l"), array("d")))
             if shared and pull is container.pull:
                 group.riders.append(pull.pull_seconds or 0.0)
             else:

@@ -71,7 +71,9 @@ def _group_blocks(group: SampleGroup, facts: Facts) -> list[Block]:
     words = group.words
     blocks: list[Block] = [element("h3", words[0].upper() + words[1:])]
     if group.streamed:
-        blocks.append(paragraph("Streamed images are mounted before their bytes have come: these are no whole pulls."))
+        blocks.append(
+            paragraph("Streamed images are mounted before their bytes have come: these may be no whole pulls.")
+        )
     blocks += [_panels(group, colours), *not_shown(group)]
     if group.layers and len(group.images) > 1:
         blocks += _over_bytes(group, colours)

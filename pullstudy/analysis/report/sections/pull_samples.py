@@ -59,7 +59,7 @@ class SampleGroup:
     @property
     def words(self) -> str:
         layers = f"{wording.plural(self.layers, 'layer')}, " if self.layers else ""
-        return f"{layers}{cache_words(self.cache)}{', streamed' if self.streamed else ''}"
+        return f"{layers}{cache_words(self.cache)}{', perhaps streamed' if self.streamed else ''}"
 
     @property
     def slug(self) -> str:
