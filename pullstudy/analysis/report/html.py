@@ -8,7 +8,7 @@ import msgspec
 
 from pullstudy.pulls.printable import printable
 
-# ``<``, and of what JSON leaves as it is: C1 controls, line and paragraph separators, marks of direction.
+# ``<`` and ``>``, and of what JSON leaves as it is: C1 controls, line and paragraph separators, marks of direction.
 _UNPRINTABLE = re.compile("[<>\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
