@@ -186,6 +186,7 @@ def _unfinished(sides: Sides) -> Iterator[Difference]:
     told: Iterable[tuple[Callable[[Facts], int], str]] = (
         (lambda facts: facts.failed.attempts, "failed attempts in the first and {1:,} in the second are in no median"),
         (_failed_jobs, "failed jobs in the first and {1:,} in the second are in no makespan"),
+        (lambda facts: sum(facts.discards.values()), "events of the first and {1:,} of the second were discarded"),
         (_missing, "pulls of the first and {1:,} of the second are not accounted for"),
     )
     for count, words in told:
