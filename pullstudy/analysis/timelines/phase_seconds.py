@@ -7,8 +7,8 @@ from pullstudy.analysis.timelines.phases import BRIDGES, PHASES, Phase, below_ze
 from pullstudy.analysis.timelines.timeline import ContainerTimeline, JobTimeline
 
 QUEUED, PULLING = "queued at the kubelet", "pulling, by the kubelet"
-_MEASURED: tuple[Phase, ...] = (*PHASES, *BRIDGES)
-MEASURED = (*(phase.name for phase in _MEASURED), QUEUED, PULLING)
+_MEASURED: tuple[tuple[str, Phase], ...] = tuple((phase.name, phase) for phase in (*PHASES, *BRIDGES))
+MEASURED = (*(name for name, _ in _MEASURED), QUEUED, PULLING)
 
 
 class PhaseSeconds:
@@ -25,12 +25,12 @@ class PhaseSeconds:
     def _add(
         self, cluster: str, container: ContainerTimeline, seconds_of: "dict[tuple[str, str], array[float]]"
     ) -> None:
-        for phase in _MEASURED:
+        for name, phase in _MEASURED:
             seconds = phase.seconds(container.times)
             if seconds is not None:
-                seconds_of[phase.name, cluster].append(seconds)
+                seconds_of[name, cluster].append(seconds)
                 if seconds < 0:
-                    self.odd[below_zero(seconds, phase.resolution_seconds(container.times)), phase.name] += 1
+                    self.odd[below_zero(seconds, phase.resolution_seconds(container.times)), name] += 1
         pull = container.pull
         if pull is not None and pull.waiting_seconds is not None:
             seconds_of[QUEUED, cluster].append(pull.waiting_seconds)

@@ -43,6 +43,8 @@ BRIDGES: tuple[Phase, ...] = (
     Phase(Moment.SCHEDULED, Moment.PULLED),
     Phase(Moment.STARTED, Moment.JOB_COMPLETED),
 )
+_COLUMNS = tuple((f"{phase.name}_seconds", phase) for phase in (*PHASES, *BRIDGES))
+_MISSING = tuple((moment, f"missing:{moment}") for moment in MOMENTS)
 _POD_MOMENTS = tuple(moment for moment in MOMENTS if moment not in (Moment.JOB_CREATED, Moment.JOB_COMPLETED))
 
 PhaseRow = msgspec.defstruct(
@@ -182,12 +184,12 @@ def _row(
         start_rank=start_rank,
         critical=critical,
         flags=" ".join(flags),
-        **{f"{phase.name}_seconds": phase.seconds(times) for phase in (*PHASES, *BRIDGES)},
+        **{column: phase.seconds(times) for column, phase in _COLUMNS},
     )
 
 
 def _flags(times: MomentTimes) -> list[str]:
-    flags = [f"missing:{moment}" for moment in MOMENTS if moment not in times]
+    flags = [missing for moment, missing in _MISSING if moment not in times]
     for phase in (*PHASES, *BRIDGES):
         seconds = phase.seconds(times)
         if seconds is not None and seconds < 0:
