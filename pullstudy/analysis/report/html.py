@@ -12,6 +12,9 @@ from pullstudy.pulls.printable import printable
 _UNPRINTABLE = re.compile("[<>\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]")
 
 
+_SHORT = 24  # characters of a number with its unit, or of an interval
+
+
 class Markup(str):
     """Text that is HTML already."""
 
@@ -61,7 +64,11 @@ def _heading(name: str, text: bool) -> Markup:
 
 
 def _cell(value: object, text: bool) -> Markup:
-    return element("td", value) if text else element("td", value, class_="number")
+    if text:
+        return element("td", value)
+    return element(
+        "td", value, class_="number" if len(str(value)) <= _SHORT or isinstance(value, Markup) else "number long"
+    )
 
 
 def json_script(identity: str, value: object) -> Markup:

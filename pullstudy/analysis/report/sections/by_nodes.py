@@ -1,6 +1,6 @@
 """Durations and makespans against the number of nodes: a panel an image, points with their intervals."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -59,18 +59,26 @@ def _sizes(facts: Facts) -> dict[str, int]:
     return {facts.series.label(job.cluster): job.size for job in facts.jobs if job.size}
 
 
-Makespans = Mapping[tuple[str, str], Mapping[int, Units]]  # by cache state and workload, at each size: a unit a job
+Makespans = Mapping[tuple[str, str], Mapping[int, Units]]  # by cache state and image, at each size: a unit a job
 
 
 def _makespans(decompositions: Iterable[Decomposition], facts: Facts) -> Makespans:
-    """Those that are compared: up to the moment that the jobs of all sizes have."""
+    """Those that are compared: up to the moment that the jobs of all sizes have; by the images of one workload only."""
     found: dict[tuple[str, str], dict[int, list[Sequence[float]]]] = defaultdict(lambda: defaultdict(list))
     for item in decompositions:
+        own = _of_one_workload(item.workloads)
         for job in facts.jobs:
             of_kind = (job.run, job.cache) == (item.run, item.cache) and not job.failed
             if of_kind and job.size and job.workload in item.workloads and (path := job.paths.get(item.until)):
-                found[job.cache, job.workload or ""][job.size].append([sum(segment.seconds for segment in path)])
+                for image in own.intersection(job.images):
+                    found[job.cache, image][job.size].append([sum(segment.seconds for segment in path)])
     return found
+
+
+def _of_one_workload(workloads: Iterable[str]) -> set[str]:
+    """An image that several workloads share has no makespan of its own."""
+    counts = Counter(image for workload in workloads for image in workload.split(" + "))
+    return {image for image, count in counts.items() if count == 1}
 
 
 def _panel(group: SampleGroup, image: SampledImage, sizes: Mapping[str, int], makespans: Makespans) -> Panel | None:
@@ -91,7 +99,8 @@ def _points(of_size: Mapping[int, Units]) -> list[Point]:
 
 
 def _panels(group: SampleGroup, panels: Sequence[Panel], makespans: Makespans) -> Panels:
-    alone = not any(cache == group.cache for cache, _ in makespans)
+    drawn = {image.key.image for image in group.shown}
+    alone = not any(cache == group.cache and image in drawn for cache, image in makespans)
     return Panels(
         f"by-nodes-{group.slug}",
         f"{'Pull duration' if alone else 'Pull duration and makespan'} against nodes: {group.words}",

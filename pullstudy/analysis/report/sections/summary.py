@@ -233,6 +233,13 @@ def _of_states(facts: Facts) -> Iterable[str]:
             "Whether images or layers of them were on the nodes before is not on record, so that a pull may have "
             "downloaded less than its whole image."
         )
+    discarded = sum(facts.discards.values())
+    if discarded:
+        events = wording.plural(discarded, "event")
+        yield f"The exporter discarded {events} as too old, by its own log: what they told is not here."
+    streamed = sum(len(pulls.downloads) for job in facts.jobs for pulls in job.pulls if pulls.streamed)
+    if streamed:
+        yield f"{wording.plural(streamed, 'pull')} streamed: the image was mounted before all of its bytes had come."
     rejects = sum(each.times for each in facts.rejects.values())
     if rejects:
         yield f"{wording.plural(rejects, 'line')} of the input could not be read, and may have told of pulls."
