@@ -59,6 +59,25 @@ def test_a_pod_that_the_controller_made_late_is_no_straggler_and_the_controller_
     assert (controller.subject, controller.size, controller.value) == ("controller", 8, pytest.approx(10))
 
 
+def test_pods_whose_first_pulling_is_lost_are_not_compared_with_those_that_have_it(tmp_path: Path) -> None:
+    """An init container pulls for 20 s first. Without its "Pulling" a pod's time is the main container's alone."""
+    made = HandMade(size=8)
+    made.job("j0", image_of(), 0, 60)
+    for index in range(8):
+        pod, node = f"j0-{index}", f"node-{index}"
+        made.mark("j0", pod, Moment.SCHEDULED, 0.1, node=node)
+        if index < 3:
+            made.mark("j0", pod, Moment.PULLING, 0.2, node=node, container="init")
+            made.mark("j0", pod, Moment.STARTED, 20.2, node=node, container="init")
+        made.life("j0", pod, image_of(), {Moment.PULLING: 20.5, Moment.PULLED: 41.0, Moment.STARTED: 41.2}, node=node)
+    made.write(tmp_path)
+    found = Stragglers()
+    for job in timelines_in(tmp_path):
+        found.add(job)
+    assert [(spread.pods, spread.stragglers) for spread in found.spreads] == [(5, ())]
+    assert [each.verdict for each in found.findings()] == [Verdict.NO]
+
+
 def test_a_pull_of_nearly_twice_its_jobs_median_is_found_however_many_pods_there_are(tmp_path: Path) -> None:
     source = random.Random(5)
     starts = [10 * source.lognormvariate(0, 0.08) for _ in range(127)]

@@ -9,7 +9,7 @@ is slow where it is so over several jobs; an image or a registry, where it has m
 import math
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pullstudy.analysis.findings.finding import Finding, FindingId, Verdict
@@ -95,22 +95,42 @@ class NodeSlowness:
 
 
 def pod_starts(job: JobTimeline) -> dict[str, tuple[ContainerTimeline, float]]:
-    """By pod: its last container to start, and the seconds from the pod's own first "Pulling" until then."""
-    begun: dict[str, float] = {}
-    seconds: dict[str, tuple[ContainerTimeline, float]] = {}
-    if job.start is None:
-        return {}
+    """By pod: its last container to start, and the seconds from the pod's own first "Pulling" until then.
+
+    Only of pods whose time is between the same two moments of the same two containers as that of most of the job's
+    pods: where an init container's "Pulling" is lost, or its image was there, a pod's time is of another thing.
+    """
+    found = {pod: times for pod, times in _own_times(job).items() if times is not None}
+    usual = Counter(times.between for times in found.values()).most_common(1)
+    return {pod: (times.last, times.seconds) for pod, times in found.items() if times.between == usual[0][0]}
+
+
+@dataclass(frozen=True, slots=True)
+class _OwnTime:
+    """Of one pod, and between which moments of which containers it is."""
+
+    last: ContainerTimeline
+    seconds: float
+    between: tuple[str | None, Moment, str | None]
+
+
+def _own_times(job: JobTimeline) -> dict[str, _OwnTime | None]:
+    by_pod: dict[str, list[ContainerTimeline]] = defaultdict(list)
     for container in job.containers:
-        begin = container.times.get(Moment.PULLING) or container.times.get(Moment.SCHEDULED)
-        time = container.times.get(Moment.STARTED)
-        if begin is None or time is None:
-            continue
-        since = begin.seconds_since(job.start[1])
-        begun[container.pod] = min(begun.get(container.pod, since), since)
-        elapsed = time.seconds_since(job.start[1])
-        if container.pod not in seconds or elapsed > seconds[container.pod][1]:
-            seconds[container.pod] = (container, elapsed)
-    return {pod: (container, elapsed - begun[pod]) for pod, (container, elapsed) in seconds.items()}
+        by_pod[container.pod].append(container)
+    return {pod: _own_time(containers) for pod, containers in by_pod.items()}
+
+
+def _own_time(containers: Sequence[ContainerTimeline]) -> _OwnTime | None:
+    moment = Moment.PULLING if any(Moment.PULLING in each.times for each in containers) else Moment.SCHEDULED
+    begun = [each for each in containers if moment in each.times]
+    ended = [each for each in containers if Moment.STARTED in each.times]
+    if not begun or not ended:
+        return None
+    first = min(begun, key=lambda each: each.times[moment].at)
+    last = max(ended, key=lambda each: each.times[Moment.STARTED].at)
+    seconds = last.times[Moment.STARTED].seconds_since(first.times[moment])
+    return _OwnTime(last, seconds, (first.container, moment, last.container))
 
 
 def job_spread(job: JobTimeline) -> JobSpread | None:
