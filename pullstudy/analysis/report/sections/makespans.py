@@ -39,7 +39,9 @@ def build(facts: Facts) -> Section:
     for decomposition in facts.decompositions:
         blocks.extend(_decomposition_blocks(facts, decomposition))
     if not facts.decompositions:
-        blocks.append(paragraph("No workload was run at every size, so that sizes cannot be compared by phase."))
+        several = len({job.size for job in facts.jobs}) > 1
+        why = "No workload was run at every size" if several else "Not enough jobs have the same moments on record"
+        blocks.append(paragraph(f"{why}, so that makespans cannot be compared by phase."))
     blocks.extend(schedule_blocks(facts))
     blocks.extend([*phase_tables(facts), critical_table(facts), flags_words(facts)])
     return Section("phases", "Where the time goes", tuple(blocks))

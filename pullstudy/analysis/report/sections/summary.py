@@ -11,6 +11,7 @@ from pullstudy.analysis.report.facts import Facts, cache_order
 from pullstudy.analysis.report.html import Markup, element, table, warning
 from pullstudy.analysis.report.section import Block, Section, cache_words
 from pullstudy.analysis.report.sections import after_pull, costs, makespans, participation, wall_time
+from pullstudy.pulls.streamed import Streamed
 
 _VERDICTS = {Verdict.YES: "yes", Verdict.NO: "no", Verdict.UNKNOWN: "cannot tell"}
 _ROWS = 12  # of the table of durations
@@ -237,9 +238,13 @@ def _of_states(facts: Facts) -> Iterable[str]:
     if discarded:
         events = wording.plural(discarded, "event")
         yield f"The exporter discarded {events} as too old, by its own log: what they told is not here."
-    streamed = sum(len(pulls.downloads) for job in facts.jobs for pulls in job.pulls if pulls.streamed)
+    downloads = [(pulls.streaming, len(pulls.downloads)) for job in facts.jobs for pulls in job.pulls]
+    streamed = sum(count for how, count in downloads if how is Streamed.STREAMED)
+    perhaps = sum(count for how, count in downloads if how is Streamed.UNKNOWN)
     if streamed:
         yield f"{wording.plural(streamed, 'pull')} streamed: the image was mounted before all of its bytes had come."
+    if perhaps:
+        yield f"{wording.plural(perhaps, 'pull')} may have streamed: their nodes do, and no event tells of these."
     rejects = sum(each.times for each in facts.rejects.values())
     if rejects:
         yield f"{wording.plural(rejects, 'line')} of the input could not be read, and may have told of pulls."
