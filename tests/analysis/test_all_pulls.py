@@ -77,7 +77,8 @@ def test_a_cluster_without_jobs_has_a_report_of_its_pulls_and_nothing_about_jobs
     services(tmp_path)
     sections = sections_of(gather_facts(tmp_path))
     words = Reader("".join(str(block) for section in sections for block in section.blocks)).words()
-    assert "40 pulls of 2 images on 2 nodes; 3 attempts failed" in words
+    for told in ("40 pulls", "2 images", "2 nodes in the cluster", "3 failed attempts"):
+        assert told in words
     assert "By registry" in words
     assert "makespan" not in words.lower()
     assert {"durations-unknown-other-layers", "pulls-over-time", "durations-over-time"} <= {
