@@ -7,7 +7,8 @@ from collections.abc import Iterator, Sequence
 from bench.known_truth.simulated_jobs import SPREAD, image_of, simulated_study
 from bench.known_truth.trial import Trial
 from pullstudy.analysis.findings.finding import Finding, FindingId, Verdict
-from pullstudy.analysis.findings.growth_test import RELEVANT, JobSeconds, growth_findings
+from pullstudy.analysis.findings.growth_finding import RELEVANT
+from pullstudy.analysis.findings.growth_test import JobSeconds, growth_findings
 from pullstudy.analysis.statistics.quantiles import median
 from pullstudy.sim.cluster import ClusterSettings
 from pullstudy.sim.model.parameters import EKS, override

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from pullstudy.analysis.findings.finding import Verdict
-from pullstudy.analysis.findings.growth import growth_verdict
+from pullstudy.analysis.findings.growth_finding import growth_verdict
 from pullstudy.analysis.statistics.doubling import per_doubling
 from pullstudy.analysis.statistics.holm import holds
 

@@ -23,6 +23,7 @@ from enum import StrEnum
 from statistics import fmean
 
 from pullstudy.analysis.findings.finding import Verdict
+from pullstudy.analysis.findings.growth_finding import growth_verdict
 from pullstudy.analysis.statistics.doubling import Doubling, per_doubling
 from pullstudy.analysis.statistics.holm import holds
 from pullstudy.analysis.statistics.regression import FittedLine, fit
@@ -44,15 +45,6 @@ class PhaseVerdict(StrEnum):
     NO = "no"  # or by too little to matter
     UNKNOWN = "cannot tell"
     UNRESOLVED = "unresolved"  # it changed by no more than its times can be off by
-
-
-def growth_verdict(growth: Doubling | None) -> Verdict:
-    """Yes beyond chance; no where it is surely less than a twentieth a doubling."""
-    if growth is None or growth.low is None or growth.high is None:
-        return Verdict.UNKNOWN
-    if growth.low > 1:
-        return Verdict.YES
-    return Verdict.NO if growth.high < 1 + _NO_GROWTH else Verdict.UNKNOWN
 
 
 @dataclass(frozen=True)

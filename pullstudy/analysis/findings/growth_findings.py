@@ -3,7 +3,8 @@
 from collections.abc import Iterable, Iterator
 
 from pullstudy.analysis.findings.finding import Finding, FindingId, Verdict
-from pullstudy.analysis.findings.growth import Decomposition, PhaseBySize, growth_verdict
+from pullstudy.analysis.findings.growth import Decomposition, PhaseBySize
+from pullstudy.analysis.findings.growth_finding import growth_finding
 from pullstudy.analysis.statistics.doubling import Doubling
 
 _ASSUMED = (
@@ -18,25 +19,18 @@ def makespan_growth(decompositions: Iterable[Decomposition]) -> Iterator[Finding
     for found in decompositions:
         until = f" until the last container was {found.until}" if found.until != "job_completed" else ""
         what = f"makespans of the {len(found.workloads)} workloads that every size ran{until}"
-        yield _growth(FindingId.MAKESPAN_GROWTH, found.per_doubling, what, found.cache, found.run)
-
-
-def _growth(identity: FindingId, growth: Doubling | None, what: str, cache: str, run: str | None) -> Finding:
-    verdict = growth_verdict(growth)
-    return Finding(
-        id=identity,
-        subject="all",
-        value=growth.value if growth else None,
-        interval=(growth.low, growth.high) if growth else None,
-        unit="times a doubling of the nodes",
-        n=growth.units if growth else 0,
-        counts="clusters",
-        verdict=verdict,
-        evidence=f"{what}: {_words(growth, verdict)}",
-        assumptions=_ASSUMED,
-        cache=cache,
-        run=run,
-    )
+        growth, verdict = found.per_doubling, found.verdict
+        yield growth_finding(
+            FindingId.MAKESPAN_GROWTH,
+            "all",
+            growth,
+            verdict,
+            f"{what}: {_words(growth, verdict)}",
+            _ASSUMED,
+            clusters=growth.units if growth else 0,
+            cache=found.cache,
+            run=found.run,
+        )
 
 
 def _words(growth: Doubling | None, verdict: Verdict) -> str:

@@ -13,16 +13,16 @@ from dataclasses import dataclass
 from statistics import fmean
 from typing import NamedTuple
 
-from pullstudy.analysis.findings.finding import Finding, FindingId, Interval, Verdict
+from pullstudy.analysis.findings.finding import Finding, FindingId, Verdict
+from pullstudy.analysis.findings.growth_finding import RELEVANT, growth_finding, growth_verdict
+from pullstudy.analysis.statistics.doubling import Doubling, per_doubling
 from pullstudy.analysis.statistics.holm import holds
 from pullstudy.analysis.statistics.quantiles import median
-from pullstudy.analysis.statistics.regression import CONFIDENCE, FittedLine, fit
 from pullstudy.analysis.timelines.job_summary import JobSummary
 from pullstudy.pulls.image import parse_image, study_shape
 from pullstudy.pulls.milestone import Moment
 
-RELEVANT = 1.05  # times a doubling: less growth from 4 to 256 nodes is less than by 1.34
-LEAST_CLUSTERS = 3
+LEAST_CLUSTERS = 3  # of two nothing tells how much they scatter
 ALL = "all"
 _ROUNDS = 100  # of alternating means, where clusters have different images
 
@@ -117,28 +117,26 @@ def _of_images(identity: FindingId, values: Sequence[JobSeconds], kind: _Kind, m
         images[each.image].append(each)
     if len(images) < 2:
         return
-    lines = {image: cluster_line(part) for image, part in images.items()}
-    held = holds([line.p if line is not None and _told(line) else None for line in lines.values()])
-    for (image, line), grew in zip(lines.items(), held, strict=True):
-        count = len({each.cluster for each in images[image]})
-        yield _told_finding(identity, f"{image}{mark}", line, grew, count, kind, image)
+    growths = {image: cluster_growth(part) for image, part in images.items()}
+    held = holds([growth.p if growth else None for growth in growths.values()])
+    for (image, growth), grew in zip(growths.items(), held, strict=True):
+        verdict = growth_verdict(growth, grew)
+        yield _finding(identity, f"{image}{mark}", growth, verdict, images[image], kind, image)
 
 
 def _of_whole(identity: FindingId, subject: str, values: Sequence[JobSeconds], kind: _Kind) -> Finding:
-    line = cluster_line(values)
-    held = line is not None and _told(line) and line.p is not None and line.p <= 1 - CONFIDENCE
-    return _told_finding(identity, subject, line, held, len({each.cluster for each in values}), kind, None)
+    growth = cluster_growth(values)
+    return _finding(identity, subject, growth, growth_verdict(growth), values, kind, None)
 
 
-def cluster_line(values: Iterable[JobSeconds]) -> FittedLine | None:
-    """Natural logarithms of seconds a doubling of the nodes, a cluster a point; None where sizes do not differ."""
+def cluster_growth(values: Iterable[JobSeconds]) -> Doubling | None:
+    """A cluster one value; None where sizes do not differ."""
     sizes, cells = {}, defaultdict(list)
     for each in values:
         sizes[each.cluster] = each.size
         cells[each.cluster, each.image].append(math.log(each.seconds))
     levels = _levels({key: fmean(found) for key, found in cells.items()})
-    clusters = list(levels)
-    return fit([math.log2(sizes[cluster]) for cluster in clusters], [levels[cluster] for cluster in clusters])
+    return per_doubling([sizes[cluster] for cluster in levels], list(levels.values()))
 
 
 def _levels(cells: dict[tuple[str, str], float]) -> dict[str, float]:
@@ -155,34 +153,24 @@ def _levels(cells: dict[tuple[str, str], float]) -> dict[str, float]:
     return clusters
 
 
-def _told(line: FittedLine) -> bool:
-    return line.count >= LEAST_CLUSTERS and line.slope_low is not None and line.slope_high is not None
-
-
-def _told_finding(
+def _finding(
     identity: FindingId,
     subject: str,
-    line: FittedLine | None,
-    held: bool,
-    clusters: int,
+    growth: Doubling | None,
+    verdict: Verdict,
+    values: Iterable[JobSeconds],
     kind: _Kind,
     image: str | None,
 ) -> Finding:
-    told = line if line is not None and _told(line) else None
-    value = _ratio(line.slope) if line is not None else None
-    interval = (_ratio(told.slope_low), _ratio(told.slope_high)) if told else (None, None)
-    verdict = _verdict(told, held)
-    return Finding(
-        id=identity,
-        subject=subject,
-        value=value,
-        interval=interval if line is not None else None,
-        unit="times a doubling of the nodes",
-        n=clusters,
-        counts="clusters",
-        verdict=verdict,
-        evidence=_evidence(_WHAT[identity], value, interval, verdict, clusters),
-        assumptions=_ASSUMED if told else (),
+    clusters = len({each.cluster for each in values})
+    return growth_finding(
+        identity,
+        subject,
+        growth,
+        verdict,
+        _evidence(_WHAT[identity], growth, verdict, clusters),
+        _ASSUMED if growth and growth.low is not None else (),
+        clusters=clusters,
         cache=kind.cache,
         run=kind.run,
         image=image,
@@ -196,29 +184,16 @@ _ASSUMED = (
 )
 
 
-def _ratio(logarithm: float | None) -> float | None:
-    return math.exp(max(-700.0, min(logarithm, 700.0))) if logarithm is not None else None
-
-
-def _verdict(line: FittedLine | None, held: bool) -> Verdict:
-    if line is None or line.slope_high is None:
-        return Verdict.UNKNOWN
-    if held and line.slope > 0:
-        return Verdict.YES
-    return Verdict.NO if line.slope_high < math.log(RELEVANT) else Verdict.UNKNOWN
-
-
-def _evidence(what: str, value: float | None, interval: Interval, verdict: Verdict, clusters: int) -> str:
-    if value is None:
+def _evidence(what: str, growth: Doubling | None, verdict: Verdict, clusters: int) -> str:
+    if growth is None:
         return f"{what} were seen at one size only: whether they grow cannot be told."
-    low, high = interval
-    if low is None or high is None:
+    if growth.low is None or growth.high is None:
         return (
-            f"{what} took {value:.3g} times as long a doubling; whether that is growth or how clusters differ cannot "
-            f"be told from {clusters} clusters: {LEAST_CLUSTERS} or more are needed."
+            f"{what} took {growth.value:.3g} times as long a doubling; whether that is growth or how clusters differ "
+            f"cannot be told from {clusters} clusters: {LEAST_CLUSTERS} or more are needed."
         )
-    between = f"95%: {low:.3f} to {high:.3f}, {clusters} clusters"
-    measured = f"{value:.3f} times as long with every doubling of the nodes ({between})"
+    between = f"95%: {growth.low:.3f} to {growth.high:.3f}, {clusters} clusters"
+    measured = f"{growth.value:.3f} times as long with every doubling of the nodes ({between})"
     if verdict is Verdict.YES:
         return f"{what} take longer on larger clusters: {measured}."
     if verdict is Verdict.NO:

@@ -19,12 +19,11 @@ from functools import cached_property
 from itertools import pairwise
 from statistics import fmean
 
+from pullstudy.analysis.statistics.confidence import errors_to_bound
 from pullstudy.analysis.statistics.fisher import f_tail
 from pullstudy.analysis.statistics.lack_of_fit import curvature, lack_of_fit
 from pullstudy.analysis.statistics.pattern_search import minimise
 from pullstudy.analysis.statistics.quantiles import median
-from pullstudy.analysis.statistics.regression import CONFIDENCE
-from pullstudy.analysis.statistics.student import student_quantile
 from pullstudy.analysis.timelines.critical_path import critical_container
 from pullstudy.analysis.timelines.timeline import JobTimeline
 from pullstudy.pulls.image import parse_image, study_shape
@@ -242,7 +241,7 @@ class _Fit:
     def _end(self, direction: int) -> float | None:
         """Of the interval of W: where the best fit with such a W is worse by more than chance (profile likelihood)."""
         best, least = self._best
-        quantile = student_quantile((1 + CONFIDENCE) / 2, self._freedom)
+        quantile = errors_to_bound(self._freedom)
         limit = least * (1 + quantile * quantile / self._freedom)
         inside, outside, step, near = best[0], best[0], 0.05, [best]
         while True:

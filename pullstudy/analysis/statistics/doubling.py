@@ -9,9 +9,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pullstudy.analysis.statistics.confidence import ratio_of
 from pullstudy.analysis.statistics.regression import fit
-
-_MOST = 700.0  # beyond it exp overflows
 
 
 @dataclass(frozen=True)
@@ -22,6 +21,7 @@ class Doubling:
     low: float | None
     high: float | None
     units: int
+    p: float | None  # of as much growth, or shrinking, by chance; None as the bounds
 
 
 def per_doubling(sizes: Sequence[float], logarithms: Sequence[float]) -> Doubling | None:
@@ -29,12 +29,5 @@ def per_doubling(sizes: Sequence[float], logarithms: Sequence[float]) -> Doublin
     line = fit([math.log2(size) for size in sizes], logarithms)
     if line is None:
         return None
-    return Doubling(_exp(line.slope), _exp_or_none(line.slope_low), _exp_or_none(line.slope_high), line.count)
-
-
-def _exp(value: float) -> float:
-    return math.exp(min(value, _MOST))
-
-
-def _exp_or_none(value: float | None) -> float | None:
-    return None if value is None else _exp(value)
+    low, high = (None if bound is None else ratio_of(bound) for bound in (line.slope_low, line.slope_high))
+    return Doubling(ratio_of(line.slope), low, high, line.count, line.p)

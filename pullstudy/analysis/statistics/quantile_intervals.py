@@ -17,18 +17,15 @@ from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
-from statistics import NormalDist, fmean, stdev
+from statistics import fmean, stdev
 from typing import NamedTuple
 
+from pullstudy.analysis.statistics.confidence import TAIL, errors_to_bound, ratio_of
 from pullstudy.analysis.statistics.incomplete_beta import at_least
 from pullstudy.analysis.statistics.quantiles import least_count, quantile
-from pullstudy.analysis.statistics.student import student_quantile
 
-CONFIDENCE = 0.95
 ASSUMED_SPREAD = 0.05  # standard deviation of the logarithm of a unit's level, where nothing tells it
 _FEW_UNITS = 5  # up to so many the median's interval is Student's
-_TAIL = (1 - CONFIDENCE) / 2
 
 Values = Sequence[float]  # of one unit, in order
 
@@ -80,7 +77,7 @@ class ClusteredSample:
     @property
     def _room(self) -> float:
         """By what factor a level may be off for what is assumed."""
-        return math.exp(_t(math.inf) * ASSUMED_SPREAD) if self.alone else 1.0
+        return math.exp(errors_to_bound(math.inf) * ASSUMED_SPREAD) if self.alone else 1.0
 
     def _worth(self, limit: float) -> float:
         """How many independent values those are worth where some of them are at most ``limit``."""
@@ -94,7 +91,7 @@ class ClusteredSample:
             share, spread = 0.5, _total(_between(units, quantile(_pooled(units), 0.5)) for units in self._strata)
         if not spread.variance:  # all values are equal
             return count
-        few = _t(count - 1) / _t(spread.freedom)
+        few = errors_to_bound(count - 1) / errors_to_bound(spread.freedom)
         return count * share * (1 - share) * count / spread.variance * few**2
 
     def _low(self, probability: float, worth: float) -> float | None:
@@ -111,7 +108,7 @@ class ClusteredSample:
         low, high = 0.0, worth + 1
         while high - low > 1e-3 * min(1.0, worth / len(self.ordered)):
             middle = (low + high) / 2
-            if at_least(worth + 1 - middle, worth, probability) <= _TAIL:
+            if at_least(worth + 1 - middle, worth, probability) <= TAIL:
                 low = middle
             else:
                 high = middle
@@ -147,14 +144,9 @@ def _total(strata: Iterable[_Spread]) -> _Spread:
     return _Spread(variance, variance**2 / math.fsum(spread.variance**2 / spread.freedom for spread in found))
 
 
-@lru_cache(maxsize=1024)
-def _t(freedom: float) -> float:
-    return NormalDist().inv_cdf(1 - _TAIL) if math.isinf(freedom) else student_quantile(1 - _TAIL, freedom)
-
-
 def _of_medians(units: Sequence[Values]) -> tuple[float, float]:
     """Student's t of the logarithms of the units' medians: bounded also where so few values would bound nothing."""
     logarithms = [math.log(quantile(unit, 0.5)) for unit in units]
-    margin = _t(len(units) - 1) * stdev(logarithms) / math.sqrt(len(units))
+    margin = errors_to_bound(len(units) - 1) * stdev(logarithms) / math.sqrt(len(units))
     middle = fmean(logarithms)
-    return math.exp(middle - margin), math.exp(min(middle + margin, 700.0))  # no more than a float holds
+    return math.exp(middle - margin), ratio_of(middle + margin)

@@ -7,10 +7,9 @@ that matters for each bound of the ratio. It needs no symmetry, which a p95's in
 import math
 from statistics import NormalDist
 
+from pullstudy.analysis.statistics.confidence import errors_to_bound
 from pullstudy.analysis.statistics.quantile_intervals import ClusteredSample, QuantileEstimate
 from pullstudy.analysis.statistics.speed_up import SpeedUp
-
-_NORMAL = NormalDist().inv_cdf(0.975)
 
 
 def quantile_ratio(
@@ -50,4 +49,6 @@ def _margin(*parts: float | None) -> float | None:
 def _p(difference: float, margin: float | None) -> float | None:
     if margin is None:
         return None
-    return 2 * NormalDist().cdf(-abs(difference) / margin * _NORMAL) if margin else float(difference == 0)
+    if not margin:
+        return float(difference == 0)
+    return 2 * NormalDist().cdf(-abs(difference) / margin * errors_to_bound(math.inf))

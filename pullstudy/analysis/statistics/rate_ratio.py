@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from pullstudy.analysis.statistics.confidence import TAIL
 from pullstudy.analysis.statistics.incomplete_beta import at_least
 
-_TAIL = 0.025
 _MANY = 1e9  # trials of which so few are successes that their number is Poisson's
 
 
@@ -82,16 +82,16 @@ def _odds(first: float, second: float) -> tuple[float | None, float | None]:
     total = first + second
     if not total:
         return None, None
-    low = _solved(lambda share: at_least(second, total, share), _TAIL) if second else 0.0
-    high = _solved(lambda share: at_least(second + 1, total, share), 1 - _TAIL) if first else None
+    low = _solved(lambda share: at_least(second, total, share), TAIL) if second else 0.0
+    high = _solved(lambda share: at_least(second + 1, total, share), 1 - TAIL) if first else None
     return low / (1 - low), high / (1 - high) if high is not None else None
 
 
 def _poisson(count: float) -> tuple[float, float]:
     """Garwood's interval of the expected count (1936)."""
     most = count + 10 * math.sqrt(count + 1) + 20
-    low = most * _solved(lambda part: at_least(count, _MANY, part * most / _MANY), _TAIL) if count else 0.0
-    high = most * _solved(lambda part: at_least(count + 1, _MANY, part * most / _MANY), 1 - _TAIL)
+    low = most * _solved(lambda part: at_least(count, _MANY, part * most / _MANY), TAIL) if count else 0.0
+    high = most * _solved(lambda part: at_least(count + 1, _MANY, part * most / _MANY), 1 - TAIL)
     return low, high
 
 

@@ -6,9 +6,8 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 
-from pullstudy.analysis.statistics.student import student_quantile, two_sided
-
-CONFIDENCE = 0.95
+from pullstudy.analysis.statistics.confidence import errors_to_bound
+from pullstudy.analysis.statistics.student import two_sided
 
 
 @dataclass(frozen=True)
@@ -22,11 +21,6 @@ class FittedLine:
     r_squared: float | None
     count: int
     p: float | None = None  # of a slope as far from zero by chance; None as the bounds
-
-    @property
-    def grows(self) -> bool:
-        """Whether the slope is above zero beyond chance."""
-        return self.slope_low is not None and self.slope_low > 0
 
 
 def fit(xs: Sequence[float], ys: Sequence[float]) -> FittedLine | None:
@@ -54,7 +48,7 @@ def fit_grouped(groups: Sequence[Hashable], xs: Sequence[float], ys: Sequence[fl
     total = math.fsum(d * d for d in dy)
     freedom = len(xs) - len(members) - 1
     error = math.sqrt(residual / freedom / sxx) if freedom else None
-    margin = student_quantile((1 + CONFIDENCE) / 2, freedom) * error if error is not None else None
+    margin = errors_to_bound(freedom) * error if error is not None else None
     return FittedLine(
         intercept=fmean(mean_y[group] - slope * mean_x[group] for group in members),
         slope=slope,

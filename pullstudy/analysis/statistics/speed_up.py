@@ -17,13 +17,13 @@ import math
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
 from statistics import NormalDist, fmean, variance
 from typing import Generic, NamedTuple, TypeVar
 
-from pullstudy.analysis.statistics.student import student_quantile, two_sided
+from pullstudy.analysis.statistics.confidence import CONFIDENCE, errors_to_bound, ratio_of
+from pullstudy.analysis.statistics.holm import holds
+from pullstudy.analysis.statistics.student import two_sided
 
-CONFIDENCE = 0.95
 ASSUMED_CLUSTER_SPREAD = 0.05
 ASSUMED_FREEDOM = 30  # as if so many clusters had shown it: an assumption is not exact either
 LEAST_FREEDOM = 5  # sizes less one, or clusters less their groups
@@ -136,7 +136,9 @@ def speed_ups(
         sizes={size: _speed_up(estimate) for size, estimate in whole.items()},
         images={key: _speed_up(_sum(row, between[key[0]])) for key, row in rows.items()},
         basis=basis,
-        cluster_margins={size: _t(part.freedom) * math.sqrt(part.variance or 0.0) for size, part in between.items()},
+        cluster_margins={
+            size: errors_to_bound(part.freedom) * math.sqrt(part.variance or 0.0) for size, part in between.items()
+        },
         sizes_differ=differ,
         same=all(map(_same, pairs.values())),
     )
@@ -279,20 +281,9 @@ def _speed_up(estimate: _Estimate) -> SpeedUp:
     error = math.sqrt(estimate.variance)
     if not error:
         return SpeedUp(value, value, value, 1.0 if estimate.value == 0 else 0.0)
-    margin = _t(estimate.freedom) * error
-    low, high = (_exp(estimate.value + sign * margin) for sign in (-1, 1))
+    margin = errors_to_bound(estimate.freedom) * error
+    low, high = (ratio_of(estimate.value + sign * margin) for sign in (-1, 1))
     return SpeedUp(value, low, high, _p(estimate.value / error, estimate.freedom))
-
-
-def _exp(value: float) -> float:
-    # Two jobs a side that differ much make bounds beyond what a float holds.
-    return math.exp(min(value, 700.0))
-
-
-@lru_cache(maxsize=1024)
-def _t(freedom: float) -> float:
-    probability = (1 + CONFIDENCE) / 2
-    return NormalDist().inv_cdf(probability) if freedom > 1e6 else student_quantile(probability, freedom)
 
 
 def _p(t: float, freedom: float) -> float:
@@ -301,17 +292,14 @@ def _p(t: float, freedom: float) -> float:
 
 def answers(found: Sequence[SpeedUp | None]) -> list[Answer]:
     """Of all that are compared together: a difference only where it holds after Holm's correction for all of them."""
-    tested = sorted(
-        ((each.p, place) for place, each in enumerate(found) if each is not None and each.p is not None),
-        key=lambda pair: pair[0],
-    )
-    said = [_alike(each) for each in found]
-    for rank, (p, place) in enumerate(tested):
-        if p * (len(tested) - rank) > 1 - CONFIDENCE:
-            break
-        each = found[place]
-        said[place] = Answer.FASTER if each is not None and each.value > 1 else Answer.SLOWER
-    return said
+    held = holds([None if each is None else each.p for each in found], 1 - CONFIDENCE)
+    return [_answer(*pair) for pair in zip(found, held, strict=True)]
+
+
+def _answer(each: SpeedUp | None, held: bool) -> Answer:
+    if each is not None and held:
+        return Answer.FASTER if each.value > 1 else Answer.SLOWER
+    return _alike(each)
 
 
 def _alike(each: SpeedUp | None) -> Answer:

@@ -6,7 +6,8 @@ from statistics import fmean
 from typing import Any
 
 from pullstudy.analysis.findings.finding import Verdict
-from pullstudy.analysis.findings.growth import Decomposition, PhaseBySize, PhaseVerdict, growth_verdict
+from pullstudy.analysis.findings.growth import Decomposition, PhaseBySize, PhaseVerdict
+from pullstudy.analysis.findings.growth_finding import growth_verdict
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.colours import phase_colour
 from pullstudy.analysis.report.facts import Facts, image_key
