@@ -15,6 +15,7 @@ from typing import NamedTuple
 import msgspec
 
 from collector.recent import Recent
+from collector.sources.recent_events import LONGEST_UID
 from collector.sources.reported import Reported, ReportedContainers
 from pullstudy.pulls.decode import Origin
 from pullstudy.pulls.pod import ContainerStatus, Pod
@@ -24,7 +25,6 @@ from pullstudy.pulls.witness import PodWitness, container_witness, had_its_image
 
 # Characters of a pod's texts: the API bounds neither images nor annotations.
 LONGEST_TEXT = {"image": 1_024, "image_id": 1_024, "waiting_reason": 1_024, "waiting_message": 4_096}
-LONGEST_UID = 128
 MIRROR_KEYS = ("kubernetes.io/config.mirror", "kubernetes.io/config.hash")
 
 

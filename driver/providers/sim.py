@@ -118,22 +118,12 @@ def sim_command(order: ClusterOrder, kubeconfig: Path, incarnation: int) -> list
     ]
     argv += ["--cluster", order.name, "--seed", str(seed), "--exit-with-stdin"]
     argv += ["--profile", plan.profile, "--version", plan.kubernetes_version, "--speed", plan.speed]
-    argv += _model(plan, kubeconfig.with_suffix(".model.json"))
-    return [*argv, *_faults(plan, kubeconfig.with_suffix(".faults.json"))]
-
-
-def _model(plan: SimPlan, path: Path) -> list[str]:
-    if not plan.model:
-        return []
-    path.write_bytes(msgspec.json.encode(plan.model))
-    return ["--model", str(path)]
-
-
-def _faults(plan: SimPlan, path: Path) -> list[str]:
-    if not plan.faults:
-        return []
-    path.write_bytes(msgspec.json.encode(plan.faults))
-    return ["--faults", str(path)]
+    for name, value in (("model", plan.model), ("faults", plan.faults)):
+        if value:
+            path = kubeconfig.with_suffix(f".{name}.json")
+            path.write_bytes(msgspec.json.encode(value))
+            argv += [f"--{name}", str(path)]
+    return argv
 
 
 async def _ready(process: Process, name: str, log: Path) -> _Ready:

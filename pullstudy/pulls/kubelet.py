@@ -2,8 +2,6 @@
 
 import re
 
-from pullstudy.pulls.record import PullRecord
-
 _VERSION = re.compile(r"v?(\d{1,3})\.(\d{1,3})(?:\..*)?")
 _WAITING_TOLD_APART = (1, 26)  # kubernetes #111772
 _PATCHED_SINCE = (1, 23)  # patches of early 2023 brought it to 1.23, 1.24 and 1.25 too
@@ -21,8 +19,3 @@ def duration_includes_waiting(kubelet: str) -> bool | None:
     if version >= _WAITING_TOLD_APART:
         return False
     return None if version >= _PATCHED_SINCE else True
-
-
-def pull_includes_waiting(pull: PullRecord) -> bool:
-    """Whether ``pull_seconds`` has the time in the kubelet's queue in it: its message had one duration, not two."""
-    return pull.pull_seconds is not None and pull.waiting_seconds is None

@@ -67,14 +67,12 @@ def _pulls_of_job(job: JobSummary, wanted: Wanted) -> Iterator[Pulls]:
 
 def _pulls_of_no_job(facts: Facts, wanted: Wanted) -> list[Pulls]:
     """Nothing tells such pulls' occasions apart: a cluster's pulls of an image are one value."""
-    clusters = {label: cluster for cluster, label in facts.series.label_of.items()}
-    sizes = {each.cluster: each.size or 0 for each in facts.study.stored}
+    sizes = facts.study.sizes
     return [
-        Pulls(cluster, sizes.get(cluster, 0), item_of(key.image, group.cache), values.seconds, Streamed.WHOLE)
+        Pulls(cluster, sizes.get(cluster) or 0, item_of(key.image, group.cache), values.seconds, Streamed.WHOLE)
         for group in facts.groups
-        for (key, label), values in group.pulls.items()
+        for (key, cluster), values in group.pulls.items()
         if values.seconds and wanted(key.image)
-        for cluster in [clusters.get(label, label)]
     ]
 
 

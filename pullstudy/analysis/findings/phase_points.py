@@ -61,8 +61,8 @@ def _job(job: JobTimeline) -> JobPhases:
 
 
 def _pods(job: JobTimeline) -> Iterator[PodPhases]:
-    spread = job_spread(job)
     starts = pod_starts(job)
+    spread = job_spread(job, starts)
     late = {straggler.pod for straggler in spread.stragglers} if spread else set()
     for container in job.containers:
         last, seconds = starts.get(container.pod, (None, None))

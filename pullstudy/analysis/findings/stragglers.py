@@ -9,7 +9,7 @@ is slow where it is so over several jobs; an image or a registry, where it has m
 import math
 from array import array
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pullstudy.analysis.findings.finding import Finding, FindingId, Verdict
@@ -100,7 +100,7 @@ def pod_starts(job: JobTimeline) -> dict[str, tuple[ContainerTimeline, float]]:
     Only of pods whose time is between the same two moments of the same two containers as that of most of the job's
     pods: where an init container's "Pulling" is lost, or its image was there, a pod's time is of another thing.
     """
-    found = {pod: times for pod, times in _own_times(job).items() if times is not None}
+    found = _own_times(job)
     usual = Counter(times.between for times in found.values()).most_common(1)
     return {pod: (times.last, times.seconds) for pod, times in found.items() if times.between == usual[0][0]}
 
@@ -114,11 +114,12 @@ class _OwnTime:
     between: tuple[str | None, Moment, str | None]
 
 
-def _own_times(job: JobTimeline) -> dict[str, _OwnTime | None]:
+def _own_times(job: JobTimeline) -> dict[str, _OwnTime]:
     by_pod: dict[str, list[ContainerTimeline]] = defaultdict(list)
     for container in job.containers:
         by_pod[container.pod].append(container)
-    return {pod: _own_time(containers) for pod, containers in by_pod.items()}
+    times = ((pod, _own_time(containers)) for pod, containers in by_pod.items())
+    return {pod: time for pod, time in times if time is not None}
 
 
 def _own_time(containers: Sequence[ContainerTimeline]) -> _OwnTime | None:
@@ -133,9 +134,12 @@ def _own_time(containers: Sequence[ContainerTimeline]) -> _OwnTime | None:
     return _OwnTime(last, seconds, (first.container, moment, last.container))
 
 
-def job_spread(job: JobTimeline) -> JobSpread | None:
-    """None where fewer than LEAST_PODS pods are known to have started."""
-    started = [pair for pair in pod_starts(job).values() if pair[1] > 0]
+PodStarts = Mapping[str, tuple[ContainerTimeline, float]]
+
+
+def job_spread(job: JobTimeline, starts: PodStarts) -> JobSpread | None:
+    """``starts`` are its pod_starts(). None where fewer than LEAST_PODS pods are known to have started."""
+    started = [pair for pair in starts.values() if pair[1] > 0]
     if len(started) < LEAST_PODS:
         return None
     values = [elapsed for _, elapsed in started]
@@ -188,9 +192,10 @@ class Stragglers:
         self._pulls_of: Counter[str] = Counter()  # by image, of the jobs that were judged
 
     def add(self, job: JobTimeline) -> None:
-        spread = job_spread(job)
+        starts = pod_starts(job)
+        spread = job_spread(job, starts)
         if spread is not None:
-            self._add(spread, pod_starts(job).values())
+            self._add(spread, starts.values())
 
     def _add(self, spread: JobSpread, starts: Iterable[tuple[ContainerTimeline, float]]) -> None:
         self.spreads.append(spread)

@@ -60,6 +60,11 @@ class Study:
         return tuple(dict.fromkeys([*names, *(each.cluster for each in self.stored)]))
 
     @property
+    def sizes(self) -> dict[str, int | None]:
+        """Nodes by cluster, as its records have them."""
+        return {each.cluster: each.size for each in self.stored}
+
+    @property
     def simulated(self) -> bool:
         """Whether any of it came from the simulator: every picture says so."""
         return any(map(self.is_simulated, self.clusters))
@@ -86,6 +91,7 @@ class StudyRecords:
         self.study = study
         self._parts = parts
         self._ledger = ledger
+        self._proven: dict[JobName, bool] = {}  # each is asked for twice: by jobs() and by other_pulls()
 
     def jobs(self) -> Iterator[JobRecords]:
         """The jobs of each name on each cluster, in order of both; those too of which only the ledger tells."""
@@ -122,7 +128,9 @@ class StudyRecords:
         return (job for job, _ in groupby(merge(sorted(entries), *named)))
 
     def _is_proven(self, job: JobName) -> bool:
-        return any(store.proves_job(job) for store, _ in self._parts)
+        if job not in self._proven:
+            self._proven[job] = any(store.proves_job(job) for store, _ in self._parts)
+        return self._proven[job]
 
     def rejects(self) -> Iterator[Reject]:
         return self._merged([store.rejects(chosen) for store, chosen in self._parts], REJECT.reading_order())

@@ -22,14 +22,11 @@ def downloads_of(facts: Facts) -> tuple[list[Downloads], str]:
     ]
     if of_jobs:
         return of_jobs, "jobs"
-    sizes = {each.cluster: each.size for each in facts.study.stored}
-    clusters = {label: cluster for cluster, label in facts.series.label_of.items()}
+    sizes = facts.study.sizes
     others = [
-        Downloads(
-            clusters.get(label, label), sizes.get(clusters.get(label, label)), key.image, group.cache, found.seconds
-        )
+        Downloads(cluster, sizes.get(cluster), key.image, group.cache, found.seconds)
         for group in facts.groups
-        for (key, label), found in group.pulls.items()
+        for (key, cluster), found in group.pulls.items()
         if found.seconds
     ]
     return others, "images on clusters"

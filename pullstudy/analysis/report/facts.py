@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 
 from pullstudy.analysis.findings.bound import bound_findings
@@ -61,7 +61,7 @@ class PullGroup:
 
     cache: str
     layers: int | None
-    pulls: dict[tuple[ImageKey, str], PullValues]  # by image and series
+    pulls: dict[tuple[ImageKey, str], PullValues]  # by image and cluster
 
     @property
     def order(self) -> tuple[int, int]:
@@ -91,7 +91,6 @@ class Facts:
     jobs: tuple[JobSummary, ...]
     series: Series
     groups: tuple[PullGroup, ...]
-    decompositions: tuple[Decomposition, ...]
     counts: PullCounts
     pulls: PullGroups
     failed: FailedPulls
@@ -99,11 +98,19 @@ class Facts:
     stragglers: Stragglers
     clocks: tuple[NodeClock, ...]
     points: tuple[JobPoint, ...]
-    bounds: tuple[Finding, ...]  # what bounds the makespan, and the write rate of volumes
     gaps: tuple[Gap, ...]
     rejects: Mapping[tuple[str, str], Rejected]  # by source and problem
     discards: Mapping[str, int]  # events that an exporter did not write, by cluster
     present: Mapping[str, int]  # containers of jobs whose image came or was there, by cluster
+
+    @cached_property
+    def decompositions(self) -> tuple[Decomposition, ...]:
+        return tuple(decompositions(self.jobs))
+
+    @cached_property
+    def bounds(self) -> tuple[Finding, ...]:
+        """What bounds the makespan, and the write rate of volumes."""
+        return tuple(bound_findings(self.points))
 
     @property
     def dates(self) -> tuple[datetime, datetime] | None:
@@ -187,10 +194,7 @@ class _Fold:
             study=self._study,
             jobs=jobs,
             series=self._series,
-            groups=tuple(
-                sorted(self._groups.values(), key=lambda group: (cache_order(group.cache), group.layers or 0))
-            ),
-            decompositions=tuple(decompositions(jobs)),
+            groups=tuple(sorted(self._groups.values(), key=lambda group: group.order)),
             counts=self._of_jobs if self._of_jobs.pulled else self._of_others,
             pulls=self._pulls,
             failed=self._failed,
@@ -198,7 +202,6 @@ class _Fold:
             stragglers=self._stragglers,
             clocks=tuple(self._clocks.clocks()),
             points=tuple(self._points),
-            bounds=tuple(bound_findings(self._points)),
             gaps=gaps,
             rejects=rejects,
             discards=discards,
@@ -223,7 +226,7 @@ class _Fold:
             return
         key = image_key(pull.image)
         group = self._groups.setdefault((cache, key.layers), PullGroup(cache, key.layers, {}))
-        values = group.pulls.setdefault((key, self._series.label(pull.cluster)), PullValues())
+        values = group.pulls.setdefault((key, pull.cluster), PullValues())
         values.seconds.append(pull.pull_seconds)
         values.image_bytes.append(pull.image_bytes or 0)
 

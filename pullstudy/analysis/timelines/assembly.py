@@ -13,7 +13,6 @@ from pullstudy.pulls.milestone import CONTROL_PLANE, Moment, Witness
 from pullstudy.store.embedded.ledger import JobRow, JobState
 
 Images = Mapping[str, str]  # by container
-Caches = Mapping[str, str]  # by node
 
 
 def timelines_of(group: JobRecords) -> list[JobTimeline]:

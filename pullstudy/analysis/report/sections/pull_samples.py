@@ -98,8 +98,8 @@ def _units(facts: Facts) -> dict[tuple[str, bool, ImageKey], dict[str, list[Sequ
                 found[pulls.cache, pulls.streamed, image_key(pulls.image)][label].append(pulls.downloads)
     if not found:
         for group in facts.groups:
-            for (key, label), values in group.pulls.items():
-                found[group.cache, False, key][label].append(values.seconds)
+            for (key, cluster), values in group.pulls.items():
+                found[group.cache, False, key][facts.series.label(cluster)].append(values.seconds)
     return found
 
 
