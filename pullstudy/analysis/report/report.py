@@ -1,6 +1,7 @@
 """``pulldriver report``: one page that works offline, and a PNG of each of its figures."""
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from pullstudy.analysis.errors import OutputError
@@ -71,15 +72,30 @@ def write_report(where: Path | StudySource, to: Path | None = None) -> list[Path
     require("vl_convert", "report")  # what draws comes last: known to be missing before a large study is read
     source = as_source(where)
     directory = _directory(source, to)
-    facts = gather_facts(source)
-    sections = sections_of(facts)
-    provenance_line = provenance(facts)
+    composed = _compose(gather_facts(source))
     report = directory / REPORT_FILE
     with output_file(report) as file:
-        text = page(f"Image pulls: {facts.study.name}", provenance_line, facts.study.simulated, sections)
-        file.write(text.encode())
-    figures = [figure for section in sections for figure in section.figures]
-    return [report, *_write_figures(directory / FIGURES_DIRECTORY, figures, provenance_line)]
+        file.write(composed.page.encode())
+    return [report, *_write_figures(directory / FIGURES_DIRECTORY, composed.figures, composed.provenance_line)]
+
+
+@dataclass(frozen=True)
+class _Composed:
+    """All that is drawn: what it was made of is gone by then, and leaves its memory to what draws."""
+
+    page: str
+    figures: Sequence[Drawing]
+    provenance_line: str
+
+
+def _compose(facts: Facts) -> _Composed:
+    sections = sections_of(facts)
+    provenance_line = provenance(facts)
+    return _Composed(
+        page(f"Image pulls: {facts.study.name}", provenance_line, facts.study.simulated, sections),
+        [figure for section in sections for figure in section.figures],
+        provenance_line,
+    )
 
 
 def _directory(source: StudySource, to: Path | None) -> Path:
