@@ -41,7 +41,7 @@ from pullstudy.pulls.kind import Record
 from pullstudy.pulls.milestone import Milestone
 from pullstudy.pulls.record import PullRecord
 from pullstudy.store.destination import Destination
-from pullstudy.store.embedded.ledger import ClusterRow, ClusterState, Ledger, NodeCache, Run
+from pullstudy.store.embedded.ledger import IMPORTED, ClusterRow, ClusterState, Ledger, NodeCache, Run
 
 REJECTS_FILE = "rejects.jsonl"
 _REJECTS_FILE_BYTES = 64 << 20
@@ -129,7 +129,7 @@ def _announce(ledger: Ledger, origin: Origin, destination: Destination, at: date
     known = {row.cluster for row in ledger.clusters(run)}
     if not known:
         study = msgspec.json.encode({"collect": destination} if destination.shared else {}).decode()
-        ledger.begin(Run(run=run, provider="import", study=study, started_at=at, finished_at=at), [])
+        ledger.begin(Run(run=run, provider=IMPORTED, study=study, started_at=at, finished_at=at), [])
     if origin.cluster not in known:
         row = ClusterRow(cluster=origin.cluster, run=run, size=origin.size or 0, state=ClusterState.DOWN)
         ledger.put_cluster(row)

@@ -8,6 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pullstudy.analysis.findings.schedule import ClusterSchedule, cluster_schedules
+from pullstudy.analysis.report.facts import gather_facts
+from pullstudy.analysis.report.sections import wall_time
 from pullstudy.analysis.timelines.job_summary import JobSummary
 from pullstudy.analysis.timelines.timeline import Timestamp
 from pullstudy.pulls.milestone import CONTROL_PLANE, Moment, Witness
@@ -56,6 +58,19 @@ def test_a_pause_is_no_time_that_the_study_took(tmp_path: Path) -> None:
 def test_after_a_job_without_an_end_nobody_knows_what_passed(tmp_path: Path) -> None:
     found = scheduled(tmp_path, [(0, None, None), (400, 420, None)])
     assert (found.in_jobs_seconds, found.unknown_seconds, found.own_seconds) == (30, 390, 0)
+
+
+@pytest.mark.parametrize("provider", ["kwok", "import"])
+def test_what_went_on_between_jobs_is_told_of_the_studys_own_only(tmp_path: Path, provider: str) -> None:
+    made = HandMade()
+    for number, begin in enumerate((0, 50)):
+        made.job(f"j{number}", ONE, begin, begin + 16)
+        made.life(f"j{number}", f"j{number}-0-aaaaa", ONE, {Moment.SCHEDULED: begin + 1, Moment.PULLED: begin + 10})
+    made.write(tmp_path, provider=provider)
+    facts = gather_facts(tmp_path)
+    told = f"{wall_time.own_time(facts)} {''.join(map(str, wall_time.schedule_blocks(facts)))}"
+    assert "34.0 s of 66.0 s" in told
+    assert ("delet" in told) is (provider == "kwok")
 
 
 spans = st.tuples(st.floats(0, 1e5), st.floats(0, 1e4), st.booleans(), st.none() | st.floats(-1e4, 1e4))

@@ -39,6 +39,15 @@ def test_no_answer_is_given_over_sizes_that_contradict_each_other(compared: Comp
     assert streamed.overall.answer is Answer.UNKNOWN
 
 
+def test_an_interval_that_bounds_nothing_is_called_unknown(compared: Comparison) -> None:
+    """Two sizes leave one degree of freedom: its interval reaches from nothing to billions of times."""
+    high = compared.compared.streamed[PERHAPS].overall.speed_up.high
+    (line,) = [line for line in lines(compared) if line.startswith(f"  pulls {PERHAPS}")]
+    assert high is not None
+    assert high > 1e9
+    assert line.split()[-4:-1] == ["unknown", "cannot", "tell"]
+
+
 def test_what_marks_the_treatment_is_said_with_the_answer(compared: Comparison) -> None:
     told = [line for line in lines(compared) if line.startswith("- ")]
     assert told[0].startswith(

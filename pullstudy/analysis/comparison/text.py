@@ -9,6 +9,7 @@ from pullstudy.analysis.report import wording
 from pullstudy.analysis.statistics.speed_up import SpeedUp
 
 MOST_DIFFERENCES = 5  # shown unasked
+BOUNDLESS = 1_000.0  # times; no cause makes a pull so much faster or slower
 _SIZES = (Quantity.PULLS, Quantity.MAKESPAN)  # that have a table by size unasked
 _TITLES = {
     Quantity.PULLS: "median pull",
@@ -103,10 +104,13 @@ def _level(quantity: Quantity, value: float, currency: str | None) -> str:
 
 
 def _interval(ratio: SpeedUp) -> str:
-    if ratio.low is None and ratio.high is None:
-        return "unknown"
-    low, high = ("?" if bound is None else f"{bound:.3f}" for bound in (ratio.low, ratio.high))
-    return f"{low} to {high}"
+    bounds = [_bound(bound) for bound in (ratio.low, ratio.high)]
+    return "unknown" if bounds == ["?", "?"] else " to ".join(bounds)
+
+
+def _bound(bound: float | None) -> str:
+    """Beyond a thousand times it bounds nothing: two sizes that contradict each other leave such ones."""
+    return f"{bound:.3f}" if bound is not None and 1 / BOUNDLESS < bound < BOUNDLESS else "?"
 
 
 def _differences(comparison: Comparison, whole: bool) -> Iterator[str]:

@@ -113,6 +113,9 @@ class NodeCache(msgspec.Struct, frozen=True, kw_only=True):
     cache: CacheState
 
 
+IMPORTED = "import"  # as a run's provider: its records are from logs of clusters that others made
+
+
 class NodeSource(StrEnum):
     """Who told of a node."""
 
@@ -181,7 +184,7 @@ class Ledger:
 
     def swept_run(self) -> Run | None:
         """The run that a sweep began in this directory, if one did; imports are no sweeps."""
-        found = self._all(Run, "SELECT * FROM runs WHERE provider <> 'import' ORDER BY started_at")
+        found = self._all(Run, f"SELECT * FROM runs WHERE provider <> '{IMPORTED}' ORDER BY started_at")
         return found[-1] if found else None
 
     def put_run(self, run: Run) -> None:

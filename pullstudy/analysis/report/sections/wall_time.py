@@ -4,6 +4,7 @@ from pullstudy.analysis.findings.schedule import PAUSE_SECONDS, ClusterSchedule,
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts
 from pullstudy.analysis.report.html import Markup, paragraph, table
+from pullstudy.store.embedded.ledger import IMPORTED
 
 
 def own_time(facts: Facts) -> str | None:
@@ -14,7 +15,13 @@ def own_time(facts: Facts) -> str | None:
         return None
     ends = [known[0], known[-1]] if len(known) > 1 else known
     parts = [f"{_own_words(each)} in {wording.cluster_of(facts.series.label(each.cluster))}" for each in ends]
-    return f"between its jobs, deleting them included, passed {wording.listed(parts)}: no workload feels that."
+    deleting = ", deleting them included," if _made_by_sweep(facts) else ""
+    return f"between its jobs{deleting} passed {wording.listed(parts)}: no workload feels that."
+
+
+def _made_by_sweep(facts: Facts) -> bool:
+    """Of imported logs nothing says what went on between their jobs."""
+    return any(provider != IMPORTED for provider in facts.providers)
 
 
 def _own_words(each: ClusterSchedule) -> str:
@@ -32,7 +39,10 @@ def schedule_blocks(facts: Facts) -> list[Markup]:
     shown = {name: cells for name, cells in columns.items() if any(cell not in ("", "0 s") for cell in cells)}
     rows = list(zip(*shown.values(), strict=True))
     caption = "Wall time of each cluster, from its first job to its last, and what the study itself adds"
-    return [paragraph(_schedule_words(schedules)), table(list(shown), rows, caption=caption)]
+    return [
+        paragraph(_schedule_words(schedules, made_by_sweep=_made_by_sweep(facts))),
+        table(list(shown), rows, caption=caption),
+    ]
 
 
 def _columns(facts: Facts, schedules: list[ClusterSchedule]) -> dict[str, list[str]]:
@@ -51,11 +61,13 @@ def _columns(facts: Facts, schedules: list[ClusterSchedule]) -> dict[str, list[s
     }
 
 
-def _schedule_words(schedules: list[ClusterSchedule]) -> str:
-    words = [
-        "Between its jobs a study deletes them, waits for their pods to go and clears caches: that is the study's own "
-        "time, in no makespan."
-    ]
+def _schedule_words(schedules: list[ClusterSchedule], *, made_by_sweep: bool) -> str:
+    words = ["The time between jobs is in no makespan."]
+    if made_by_sweep:
+        words = [
+            "Between its jobs a study deletes them, waits for their pods to go and clears caches: that is the study's "
+            "own time, in no makespan."
+        ]
     if any(each.overlap_seconds for each in schedules):
         words.append(
             "Some jobs overlap: while several are under way, their makespans add up to more than the wall time, by "
