@@ -31,7 +31,7 @@ LEAST_BATCH_SHARE = 0.05  # of the makespans, that jobs wait for their last pod'
 MOST_SINGLE = 50  # findings of single pulls
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Straggler:
     """A pod that took long. Seconds are from its own "Pulling" to its start."""
 
@@ -49,7 +49,7 @@ class Straggler:
         return self.started_seconds - self.median_seconds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class JobSpread:
     """How much the times of a job's pods differ, each its own, what the slowest cost, and how far apart they began.
 
@@ -75,7 +75,7 @@ class JobSpread:
         return self.last_seconds - self.median_seconds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class NodeSlowness:
     """One node over all its jobs: its pods' excess over each job's median; ``times`` is the median of its jobs' ratios.
 

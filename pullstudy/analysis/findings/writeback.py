@@ -42,7 +42,7 @@ _MOST_POINTS = 300  # the fit tries some thousand laws on each
 _LEAST_PURE = 4
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class JobPoint:
     """One job, in seconds since it began: the last "Pulling", the last start, and its end.
 
@@ -78,7 +78,7 @@ class JobPoint:
         return self.makespan_seconds - self.started_seconds
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SizeStep:
     """From one image size to the next: at how many bytes a second further bytes came. None where it took no longer."""
 

@@ -72,30 +72,27 @@ def write_report(where: Path | StudySource, to: Path | None = None) -> list[Path
     require("vl_convert", "report")  # what draws comes last: known to be missing before a large study is read
     source = as_source(where)
     directory = _directory(source, to)
-    composed = _compose(gather_facts(source))
+    told = _told(gather_facts(source))
     report = directory / REPORT_FILE
     with output_file(report) as file:
-        file.write(composed.page.encode())
-    return [report, *_write_figures(directory / FIGURES_DIRECTORY, composed.figures, composed.provenance_line)]
+        file.write(page(told.title, told.provenance_line, told.simulated, told.sections).encode())
+    figures = [figure for section in told.sections for figure in section.figures]
+    return [report, *_write_figures(directory / FIGURES_DIRECTORY, figures, told.provenance_line)]
 
 
 @dataclass(frozen=True)
-class _Composed:
-    """All that is drawn: what it was made of is gone by then, and leaves its memory to what draws."""
+class _Told:
+    """All that page and figures show. The facts are gone by then, and leave their memory to what draws."""
 
-    page: str
-    figures: Sequence[Drawing]
+    title: str
     provenance_line: str
+    simulated: bool
+    sections: Sequence[Section]
 
 
-def _compose(facts: Facts) -> _Composed:
-    sections = sections_of(facts)
-    provenance_line = provenance(facts)
-    return _Composed(
-        page(f"Image pulls: {facts.study.name}", provenance_line, facts.study.simulated, sections),
-        [figure for section in sections for figure in section.figures],
-        provenance_line,
-    )
+def _told(facts: Facts) -> _Told:
+    title = f"Image pulls: {facts.study.name}"
+    return _Told(title, provenance(facts), facts.study.simulated, sections_of(facts))
 
 
 def _directory(source: StudySource, to: Path | None) -> Path:
