@@ -53,7 +53,6 @@ _JOB_LABELS = ("batch.kubernetes.io/job-name", "job-name")
 _JOB_UID_LABELS = ("batch.kubernetes.io/controller-uid", "controller-uid")
 
 
-@cached_by_text(4096)  # the pods of a moment: more would only hold memory
 def job_of_pod(pod: str) -> str | None:
     """The Indexed Job that a pod's name ``<job>-<index>-<5 chars>`` tells.
 
@@ -66,11 +65,13 @@ def job_of_pod(pod: str) -> str | None:
 
 def belonging(pod: str, labels: Mapping[str, str] | None, owners: Iterable[OwnerReference] | None) -> Belonging:
     """Of a pod, by its owners; where none are told by its labels; where none are told either by its name."""
-    known = tuple(owners or ())
-    if known:
+    if owners and (known := tuple(owners)):
         return _of_owner(next((owner for owner in known if owner.kind == "Job"), known[0]))
-    if labels:
-        return _of_labels(labels)
+    return _of_labels(labels) if labels else _of_name(pod)
+
+
+@cached_by_text(4096)  # of the pods of a moment: more would only hold memory
+def _of_name(pod: str) -> Belonging:
     return Belonging(job=job_of_pod(pod))
 
 
