@@ -73,10 +73,11 @@ class Filled:
 
     influx: Influx
     study: WholeStudy
+    given_up: Milestone
 
     @cached_property
     def figures(self) -> Figures:
-        return Figures(self.study, CacheState.COLD, [begun(self.study, GIVEN_UP)])
+        return Figures(self.study, CacheState.COLD, [self.given_up])
 
 
 def sweep(directory: Path) -> WholeStudy:
@@ -118,12 +119,14 @@ def begun(study: WholeStudy, job: str) -> Milestone:
     return msgspec.structs.replace(first, job=job, pod=f"{job}-0-bcdfg", pod_uid=job, event_uid=job)
 
 
-async def write_an_abandoned_job(store: InfluxStore, study: WholeStudy) -> None:
-    """None of its records is in what is read, nor in a panel."""
+async def write_an_abandoned_job(store: InfluxStore, study: WholeStudy) -> Milestone:
+    """None of its records is in what is read, nor in a panel of pulls or of jobs. Returns its milestone."""
     pulled = next(each for each in study.pulls if each.outcome is Outcome.PULLED and each.pull_seconds is not None)
     gone = msgspec.structs.replace(pulled, job=GIVEN_UP, pull_seconds=9999.0, event_uid=GIVEN_UP)
-    await store.write(Batch(pulls=(gone,), milestones=(begun(study, GIVEN_UP),)))
+    milestone = begun(study, GIVEN_UP)
+    await store.write(Batch(pulls=(gone,), milestones=(milestone,)))
     await store.abandon([AbandonedJob(cluster=gone.cluster, job=GIVEN_UP, at=datetime(2026, 1, 2, tzinfo=UTC))])
+    return milestone
 
 
 def other_caches(study: WholeStudy) -> Iterator[NodeCache]:
@@ -144,13 +147,13 @@ async def filled(influx: Influx, tmp_path_factory: pytest.TempPathFactory) -> Fi
     try:
         await store.write(Batch(pulls=study.pulls, milestones=study.milestones, rejects=study.rejects, gaps=study.gaps))
         await store.tell(list(phase_points(study.groups())))
-        await write_an_abandoned_job(store, study)
+        given_up = await write_an_abandoned_job(store, study)
         # Read back, so that both sides know the same records, in the order of the store.
         pulls, milestones = await asyncio.to_thread(lambda: (tuple(store.pulls()), tuple(store.milestones())))
     finally:
         await store.close()
     assert set(pulls) == set(study.pulls), "what the driver told is in no record"
-    return Filled(influx, replace(study, pulls=pulls, milestones=milestones))
+    return Filled(influx, replace(study, pulls=pulls, milestones=milestones), given_up)
 
 
 BOARDS = dashboards(Bucket(BUCKET))
