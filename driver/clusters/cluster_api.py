@@ -171,7 +171,10 @@ class ClusterApi:
         return event_pages(self._list_events, (), PAGE_ITEMS)
 
     async def _list_events(self, query: Query) -> EventList:
-        return await self._ask("list the events", "GET", self.events_path, query, decode=decode_event_list)
+        # Of several events, a smaller page is the next try.
+        several = dict(query).get("limit", "1") != "1"
+        what = "list the events"
+        return await self._ask(what, "GET", self.events_path, query, decode=decode_event_list, paged=several)
 
     async def pod_refusals(self, owner: str) -> list[str]:
         """Why a Job's or DaemonSet's pods could not be made (a quota, a policy, a webhook): only events tell."""
@@ -233,8 +236,10 @@ class ClusterApi:
         decode: Callable[[bytes], T],
         body: Any = None,
         patience_seconds: float | None = None,
+        paged: bool = False,
     ) -> T:
-        """The answer, read. One that cannot be read (a proxy's page) is asked for again, like one that did not come."""
+        """The answer, read. One that cannot be read (a proxy's page) is asked for again, like one that did not come;
+        ``paged``: not where less may be asked for."""
         patience = self._patience_seconds if patience_seconds is None else patience_seconds
         began, failures, unauthorized = self._clock.monotonic_seconds(), 0, 0
         while True:
@@ -244,7 +249,8 @@ class ClusterApi:
                 unauthorized += error.status == UNAUTHORIZED
                 waited = self._clock.monotonic_seconds() - began
                 may_pass = error.status in TRANSIENT or (error.status == UNAUTHORIZED and unauthorized == 1)
-                if not may_pass or waited >= patience or isinstance(error, TooLargeError):
+                hopeless = isinstance(error, TooLargeError) or (paged and error.may_be_of_size)
+                if not may_pass or waited >= patience or hopeless:
                     raise
                 failures += 1
                 wait = min(error.retry_after_seconds or SETTINGS.backoff.seconds(failures, self._random), patience)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 import aiohttp
 
 from pullstudy.kube.access import Access, without_passwords
-from pullstudy.kube.errors import ApiError, KubeconfigError, StatusError, TooLargeError, TransportError
+from pullstudy.kube.errors import ApiError, IncompleteError, KubeconfigError, StatusError, TooLargeError, TransportError
 from pullstudy.kube.settings import WatchSettings
 from pullstudy.kube.status import read_status
 from pullstudy.pulls.printable import printable
@@ -116,7 +116,8 @@ class KubeClient:
         except KubeconfigError as error:  # credentials that ran out: new ones may yet be laid out
             raise TransportError("renew the token", str(error)) from error
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:  # ValueError: of heads and addresses
-            raise TransportError(what, _in_words(error)) from error
+            failure = TransportError if _is_of_connecting(error) else IncompleteError
+            raise failure(what, _in_words(error)) from error
         finally:
             if answer is not None:
                 answer.close()  # a watch's connection is never used again; another answer was read to its end
@@ -147,6 +148,12 @@ def _keep_alive(answer: aiohttp.ClientResponse) -> None:
     for option, value in (("TCP_KEEPIDLE", 30), ("TCP_KEEPINTVL", 10), ("TCP_KEEPCNT", 3)):
         if hasattr(socket, option):  # not on every system
             found.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+
+
+def _is_of_connecting(error: BaseException) -> bool:
+    # The first is of a host that does not answer in time, the second of one that refuses, has no name or no trust.
+    connecting = (aiohttp.ConnectionTimeoutError, aiohttp.ClientConnectorError, aiohttp.InvalidURL)
+    return isinstance(error, connecting) or not isinstance(error, (aiohttp.ClientError, TimeoutError))
 
 
 def _in_words(error: BaseException) -> str:

@@ -5,10 +5,16 @@ KubeError
 └── ApiError           a request failed: ``what`` was asked, ``status`` is the answer's, or 0
     ├── StatusError    the API server answered with an error: ``answer`` is its Status
     └── TransportError no answer, or only part of one, or one that cannot be read
+        ├── IncompleteError the server was reached, and its answer did not come whole
         └── TooLargeError it is longer than is read
 """
 
 from dataclasses import dataclass
+
+# Answers to a list that holds too much: the API server's own deadline or its etcd's, an answer of etcd's over the 2 GiB
+# of a message, or a proxy that did not wait for it. Where it is in distress for another reason, a small page does no
+# harm.
+_OF_SIZE = (500, 502, 503, 504)
 
 
 class KubeError(Exception):
@@ -59,6 +65,11 @@ class ApiError(KubeError):
         """Without what was asked: the answer, as ``403 pods is forbidden``, or why there was none."""
         return self.why
 
+    @property
+    def may_be_of_size(self) -> bool:
+        """Whether a smaller page of a list may be answered."""
+        return False
+
 
 class StatusError(ApiError):
     """The API server answered, and the answer is an error."""
@@ -75,6 +86,10 @@ class StatusError(ApiError):
     @property
     def cause(self) -> str:
         return str(self.answer)
+
+    @property
+    def may_be_of_size(self) -> bool:
+        return self.status in _OF_SIZE and not self.answer.version_too_large
 
     @property
     def reason(self) -> str:
@@ -94,5 +109,17 @@ class TransportError(ApiError):
         super().__init__(what, 0, why)
 
 
+class IncompleteError(TransportError):
+    """The connection stood, and the answer did not come, or only a part of it: silence past the deadline, or a cut."""
+
+    @property
+    def may_be_of_size(self) -> bool:
+        return True
+
+
 class TooLargeError(TransportError):
     """An answer longer than is read into memory."""
+
+    @property
+    def may_be_of_size(self) -> bool:
+        return True

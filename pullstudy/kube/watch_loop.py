@@ -342,11 +342,11 @@ class WatchLoop(Generic[L]):
 
     async def _refused(self, error: StatusError, request: Request, *, in_stream: bool) -> None:
         self._unauthorized = self._unauthorized + 1 if error.status == UNAUTHORIZED else 0
-        self._protocol.refused(error.answer, request)
+        self._protocol.refused(error.answer, request, may_be_of_size=error.may_be_of_size)
         await self._say(request, error, paged=judge(error.answer, request) is Policy.PAGE, in_stream=in_stream)
 
     async def _broken(self, error: TransportError, request: Request, *, quick: bool) -> None:
-        self._protocol.broken(request, quick=quick)
+        self._protocol.broken(request, quick=quick, may_be_of_size=error.may_be_of_size)
         await self._say(request, error, paged=False)
 
     async def _say(self, request: Request, error: ApiError, *, paged: bool, in_stream: bool = False) -> None:

@@ -250,6 +250,9 @@ class WatchProtocol:
     def page_too_large(self) -> bool:
         """A page was longer than is read. Returns whether fewer items are asked for now; with one, none can be."""
         self._answered()
+        return self._shrink()
+
+    def _shrink(self) -> bool:
         if self._whole:  # in pages again, from the beginning
             self._whole, self._continue, self._pages = False, None, 0
             return True
@@ -311,13 +314,14 @@ class WatchProtocol:
         """Nothing more came, and not the bookmark either: the server does not know lists inside watches."""
         self.streaming, self._wait = False, False
 
-    def refused(self, refusal: Status, request: Request) -> None:
-        """The request was answered with an error."""
+    def refused(self, refusal: Status, request: Request, *, may_be_of_size: bool = False) -> None:
+        """The request was answered with an error. ``may_be_of_size``: a list is asked for in smaller pages then."""
         policy = judge(refusal, request)
         self._retry_after = refusal.retry_after_seconds
         self._wait, self._proven = True, False
         if policy is Policy.RETRY:
             self._count_failure(request)
+            self._ask_for_less(request, may_be_of_size)
         elif policy is Policy.PAGE:
             self.silent()
         elif policy is Policy.LIST_WHOLE:
@@ -328,14 +332,20 @@ class WatchProtocol:
             self._barren += 1
             self._list_again(f"version {self.version} was answered {refusal}")
 
-    def broken(self, request: Request, *, quick: bool) -> None:
-        """The connection failed, was cut, or was silent past its deadline. ``quick``: before it had lasted."""
+    def broken(self, request: Request, *, quick: bool, may_be_of_size: bool = False) -> None:
+        """The connection failed, was cut, or was silent past its deadline. ``quick``: before it had lasted;
+        ``may_be_of_size``: it stood, so that a list is asked for in smaller pages."""
         self._wait, self._retry_after = True, None
         self._identified = self._proven = False  # who comes back may be another cluster, or an older state of it
         if quick:
             self._count_failure(request)
         else:
             self._failures = self._barren = self._empty = 0
+        self._ask_for_less(request, may_be_of_size)
+
+    def _ask_for_less(self, request: Request, may_be_of_size: bool) -> None:
+        if may_be_of_size and isinstance(request, ListPage):
+            self._shrink()
 
     def _count_failure(self, request: Request) -> None:
         if isinstance(request, Watch):

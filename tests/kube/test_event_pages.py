@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from pullstudy.kube.errors import ApiError, StatusError, TooLargeError
+from pullstudy.kube.errors import ApiError, IncompleteError, StatusError, TooLargeError, TransportError
 from pullstudy.kube.event_pages import event_pages
 from pullstudy.kube.status import Status
 from pullstudy.pulls.event import Event, EventList, Metadata
@@ -13,11 +13,19 @@ from pullstudy.pulls.event import Event, EventList, Metadata
 class Server:
     """Events of some size each, of which an answer may hold so many bytes; what it was asked."""
 
-    def __init__(self, sizes: Sequence[int], most_bytes: int, *, expires_at: int | None = None) -> None:
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        most_bytes: int,
+        *,
+        expires_at: int | None = None,
+        error: ApiError | None = None,
+    ) -> None:
         self.asked: list[tuple[int | None, int]] = []  # the limit, and where the page begins
         self._sizes = sizes
         self._most_bytes = most_bytes
         self._expires_at = expires_at
+        self._error = error or TooLargeError("list", "too large")
 
     async def ask(self, query: Sequence[tuple[str, str]]) -> EventList:
         words = dict(query)
@@ -27,7 +35,7 @@ class Server:
             raise StatusError("list", Status(410, "the continue token is too old"))
         stop = len(self._sizes) if limit is None else min(len(self._sizes), start + limit)
         if sum(self._sizes[start:stop]) > self._most_bytes:
-            raise TooLargeError("list", "too large")
+            raise self._error
         more = str(stop) if stop < len(self._sizes) else None
         items = [Event(reason=str(number)) for number in range(start, stop)]
         return EventList(metadata=Metadata(continue_token=more), items=items)
@@ -48,7 +56,32 @@ async def test_pages_follow_each_other_to_the_last() -> None:
 async def test_a_page_that_is_too_large_is_asked_for_again_in_quarters_and_nothing_is_left_out() -> None:
     server = Server([1, 1, 90, 90, 1, 1, 1, 1, 1], 100)
     assert await listed(server, 8) == [str(number) for number in range(9)]
-    assert [limit for limit, _ in server.asked][:3] == [8, 2, 2]
+    assert [limit for limit, _ in server.asked][:3] == [8, 2, 4]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [IncompleteError("list", "cut"), *(StatusError("list", Status(code, "no")) for code in (500, 502, 503, 504))],
+    ids=str,
+)
+async def test_so_is_a_page_that_the_server_does_not_bring_to_its_end(error: ApiError) -> None:
+    assert await listed(Server([40] * 9, 100, error=error), 8) == [str(number) for number in range(9)]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        TransportError("list", "connection refused"),
+        *(StatusError("list", Status(code, "no")) for code in (401, 403, 429)),
+        StatusError("list", Status(504, "Too large resource version: 900, current: 100")),
+    ],
+    ids=str,
+)
+async def test_what_no_smaller_page_mends_is_asked_for_once(error: ApiError) -> None:
+    server = Server([40] * 9, 100, error=error)
+    with pytest.raises(ApiError):
+        await listed(server, 8)
+    assert server.asked == [(8, 0)]
 
 
 async def test_one_event_that_is_too_large_by_itself_is_an_error() -> None:
@@ -60,6 +93,12 @@ async def test_where_the_rest_expires_all_comes_once_more_in_one_piece() -> None
     server = Server([1] * 6, 100, expires_at=4)
     assert await listed(server, 2) == ["0", "1", "2", "3", *map(str, range(6))]
     assert server.asked[-1] == (None, 0)
+
+
+async def test_where_that_is_too_large_it_comes_in_pages_again_once() -> None:
+    with pytest.raises(ApiError, match="410"):
+        await listed(server := Server([30] * 6, 100, expires_at=4), 2)
+    assert server.asked == [(2, 0), (2, 2), (2, 4), (None, 0), (2, 0), (2, 2), (2, 4)]
 
 
 async def test_a_list_that_has_not_begun_is_not_asked_for_in_one_piece() -> None:

@@ -235,6 +235,43 @@ def test_a_page_whose_token_expired_is_followed_by_one_list_of_everything() -> N
     assert request_of(protocol) == ListPage(500, None)
 
 
+def test_a_page_that_does_not_come_is_asked_for_in_quarters_and_grows_again_when_it_does() -> None:
+    protocol = WatchProtocol()
+    protocol.identified(UID)
+    limits = []
+    for failure in ("refused", "broken", "refused", "broken", "refused"):
+        request = request_of(protocol)
+        assert isinstance(request, ListPage)
+        limits.append(request.limit)
+        if failure == "refused":
+            protocol.refused(Status(504, "busy", retry_after_seconds=7.0), request, may_be_of_size=True)
+            assert protocol.next_step().retry_after_seconds == 7.0
+        else:
+            protocol.broken(request, quick=True, may_be_of_size=True)
+            protocol.identified(UID)
+    assert limits == [500, 125, 31, 7, 1]
+    assert protocol.next_step().wait
+    protocol.page(ListMetadata(resource_version="7", continue_token="token"), 1)
+    assert request_of(protocol) == ListPage(2, "token")
+
+
+def test_the_whole_list_that_does_not_come_is_asked_for_in_pages_again() -> None:
+    protocol = WatchProtocol()
+    protocol.identified(UID)
+    protocol.page(ListMetadata(resource_version="7", continue_token="token"))
+    protocol.refused(Status(410, "too old"), PAGE_2)
+    protocol.refused(Status(504, "slow"), ListPage(None, None), may_be_of_size=True)
+    assert request_of(protocol) == ListPage(500, None)
+
+
+def test_a_server_that_is_not_reached_gets_no_smaller_page() -> None:
+    protocol = WatchProtocol()
+    protocol.identified(UID)
+    protocol.broken(ListPage(500, None), quick=True)
+    protocol.identified(UID)
+    assert request_of(protocol) == ListPage(500, None)
+
+
 def test_a_cut_goes_on_at_the_same_version_after_asking_who_is_there() -> None:
     protocol = watching()
     protocol.line("ADDED", line("150"))
