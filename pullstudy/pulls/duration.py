@@ -15,7 +15,7 @@ _NANOSECONDS = {
 # No more digits than a Duration has (Python refuses to read an integer of some thousands), nor terms without end.
 PATTERN = r"-?(?:\d{1,30}(?:\.\d{1,30})?(?:h|ms|m|s|us|µs|μs|ns)){1,16}"
 _WHOLE = re.compile(PATTERN)
-_TERM = re.compile(r"(\d+)(?:\.(\d+))?(h|ms|m|s|us|µs|μs|ns)")
+_TERM = re.compile(r"(\d{1,30})(?:\.(\d{1,30}))?(h|ms|m|s|us|µs|μs|ns)")
 
 
 class DurationError(ValueError):
@@ -32,17 +32,20 @@ def parse_nanoseconds(text: str) -> int:
     Source of the format: Go's ``time.ParseDuration``; digits finer than a nanosecond are cut off, as Go does.
     Raises DurationError.
     """
-    if not _WHOLE.fullmatch(text):
+    if single := _TERM.fullmatch(text):  # as nearly all of them are
+        total = _nanoseconds_of(*single.groups())
+    elif _WHOLE.fullmatch(text):
+        total = sum(_nanoseconds_of(*term) for term in _TERM.findall(text))
+    else:
         raise DurationError(text)
-    total = 0
-    for whole, fraction, unit in _TERM.findall(text):
-        scale = _NANOSECONDS[unit]
-        total += int(whole) * scale
-        if fraction:
-            total += int(fraction) * scale // 10 ** len(fraction)
     if total >= 2**63:
         raise DurationError(text)
     return -total if text.startswith("-") else total
+
+
+def _nanoseconds_of(whole: str, fraction: str | None, unit: str) -> int:
+    scale = _NANOSECONDS[unit]
+    return int(whole) * scale + (int(fraction) * scale // 10 ** len(fraction) if fraction else 0)
 
 
 def parse_seconds(text: str) -> float:

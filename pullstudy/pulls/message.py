@@ -4,6 +4,7 @@ Formats and the versions they belong to: docs/events.md; tests/pulls/corpus.py h
 Every function takes the message alone and returns None where it is not of its form.
 """
 
+import math
 import re
 from datetime import UTC, datetime
 
@@ -191,6 +192,17 @@ def _image(match: re.Match[str] | None) -> str | None:
 def read_time(text: str | None) -> datetime | None:
     """An API time, or None where it is missing, Go's zero time, or no time at all."""
     return _time_of(text) if text else None
+
+
+def read_second(text: str | None) -> tuple[int, datetime] | None:
+    """The second that an API time is in, since 1970 and as its beginning; None where ``read_time`` gives None."""
+    return _second_of(text) if text else None
+
+
+@cached_by_text(1024)
+def _second_of(text: str) -> tuple[int, datetime] | None:
+    at = _time_of(text)
+    return (math.floor(at.timestamp()), at.replace(microsecond=0)) if at else None
 
 
 @cached_by_text(1024)
