@@ -80,5 +80,6 @@ def _event_watch(
         streaming=settings.watch.streaming_list,
     )
     recent = RecentEvents(settings.seen_events)
-    intake = Intake(origin, recent, context.status, reported, now=context.clock.now, bugs=context.bugs)
+    now, durations = context.clock.now, context.durations
+    intake = Intake(origin, recent, context.status, reported, now=now, durations=durations, bugs=context.bugs)
     return EventWatch(cluster, client, protocol, intake, context)

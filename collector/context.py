@@ -8,6 +8,7 @@ from random import Random
 from collector.clock import Clock
 from collector.log import Log
 from collector.monitoring.bug_reports import BugReports
+from collector.monitoring.pull_durations import PullDurations
 from collector.monitoring.status import CollectorStatus
 from collector.monitoring.vitals import Vitals
 from collector.settings import Settings
@@ -23,6 +24,7 @@ class Context:
     log: Log
     status: CollectorStatus = field(default_factory=CollectorStatus)
     vitals: Vitals = field(default_factory=Vitals)
+    durations: PullDurations | None = None  # counted where somebody may ask for metrics
     reports: Path | None = None  # where reports of bugs are written, if anywhere
 
     @cached_property

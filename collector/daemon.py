@@ -111,6 +111,8 @@ def show(cluster: str, sources: Sequence[Source], queue: SpoolQueue, context: Co
     """The sources and the spool, in the metrics and in what makes the process ready."""
     vitals = context.vitals
     vitals.sources += [spool_metrics(cluster, context.status, queue), *(each.readings for each in sources)]
+    if context.durations is not None:
+        vitals.sources.append(context.durations.readings)
     vitals.ready_when += [
         *(each.why_not_ready for each in sources),
         keeps_up(

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from dashboards import pull_metrics
 from dashboards.columns import pull
 from dashboards.flux import Bucket
 from dashboards.layout import Json
@@ -14,6 +15,7 @@ from pullstudy.pulls.record import Outcome
 FOLDER_UID, GROUP = "pullstudy", "pullstudy"
 _EVERY_SECONDS = 60
 _BACK_SECONDS = 900
+_TIMES_SLOWER, _LEAST_PULLS = 2.0, 20  # fewer pulls tell nothing of their 95th percentile
 
 
 @dataclass(frozen=True)
@@ -88,8 +90,13 @@ def provisioned(bucket: Bucket) -> Json:
 
 def rules(bucket: Bucket) -> Json:
     """The same as a file of Prometheus' rules."""
-    group = {"name": GROUP, "interval": f"{_EVERY_SECONDS}s", "rules": [_rule(alert) for alert in alerts(bucket)]}
-    return {"groups": [group]}
+    every = f"{_EVERY_SECONDS}s"
+    return {
+        "groups": [
+            {"name": GROUP, "interval": every, "rules": [_rule(alert) for alert in alerts(bucket)]},
+            {"name": f"{GROUP}-recorded", "interval": every, "rules": pull_metrics.recording_rules()},
+        ]
+    }
 
 
 def _rule(alert: Alert) -> Json:
@@ -108,6 +115,13 @@ def _grown(*counted: Metric) -> str:
     for metric in counted:
         parts += [f"sum(increase({metric.name}[15m]))", f"sum({metric.name} unless {metric.name} offset 15m)"]
     return " + ".join(f"({part} or vector(0))" for part in parts)
+
+
+def _slower(least_pulls: int) -> str:
+    """The 95th percentile of the last hour by that of the week, where the hour had so many pulls."""
+    by = ("cluster", "size_class")
+    ratio = f"{pull_metrics.quantile(0.95, *by)} / {pull_metrics.quantile(0.95, *by, window='7d')}"
+    return f"max by (cluster) ({ratio} and {pull_metrics.pulled(*by)} >= {least_pulls})"
 
 
 def alerts(bucket: Bucket) -> tuple[Alert, ...]:
@@ -151,6 +165,15 @@ def alerts(bucket: Bucket) -> tuple[Alert, ...]:
             above=0.0,
             for_duration="5m",
             summary="No watch of a cluster has been open for 5 minutes: the collector's log says why. Events are kept for an hour.",
+        ),
+        Alert(
+            uid="pullstudy-slow",
+            title="Pulls are slow",
+            query=_slower(_LEAST_PULLS),
+            above=_TIMES_SLOWER,
+            for_duration="15m",
+            summary=f"The 95th percentile of an hour's pulls is over {_TIMES_SLOWER:g} times that of the week, of one class of "
+            "size: the dashboard of pulls by Prometheus shows of which registry.",
         ),
         Alert(
             uid="pullstudy-failing",

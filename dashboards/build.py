@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from dashboards import alerts, collector_health, failures, live, phases, study
+from dashboards import alerts, collector_health, failures, live, phases, pull_metrics, study
 from dashboards.errors import FilesError
 from dashboards.flux import Bucket
 from dashboards.layout import Json
@@ -20,6 +20,7 @@ def dashboards(bucket: Bucket) -> dict[str, Json]:
         failures.build(bucket),
         live.build(bucket),
         collector_health.build(),
+        pull_metrics.build(),
     )
     return {board["uid"]: board for board in made}
 

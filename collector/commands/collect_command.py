@@ -20,11 +20,13 @@ from collector.configuration.options import (
     DEFAULT_STOP_WITHIN,
     INFLUX_HELP,
     KAFKA_HELP,
+    NO_PULL_LABELS,
     Config,
     Listen,
     LogFormat,
     MaxLag,
     Namespace,
+    PullMetricsBy,
     Reconcile,
     ReconcileGrace,
     ShowSettings,
@@ -96,6 +98,7 @@ def collect(
     reconcile_grace: ReconcileGrace = DEFAULT_RECONCILE_GRACE,
     spool_limit: SpoolLimit = DEFAULT_SPOOL_LIMIT,
     listen: Listen = None,
+    pull_metrics_by: PullMetricsBy = NO_PULL_LABELS,
     max_lag: MaxLag = DEFAULT_MAX_LAG,
     stop_within: StopWithin = DEFAULT_STOP_WITHIN,
     log_format: LogFormat = Format.TEXT,
@@ -119,12 +122,14 @@ def collect(
     from collector.context import Context
     from collector.daemon import collect as collect_until_stopped
     from collector.monitoring.listening import listening
+    from collector.monitoring.pull_durations import PullDurations
 
     async def run_daemon() -> int:
         stop = StopSignal(end_within(stop_within))
         stop.install()
         clock = SystemClock()
-        context = Context(settings, clock, Random(), Log(clock, log_format), reports=data_dir)
+        durations = PullDurations(cluster, pull_metrics_by) if listen is not None else None
+        context = Context(settings, clock, Random(), Log(clock, log_format), durations=durations, reports=data_dir)
         say_failures_nobody_awaits(context.log)
         async with listening(listen, context.vitals, context.log):
             await collect_until_stopped(target, context, stop)

@@ -10,7 +10,16 @@ from typing import Annotated, Any
 
 import typer
 
-from collector.configuration.quantity import Address, ByteSize, Seconds, address, byte_size, seconds
+from collector.configuration.quantity import (
+    Address,
+    ByteSize,
+    PullLabels,
+    Seconds,
+    address,
+    byte_size,
+    pull_labels,
+    seconds,
+)
 from collector.configuration.settings_file import SettingsFileError, read_settings
 from collector.log import Format
 from collector.settings import Settings
@@ -69,6 +78,14 @@ Listen = Annotated[
         parser=address, metavar="HOST:PORT", help="Serve /metrics, /healthz, /readyz there; port 0 picks a free one."
     ),
 ]
+PullMetricsBy = Annotated[
+    PullLabels,
+    typer.Option(
+        parser=pull_labels,
+        metavar="LABELS",
+        help="More labels of the pull durations in /metrics: image, node or both. Up to 20,000 series.",
+    ),
+]
 MaxLag = Annotated[
     Seconds,
     typer.Option(parser=seconds, metavar="DURATION", help="Not ready while the oldest record has waited for longer."),
@@ -101,4 +118,5 @@ _SETTINGS = Settings()
 DEFAULT_MAX_LAG = Seconds(_SETTINGS.max_lag_seconds)
 DEFAULT_STOP_WITHIN = Seconds(_SETTINGS.stop.within_seconds)
 DEFAULT_RECONCILE_GRACE = Seconds(_SETTINGS.reconcile.grace_seconds)
+NO_PULL_LABELS = PullLabels()
 DEFAULT_SPOOL_LIMIT = ByteSize(_SETTINGS.spool.most_bytes)

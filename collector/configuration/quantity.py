@@ -1,10 +1,11 @@
-"""Durations, sizes and addresses as a user writes them, each printing as it may be written."""
+"""Durations, sizes, addresses and labels as a user writes them, each printing as it may be written."""
 
 import re
 
 import typer
 
 from pullstudy.pulls.duration import DurationError, format_seconds, parse_seconds
+from pullstudy.pulls.metric_names import PullLabel
 
 _UNITS = {"": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30, "TiB": 1 << 40}
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?(B|[KMGT]i?B?|)")
@@ -38,6 +39,23 @@ class Address(str):
     @property
     def port(self) -> int:
         return int(self.rpartition(":")[2])
+
+
+class PullLabels(tuple[PullLabel, ...]):
+    """Labels, with commas between them."""
+
+    def __str__(self) -> str:
+        return ",".join(self)
+
+
+def pull_labels(text: str) -> PullLabels:
+    """Raises typer.BadParameter."""
+    if isinstance(text, tuple):
+        return PullLabels(text)
+    try:
+        return PullLabels(dict.fromkeys(PullLabel(name.strip()) for name in text.split(",") if name.strip()))
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r}: write image, node, or image,node") from error
 
 
 def seconds(text: str) -> Seconds:

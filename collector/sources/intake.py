@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 
 import msgspec
 
+from collector.monitoring.pull_durations import PullDurations
 from collector.monitoring.status import CollectorStatus
 from collector.sources.bounded_event import LONGEST_TEXT, bounded_event
 from collector.sources.recent_events import RecentEvents
@@ -43,14 +44,17 @@ class Intake:
         reported: ReportedContainers | None = None,
         *,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        durations: PullDurations | None = None,
         bugs: Bugs | None = None,
     ) -> None:
         """``reported`` is filled with what the events report of containers, where somebody asks.
 
+        ``durations`` counts pulls that are news, where somebody may ask for metrics.
         ``bugs`` is told what nobody thought of, and the event is kept as a Reject; without, it is raised.
         """
         self._bugs = bugs
         self._now = now
+        self._durations = durations
         self._reported = reported
         self._origin = origin
         self._recent = recent
@@ -130,6 +134,8 @@ class Intake:
             return None
         for record in decoded.pulls:
             self._status.outcomes[record.outcome] += 1
+            if self._durations is not None:
+                self._durations.count(record)
         self._status.milestones += len(decoded.milestones)
         self._pulls.extend(decoded.pulls)
         self._milestones.extend(decoded.milestones)

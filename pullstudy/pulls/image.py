@@ -31,6 +31,13 @@ def parse_image(reference: str) -> ImageReference:
     return ImageReference(name[:colon], name[colon + 1 :], digest if at else None)
 
 
+def registry_of(repository: str) -> str:
+    """The host that a repository lies on: the first part of its name where that has a dot or a port or is localhost,
+    and Docker Hub's where it is none. Source: distribution/reference."""
+    first, slash, _ = repository.partition("/")
+    return first if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"
+
+
 def study_shape(tag: str | None) -> tuple[int, int] | None:
     """(layers, total bytes unpacked) that a tag ``<L>-layers-size-<B>-bytes`` states, or None for other tags."""
     match = STUDY_TAG.fullmatch(tag or "")

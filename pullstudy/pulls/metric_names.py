@@ -18,6 +18,13 @@ class MetricKind(StrEnum):
     HISTOGRAM = "histogram"
 
 
+class PullLabel(StrEnum):
+    """Labels that pull durations have only where they are asked for."""
+
+    IMAGE = "image"
+    NODE = "node"
+
+
 @dataclass(frozen=True)
 class Metric:
     """One metric; ``labels`` in the order in which they are written."""
@@ -86,6 +93,19 @@ WRITE_SECONDS = Metric(
     MetricKind.HISTOGRAM,
     "From the spool to the acknowledgement of a batch, outages in between included, by where it went.",
     ("cluster", "to"),
+)
+
+PULL_SECONDS = Metric(
+    "pullstudy_pull_duration_seconds",
+    MetricKind.HISTOGRAM,
+    "How long pulls took by the kubelet's own word, without waiting, of the images that were downloaded.",
+    ("cluster", "registry", "size_class"),
+)
+PULL_OUTCOMES = Metric(
+    "pullstudy_pull_outcomes_total",
+    MetricKind.COUNTER,
+    "Pulls without a duration, by outcome: cached, failed, backoff.",
+    ("cluster", "registry", "outcome"),
 )
 
 SINK_MESSAGES = _sink_counter("messages", "Messages taken from the bus.")
@@ -158,6 +178,8 @@ COLLECTOR: tuple[Metric, ...] = (
     DELIVERY_TROUBLE,
     DEAD_LETTERS,
     WRITE_SECONDS,
+    PULL_SECONDS,
+    PULL_OUTCOMES,
 )
 SINK: tuple[Metric, ...] = (
     SINK_MESSAGES,

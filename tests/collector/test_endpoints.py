@@ -21,6 +21,7 @@ from collector.monitoring.edge_metrics import bus_trouble, sending_source, store
 from collector.monitoring.endpoints import ListenError, endpoints
 from collector.monitoring.listening import listening
 from collector.monitoring.metrics import delivery_source, event_readings, pod_readings, spool_metrics
+from collector.monitoring.pull_durations import PullDurations
 from collector.monitoring.status import CollectorStatus
 from collector.monitoring.vitals import DeliveryTrouble, Vitals
 from collector.settings import SpoolSettings
@@ -55,6 +56,8 @@ class Everything:
         notices = KeptNotices()
         self.clock = VirtualClock()
         self.status = CollectorStatus()
+        self.durations = PullDurations("lab")
+        self.durations.count(pull(1))
         self.spool = Spool(directory / "spool", SpoolSettings())
         self.vitals = Vitals()
         self.bus = KafkaBus(KafkaSettings("127.0.0.1:1"), notices, Random(1))
@@ -73,6 +76,7 @@ class Everything:
             lambda: pod_readings("lab", self.status),
             delivery_source("lab", self.status, "kafka", lambda: None),
             sending_source("collector", self.bus),
+            self.durations.readings,
             store_source("collector", self.store),
         ]
         return self.vitals

@@ -23,6 +23,7 @@ from pullstudy.store.influx.settings import InfluxSettings
 VALUES = {
     "DURATION": ("11s", "12s", "13s"),
     "HOST:PORT": ("a:1", "b:2", "c:3"),
+    "LABELS": ("image", "node", "image,node"),
     "N": ("4", "8", "16"),
     "SIZE": ("1MiB", "2MiB", "3MiB"),
     None: ("json", "text", "json"),

@@ -33,6 +33,7 @@ GOLDEN = Path(__file__).with_name("golden")
 SOURCE = Bucket("pulls")
 BUILT = files(SOURCE)
 BOARDS = dashboards(SOURCE)
+OF_PROMETHEUS = ("pullstudy-collector", "pullstudy-prometheus")
 PANELS = [(uid, panel) for uid, board in BOARDS.items() for panel in board["panels"] if panel["type"] != "row"]
 
 
@@ -115,7 +116,7 @@ def test_every_panel_says_what_it_shows_and_in_which_unit(uid: str, panel: dict[
 
 
 def test_dashboards_of_pulls_say_whose_they_are_and_which_names_are_simulated() -> None:
-    heads = {uid: board["panels"][0]["title"] for uid, board in BOARDS.items() if uid != "pullstudy-collector"}
+    heads = {uid: board["panels"][0]["title"] for uid, board in BOARDS.items() if uid not in OF_PROMETHEUS}
     assert len(heads) == 4
     assert set(heads.values()) == {"Clusters: ${cluster} (sim-... and kwok-... are simulated)"}
 
@@ -195,8 +196,11 @@ def queries(data: Any, key: str) -> Iterator[str]:
 
 def test_rules_and_panels_ask_for_metrics_that_are_defined() -> None:
     names = {metric.name for metric in METRICS}
-    asked = [*queries(BOARDS["pullstudy-collector"], "expr"), *queries(build_alerts(SOURCE), "expr")]
-    found = {name.removesuffix("_bucket") for name in re.findall(r"\b(?:pullstudy|process)_\w+", " ".join(asked))}
+    asked = [*(query for uid in OF_PROMETHEUS for query in queries(BOARDS[uid], "expr"))]
+    asked += queries(build_alerts(SOURCE), "expr")
+    found = {
+        re.sub("_(bucket|count)$", "", name) for name in re.findall(r"\b(?:pullstudy|process)_\w+", " ".join(asked))
+    }
     assert found <= names
     assert found
 

@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaProducer
 
 from dashboards.build import PROMETHEUS_RULES, dashboards, write_files
 from dashboards.flux import Bucket
+from dashboards.pull_metrics import RECORDED, recorded
 from tests.collector.simulator import Simulator, simulator
 from tests.stack.home import StackHome
 from tests.stack.influx import Influx
@@ -28,10 +29,11 @@ from tests.stack.server import answers
 from tests.stack.wait import until
 
 pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="session")]
-BOARD = dashboards(Bucket("pulls"))["pullstudy-collector"]
+BOARDS = dashboards(Bucket("pulls"))
 QUERIES = {
-    f"{panel['id']} {panel['title']} {target['refId']}": target["expr"]
-    for panel in BOARD["panels"]
+    f"{uid} {panel['id']} {panel['title']} {target['refId']}": target["expr"]
+    for uid in ("pullstudy-collector", "pullstudy-prometheus")
+    for panel in BOARDS[uid]["panels"]
     for target in panel.get("targets", ())
 }
 SECONDS = 60.0
@@ -62,6 +64,22 @@ CASES: dict[str, Case] = {
         {"cluster": "c"},
     ),
     "PullstudyNotWatching": ({'pullstudy_collector_watching{cluster="c"}': "1 0x20"}, "6m", {"cluster": "c"}),
+    # A day of pulls of at most 5 s, ten a minute, then one a minute of up to 60 s: these are 20 of an hour, and 5% of
+    # it, after 22 minutes.
+    "PullstudySlow": (
+        {
+            f"pullstudy_pull_duration_seconds_{name}": values
+            for name, values in {
+                'bucket{cluster="c", le="1"}': "0x1600",
+                'bucket{cluster="c", le="5"}': "0+10x1440 14400x160",
+                'bucket{cluster="c", le="60"}': "0+10x1440 14401+1x160",
+                'bucket{cluster="c", le="+Inf"}': "0+10x1440 14401+1x160",
+                'count{cluster="c"}': "0+10x1440 14401+1x160",
+            }.items()
+        },
+        "1477m",
+        {"cluster": "c"},
+    ),
     "PullstudyFailing": ({'pullstudy_collector_records_total{cluster="c", outcome="failed"}': "0+1x30"}, "11m", {}),
 }
 
@@ -84,12 +102,12 @@ async def promtool(home: StackHome, *words: str | Path) -> str:
 
 
 def written(rules: Path) -> dict[str, dict[str, Any]]:
-    (group,) = json.loads(rules.read_text())["groups"]
-    return {rule["alert"]: rule for rule in group["rules"]}
+    groups = json.loads(rules.read_text())["groups"]
+    return {rule["alert"]: rule for group in groups for rule in group["rules"] if "alert" in rule}
 
 
 async def test_promtool_finds_nothing_wrong_with_the_rules(stack_home: StackHome, rules: Path) -> None:
-    assert f"SUCCESS: {len(CASES)} rules found" in await promtool(
+    assert f"SUCCESS: {len(CASES) + len(RECORDED)} rules found" in await promtool(
         stack_home, "check", "rules", "--lint=all", "--lint-fatal", rules
     )
     assert written(rules).keys() == CASES.keys()
@@ -211,7 +229,9 @@ async def test_prometheus_evaluates_every_rule(scraped: Scraped, rules: Path) ->
         return all(rule["health"] == "ok" for rule in await scraped.prometheus.rules())
 
     await until(evaluated, SECONDS, "all rules evaluated")
-    states = {rule["name"]: rule["state"] for rule in await scraped.prometheus.rules()}
+    rules_told = await scraped.prometheus.rules()
+    states = {rule["name"]: rule["state"] for rule in rules_told if rule["type"] == "alerting"}
     assert states.keys() == CASES.keys()
+    assert {rule["name"] for rule in rules_told if rule["type"] == "recording"} == {*map(recorded, RECORDED)}
     assert states["PullstudyRejects"] == "firing"
     assert states["PullstudySpool"] == states["PullstudyNotWatching"] == "inactive"

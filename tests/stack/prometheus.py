@@ -1,6 +1,7 @@
 """A real Prometheus: it scrapes what it is told to, every second."""
 
 import json
+import time
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,12 +22,24 @@ Job = Mapping[str, Sequence[str]]
 class Prometheus(Server):
     """prometheus on a loopback port."""
 
-    def __init__(self, home: StackHome, directory: Path, jobs: Job, *, rules: Sequence[Path] = ()) -> None:
+    def __init__(
+        self,
+        home: StackHome,
+        directory: Path,
+        jobs: Job,
+        *,
+        rules: Sequence[Path] = (),
+        native_histograms: bool = False,
+    ) -> None:
         self.port = free_port()
         self.url = f"http://{LOOPBACK}:{self.port}"
         self._settings = directory / "prometheus.json"
         self._configuration = {
-            "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
+            "global": {
+                "scrape_interval": "1s",
+                "evaluation_interval": "1s",
+                "scrape_native_histograms": native_histograms,
+            },
             "rule_files": [str(path) for path in rules],
             "scrape_configs": [
                 {"job_name": name, "static_configs": [{"targets": list(targets)}]} for name, targets in jobs.items()
@@ -37,6 +50,7 @@ class Prometheus(Server):
             f"--config.file={self._settings}",
             f"--storage.tsdb.path={directory / 'data'}",
             f"--web.listen-address={LOOPBACK}:{self.port}",
+            "--enable-feature=exemplar-storage",
         ]
         super().__init__(Process("prometheus", command, directory))
 
@@ -58,8 +72,14 @@ class Prometheus(Server):
         data = await self._get(f"/api/v1/query?{urllib.parse.urlencode({'query': expression})}")
         return list(data["result"])
 
+    async def exemplars(self, expression: str) -> list[dict[str, Any]]:
+        """Of whatever time, each with ``labels`` and ``value``."""
+        words = urllib.parse.urlencode({"query": expression, "start": 0, "end": time.time() + 3600})
+        found = await self._get(f"/api/v1/query_exemplars?{words}")
+        return [exemplar for series in found for exemplar in series["exemplars"]]
+
     async def rules(self) -> list[dict[str, Any]]:
-        """Its alert rules, each with its state and health."""
+        """Its rules, each with its type and health, alerting ones with their state."""
         return [rule for group in (await self._get("/api/v1/rules"))["groups"] for rule in group["rules"]]
 
     async def _get(self, path: str) -> Any:
