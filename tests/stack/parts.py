@@ -88,6 +88,17 @@ def _build_kwok(part: Part, into: Path, run: Run) -> None:
     run(["go", "install", f"sigs.k8s.io/kwok/cmd/kwok@v{part.version}"], into, {"GOBIN": str(into / "bin")})
 
 
+def _build_helm(part: Part, into: Path, run: Run) -> None:
+    # As helm's own Makefile does: without them it takes Kubernetes to be 1.20.
+    major, minor, _ = PARTS["kube"].version.split(".")
+    values = {"internal/version.version": f"v{part.version}"}
+    for package in ("pkg/chartutil", "pkg/lint/rules"):
+        values |= {f"{package}.k8sVersionMajor": major, f"{package}.k8sVersionMinor": minor}
+    flags = "-s -w " + " ".join(f"-X helm.sh/helm/v3/{name}={value}" for name, value in values.items())
+    install = ["go", "install", "-ldflags", flags, f"helm.sh/helm/v3/cmd/helm@v{part.version}"]
+    run(install, into, {"GOBIN": str(into / "bin")})
+
+
 def _build_node(part: Part, into: Path, run: Run) -> None:
     run(["go", "build", "-ldflags", "-s -w", "-o", str(into / "bin" / "pause"), "."], part.recipe, {"CGO_ENABLED": "0"})
 
@@ -135,6 +146,7 @@ PARTS: dict[str, Part] = {
         Part(
             "lint", "1", ("bin/kube-score", "bin/compose-spec", "share/servicemonitors.yaml"), _build_lint, 1, ("go",)
         ),
+        Part("helm", "3.19.5", ("bin/helm",), _build_helm, 4.5, ("go",)),  # of the same Kubernetes as the part kube
         Part("kwok", "0.7.0", ("bin/kwok",), _build_kwok, 1.5, ("go",)),
         Part(
             "node",
