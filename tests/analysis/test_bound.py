@@ -79,6 +79,16 @@ def test_layer_counts_have_findings_of_their_own_beside_that_of_all() -> None:
     assert [each.subject for each in found] == ["all", "9 layers", "125 layers"]
 
 
+def test_of_rates_that_exclude_each_other_none_is_claimed_of_the_volume() -> None:
+    """Nodes have one kind of volume: it cannot write images of few layers three times as fast as those of many."""
+    nine = list(points(WriteBack(300e6, 3e9, 8.0), fill=600e6))
+    many = [replace(each, layers=125) for each in points(WriteBack(100e6, 3e9, 8.0), fill=600e6)]
+    assert [each.why_no_rate for each in map(bound_of, (nine, many))] == [None, None]
+    found = bound_findings([*nine, *many])
+    assert {each.verdict for each in found} == {Verdict.UNKNOWN}
+    assert "exclude each other" in found[-1].evidence
+
+
 def test_a_study_without_such_jobs_has_no_finding() -> None:
     assert bound_findings([]) == []
 

@@ -286,10 +286,10 @@ def test_pulls_and_makespans_of_two_clusters_cannot_tell(aws: Facts, tmp_path: P
     jobs = summaries_in(tmp_path)
     found = [*makespan_growth(decompositions(jobs)), *pull_growth(jobs)]
     assert [(each.id, each.verdict, each.interval) for each in found] == [
-        (FindingId.MAKESPAN_GROWTH, Verdict.UNKNOWN, (None, None)),
-        (FindingId.PULL_GROWTH, Verdict.UNKNOWN, (None, None)),
+        (FindingId.MAKESPAN_GROWTH, Verdict.UNKNOWN, None),
+        (FindingId.PULL_GROWTH, Verdict.UNKNOWN, None),
     ]
-    assert found[1].value == pytest.approx(2)
+    assert [each.value for each in found] == [None, None]
 
 
 def test_the_real_pulls_do_not_grow_to_16_nodes(aws: Facts) -> None:

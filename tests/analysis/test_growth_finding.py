@@ -42,8 +42,8 @@ def test_no_growth_is_said_where_the_interval_excludes_one_that_matters() -> Non
 
 def test_of_two_clusters_nothing_is_told_however_many_their_jobs_are() -> None:
     found = of_all(values(2.0, (4, 64), images=30))
-    assert (found.verdict, found.interval, found.n) == (Verdict.UNKNOWN, (None, None), 2)
-    assert "3 or more are needed" in found.evidence
+    assert (found.verdict, found.value, found.interval, found.n) == (Verdict.UNKNOWN, None, None, 2)
+    assert "it takes 3" in found.evidence
 
 
 def test_what_the_jobs_of_a_cluster_have_in_common_is_no_evidence_of_growth() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from driver import cli
 from pullstudy.analysis.findings.finding import Finding, FindingId, Verdict
-from pullstudy.analysis.findings.loss import losses
+from pullstudy.analysis.findings.loss import Unaudited, losses
 from pullstudy.analysis.findings.objectives import objective_findings
 from pullstudy.analysis.findings.pull_seconds import Downloads, pull_seconds
 from pullstudy.analysis.findings.thresholds import parse_threshold
@@ -81,6 +81,14 @@ def test_losses_are_told_and_unknown_without_an_audit() -> None:
     assert (lost.value, lost.n, lost.verdict) == (1.0, 8, Verdict.YES)
     (unknown,) = losses([])
     assert (unknown.value, unknown.verdict) == (None, Verdict.UNKNOWN)
+    assert "unknown" in unknown.evidence
+
+
+def test_of_an_imported_log_the_pulls_that_its_jobs_would_make_and_the_discarded_events_are_told() -> None:
+    (found,) = losses([], [Unaudited("c", 2, 16, 15, 3), Unaudited("d", 1, 8, 8, 0)], discarded=4)
+    assert (found.value, found.n, found.verdict) == (None, 24, Verdict.UNKNOWN)
+    assert "23 pulls of jobs are on record, and a pod of each job on every node would make 24" in found.evidence
+    assert "discarded 4 events" in found.evidence
 
 
 def told(capsys: Capture) -> dict[str, Any]:

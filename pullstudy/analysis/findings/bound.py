@@ -45,8 +45,29 @@ class BoundFit:
 
 def bound_findings(points: Iterable[JobPoint]) -> list[Finding]:
     """``bound`` and ``write-rate`` of all jobs, and of each layer count where there are several."""
-    usable = [point for point in points if point.cache in COMPARABLE]
-    return [found for subject, group in _subjects(usable) for found in _findings(subject, group, bound_of(group))]
+    groups = list(_subjects([point for point in points if point.cache in COMPARABLE]))
+    fits = _consistent([(group, bound_of(group)) for _, group in groups])
+    return [
+        found for (subject, group), fit in zip(groups, fits, strict=True) for found in _findings(subject, group, fit)
+    ]
+
+
+def _consistent(found: Sequence[tuple[Sequence[JobPoint], BoundFit]]) -> list[BoundFit]:
+    """A volume writes at one rate, whatever the image: where the groups' rates exclude each other, none is claimed."""
+    claimed = [fit.write_back for _, fit in found if fit.write_back is not None and fit.why_no_rate is None]
+    low = max((fit.interval[0] or 0.0 for fit in claimed), default=0.0)
+    high = min((fit.interval[1] or math.inf for fit in claimed), default=math.inf)
+    if low <= high:
+        return [fit for _, fit in found]
+    rates = " and ".join(_megabytes(rate) for rate in sorted(fit.law.write_rate for fit in claimed))
+    why = f"images of different layers give rates that exclude each other, {rates}, and a volume has one"
+    return [_without_rate(points, fit, why) for points, fit in found]
+
+
+def _without_rate(points: Sequence[JobPoint], found: BoundFit, why: str) -> BoundFit:
+    if found.write_back is None or found.why_no_rate is not None:
+        return found
+    return BoundFit(*_other_bound(points, found.write_back, why), found.write_back, why)
 
 
 def _subjects(points: Sequence[JobPoint]) -> Iterator[tuple[str, list[JobPoint]]]:

@@ -31,11 +31,13 @@ def growth_finding(
     run: str | None,
     image: str | None = None,
 ) -> Finding:
+    """Of clusters too few to tell growth from their differences no number is claimed."""
+    bounded = growth if growth and growth.low is not None else None
     return Finding(
         id=identity,
         subject=subject,
-        value=growth.value if growth else None,
-        interval=(growth.low, growth.high) if growth else None,
+        value=bounded.value if bounded else None,
+        interval=(bounded.low, bounded.high) if bounded else None,
         unit="times a doubling of the nodes",
         n=clusters,
         counts="clusters",

@@ -11,6 +11,7 @@ _ASSUMED = (
     "clusters are independent of each other, and each one deviates as a whole",
     "every doubling of the nodes takes the same number of times as long",
 )
+_ONE_SIZE = "makespans that can be compared are of one size only: whether they grow cannot be told"
 _OF_A_PATH = ("a job is over when its last pod is: phases are those of that pod",)
 
 
@@ -18,14 +19,16 @@ def makespan_growth(decompositions: Iterable[Decomposition]) -> Iterator[Finding
     """How many times as long makespans get a doubling of the nodes; of each run and cache state."""
     for found in decompositions:
         until = f" until the last container was {found.until}" if found.until != "job_completed" else ""
-        what = f"makespans of the {len(found.workloads)} workloads that every size ran{until}"
+        count = len(found.workloads)
+        workloads = f"{count} workloads" if count > 1 else "one workload"
+        what = f"makespans of the {workloads} that every size ran{until}"
         growth, verdict = found.per_doubling, found.verdict
         yield growth_finding(
             FindingId.MAKESPAN_GROWTH,
             "all",
             growth,
             verdict,
-            f"{what}: {_words(growth, verdict)}",
+            f"{what}: {_words(growth, verdict)}" if growth else _ONE_SIZE,
             _ASSUMED,
             clusters=growth.units if growth else 0,
             cache=found.cache,
@@ -33,12 +36,10 @@ def makespan_growth(decompositions: Iterable[Decomposition]) -> Iterator[Finding
         )
 
 
-def _words(growth: Doubling | None, verdict: Verdict) -> str:
-    if growth is None:
-        return "one size only, or no time"
-    times = f"{growth.value:.3g} times as long a doubling of the nodes, from {growth.units} clusters"
+def _words(growth: Doubling, verdict: Verdict) -> str:
     if growth.low is None or growth.high is None:
-        return f"{times}, which cannot tell growth from how clusters differ"
+        return f"from {growth.units} clusters growth cannot be told from how clusters differ"
+    times = f"{growth.value:.3g} times as long a doubling of the nodes, from {growth.units} clusters"
     said = {Verdict.YES: "they grow", Verdict.NO: "they do not grow by a twentieth", Verdict.UNKNOWN: "cannot tell"}
     return f"{times} (95%: {growth.low:.3g} to {growth.high:.3g}): {said[verdict]}"
 

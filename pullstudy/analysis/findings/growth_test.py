@@ -188,10 +188,7 @@ def _evidence(what: str, growth: Doubling | None, verdict: Verdict, clusters: in
     if growth is None:
         return f"{what} were seen at one size only: whether they grow cannot be told."
     if growth.low is None or growth.high is None:
-        return (
-            f"{what} took {growth.value:.3g} times as long a doubling; whether that is growth or how clusters differ "
-            f"cannot be told from {clusters} clusters: {LEAST_CLUSTERS} or more are needed."
-        )
+        return f"From {clusters} clusters growth cannot be told from how clusters differ: it takes {LEAST_CLUSTERS}."
     between = f"95%: {growth.low:.3f} to {growth.high:.3f}, {clusters} clusters"
     measured = f"{growth.value:.3f} times as long with every doubling of the nodes ({between})"
     if verdict is Verdict.YES:

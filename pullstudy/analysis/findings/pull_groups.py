@@ -53,6 +53,7 @@ class PullTotals:
     failures: "Counter[FailureClass] | None" = None  # attempts, where there were any: most groups have none
     rated_bytes: int = 0  # as the kubelet counts an image, of pulls of which bytes and seconds are known
     rated_seconds: float = 0.0
+    rated_pulls: int = 0
 
     @property
     def attempts(self) -> int:
@@ -76,6 +77,7 @@ class PullTotals:
                 if pull.image_bytes and pull.pull_seconds > 0:
                     self.rated_bytes += pull.image_bytes
                     self.rated_seconds += pull.pull_seconds
+                    self.rated_pulls += 1
         elif pull.outcome is Outcome.CACHED:
             self.cached += 1
 
@@ -97,6 +99,7 @@ class PullTotals:
             self.failures = (self.failures or Counter()) + other.failures
         self.rated_bytes += other.rated_bytes
         self.rated_seconds += other.rated_seconds
+        self.rated_pulls += other.rated_pulls
 
 
 @dataclass

@@ -276,7 +276,8 @@ class Stragglers:
 
     def _none(self) -> Finding:
         pods = sum(spread.pods for spread in self.spreads)
-        said = f"No pull stands out of its job, and no node of the others: {pods:,} pods of {len(self.spreads):,} jobs"
+        jobs = f"{len(self.spreads):,} jobs" if len(self.spreads) > 1 else "one job"
+        said = f"No pull stands out of its job, and no node of the others: {pods:,} pods of {jobs}"
         return _finding("all", None, pods, "pods", Verdict.NO, f"{said}.")
 
 

@@ -31,6 +31,7 @@ from pullstudy.pulls.milestone import Moment
 from pullstudy.pulls.record import Outcome
 
 _PARAMETERS = 3  # W, K and q
+LEAST_STEP_BYTES = 500_000_000  # some seconds of any volume
 LEAST_SIZES = 4  # of images: the law has three parameters
 # Inodes, extents and the journal are written beside an image's bytes, and blocks are whole: about so much is unknown.
 LAW_ERROR = 0.02
@@ -292,7 +293,7 @@ def _squares(values: Sequence[float]) -> float:
 
 
 def steps(found: Iterable[JobPoint]) -> list[SizeStep]:
-    """Between neighbouring image sizes, by the medians of their jobs.
+    """Between image sizes that are LEAST_STEP_BYTES or more apart, by the medians of their jobs.
 
     A rate that falls to the volume's from some size on says that the pull itself waits for the volume by then: Linux
     lets so many pages be dirty (vm.dirty_ratio, of free memory) and then makes the writer wait.
@@ -308,8 +309,17 @@ def steps(found: Iterable[JobPoint]) -> list[SizeStep]:
     makespans = {size: median([point.makespan_seconds for point in group]) for size, group in by_size.items()}
     return [
         SizeStep(small, large, _step_rate(small, large, pulls), _step_rate(small, large, makespans))
-        for small, large in pairwise(sorted(by_size))
+        for small, large in pairwise(_apart(sorted(by_size)))
     ]
+
+
+def _apart(sizes: Iterable[int]) -> list[int]:
+    """From the smallest on, each the next by which enough bytes are added: the seconds of fewer are those of chance."""
+    found: list[int] = []
+    for size in sizes:
+        if not found or size - found[-1] >= LEAST_STEP_BYTES:
+            found.append(size)
+    return found
 
 
 def _step_rate(small: int, large: int, seconds: Mapping[int, float]) -> float | None:

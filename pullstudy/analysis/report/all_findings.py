@@ -13,7 +13,7 @@ from pullstudy.analysis.report.facts import Facts
 
 
 def downloads_of(facts: Facts) -> tuple[list[Downloads], str]:
-    """All downloads with what a unit of them is: a job, or without jobs an image's pulls on a cluster."""
+    """All downloads with what a unit is: a job, or each of its images; without jobs an image's pulls on a cluster."""
     of_jobs = [
         Downloads(job.cluster, job.size, pulls.image, pulls.cache, pulls.downloads, pulls.streaming)
         for job in facts.jobs
@@ -21,7 +21,8 @@ def downloads_of(facts: Facts) -> tuple[list[Downloads], str]:
         if pulls.downloads
     ]
     if of_jobs:
-        return of_jobs, "jobs"
+        alone = all(len(job.pulls) <= 1 for job in facts.jobs)
+        return of_jobs, "jobs" if alone else "images of jobs"
     sizes = facts.study.sizes
     others = [
         Downloads(cluster, sizes.get(cluster), key.image, group.cache, found.seconds)
@@ -48,7 +49,7 @@ def _stragglers(facts: Facts) -> Iterator[Finding]:
 
 
 def _losses(facts: Facts) -> Iterator[Finding]:
-    yield from losses(facts.study.ledger.audits)
+    yield from losses(facts.study.ledger.audits, facts.unaudited, sum(facts.discards.values()))
 
 
 def _costs(facts: Facts) -> Iterator[Finding]:

@@ -14,6 +14,7 @@ from pullstudy.analysis.findings.clock_skew import ClockBounds, NodeClock
 from pullstudy.analysis.findings.failed_pulls import Event, FailedPulls, newly_counted
 from pullstudy.analysis.findings.finding import Finding
 from pullstudy.analysis.findings.growth import Decomposition, decompositions
+from pullstudy.analysis.findings.loss import Unaudited, without_audit
 from pullstudy.analysis.findings.pull_groups import PullCounts, PullGroups
 from pullstudy.analysis.findings.stragglers import Stragglers
 from pullstudy.analysis.findings.writeback import JobPoint, point_of
@@ -111,6 +112,11 @@ class Facts:
     def bounds(self) -> tuple[Finding, ...]:
         """What bounds the makespan, and the write rate of volumes."""
         return tuple(bound_findings(self.points))
+
+    @cached_property
+    def unaudited(self) -> tuple[Unaudited, ...]:
+        """Of each cluster with jobs how many pulls there would be, which counts where there is no audit."""
+        return tuple(without_audit(self.jobs, self.present, self.discards))
 
     @property
     def dates(self) -> tuple[datetime, datetime] | None:

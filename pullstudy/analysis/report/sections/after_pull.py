@@ -40,7 +40,7 @@ def build(facts: Facts) -> Section:
             "Circles: the job completed. Diamonds: its last container started. A job is one of each.",
             _spec(group),
         )
-        blocks += [element("h3", words), figure, _steps_table(group, words)]
+        blocks += [element("h3", words), figure, *_steps_table(group, words)]
     return Section("after-the-pull", "After the pull", tuple(blocks))
 
 
@@ -65,8 +65,11 @@ def answers(facts: Facts) -> list[tuple[str, str]]:
 
 
 def _words(facts: Facts, subject: str) -> Iterable[str]:
+    """A reason that is the bound's and the rate's is said once."""
+    said = ""
     for found in facts.bounds:
-        if found.subject == subject:
+        if found.subject == subject and found.evidence.partition(": ")[2] not in said:
+            said += found.evidence
             yield found.evidence
             if found.id is FindingId.WRITE_RATE and found.verdict is Verdict.YES:
                 yield from _beside(found, aws=of_aws(facts), simulated=facts.study.simulated)
@@ -111,7 +114,7 @@ def _spec(found: list[JobPoint]) -> dict[str, Any]:
         for kind, value in zip(kinds, (point.makespan_seconds, point.started_seconds), strict=True)
     ]
     x: dict[str, Any] = {"field": "gigabytes", "type": "quantitative", "title": "total image size, unpacked, GB"}
-    x["axis"] = {"format": "~g"}
+    x["axis"] = {"format": "~g", "tickCount": 10}
     y = {"field": "seconds", "type": "quantitative", "title": "seconds since the job began"}
     colour = {"field": "until", "title": None, "scale": {"domain": kinds, "range": ["#dc6a2c", "#3d7fd9"]}}
     return {
@@ -135,7 +138,7 @@ def _spec(found: list[JobPoint]) -> dict[str, Any]:
     }
 
 
-def _steps_table(group: list[JobPoint], words: str) -> Markup:
+def _steps_table(group: list[JobPoint], words: str) -> list[Markup]:
     rows = [
         [
             f"{wording.size_of(step.from_bytes)} to {wording.size_of(step.to_bytes)}",
@@ -144,5 +147,6 @@ def _steps_table(group: list[JobPoint], words: str) -> Markup:
         ]
         for step in steps(group)
     ]
-    caption = f"At which rate the further bytes of the next larger image came: {words}, medians of all jobs"
-    return table(["from image to image", "into the pull", "into the makespan"], rows, caption=caption)
+    caption = f"At which rate the further bytes of a larger image came: {words}, medians of all jobs"
+    header = ["from image to image", "into the pull", "into the makespan"]
+    return [table(header, rows, caption=caption)] if rows else []

@@ -6,7 +6,6 @@ from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts
 from pullstudy.analysis.report.html import Markup, paragraph, table, warning
 from pullstudy.analysis.report.section import Block, Section
-from pullstudy.analysis.timelines.job_summary import JobSummary
 from pullstudy.store.embedded.ledger import Audit
 
 _SHOWN = 20
@@ -50,24 +49,13 @@ def _unaudited(facts: Facts) -> list[Markup]:
                 " what they told is missing from every figure."
             )
         )
-    by_cluster: dict[str, list[JobSummary]] = defaultdict(list)
-    for job in facts.jobs:
-        by_cluster[job.cluster].append(job)
-    rows = [_unaudited_row(facts, *of_cluster) for of_cluster in by_cluster.items()]
+    rows = [
+        [facts.series.label(each.cluster), each.jobs, each.expected, each.present, each.discarded]
+        for each in facts.unaudited
+    ]
     header = ["nodes", "jobs", "size x images", "pulls on record", "events discarded"]
     caption = "How many pulls there would be with a pod of each job on every node, and how many are on record"
     return [*blocks, table(header, rows, caption=caption)] if rows else blocks
-
-
-def _unaudited_row(facts: Facts, cluster: str, jobs: list[JobSummary]) -> list[object]:
-    expected = sum((job.size or 0) * max(1, len(job.images)) for job in jobs)
-    return [
-        facts.series.label(cluster),
-        len(jobs),
-        expected,
-        facts.present.get(cluster, 0),
-        facts.discards.get(cluster, 0),
-    ]
 
 
 def _audit_row(facts: Facts, cluster: str, audits: list[Audit]) -> list[object]:

@@ -24,6 +24,7 @@ from pullstudy.pulls.milestone import Moment
 
 _COARSE_SECONDS = 0.5
 _SHOWN_SHARE = 0.05
+_FEW, _WIDEST_BAR = 3, 70  # bars, and their pixels: one as wide as the chart looks like a background
 _MOST_WORKLOADS = 40  # in a chart: more would be a smear
 
 
@@ -62,7 +63,7 @@ def answer(decomposition: Decomposition, *, tested: bool = True) -> str:
     beyond_chance = f" {growth_words(decomposition.per_doubling)}" if tested else ""
     if not decomposition.grew:
         shrank = decomposition.growth_seconds < -_SHOWN_SHARE * before
-        less = f", {wording.seconds(before - after)} less" if shrank else ": no more (less than a twentieth)"
+        less = f", {wording.seconds(before - after)} less" if shrank else ", no more than a twentieth apart"
         return f"{head}{less}.{beyond_chance} They consist of {_largest_parts(decomposition)}."
     return f"{head}, {wording.seconds(after - before)} more.{beyond_chance} {_what_grew(decomposition)}"
 
@@ -237,10 +238,11 @@ def _stack_spec(
     category: dict[str, Any] = {"field": "category", "type": "ordinal", "sort": list(categories), "title": title}
     seconds = {"field": "seconds", "type": "quantitative", "title": "seconds", "stack": True}
     category["axis"] = {"labelLimit": 240} if horizontal else {"labelAngle": 0}
+    few = {"size": _WIDEST_BAR} if len(categories) <= _FEW and not horizontal else {}
     return {
-        "height": max(140, 24 * len(categories)) if horizontal else 320,
+        "height": max(60, 24 * len(categories)) if horizontal else 320,
         "data": {"values": rows},
-        "mark": {"type": "bar"},
+        "mark": {"type": "bar", **few},
         "encoding": {
             ("y" if horizontal else "x"): category,
             ("x" if horizontal else "y"): seconds,
@@ -285,8 +287,8 @@ def _growth_columns(decomposition: Decomposition) -> dict[str, list[str]]:
         columns["of what got longer"] = [*shares, ""]
     columns["grows?"] = [*map(str, decomposition.phase_verdicts()), ""]
     slopes = [_slope(phase.per_node, len(decomposition.workloads)) for phase in decomposition.phases]
-    columns["a node more adds"] = [*(mean for mean, _ in slopes), ""]
     if any(interval != wording.UNKNOWN for _, interval in slopes):
+        columns["a node more adds"] = [*(mean for mean, _ in slopes), ""]
         columns["95% interval"] = [*(interval for _, interval in slopes), ""]
     return columns
 
@@ -296,11 +298,14 @@ def _growth_model(decomposition: Decomposition) -> list[Markup]:
     line = next((phase.per_node for phase in decomposition.phases if phase.per_node is not None), None)
     if line is None:
         return []
+    if line.slope_low is None:
+        words = "What the jobs of one cluster share counts as chance, so that two clusters cannot tell growth."
+        return [paragraph(words)]
     words = (
         f"What a node more adds is the slope of a straight line through {wording.plural(line.count, 'cluster')}, each "
         f"of them one value: the mean of its {_workloads(decomposition)}; slope and interval (Student's) are of all of "
-        "these together. What the jobs of one cluster share counts as chance, so that two clusters cannot tell. All "
-        "phases are tested together (Holm, 5%). No: from the smallest size to the largest it adds surely less than a "
+        "these together. What the jobs of one cluster share counts as chance. All phases are tested together (Holm, "
+        "5%). No: from the smallest size to the largest it adds surely less than a "
         f"twentieth of the makespans. {PhaseVerdict.UNRESOLVED.capitalize()}: it changed by no more than its times can "
         "be off by."
     )
@@ -309,9 +314,7 @@ def _growth_model(decomposition: Decomposition) -> list[Markup]:
 
 def _slope(line: FittedLine | None, workloads: int) -> tuple[str, str]:
     """What a node more adds for all workloads together, and the interval of that."""
-    if line is None:
+    if line is None or line.slope_low is None or line.slope_high is None:
         return wording.UNKNOWN, wording.UNKNOWN
-    mean = wording.seconds(line.slope * workloads)
-    if line.slope_low is None or line.slope_high is None:
-        return mean, wording.UNKNOWN
-    return mean, f"{wording.seconds(line.slope_low * workloads)} to {wording.seconds(line.slope_high * workloads)}"
+    mean, low, high = (wording.seconds(each * workloads) for each in (line.slope, line.slope_low, line.slope_high))
+    return mean, f"{low} to {high}"

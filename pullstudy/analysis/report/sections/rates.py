@@ -70,9 +70,13 @@ def _bytes(image: SampledImage, counted: _Counted) -> int | None:
     return None if _hardly_sent(image) else image.image_bytes
 
 
+def hardly_sent(unpacked: int | None, compressed: float | None) -> bool:
+    """Whether the unpacked bytes are so many times the compressed ones that hardly any come from the registry."""
+    return (unpacked or 0) > _MOST_COMPRESSION * (compressed or float("inf"))
+
+
 def _hardly_sent(image: SampledImage) -> bool:
-    """Whether its unpacked bytes are so many times its compressed ones that hardly any come from the registry."""
-    return (image.key.unpacked_bytes or 0) > _MOST_COMPRESSION * (image.image_bytes or float("inf"))
+    return hardly_sent(image.key.unpacked_bytes, image.image_bytes)
 
 
 def _left_out(group: SampleGroup) -> list[Markup]:

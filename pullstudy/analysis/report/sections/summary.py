@@ -78,7 +78,8 @@ def _how_long(found: Found) -> list[Answer]:
         return [("How long do pulls take?", [element("p", "No pull with a duration is in this study.")])]
     shown = sorted(sizes, key=lambda each: (cache_order(each.cache or ""), each.size or 0))[:_ROWS]
     header = ["nodes in the cluster", shown[0].counts, "p50", "p95", "p99"]
-    rows = [_duration_row(each) for each in shown]
+    several = len({each.cache for each in shown}) > 1
+    rows = [_duration_row(each, several_states=several) for each in shown]
     told = [place for place in range(len(header)) if any(row[place] != wording.UNKNOWN for row in rows)]
     whole = table(
         [header[place] for place in told],
@@ -92,22 +93,23 @@ def _of_what(found: Found, shown: Sequence[Finding]) -> str:
     """Of which pulls the durations are, and how much the images among them differ."""
     caches = {each.cache for each in shown}
     of_cache = f", {cache_words(shown[0].cache or '')}" if len(caches) == 1 else ""
-    images = {
-        each.image: each for each in found[FindingId.PULL_SECONDS] if each.image is not None and each.size is None
-    }
-    medians = sorted(each.value for each in images.values() if isinstance(each.value, float))
-    if len(medians) < 2:
+    of_images = [each for each in found[FindingId.PULL_SECONDS] if each.image is not None]
+    images = {each.image for each in of_images}
+    told = [each for each in of_images if each.size is not None] or of_images
+    medians = sorted(each.value for each in told if isinstance(each.value, float))
+    if len(images) < 2:
         return f"Downloads{of_cache}, with 95% intervals"
-    between = f"medians are {wording.seconds(medians[0])} to {wording.seconds(medians[-1])}"
+    by_size = " at a size" if len(shown) > 1 else ""
+    between = f"medians{by_size} are {wording.seconds(medians[0])} to {wording.seconds(medians[-1])}"
     by_image = ". Sizes are compared image by image below" if len(shown) > 1 else ""
-    return f"Downloads of {len(medians)} images together, whose own {between}{of_cache}; with 95% intervals{by_image}"
+    return f"Downloads of {len(images)} images together, whose own {between}{of_cache}; with 95% intervals{by_image}"
 
 
-def _duration_row(each: Finding) -> list[object]:
+def _duration_row(each: Finding, *, several_states: bool) -> list[object]:
     size = wording.UNKNOWN if each.size is None else str(each.size)
-    several = f", {cache_words(each.cache)}" if each.cache and each.cache != "unknown" else ""
+    state = f", {cache_words(each.cache)}" if each.cache and several_states else ""
     quantiles = ((each.value, each.interval), (each.p95, each.p95_interval), (each.p99, each.p99_interval))
-    return [f"{size}{several}", each.n, *(_value(value, interval) for value, interval in quantiles)]
+    return [f"{size}{state}", each.n, *(_value(value, interval) for value, interval in quantiles)]
 
 
 def _value(value: float | str | None, interval: Interval | None) -> Markup | str:
@@ -122,15 +124,23 @@ def _between(interval: Interval | None) -> str:
 
 
 def _growth(facts: Facts, found: Found) -> list[Answer]:
-    said = [
-        element(
-            "p", element("b", f"{name}: {_VERDICTS[each.verdict]}. "), _sentence(each), _kind(each, found[identity])
-        )
-        for identity, name in _GROWTH.items()
+    told = {
+        (identity, _sentence(each), _kind(each, found[identity])): each.verdict
+        for identity in _GROWTH
         for each in _of_wholes(found[identity])
+    }
+    often = Counter((identity, sentence) for identity, sentence, _ in told)
+    once = {
+        (identity, sentence, "" if often[identity, sentence] > 1 else kind): verdict
+        for (identity, sentence, kind), verdict in told.items()
+    }
+    said = [
+        element("p", element("b", f"{_GROWTH[identity]}: {_VERDICTS[verdict]}. "), sentence, kind)
+        for (identity, sentence, kind), verdict in once.items()
     ]
     said += [element("p", f"{name} of some images grow: {words}.") for name, words in _images_that_grow(found)]
-    said += [element("p", makespans.answer(item, tested=False)) for item in facts.decompositions]
+    several = [item for item in facts.decompositions if len(item.sizes) > 1]
+    said += [element("p", makespans.answer(item, tested=False)) for item in several]
     own = wall_time.own_time(facts)
     if own:
         said.append(element("p", element("b", "What the study itself adds: "), own))
@@ -199,13 +209,13 @@ def _slow(found: Found) -> list[Answer]:
 
 
 def _unsure(facts: Facts, found: Found) -> list[Answer]:
-    said = [*_missing(found), *_of_sizes(facts), *_of_states(facts)]
+    said = [*_missing(facts, found), *_of_sizes(facts), *_of_states(facts)]
     return [("What is unsure?", [element("ul", *(element("li", words) for words in said))])] if said else []
 
 
-def _missing(found: Found) -> Iterable[str]:
+def _missing(facts: Facts, found: Found) -> Iterable[str]:
     for each in found[FindingId.LOSS]:
-        if each.verdict is not Verdict.NO:
+        if each.verdict is not Verdict.NO or facts.discards:
             yield _sentence(each)
 
 
@@ -234,10 +244,6 @@ def _of_states(facts: Facts) -> Iterable[str]:
             "Whether images or layers of them were on the nodes before is not on record, so that a pull may have "
             "downloaded less than its whole image."
         )
-    discarded = sum(facts.discards.values())
-    if discarded:
-        events = wording.plural(discarded, "event")
-        yield f"The exporter discarded {events} as too old, by its own log: what they told is not here."
     downloads = [(pulls.streaming, len(pulls.downloads)) for job in facts.jobs for pulls in job.pulls]
     streamed = sum(count for how, count in downloads if how is Streamed.STREAMED)
     perhaps = sum(count for how, count in downloads if how is Streamed.UNKNOWN)
