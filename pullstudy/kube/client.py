@@ -4,8 +4,8 @@ authentication, TLS and kubeconfig are the library's. Its errors, and aiohttp's,
 import asyncio
 import os
 import socket
-from collections.abc import AsyncGenerator, AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -82,7 +82,8 @@ class KubeClient:
             _keep_alive(answer)
             yield b""
             async for chunk in answer.content.iter_chunked(self._settings.chunk_bytes):
-                yield chunk
+                with _nothing_read(answer):
+                    yield chunk
 
     async def _read(self, what: str, answer: aiohttp.ClientResponse) -> bytes:
         # In pieces, also of what is unpacked: 2 MB of gzip can be 4 GiB.
@@ -136,6 +137,22 @@ async def open_client(access: Access, settings: WatchSettings) -> AsyncIterator[
     """Raises KubeconfigError."""
     async with KubeClient(await access.make_client(), access, settings) as client:
         yield client
+
+
+@contextmanager
+def _nothing_read(answer: aiohttp.ClientResponse) -> Iterator[None]:
+    # While what came is worked on, or waited for more: the kernel gathers meanwhile. Else each event, which a server
+    # sends by itself, wakes the process.
+    connection = answer.connection
+    protocol = connection.protocol if connection else None
+    if protocol is None:  # all of it is here
+        yield
+        return
+    protocol.pause_reading()
+    try:
+        yield
+    finally:
+        protocol.resume_reading()
 
 
 def _keep_alive(answer: aiohttp.ClientResponse) -> None:

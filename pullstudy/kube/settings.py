@@ -17,8 +17,8 @@ class WatchSettings:
     connect_seconds: float = 10.0  # for the TCP and TLS handshake
     answer_bytes: int = 8 << 20  # of an answer that is no watch: a page that is longer is asked for in fewer objects
     chunk_bytes: int = 1 << 20  # read at a time: some 900 events, decoded, spooled and synchronised together
-    pause_seconds: float = 0.05  # after a read that brought less than small_bytes: events that come one by one share
-    small_bytes: int = 16_384  # a synchronisation of the disk, which costs more than to read them
+    pause_seconds: float = 0.1  # after a read that brought less than small_bytes: events that come one by one share
+    small_bytes: int = 65_536  # a synchronisation of the disk, which costs more than to read them
     streaming_list: bool = True  # lists inside watches, where the server has them: no pages that can expire
     list_silence_seconds: float = 30.0  # in one of those, before its end: then the server does not know them
     quick_seconds: float = 1.0  # a watch that ends empty before this did not work (kubernetes #104171)
