@@ -31,7 +31,7 @@ class DeliverySettings:
     """How records go from the spool to the store."""
 
     batch_records: int = 4_000  # a transaction: one synchronisation of the disk for so many
-    pause_seconds: float = 0.2  # after a write of less than small_records: those that come meanwhile share the next
+    pause_seconds: float = 0.1  # after a write of less than small_records: those that come meanwhile share the next
     small_records: int = 400
     # A locked store.
     retry: Backoff = field(default_factory=lambda: Backoff(first_seconds=0.8, most_seconds=5.0))
