@@ -148,9 +148,10 @@ def compared_with_pods(pods: set[str], pulls: list[str]) -> dict[str, int]:
 
 
 def write_study(path: Path, options: argparse.Namespace) -> None:
-    from driver.planning.study import Images
+    from driver.planning.seed_images import TAGS
 
-    tags = json.dumps(Images().tags[: options.images])
+    large = [tag for tag in TAGS["seed-38"] if int(tag.split("-")[3]) > 1_000_000_000]
+    tags = json.dumps(large[: options.images])
     path.write_text(
         f'name = "pulling-study"\n[images]\ntags = {tags}\n[kwok]\nspeed = {options.speed}\n'
         f"controller_qps = {options.controller_qps}\nlease_seconds = {options.lease_seconds}\n"
@@ -208,7 +209,7 @@ async def _lines(process: asyncio.subprocess.Process) -> AsyncIterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="4..256", help="as pulldriver takes them (4..256)")
-    parser.add_argument("--images", type=int, default=12, help="so many of the default study's (12)")
+    parser.add_argument("--images", type=int, default=12, help="so many of the seed's 12 of 1 GB and more")
     parser.add_argument("--speed", type=float, default=20.0, help="model seconds a second (20)")
     parser.add_argument("--controller-qps", type=float, default=100.0, help="of kube-controller-manager (100)")
     parser.add_argument("--lease-seconds", type=int, default=40, help="of the nodes' leases (40)")

@@ -15,9 +15,11 @@ import typer
 
 from driver.commands.compare_command import compare_command
 from driver.commands.dashboards_command import dashboards_app
+from driver.commands.docs_command import docs_command
 from driver.commands.down_command import down_command
 from driver.commands.export_command import export_command
 from driver.commands.import_command import import_command
+from driver.commands.init_command import init_command
 from driver.commands.interrupt import InterruptedByUserError
 from driver.commands.janitor_command import janitor_command
 from driver.commands.options import DEFAULT_OUT
@@ -42,6 +44,7 @@ _UsageError: Any = typer.BadParameter.__mro__[1]
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
 
 COMMANDS: dict[str, Callable[..., None]] = {
+    "init": init_command,
     "sweep": sweep_command,
     "plan": plan_command,
     "status": status_command,
@@ -51,6 +54,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": export_command,
     "report": report_command,
     "compare": compare_command,
+    "docs": docs_command,
 }
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)

@@ -87,7 +87,9 @@ def test_the_wheel_holds_the_four_packages_and_the_files_that_they_read(wheel: P
     names = set(ZipFile(wheel).namelist())
     info = f"pullstudy-{PROJECT['version']}.dist-info"
     assert {name.partition("/")[0] for name in names} == {*PACKAGES, info}
-    assert {name for name in names if not name.endswith(".py") and not name.startswith(info)} == DATA_FILES
+    pages = {f"driver/docs/{path.relative_to(ROOT / 'docs')}" for path in (ROOT / "docs").rglob("*.*")}
+    kept = {name for name in names if name.startswith("driver/docs/") or not name.endswith(".py")}
+    assert {name for name in kept if not name.startswith(info)} == DATA_FILES | pages
     assert f"{info}/licenses/LICENSE" in names
 
 
@@ -104,6 +106,16 @@ def test_the_core_alone_sweeps_exports_csv_and_compares(home: Path, package: Pat
     assert compared.returncode == 0, compared.stderr
     told = run(("pulldriver", "report", "--out", "o", "--json", "--slo", "median < 1h"), home, core_only, package)
     assert told.returncode in (0, 3), told.stderr
+
+
+def test_an_installed_package_has_its_pages_and_studies_with_it(home: Path, package: Path, core_only: Path) -> None:
+    assert run(("pulldriver", "docs", "study"), home, core_only, package).stdout.startswith("# study.toml\n")
+    assert run(("pulldriver", "init"), home, core_only, package).returncode == 0
+    planned = [
+        run(("pulldriver", "plan", "--sizes", "4", "--study", study), home, core_only, package).stdout
+        for study in ("study.toml", "seed", "seed-38", "quick")
+    ]
+    assert [re.search(r"(\d+) jobs", text)[1] for text in planned] == ["32", "32", "38", "6"]  # type: ignore[index]
 
 
 def test_a_report_is_written_beside_a_users_own_store_and_analysis(study: Path, home: Path, package: Path) -> None:

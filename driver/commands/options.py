@@ -15,8 +15,13 @@ DEFAULT_OUT = Path("pulling-study")
 
 Out = Annotated[Path, typer.Option("--out", metavar="DIR", help="Directory of the study.")]
 StudyFile = Annotated[
-    Path | None,
-    typer.Option("--study", metavar="FILE", help="study.toml; without it the built-in study of 12 images."),
+    str | None,
+    typer.Option(
+        "--study",
+        metavar="STUDY",
+        help="seed: the 32 images of the first study, as without it; quick: 6 of them, for a first look; seed-38: all "
+        "that it ran; or a file: study.toml, as pulldriver init writes it, or a study in upstream's JSON.",
+    ),
 ]
 Sizes = Annotated[
     str | None,

@@ -3,7 +3,6 @@
 Unknown keys are errors, since a misspelt key would silently run another study.
 """
 
-import tomllib
 from collections import Counter
 from datetime import date
 from enum import StrEnum
@@ -14,6 +13,9 @@ import msgspec
 
 from driver.errors import UsageError
 from driver.planning.eks_plan import EksPlan, Mode
+from driver.planning.seed_images import REPOSITORY, SEED, TAGS
+from driver.planning.study_file import read_study_file
+from driver.planning.wrong_key import explain_mistake
 from pullstudy.pulls.sizes import SizesError, parse_sizes
 from pullstudy.sim.model.parameters import PROFILES, Changes, ParametersError, override, parse_changes
 from pullstudy.store.destination import Destination
@@ -66,16 +68,11 @@ class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     price: Price = Price()
 
 
-_REPOSITORY = "ghcr.io/converged-computing/container-chonks-run1"
-_LAYERS = (9, 125)
-_BYTES = (1176249324, 2770722493, 6836726027, 10902729561, 14968733095, 19034736629)
-
-
 class Images(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The images, in the order of the study: the repository's tags, then the references of ``more``."""
 
-    repository: str = _REPOSITORY
-    tags: tuple[str, ...] = tuple(f"{layers}-layers-size-{size}-bytes" for layers in _LAYERS for size in _BYTES)
+    repository: str = REPOSITORY
+    tags: tuple[str, ...] = TAGS[SEED]
     more: tuple[str, ...] = ()
 
     @property
@@ -185,7 +182,7 @@ class KwokPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
 
 class Study(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A whole study. The defaults are the study of converged-computing's pulling-aws, halved to 12 images."""
+    """A whole study. The defaults are the study of converged-computing's pulling-aws."""
 
     name: Label = "pulling-study"
     cluster: ClusterPlan = ClusterPlan()
@@ -227,34 +224,29 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
     eks_mode: Mode | None = None
 
 
-def load_study(path: Path | None, overrides: Overrides) -> Study:
-    """The study of a file (or the default one), the command line's say over it, checked. Raises UsageError."""
-    where = str(path) if path else "the default study"
-    study = _override(_with_models(_read(path), path.parent) if path else Study(), overrides)
-    _check(study, where)
+BUILT_IN: dict[str | Path, Study] = {
+    SEED: Study(),
+    **{name: Study(name=name, images=Images(tags=tags)) for name, tags in TAGS.items() if name != SEED},
+}
+
+
+def load_study(named: str | Path | None, overrides: Overrides) -> Study:
+    """A built-in study by its name, or a file's (none: the seed's), the command line's say over it, checked.
+
+    Raises UsageError.
+    """
+    name = SEED if named is None else named
+    study = _override(BUILT_IN[name] if name in BUILT_IN else _read(Path(name)), overrides)
+    _check(study, str(named or "the default study"))
     return msgspec.structs.replace(study, cluster=msgspec.structs.replace(study.cluster, sizes=study.sizes))
 
 
 def _read(path: Path) -> Study:
     try:
-        content = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"study {path}: {error.strerror}; give a file, or leave --study out") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"study {path}: not TOML: {error}") from error
-    try:
-        return msgspec.convert(content, Study)
+        study = msgspec.convert(read_study_file(path), Study)
     except msgspec.ValidationError as error:
-        raise UsageError(f"study {path}: {_explain(str(error))}") from error
-
-
-def _explain(problem: str) -> str:
-    # msgspec writes "Object contains unknown field `x` - at `$.job`".
-    said, _, place = problem.partition(" - at `")
-    place = place.rstrip("`").removeprefix("$").removeprefix(".")
-    said = said.replace("Object contains unknown field", "unknown key").replace("`", "'")
-    said = said.replace(f"Expected 'str' matching regex '{_NAME}'", "not lower case letters, digits and - alone")
-    return f"{said} in [{place}]; docs/study.md lists the keys" if place else f"{said}; docs/study.md lists the keys"
+        raise UsageError(f"study {path}: {explain_mistake(error, Study)}; pulldriver docs study explains") from error
+    return _with_models(study, path.parent)
 
 
 def _override(study: Study, overrides: Overrides) -> Study:

@@ -84,7 +84,7 @@ def sweep(directory: Path) -> WholeStudy:
     (directory / "study.toml").write_text(STUDY + ("" if SIZES else FEW_IMAGES))
     command = [str(Path(sys.executable).with_name("pulldriver")), "sweep", "--study", str(directory / "study.toml")]
     where = ["--sizes", SIZES or "4..16", "--out", str(directory / "out")]
-    subprocess.run([*command, *where], check=True, capture_output=True, timeout=600)
+    subprocess.run([*command, *where], check=True, capture_output=True, timeout=1800)
     return with_what_a_good_sweep_lacks(read_whole(directory / "out"))
 
 

@@ -74,12 +74,12 @@ def test_what_was_spent_before_counts_and_a_resumed_sweep_has_only_the_rest() ->
 
 def test_what_is_done_costs_nothing_more_and_what_is_made_once_is_made_again() -> None:
     jobs = planned_jobs(STUDY)
-    rows = [job_row(job) for job in jobs if job.size == 2 or job.position == 12]
+    rows = [job_row(job) for job in jobs if job.size == 2 or job.position == 32]
     rest = rest_of(PLAN, STUDY, rows)
     (size,) = rest.sizes
-    assert (size.size, size.jobs, rest.pulls) == (4, 11, 44)
+    assert (size.size, size.jobs, rest.pulls) == (4, 31, 124)
     assert size.overhead == Overhead(make_seconds=1000.0, delete_seconds=500.0)
-    assert size.seconds == pytest.approx(PLAN.sizes[1].seconds + 800.0 - estimated_job_seconds(jobs[12].image))
+    assert size.seconds == pytest.approx(PLAN.sizes[1].seconds + 800.0 - estimated_job_seconds(jobs[32].image))
     assert rest.cost == pytest.approx(4 * 0.616 * size.seconds / 3600)
     assert rest_of(PLAN, STUDY, [job_row(job) for job in jobs]).cost == 0
 

@@ -38,6 +38,8 @@ def begun(directory: Path) -> None:
         ("sweep --sizes 4...8", "4..256 (doubling), 4,8,12 (a list) or 4..20:4 (in steps)"),
         ("sweep --provider abacus", "--provider abacus: there is sim"),
         ("sweep --study absent.toml", "absent.toml: No such file"),
+        ("sweep --study quikc", "did you mean --study quick?"),
+        ("docs swep", "there is no page swep; did you mean sweep?"),
         ("sweep --repeats 0", "--repeats 0"),
         ("sweep --order best", "Invalid value for '--order': 'best' is not one of"),
         ("sweep --eks-mode shared", "--eks-mode: not of the provider sim"),
@@ -132,16 +134,16 @@ def test_a_store_of_another_layout_is_refused(tmp_path: Path, capsys: Capture) -
 def test_plan_as_json_is_the_plan(capsys: Capture) -> None:
     assert cli.run(["plan", "--sizes", "4..256", "--json"]) == 0
     plan = msgspec.json.decode(capsys.readouterr().out, type=Plan)
-    assert (plan.jobs, plan.pulls) == (84, 6096)
+    assert (plan.jobs, plan.pulls) == (224, 16256)
     assert [size.cluster for size in plan.sizes][:2] == ["sim-pulling-study-4", "sim-pulling-study-8"]
-    assert any("6,096" in line for line in say_plan(plan))
+    assert any("16,256" in line for line in say_plan(plan))
 
 
 def test_status_as_json_tells_what_is_left(tmp_path: Path, capsys: Capture) -> None:
     begun(tmp_path)
     assert cli.run(["status", "--out", str(tmp_path), "--json"]) == 0
     status = msgspec.json.decode(capsys.readouterr().out)
-    assert (status["jobs"], status["done"], status["finished"], status["driver_pid"]) == (12, 0, False, None)
+    assert (status["jobs"], status["done"], status["finished"], status["driver_pid"]) == (32, 0, False, None)
 
 
 def test_no_words_show_the_help(capsys: Capture) -> None:

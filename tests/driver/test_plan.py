@@ -51,8 +51,8 @@ def test_the_random_order_is_the_same_in_every_process_and_version() -> None:
 
 def test_positions_count_through_the_sizes() -> None:
     jobs = planned_jobs(study(repeats=2))
-    assert [job.position for job in jobs] == list(range(48))
-    assert [job.size for job in jobs] == [2] * 24 + [4] * 24
+    assert [job.position for job in jobs] == list(range(128))
+    assert [job.size for job in jobs] == [2] * 64 + [4] * 64
 
 
 @given(
@@ -93,5 +93,5 @@ def test_cost_is_nodes_times_hours_times_price() -> None:
     assert small.cluster == "sim-pulling-study-2"
     assert small.cost == pytest.approx(2 * small.seconds / 3600 * 0.616)
     assert large.cost == pytest.approx(2 * small.cost)
-    assert (plan.jobs, plan.pulls) == (24, 12 * 2 + 12 * 4)
+    assert (plan.jobs, plan.pulls) == (64, 32 * 2 + 32 * 4)
     assert plan.cost == pytest.approx(small.cost + large.cost)

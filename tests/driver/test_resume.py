@@ -31,7 +31,7 @@ def row(position: int, state: JobState, attempt: int = 1) -> JobRow:
 
 def test_a_new_run_has_everything_left() -> None:
     left = remaining_jobs(STUDY, "run1", "sim-", PLANNED, [])
-    assert [job.position for job in left.jobs] == list(range(12))
+    assert [job.position for job in left.jobs] == list(range(32))
     assert {job.attempt for job in left.jobs} == {1}
     assert left.done == 0
 
@@ -41,7 +41,7 @@ def test_what_is_not_done_is_abandoned_and_run_again_under_another_name(state: J
     left = remaining_jobs(STUDY, "run1", "sim-", PLANNED, [row(0, JobState.DONE), row(1, state)])
     assert [job.job for job in left.abandoned] == [PLANNED[1].name(1)]
     assert left.jobs[0].job == PLANNED[1].name(2)
-    assert [job.position for job in left.jobs] == list(range(1, 12))
+    assert [job.position for job in left.jobs] == list(range(1, 32))
     assert left.done == 1
 
 

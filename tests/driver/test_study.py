@@ -1,5 +1,6 @@
 """study.toml: every key documented, every mistake named."""
 
+import csv
 import re
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from driver.commands.init_command import commented_study
 from driver.errors import UsageError
 from driver.planning.study import CacheMode, Order, Overrides, Study, decode_study, encode_study, load_study
 
@@ -26,7 +28,7 @@ def keys(value: Any) -> set[str]:
     return set(value) | {key for inner in value.values() for key in keys(inner)}
 
 
-def test_the_documented_block_is_the_built_in_study_and_holds_every_key(tmp_path: Path) -> None:
+def test_the_documented_block_is_the_study_seed_and_holds_every_key(tmp_path: Path) -> None:
     text = DOCS.read_text()
     block = re.search(r"```toml\n(.*?)```", text, re.DOTALL)
     assert block is not None
@@ -35,11 +37,41 @@ def test_the_documented_block_is_the_built_in_study_and_holds_every_key(tmp_path
     assert missing == []
 
 
-def test_the_built_in_study_has_the_twelve_images_and_seven_sizes() -> None:
+@pytest.mark.parametrize("named", ["seed", "seed-38", "quick"])
+def test_init_writes_each_built_in_study_with_a_comment_at_each_key(tmp_path: Path, named: str) -> None:
+    study = load_study(named, NO_OVERRIDES)
+    text = commented_study(study)
+    assert load_study(write(tmp_path, text), NO_OVERRIDES) == study
+    assert 'cache = "cold"              # "cold": caches are cleared' in text
+
+
+def test_without_a_word_it_is_the_seeds_study_of_seven_sizes_and_32_images(study_data: Path) -> None:
     study = load_study(None, NO_OVERRIDES)
-    assert len(study.images.references) == 12
+    assert study == load_study("seed", NO_OVERRIDES)
     assert study.sizes == (4, 8, 16, 32, 64, 128, 256)
     assert study.cluster.price.per_node_hour == 0.616
+    with (study_data / "pulling-aws" / "container-similarity.csv").open() as file:
+        compared = {name.removeprefix("containers/pulling/") for name in next(csv.reader(file))[1:]}
+    assert (set(study.images.references), len(study.images.references)) == (compared, 32)
+
+
+def test_seed_38_is_all_that_upstream_ran_and_quick_six_of_the_seeds(study_data: Path) -> None:
+    seed, whole, quick = (load_study(name, NO_OVERRIDES).images.references for name in ("seed", "seed-38", "quick"))
+    ran = msgspec.json.decode((study_data / "pulling-aws" / "unique-containers.json").read_bytes())
+    assert (set(whole), len(whole)) == ({name for name in ran if "/container-chonks" in name}, 38)
+    assert (len(quick), set(quick) - set(seed)) == (6, set())
+
+
+def test_the_study_that_upstream_wrote_in_json_is_read(study_data: Path) -> None:
+    study = load_study(study_data / "pulling-aws" / "study-run1.json", NO_OVERRIDES)
+    assert len(study.images.references) == 6
+    assert study.images.references[0].endswith("/container-chonks-run1:9-layers-size-1176249324-bytes")
+
+
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    path.write_bytes(b"\xef\xbb\xbfname = 'mine'\r\n")
+    assert load_study(path, NO_OVERRIDES).name == "mine"
 
 
 def test_the_command_line_goes_over_the_file(tmp_path: Path) -> None:
@@ -54,9 +86,16 @@ def test_the_command_line_goes_over_the_file(tmp_path: Path) -> None:
     ("text", "said"),
     [
         ("[job]\ntimeout = 3", "unknown key 'timeout' in [job]"),
-        ("nmae = 'x'", "unknown key 'nmae'"),
+        ("nmae = 'x'", "unknown key 'nmae': did you mean 'name'? there is name, cluster, images,"),
+        ("[job]\ncomand = ['x']", "unknown key 'comand' in [job]: did you mean 'command'?"),
+        ("[[eks.prices]]", "a table, got a list in [eks.prices]"),
         ("[run]\nrepeats = 0", "in [run.repeats]"),
-        ("[run]\norder = 'best'", "'best'"),
+        ("[run]\norder = 'best'", "'best' in [run.order]: there is sequential, interleaved, random"),
+        ("[run]\ncache = 'Cold'", "'Cold' in [run.cache]: did you mean 'cold'?"),
+        ("[run]\nrepeats = 'two'", "a whole number, got text in [run.repeats]"),
+        ("[job]\nhold_seconds = 'never'", "'never' in [job.hold_seconds]: there is auto"),
+        ('{"tags": ["a"]}', "a study in JSON has the keys tags and uri, not tags"),
+        ('{"tags": ["a"], "uri": "b"', "not JSON"),
         ("[cluster]\nsizes = '4...8'", "4..256 (doubling)"),
         ("[cluster]\nsizes = [4, 4]", "size 4 stands there twice"),
         ("[cluster]\nsizes = []", "no size is given"),
