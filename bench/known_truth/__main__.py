@@ -3,13 +3,14 @@
 import sys
 from collections.abc import Callable, Iterator
 
-from bench.known_truth import comparisons, growth, stragglers, write_back
+from bench.known_truth import blame, comparisons, growth, stragglers, write_back
 from bench.known_truth.trial import Trial, rows, table
 
 CONCLUSIONS: dict[str, Callable[[], Iterator[Trial]]] = {
     "write-rate": write_back.trials,
     "growth": growth.trials,
     "stragglers": stragglers.trials,
+    "blame": blame.trials,
     "compare": comparisons.trials,
     "slo": comparisons.objective_trials,
 }

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.known_truth import blame
 from bench.known_truth import stragglers as trials
 from pullstudy.analysis.findings.finding import Verdict
 from pullstudy.analysis.findings.stragglers import LEAST_PODS, Stragglers
@@ -110,7 +111,7 @@ def test_an_image_with_most_of_the_stragglers_is_named(tmp_path: Path) -> None:
     found = Stragglers()
     for job in timelines_in(tmp_path):
         found.add(job)
-    assert {each.subject for each in found.findings()} == {"registry slow.example", f"image {slow}"}
+    assert {each.subject for each in found.findings()} == {f"image {slow}"}  # the only one of its registry
 
 
 def test_where_nothing_is_slow_that_is_said(tmp_path: Path) -> None:
@@ -136,3 +137,10 @@ def test_a_node_that_is_slow_in_every_job_comes_first(tmp_path: Path) -> None:
     assert (slowest.node, slowest.straggled) == ("node-4", 2)
     assert slowest.median_excess_seconds == pytest.approx(25)
     assert slowest.worst_excess_seconds == pytest.approx(30)
+
+
+@pytest.mark.parametrize("cause", blame.CAUSES)
+def test_a_slow_image_a_slow_registry_and_a_slow_controller_are_named_and_nothing_else(cause: str) -> None:
+    found = [trial for seed in range(4) for trial in blame.study_trials(64, cause, seed)]
+    assert len(found) == (4 if cause == "nothing" else 8)
+    assert all(trial.right for trial in found)

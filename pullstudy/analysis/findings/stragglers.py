@@ -257,28 +257,74 @@ class Stragglers:
         found += [_pull_finding(each) for each in others if (each.image or "unknown") not in told][:MOST_SINGLE]
         return [*(found or [self._none()]), *_controller(self.spreads)]
 
-    def _kinds(self, stragglers: list[Straggler]) -> Iterator[tuple[Finding, set[str]]]:
-        """Registries and images with more stragglers than their share, and the images that these account for."""
-        for what, name in (("registry", _registry), ("image", str)):
-            counts = Counter(name(each.image or "unknown") for each in stragglers)
-            pulls: Counter[str] = Counter()
-            for image, count in self._pulls_of.items():
-                pulls[name(image)] += count
-            if len(pulls) < 2:
-                continue
-            total, whole = sum(counts.values()), sum(pulls.values())
-            ps = [at_least(count, total, pulls[each] / whole) for each, count in counts.items()]
-            for (each, count), held in zip(counts.items(), holds(ps, LEVEL), strict=True):
-                jobs = {(s.cluster, s.job) for s in stragglers if name(s.image or "unknown") == each}
-                if held and count >= LEAST_STRAGGLERS and len(jobs) >= LEAST_JOBS:
-                    images = {image for image in self._pulls_of if name(image) == each}
-                    yield _kind_finding(what, each, count, total, pulls[each], whole), images
+    def _kinds(self, stragglers: Sequence[Straggler]) -> Iterator[tuple[Finding, set[str]]]:
+        """Registries and images with more stragglers than their share, and the images that these account for.
+
+        One slow image makes no slow registry: a registry is slow that is so without its worst image too. A slow
+        registry makes no slow image: images are beside the others of it, or of all registries that are not slow.
+        """
+        images: dict[str, set[str]] = defaultdict(set)
+        for image in self._pulls_of:
+            images[_registry(image)].add(image)
+        counts = _Counts(stragglers, self._pulls_of)
+        slow = counts.beyond_share(images)
+        slow = {name: found for name, found in slow.items() if counts.without_worst(images, name)}
+        for name, found in slow.items():
+            yield counts.finding("registry", name, found, set(self._pulls_of)), found
+        others = set(self._pulls_of).difference(*slow.values())
+        for beside in (others, *slow.values()):
+            for image, found in counts.beyond_share({each: {each} for each in beside}).items():
+                yield counts.finding("image", image, found, beside), found
 
     def _none(self) -> Finding:
         pods = sum(spread.pods for spread in self.spreads)
         jobs = f"{len(self.spreads):,} jobs" if len(self.spreads) > 1 else "one job"
         said = f"No pull stands out of its job, and no node of the others: {pods:,} pods of {jobs}"
         return _finding("all", None, pods, "pods", Verdict.NO, f"{said}.")
+
+
+class _Counts:
+    """Stragglers and pulls by image."""
+
+    def __init__(self, stragglers: Iterable[Straggler], pulls: Mapping[str, int]) -> None:
+        self._pulls = pulls
+        self._stragglers: Counter[str] = Counter()
+        self._jobs: dict[str, set[tuple[str, str]]] = defaultdict(set)  # with a straggler
+        for each in stragglers:
+            self._stragglers[each.image or "unknown"] += 1
+            self._jobs[each.image or "unknown"].add((each.cluster, each.job))
+
+    def beyond_share(self, kinds: Mapping[str, set[str]]) -> dict[str, set[str]]:
+        """Those of these sets of images, beside each other, with more stragglers than their share of pulls (Holm)."""
+        if len(kinds) < 2:
+            return {}
+        whole = set().union(*kinds.values())
+        held = holds([self._p(images, whole) for images in kinds.values()], LEVEL)
+        told = zip(kinds.items(), held, strict=True)
+        return {name: images for (name, images), each in told if each and self._enough(images)}
+
+    def without_worst(self, kinds: Mapping[str, set[str]], name: str) -> bool:
+        """Whether that is so also without the image that straggled most."""
+        worst = max(kinds[name], key=lambda image: (self._stragglers[image] / self._pulls[image], image))
+        rest = kinds[name] - {worst}
+        p = self._p(rest, set().union(*kinds.values()) - {worst}) if rest else None
+        return p is not None and p < LEVEL
+
+    def finding(self, what: str, name: str, images: set[str], beside: set[str]) -> Finding:
+        return _kind_finding(what, name, *self._sums(images), *self._sums(beside))
+
+    def _p(self, images: set[str], whole: set[str]) -> float | None:
+        (count, pulls), (total, of_all) = self._sums(images), self._sums(whole)
+        return at_least(count, total, pulls / of_all) if total else None
+
+    def _sums(self, images: Iterable[str]) -> tuple[int, int]:
+        images = list(images)
+        return sum(self._stragglers[image] for image in images), sum(self._pulls[image] for image in images)
+
+    def _enough(self, images: Iterable[str]) -> bool:
+        images = list(images)
+        jobs = set[tuple[str, str]]().union(*(self._jobs[image] for image in images))
+        return self._sums(images)[0] >= LEAST_STRAGGLERS and len(jobs) >= LEAST_JOBS
 
 
 def _registry(image: str) -> str:
@@ -296,7 +342,7 @@ def _node_finding(node: NodeSlowness) -> Finding:
     return _finding(node.node, node.times, node.jobs, "jobs", Verdict.YES, words, node=node.node, size=node.size)
 
 
-def _kind_finding(what: str, name: str, count: int, total: int, pulls: int, whole: int) -> Finding:
+def _kind_finding(what: str, name: str, count: int, pulls: int, total: int, whole: int) -> Finding:
     words = (
         f"Pulls from the {what} {name} straggled: {count} of {total} stragglers of no slow node, with {pulls:,} of "
         f"{whole:,} pulls."
