@@ -11,7 +11,6 @@ from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import Facts, cache_order, image_key
 from pullstudy.analysis.statistics.rate_ratio import Counted
 from pullstudy.analysis.timelines.job_summary import ImagePulls, JobSummary
-from pullstudy.pulls.milestone import Moment
 from pullstudy.pulls.streamed import Streamed
 
 Wanted = Callable[[str], bool]
@@ -79,12 +78,8 @@ def _pulls_of_no_job(facts: Facts, wanted: Wanted) -> list[Pulls]:
 def _ended(job: JobSummary, price: float | None) -> Ended:
     items = [item_of(image, job.cache) for image in job.images]
     several = Item(cache_order(job.cache), 0, 0, " + ".join(sorted(item.name for item in items)), job.cache)
-    reached = dict(job.reached)
-    if job.completed and job.makespan_seconds is not None:
-        reached[Moment.JOB_COMPLETED] = job.makespan_seconds
-    else:
-        reached.pop(Moment.JOB_COMPLETED, None)
-    return Ended(job.cluster, job.size or 0, items[0] if len(items) == 1 else several, reached, price)
+    item = items[0] if len(items) == 1 else several
+    return Ended(job.cluster, job.size or 0, item, job.seconds_until, price)
 
 
 def _failures(facts: Facts) -> list[Counted]:

@@ -12,6 +12,7 @@ from math import exp, hypot, log
 from statistics import fmean
 from typing import NamedTuple
 
+from pullstudy.analysis.findings.common_moments import last_common
 from pullstudy.analysis.statistics.quantile_intervals import ClusteredSample
 from pullstudy.analysis.statistics.quantile_ratio import quantile_ratio
 from pullstudy.analysis.statistics.quantiles import median, quantile
@@ -177,14 +178,18 @@ def _ranges(pulls: Iterable[Pulls]) -> Values:
 
 
 def _makespans(sides: tuple[ComparedStudy, ComparedStudy]) -> tuple[Sizes, Sizes]:
-    """Up to the last moment that all jobs of an item at a size have, and at what that cost."""
-    common: dict[tuple[int, Item], set[Moment]] = {}
-    for side in sides:
+    """Up to the last moment that nearly all jobs of an item at a size have on both sides, and at what that cost."""
+    groups: dict[tuple[int, Item], list[list[Mapping[Moment, float]]]] = defaultdict(lambda: [[] for _ in sides])
+    for place, side in enumerate(sides):
         for job in side.jobs:
-            common.setdefault((job.size, job.item), set(job.reached)).intersection_update(job.reached)
-    until = {key: max(moments, key=list(Moment).index) for key, moments in common.items() if moments}
-    seconds: list[list[tuple[Ended, float]]] = [
-        [(job, job.reached[until[job.size, job.item]]) for job in side.jobs if (job.size, job.item) in until]
+            groups[job.size, job.item][place].append(job.reached)
+    until = {key: last_common(filter(None, found)) for key, found in groups.items()}
+    seconds = [
+        [
+            (job, job.reached[moment])
+            for job in side.jobs
+            if (moment := until[job.size, job.item]) is not None and moment in job.reached
+        ]
         for side in sides
     ]
     makespans = [_values((job.size, job.item, job.cluster, took) for job, took in told) for told in seconds]

@@ -22,17 +22,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 from statistics import fmean
 
+from pullstudy.analysis.findings.common_moments import had_in_each, last_common
 from pullstudy.analysis.findings.finding import Verdict
 from pullstudy.analysis.findings.growth_finding import growth_verdict
 from pullstudy.analysis.statistics.doubling import Doubling, per_doubling
 from pullstudy.analysis.statistics.holm import holds
 from pullstudy.analysis.statistics.regression import FittedLine, fit
 from pullstudy.analysis.timelines.critical_path import Path, PathSegment
-from pullstudy.analysis.timelines.job_summary import CUTS, JobSummary
+from pullstudy.analysis.timelines.job_summary import JobSummary
 from pullstudy.analysis.timelines.timeline import MOMENTS
 from pullstudy.pulls.milestone import Moment
 
-_NEARLY_ALL = 0.9  # of a size's jobs: an event may be lost; jobs that miss their end because they were slow are more
 _HALF = 0.5
 _NO_GROWTH = 0.05  # of the smallest size's makespans
 
@@ -147,7 +147,7 @@ def decompositions(jobs: Sequence[JobSummary]) -> list[Decomposition]:
 def decompose(jobs: Sequence[JobSummary]) -> Decomposition | None:
     """Of jobs of one run in one cache state; None where no workload was run at every size."""
     able = [job for job in jobs if not job.failed and job.size is not None and job.workload is not None]
-    until = _common_cut(able)
+    until = last_common(_by_size_of((job.size, set(job.paths)) for job in able))
     if until is None:
         return None
     paths = [(job, path) for job in able if (path := job.paths.get(until))]
@@ -175,20 +175,11 @@ def decompose(jobs: Sequence[JobSummary]) -> Decomposition | None:
     )
 
 
-def _common_cut(jobs: Sequence[JobSummary]) -> Moment | None:
-    """The last moment that nearly all jobs of each size have."""
-    had = [(job.size, set(job.paths)) for job in jobs]
-    return next((moment for moment in CUTS if moment in _had_at_every_size(had, _NEARLY_ALL)), None)
-
-
-def _had_at_every_size(had: Sequence[tuple[int | None, set[Moment]]], share: float) -> set[Moment]:
-    """The moments that at each size this share of jobs or more have."""
-    common = set(MOMENTS)
-    for size in {size for size, _ in had}:
-        of_size = [moments for at, moments in had if at == size]
-        counts = Counter(moment for moments in of_size for moment in moments)
-        common &= {moment for moment, count in counts.items() if count >= share * len(of_size)}
-    return common if had else set()
+def _by_size_of(had: Iterable[tuple[int | None, set[Moment]]]) -> list[list[set[Moment]]]:
+    groups: dict[int | None, list[set[Moment]]] = defaultdict(list)
+    for size, moments in had:
+        groups[size].append(moments)
+    return list(groups.values())
 
 
 def _moments(path: Path) -> list[Moment]:
@@ -196,7 +187,7 @@ def _moments(path: Path) -> list[Moment]:
 
 
 def _usual_moments(paths: Sequence[tuple[JobSummary, Path]]) -> set[Moment]:
-    return _had_at_every_size([(job.size, set(_moments(path))) for job, path in paths], _HALF)
+    return had_in_each(_by_size_of((job.size, set(_moments(path))) for job, path in paths), _HALF)
 
 
 def _coarsened(path: Path, usual: set[Moment]) -> Path:

@@ -8,11 +8,12 @@ nothing can be told. Images are tested together (Holm). "No" is said where the i
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
 from typing import NamedTuple
 
+from pullstudy.analysis.findings.common_moments import last_common
 from pullstudy.analysis.findings.finding import Finding, FindingId, Verdict
 from pullstudy.analysis.findings.growth_finding import RELEVANT, growth_finding, growth_verdict
 from pullstudy.analysis.statistics.doubling import Doubling, per_doubling
@@ -48,24 +49,16 @@ def pull_values(jobs: Iterable[JobSummary]) -> Iterator[JobSeconds]:
 
 
 def makespan_values(jobs: Iterable[JobSummary]) -> Iterator[JobSeconds]:
-    """Up to the last moment that all these jobs have: a job whose end is not on record is not shorter for it."""
+    """Up to the last moment that at every size nearly all have: a job whose end is not on record is not shorter."""
     usable = [job for job in jobs if job.size and job.start is not None and not job.failed and job.image]
-    until = _last_common(usable)
+    sizes: dict[int | None, list[Mapping[Moment, float]]] = defaultdict(list)
     for job in usable:
-        seconds = job.makespan_seconds if until is None else job.reached.get(until)
+        sizes[job.size].append(job.seconds_until)
+    until = last_common(sizes.values())
+    for job in usable:
+        seconds = job.seconds_until.get(until) if until else None
         if job.size and job.image and seconds is not None and seconds > 0:
             yield JobSeconds(job.cluster, job.size, job.image, job.cache, seconds, job.run)
-
-
-def _last_common(jobs: Sequence[JobSummary]) -> Moment | None:
-    """None: the end of the job."""
-    if all(job.completed for job in jobs):
-        return None
-    return max(
-        (moment for moment in Moment if all(moment in job.reached for job in jobs)),
-        key=list(Moment).index,
-        default=None,
-    )
 
 
 def pull_growth(jobs: Iterable[JobSummary]) -> list[Finding]:

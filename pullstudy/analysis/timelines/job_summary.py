@@ -95,6 +95,12 @@ class JobSummary:
         return seconds if seconds >= 0 else None
 
     @property
+    def seconds_until(self) -> Mapping[Moment, float]:
+        """From the start until each moment that nearly every container has, and until the end where it is known."""
+        seconds = self.makespan_seconds if self.completed else None
+        return self.reached if seconds is None else {**self.reached, Moment.JOB_COMPLETED: seconds}
+
+    @property
     def workload(self) -> str | None:
         """What it ran: its image, or all that its containers have; None where not one is known."""
         return self.image or " + ".join(self.images) or None
