@@ -41,7 +41,7 @@ BUG_LOG = "bug.log"
 # Typer brings its own click in some versions and uses the installed one in others: this is the right one in both.
 _UsageError: Any = typer.BadParameter.__mro__[1]
 
-app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+app = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
 
 COMMANDS: dict[str, Callable[..., None]] = {
     "init": init_command,
