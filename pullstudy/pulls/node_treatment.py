@@ -3,6 +3,7 @@
 Sources: the providers' documents of their node labels; GKE's as seen in tests/data.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 
 _LABELS = {
@@ -16,6 +17,12 @@ _LABELS = {
     "cloud.google.com/gke-sandbox": "sandbox",
 }
 _SECONDARY_DISK = "cloud.google.com.node-restriction.kubernetes.io/gke-secondary-boot-disk-"
+# Of what a provider or a kubelet's configuration tells of nodes: names by which images come or are kept otherwise.
+_OF_ENVIRONMENT = re.compile(
+    "treatment|taint|stream|gcfs|soci|snapshotter|stargz|nydus|spegel|dragonfly|kraken|local-?_?ssd|ephemeral|nvme|"
+    "boot-?_?disk|volume",
+    re.IGNORECASE,
+)
 # Kubernetes and the autoscaler set and lift these by themselves.
 _PASSING_TAINTS = (
     "node.kubernetes.io/",
@@ -41,3 +48,8 @@ def _treatments(labels: Mapping[str, str]) -> Iterator[str]:
 def lasting_taints(taints: Iterable[str]) -> tuple[str, ...]:
     """Of taints as ``key=value:effect`` those that somebody gave to the node, sorted."""
     return tuple(sorted(taint for taint in taints if not taint.startswith(_PASSING_TAINTS)))
+
+
+def is_treatment(name: str) -> bool:
+    """Whether a name of a cluster's saved environment says of a value that it changes how nodes pull."""
+    return _OF_ENVIRONMENT.search(name) is not None

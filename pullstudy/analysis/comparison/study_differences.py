@@ -1,7 +1,6 @@
 """In what two studies differ beside what is measured: what marks a treatment, and what makes them not comparable."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -14,15 +13,11 @@ from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.facts import UNKNOWN_CACHE, Facts
 from pullstudy.pulls.image import parse_image
 from pullstudy.pulls.kubelet import duration_includes_waiting
+from pullstudy.pulls.node_treatment import is_treatment
 from pullstudy.pulls.streamed import Streamed
 
 _LISTED_VALUES = 60  # characters of a differing value
 _WORDS = ("first", "second")
-# What providers mark a treatment of image pulls by, in labels, taints and what the provider tells.
-_TREATMENTS = re.compile(
-    "treatment|stream|gcfs|soci|snapshotter|stargz|nydus|local-?_?ssd|ephemeral|nvme|boot-?_?disk|volume|taint|spegel|dragonfly|kraken",
-    re.IGNORECASE,
-)
 
 
 class Weight(IntEnum):
@@ -158,7 +153,7 @@ def _environments(sides: Sides) -> Iterator[Difference]:
         # Clusters of one study may differ among themselves; here counts what the studies do not have in common.
         if seen[0] and seen[1] and seen[0] != seen[1]:
             shown = [wording.listed(sorted(map(_short, values)), at_most=2) for values in seen]
-            weight = Weight.TREATMENT if _TREATMENTS.search(name) else Weight.NODES
+            weight = Weight.TREATMENT if is_treatment(name) else Weight.NODES
             yield Difference(weight, f"environments differ in {name.replace('_', ' ')}: {shown[0]} and {shown[1]}")
 
 
