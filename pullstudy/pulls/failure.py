@@ -13,9 +13,12 @@ class FailureClass(StrEnum):
     NOT_FOUND = "not-found"  # no such repository, tag or digest
     TIMEOUT = "timeout"
     NO_SPACE = "no-space"
-    UNAVAILABLE = "unavailable"  # registry down, unreachable, 5xx, name not resolved
+    DNS = "dns"  # the registry's name cannot be resolved
+    UNAVAILABLE = "unavailable"  # registry down, unreachable, 5xx
     CORRUPT = "corrupt"  # digest or size does not match, unpack fails
-    INVALID_NAME = "invalid-name"
+    CERTIFICATE = "certificate"  # the registry's is not trusted by the node
+    NO_PLATFORM = "no-platform"  # nothing in the image's index for the node's system and processor
+    INVALID_NAME = "invalid-name"  # short names that the node's registries.conf does not resolve, too
     NEVER_PULL = "never-pull"  # absent, and the pull policy is Never
     SIGNATURE = "signature"
     OTHER = "other"
@@ -30,6 +33,8 @@ _HOPELESS = frozenset(
     (
         FailureClass.UNAUTHORIZED,
         FailureClass.NOT_FOUND,
+        FailureClass.CERTIFICATE,
+        FailureClass.NO_PLATFORM,
         FailureClass.INVALID_NAME,
         FailureClass.NEVER_PULL,
         FailureClass.SIGNATURE,
@@ -52,7 +57,25 @@ _PATTERNS: tuple[tuple[FailureClass, re.Pattern[str]], ...] = tuple(
         (FailureClass.NO_SPACE, r"no space left on device|disk quota exceeded"),
         (FailureClass.SIGNATURE, r"signature validation failed|SignatureValidationFailed"),
         (FailureClass.NEVER_PULL, r"pull policy of Never|ErrImageNeverPull"),
-        (FailureClass.INVALID_NAME, r"InvalidImageName|invalid reference format|couldn't parse image"),
+        (
+            FailureClass.INVALID_NAME,
+            r"InvalidImageName|invalid reference format|couldn't parse image"
+            r"|short-name \S+ did not resolve to an alias|short name mode is enforcing",
+        ),
+        # containerd lost a layer that it had unpacked and gets it again: it ends in "not found", and is no 404.
+        (FailureClass.CORRUPT, r"parent snapshot \S+ does not exist"),
+        (FailureClass.UNAVAILABLE, r"x509: certificate has expired or is not yet valid: current time \S+ is before"),
+        (FailureClass.CERTIFICATE, r"x509: "),
+        (
+            FailureClass.DNS,
+            r"no such host|server misbehaving|temporary failure in name resolution|\blookup \S+(?: on \S+)?: "
+            r"|read udp \S+:53: ",
+        ),
+        (
+            FailureClass.NO_PLATFORM,
+            r"no match(?:ing manifest)? for (?:platform|\w+/\w+)"
+            r"|no image found in (?:manifest list|image index) for architecture",
+        ),
         (
             FailureClass.UNAUTHORIZED,
             _status("40[13]") + r"|unauthorized|forbidden|authentication required|authorization failed|no basic auth"
@@ -67,7 +90,7 @@ _PATTERNS: tuple[tuple[FailureClass, re.Pattern[str]], ...] = tuple(
         (FailureClass.TIMEOUT, r"time[d ]?-?out|deadline exceeded|context canceled"),
         (
             FailureClass.UNAVAILABLE,
-            r"registry is unavailable|RegistryUnavailable|connection refused|connection reset|no such host"
+            r"registry is unavailable|RegistryUnavailable|connection refused|connection reset"
             r"|no route to host|unexpected EOF|\bEOF\b|service unavailable|bad gateway|tls: |" + _status("50[0234]"),
         ),
     )

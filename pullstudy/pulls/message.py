@@ -45,8 +45,16 @@ PULL_ERRORS = frozenset(
         "SignatureValidationFailed",
     )
 )
-_SANDBOX_HEAD = "failed to get sandbox image "
-_SANDBOX = re.compile(re.escape(_SANDBOX_HEAD) + _QUOTED + r": (.*)", re.DOTALL)
+# Of containerd, of Docker (dockershim and cri-dockerd), and of CRI-O, which quotes no image.
+_SANDBOX_FAILURES = tuple(
+    (head, re.compile(re.escape(head) + image + r": (.*)", re.DOTALL))
+    for head, image in (
+        ("failed to get sandbox image ", _QUOTED),
+        ("failed pulling image ", _QUOTED),
+        ("unable to pull sandbox image ", _QUOTED),
+        ("nitializing source docker://", r"(\S+)"),
+    )
+)
 _SCHEDULED = re.compile(r"Successfully assigned (?:[^\s/]+/)?([^\s/]+) to (\S+)")
 # The stateful set's controller has words of its own.
 _CREATED_POD = re.compile(r"(?:Created pod: (\S+)|create Pod (\S+) in StatefulSet \S+ successful)")
@@ -132,9 +140,12 @@ def read_failure(text: str) -> FailedText | None:
 
 def read_sandbox_failure(text: str) -> FailedText | None:
     """The pause image that could not be pulled, inside a FailedCreatePodSandBox message."""
-    # The last one, found without a pattern: a message of nothing but heads would be tried from each of them.
-    match = _SANDBOX.fullmatch(text, max(text.rfind(_SANDBOX_HEAD), 0))
-    return FailedText(unquote(match[1]), match[2]) if match else None
+    for head, pattern in _SANDBOX_FAILURES:
+        # The last one, found without a pattern: a message of nothing but heads would be tried from each of them.
+        match = pattern.fullmatch(text, max(text.rfind(head), 0))
+        if match:
+            return FailedText(unquote(match[1]), match[2])
+    return None
 
 
 def read_scheduled(text: str) -> tuple[str, str] | None:
