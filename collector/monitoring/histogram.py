@@ -38,6 +38,7 @@ class Histogram:
         self.sum_seconds = 0.0
 
     def observe(self, seconds: float, exemplar: Exemplar | None = None) -> None:
+        seconds = max(seconds, 0.0)  # a clock that was set back; OpenMetrics takes no sum that falls
         bucket = bisect_left(self.bounds_seconds, seconds)
         self._counts[bucket] += 1
         self.sum_seconds += seconds

@@ -8,6 +8,8 @@ import asyncio
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+import msgspec
+
 from collector.context import Context
 from collector.monitoring.metrics import pod_readings
 from collector.monitoring.vitals import Reading
@@ -21,11 +23,12 @@ from pullstudy.kube.client import KubeClient, Query
 from pullstudy.kube.errors import ApiError
 from pullstudy.kube.event_pages import event_pages
 from pullstudy.kube.list_watch import ListWatch
-from pullstudy.kube.page import UnreadableError
+from pullstudy.kube.page import RawPage, read_page
 from pullstudy.polling import ticks
 from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.bug import BUGS
 from pullstudy.pulls.decode import Origin, decode_event
-from pullstudy.pulls.event import UNREADABLE, EventList, decode_event_list
+from pullstudy.pulls.event import UNREADABLE, decode_event_json
 from pullstudy.pulls.record import Outcome
 from pullstudy.pulls.witness import pod_milestones, witnessed_pull
 
@@ -64,6 +67,7 @@ class PodReconciler:
         self._page_items = context.settings.watch.page_items
         self._clock = context.clock
         self._log = context.log
+        self._bugs = context.bugs
         self._status = context.status
         self._reconciler = Reconciler(origin, reported, self._settings.grace_seconds, since)
         pods = ListWatch(client, scope.pods_path, WITH_NODE)
@@ -107,16 +111,20 @@ class PodReconciler:
     async def _read_events(self, reason: str, reported: ReportedContainers) -> None:
         what = f"list the events of reason {reason}"
 
-        async def ask(query: Query) -> EventList:
-            body = await self._client.get(what, self._events_path, query)
-            try:
-                return decode_event_list(body)
-            except UNREADABLE as error:
-                raise UnreadableError(what, f"the list cannot be read: {error}") from error
+        async def ask(query: Query) -> RawPage:
+            return read_page(await self._client.get(what, self._events_path, query), what)
 
         async for page in event_pages(ask, [("fieldSelector", f"reason={reason}")], self._page_items):
-            for event in page.items or ():
-                reported.add(decode_event(event, self._origin))
+            for item in page.items or ():
+                self._read_event(item, reported)
+
+    def _read_event(self, item: msgspec.Raw, reported: ReportedContainers) -> None:
+        try:
+            reported.add(decode_event(decode_event_json(item), self._origin))
+        except UNREADABLE:  # the event watch keeps it as a reject; the others are read
+            return
+        except BUGS as error:
+            self._bugs.found("an event", error)
 
     async def _record(self, found: list[Unreported]) -> None:
         pulls = [witnessed_pull(each.row, each.outcome, self._origin, each.namespace) for each in found]

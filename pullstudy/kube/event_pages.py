@@ -1,19 +1,33 @@
 """The events of a namespace or cluster, some at a time: all of a large cluster's would fill the memory at once."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sized
+from typing import Protocol, TypeVar
 
 from pullstudy.kube.client import Query
-from pullstudy.kube.errors import ApiError
-from pullstudy.pulls.event import EventList
+from pullstudy.kube.errors import ApiError, TransportError
+from pullstudy.kube.watch_protocol import MOST_PAGES
 
 GONE = 410
-
-Ask = Callable[[Query], Awaitable[EventList]]
-"""One request with this query, and its answer decoded."""
+MOST_EMPTY_PAGES = 20  # in a row
 
 
-async def event_pages(ask: Ask, query: Query, most_items: int) -> AsyncIterator[EventList]:
-    """What the query selects, of at most so many events a page. Raises what ``ask`` does.
+class Page(Protocol):
+    """One page of a list, of items of any kind."""
+
+    @property
+    def continue_token(self) -> str | None: ...
+
+    @property
+    def items(self) -> Sized | None: ...
+
+
+P = TypeVar("P", bound=Page)
+
+
+async def event_pages(ask: Callable[[Query], Awaitable[P]], query: Query, most_items: int) -> AsyncIterator[P]:
+    """What the query selects, of at most so many events a page; ``ask`` makes one request and decodes its answer.
+
+    Raises what ``ask`` does, and TransportError for a list without end.
 
     A page that is too large, or does not come, is asked for again at a quarter: whoever may create events may make them
     huge. Where the rest of the list expires meanwhile, all of it comes once more, in one piece; where that is too
@@ -22,6 +36,7 @@ async def event_pages(ask: Ask, query: Query, most_items: int) -> AsyncIterator[
     items: int = most_items
     token: str | None = None
     whole = expired = False
+    pages = empty = 0
     while True:
         try:
             page = await ask(query if whole else _paged(query, items, token))
@@ -37,9 +52,12 @@ async def event_pages(ask: Ask, query: Query, most_items: int) -> AsyncIterator[
             continue
         yield page
         items = min(items * 2, most_items)
-        token = page.continue_token
+        before, token = token, page.continue_token
         if token is None:
             return
+        pages, empty = pages + 1, 0 if page.items else empty + 1
+        if token == before or empty > MOST_EMPTY_PAGES or pages >= MOST_PAGES:
+            raise TransportError("list", "its pages do not end")
 
 
 def _paged(query: Query, items: int, token: str | None) -> Query:

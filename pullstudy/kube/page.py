@@ -17,6 +17,10 @@ class RawPage(msgspec.Struct):
     metadata: ListMetadata
     items: list[msgspec.Raw] | None = None  # Go writes an empty list as null
 
+    @property
+    def continue_token(self) -> str | None:
+        return self.metadata.continue_token or None
+
 
 _decode = msgspec.json.Decoder(RawPage).decode
 

@@ -184,7 +184,7 @@ class WatchLoop(Generic[L]):
         except StatusError as error:
             await self._refused(error, step.request, in_stream=False)
         except TooLargeError as error:
-            if not self._protocol.page_too_large():
+            if not self._protocol.page_too_large(step.request):
                 await self._broken(error, step.request, quick=True)
         except TransportError as error:
             await self._broken(error, step.request, quick=True)

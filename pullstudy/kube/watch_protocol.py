@@ -247,10 +247,13 @@ class WatchProtocol:
         if not self._wait:
             self._page_items = min(self._page_items * 2, self._most_items)
 
-    def page_too_large(self) -> bool:
-        """A page was longer than is read. Returns whether fewer items are asked for now; with one, none can be."""
-        self._answered()
-        return self._shrink()
+    def page_too_large(self, request: Request) -> bool:
+        """An answer was longer than is read. Returns whether fewer items are asked for at once: not for one, nor where
+        no list was asked for."""
+        if not isinstance(request, ListPage) or not self._shrink():
+            return False
+        self._retry_after, self._wait = None, False
+        return True
 
     def _shrink(self) -> bool:
         if self._whole:  # in pages again, from the beginning

@@ -1,0 +1,108 @@
+"""Lists without end, answers of millions of tiny values, and pulls of negative length, from an API server."""
+
+import tracemalloc
+from collections.abc import AsyncGenerator, AsyncIterator
+from itertools import count
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+
+from collector.context import Context
+from collector.log import Format, Log
+from collector.monitoring.histogram import Histogram
+from collector.sources.intake import RAW_MOST_CHARACTERS, Intake
+from collector.sources.recent_events import RecentEvents
+from pullstudy.kube.client import Query
+from pullstudy.kube.errors import TooLargeError, TransportError
+from pullstudy.kube.event_pages import event_pages
+from pullstudy.pulls.decode import Origin
+from pullstudy.pulls.event import EventList, Metadata
+from tests.collector.harness import SETTINGS, VirtualClock
+from tests.collector.kube_events import event
+from tests.hostile.conftest import Attack
+from tests.hostile.kube_answers import EnoughError, plain
+from tests.hostile.test_kube_answers import Watching
+
+MIB = 1 << 20
+
+
+async def all_of(pages: AsyncIterator[EventList]) -> None:
+    async for _ in pages:
+        pass
+
+
+@pytest.mark.parametrize("new_tokens", [False, True])
+async def test_a_list_without_end_is_given_up(new_tokens: bool, attack: Attack) -> None:
+    numbers = count()
+
+    async def ask(query: Query) -> EventList:
+        number = next(numbers)
+        return EventList(metadata=Metadata(continue_token=str(number) if new_tokens else "same"), items=[])
+
+    with pytest.raises(TransportError, match="do not end"):
+        await all_of(event_pages(ask, (), 500))
+    assert next(numbers) < 100
+    attack(f"events of a reason in pages without end ({new_tokens=})", "given up, and said")
+
+
+class TooLong:
+    """Each answer is longer than is read, to whatever is asked."""
+
+    url = "https://too.long"
+
+    def __init__(self, identity: bool) -> None:
+        self.requests = 0
+        self._identity = identity
+
+    async def renew_login(self) -> None: ...
+
+    async def get(self, what: str, path: str, query: Any = ()) -> bytes:
+        self.requests += 1
+        if self.requests > 60:
+            raise EnoughError
+        if path.startswith("/api/v1/namespaces/") and not self._identity:
+            return plain({"metadata": {"uid": "u-1"}})
+        raise TooLargeError(what, "the answer is too long")
+
+    async def stream(self, *_: Any) -> AsyncGenerator[bytes, None]:
+        raise EnoughError
+        yield b""
+
+
+async def test_an_identity_too_long_to_be_read_is_asked_for_ever_less_often(attack: Attack) -> None:
+    client = TooLong(identity=True)
+    watching = Watching(client, streaming=False)
+    with pytest.raises(EnoughError):
+        await watching.run()
+    assert max(watching.clock.sleeps) > 10
+    attack("8 MiB and more for a namespace, for ever", "each waited for longer than the last")
+
+
+def test_an_event_of_millions_of_tiny_values_is_no_memory(attack: Attack) -> None:
+    clock = VirtualClock()
+    context = Context(SETTINGS, clock, Random(1), Log(clock, Format.TEXT, lambda _: None))
+    intake = Intake(Origin(cluster="c"), RecentEvents(10), context.status)
+    odd = event(1)
+    odd["message"] = "Successfully pulled image in a way that nobody knows"
+    odd["unread"] = "@"
+    item = msgspec.Raw(plain(odd).replace(b'"@"', b"[" + b"[]," * (4 * MIB) + b"[]]"))
+    tracemalloc.start()
+    try:
+        intake.item(item, "1")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    (reject,) = intake.take_batch().rejects
+    assert len(reject.raw) == RAW_MOST_CHARACTERS
+    assert peak < 8 * MIB
+    attack("an event of unknown form with 4 million empty lists", f"kept as it came, cut: {peak / MIB:.1f} MiB")
+
+
+def test_a_pull_of_negative_length_makes_no_sum_fall(attack: Attack) -> None:
+    histogram = Histogram()
+    histogram.observe(3.0)
+    histogram.observe(-(2.0**33))
+    assert (histogram.sum_seconds, histogram.count) == (3.0, 2)
+    attack("an event of a pull that took -292 years", "counted as none: sums of OpenMetrics do not fall")
