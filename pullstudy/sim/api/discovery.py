@@ -9,6 +9,7 @@ Json = dict[str, Any]
 
 HEALTH_PATHS = frozenset({"/livez", "/readyz", "/healthz"})
 REVIEWS = "selfsubjectaccessreviews"
+RULES = "selfsubjectrulesreviews"
 _EXTRA_GROUPS = {"authorization.k8s.io": "v1"}
 
 
@@ -21,6 +22,10 @@ def document(path: str, version: KubernetesVersion, address: str) -> Json | None
         return {"kind": "APIVersions", "versions": ["v1"], "serverAddressByClientCIDRs": addresses}
     if path == "/apis":
         return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(name) for name in _groups()]}
+    if path == "/openapi/v3":
+        return {"paths": {place: {"serverRelativeURL": f"/openapi/v3/{place}"} for place in _places()}}
+    if path.startswith("/openapi/v3/") and (place := path.removeprefix("/openapi/v3/")) in _places():
+        return _openapi(place)
     parts = path.strip("/").split("/")
     if path == "/api/v1":
         return _resource_list("", "v1")
@@ -29,6 +34,27 @@ def document(path: str, version: KubernetesVersion, address: str) -> Json | None
     if parts[0] == "apis" and len(parts) == 3 and _groups().get(parts[1]) == parts[2]:
         return _resource_list(parts[1], parts[2])
     return None
+
+
+def _places() -> dict[str, list[Resource]]:
+    """Where the versions are, ``api/v1`` and the like, with what they serve."""
+    found: dict[str, list[Resource]] = {}
+    for resource in RESOURCES:
+        found.setdefault(f"apis/{resource.api_version}" if resource.group else "api/v1", []).append(resource)
+    return found
+
+
+def _openapi(place: str) -> Json:
+    """No schema: that the server looks at fields itself, which is what kubectl asks this for before it applies."""
+    parameters = [{"name": name, "in": "query", "schema": {"type": "string"}} for name in ("fieldValidation",)]
+    paths = {}
+    for resource in _places()[place]:
+        scope = "namespaces/{namespace}/" if resource.namespaced else ""
+        kind = {"group": resource.group, "version": resource.version, "kind": resource.kind}
+        action = {"parameters": parameters, "x-kubernetes-group-version-kind": kind, "responses": {}}
+        paths[f"/{place}/{scope}{resource.plural}/{{name}}"] = {"patch": action}
+    information = {"title": "simulated Kubernetes", "version": "v1"}
+    return {"openapi": "3.0.0", "info": information, "paths": paths}
 
 
 def _version(version: KubernetesVersion) -> Json:
@@ -57,8 +83,9 @@ def _group(name: str) -> Json:
 def _resource_list(group: str, version: str) -> Json:
     served = [_resource(r) for r in RESOURCES if (r.group, r.version) == (group, version)]
     if group == "authorization.k8s.io":
-        review = {"name": REVIEWS, "singularName": "", "namespaced": False, "kind": "SelfSubjectAccessReview"}
-        served = [{**review, "verbs": ["create"]}]
+        kinds = {REVIEWS: "SelfSubjectAccessReview", RULES: "SelfSubjectRulesReview"}
+        common = {"singularName": "", "namespaced": False, "verbs": ["create"]}
+        served = [{"name": name, "kind": kind, **common} for name, kind in kinds.items()]
     name = f"{group}/{version}" if group else version
     return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": name, "resources": served}
 

@@ -51,6 +51,14 @@ class ObjectPage:
     continue_token: str = ""
     remaining: int = 0
 
+    @property
+    def meta(self) -> dict[str, str | int]:
+        """The list's own metadata."""
+        more: dict[str, str | int] = {}
+        if self.continue_token:
+            more = {"continue": self.continue_token, "remainingItemCount": self.remaining}
+        return {"resourceVersion": str(self.version), **more}
+
 
 def list_page(history: History, resource: Resource, query: ListQuery) -> ObjectPage:
     """One page. Raises ApiFailureError: 410 for a version or token that was compacted, 504 for one still to come."""
@@ -106,13 +114,10 @@ def _key_text(entry: ObjectVersion) -> str:
 
 def render(resource: Resource, page: ObjectPage, item: Callable[[bytes], bytes]) -> bytes:
     """The List object; ``item`` turns an entry's bytes into a list's item."""
-    meta: dict[str, str | int] = {"resourceVersion": str(page.version)}
-    if page.continue_token:
-        meta |= {"continue": page.continue_token, "remainingItemCount": page.remaining}
     return b"".join(
         [
             f'{{"kind":"{resource.kind}List","apiVersion":"{resource.api_version}","metadata":'.encode(),
-            msgspec.json.encode(meta),
+            msgspec.json.encode(page.meta),
             b',"items":[',
             b",".join([item(entry.data) for entry in page.items]),
             b"]}\n",

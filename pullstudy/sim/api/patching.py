@@ -7,11 +7,8 @@ from pullstudy.sim.api import status
 
 Json = dict[str, Any]
 
-MERGE_TYPES = (
-    "application/merge-patch+json",
-    "application/strategic-merge-patch+json",
-    "application/apply-patch+yaml",
-)
+APPLY_TYPE = "application/apply-patch+yaml"  # kubectl writes it as JSON, which is YAML too
+MERGE_TYPES = ("application/merge-patch+json", "application/strategic-merge-patch+json", APPLY_TYPE)
 JSON_PATCH_TYPE = "application/json-patch+json"
 
 

@@ -3,13 +3,14 @@
 import random
 from collections.abc import Callable
 
+import msgspec
 from aiohttp import web
 
-from pullstudy.sim.api import selectors, status
+from pullstudy.sim.api import selectors, status, tables
 from pullstudy.sim.api.event_forms import as_seen_at
 from pullstudy.sim.api.history import ObjectVersion
 from pullstudy.sim.api.listing import INCONSISTENT, ContinueToken, ListQuery, list_page, parse_token, render
-from pullstudy.sim.api.resources import NODES
+from pullstudy.sim.api.resources import NODES, Resource
 from pullstudy.sim.api.watching import WatchCursor
 from pullstudy.sim.cluster import SimCluster
 from pullstudy.sim.faults.http import HttpFaults
@@ -34,7 +35,11 @@ class ReadRequests:
         self._pace = seconds_a_virtual_second
         self._random = random.Random(cluster.settings.seed)
 
-    def get(self, target: ApiPath) -> web.Response:
+    def _table(self, resource: Resource, items: list[bytes], meta: dict[str, str | int]) -> web.Response:
+        objects = [msgspec.json.decode(as_seen_at(resource, data)) for data in items]
+        return json_answer(tables.table(resource, objects, meta, self._cluster.clock.at()))
+
+    def get(self, request: web.Request, target: ApiPath) -> web.Response:
         resource, name = target.resource, str(target.name)
         entry = self._cluster.history.entry(resource, target.namespace or "", name)
         if entry is None:
@@ -44,6 +49,8 @@ class ReadRequests:
             return json_answer(configz(parameters.kubelet, parameters.times))
         if target.subresource not in (None, "status"):
             raise status.no_such_path()
+        if tables.wanted(request.headers.get("Accept", "")):
+            return self._table(resource, [entry.data], {})
         return raw_answer(as_seen_at(resource, entry.data) + b"\n")
 
     def keep(self, request: web.Request, target: ApiPath) -> Callable[[ObjectVersion], bool] | None:
@@ -85,6 +92,8 @@ class ReadRequests:
         page = list_page(self._cluster.history, resource, asked)
         if self._faults.list_doubled(resource.plural):
             page.items.extend(list(page.items))
+        if tables.wanted(request.headers.get("Accept", "")):
+            return self._table(resource, [entry.data for entry in page.items], page.meta)
         head = len(resource.head)
         return raw_answer(render(resource, page, lambda data: b"{" + as_seen_at(resource, data)[head:]))
 

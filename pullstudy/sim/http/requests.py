@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
-from pullstudy.sim.api import status
+from pullstudy.sim.api import protobuf, status
 from pullstudy.sim.api.resources import Resource, find
 
 Json = dict[str, Any]
@@ -56,8 +56,8 @@ async def read_body(request: web.Request, *, optional: bool = False, any_type: b
     if not raw.strip() and optional:
         return {}
     try:
-        body = msgspec.json.decode(raw)
-    except msgspec.DecodeError as error:
+        body = protobuf.decode(raw) if request.content_type == protobuf.MEDIA_TYPE else msgspec.json.decode(raw)
+    except ValueError as error:
         raise status.bad_request(f"the object provided is unrecognized (must be of type JSON): {error}") from error
     if body is None and optional:
         return {}

@@ -39,9 +39,13 @@ class RestApi:
             return json_answer(document)
         if path.endswith(f"/{discovery.REVIEWS}") and request.method == "POST":
             return await self._review(request)
+        if path.endswith(f"/{discovery.RULES}") and request.method == "POST":
+            return json_answer(_all_rules(await read_body(request)), 201)
         target = ApiPath.of(path)
         if target is None:
             raise status.no_such_path()
+        if request.query.get("dryRun"):
+            raise status.bad_request("dryRun: this server has none; leave it out")
         watching = flag(request, "watch")
         listing = request.method == "GET" and target.name is None
         action = "watch" if listing and watching else "list" if listing else "other"
@@ -63,7 +67,7 @@ class RestApi:
     async def _other(self, request: web.Request, target: ApiPath) -> web.Response:
         match request.method, target.name:
             case "GET", str():
-                return self._reading.get(target)
+                return self._reading.get(request, target)
             case "POST", None:
                 return await self._writing.create(request, target)
             case "DELETE", None:
@@ -73,6 +77,12 @@ class RestApi:
             case (("PATCH" | "PUT"), str()):
                 return await self._writing.patch(request, target)
         raise status.method_not_allowed()
+
+
+def _all_rules(review: Json) -> Json:
+    every = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}
+    rules = {"resourceRules": [every], "nonResourceRules": [], "incomplete": False}
+    return {**review, "metadata": {"creationTimestamp": None}, "status": rules}
 
 
 def _reviewed(review: Json, forbidden: bool) -> Json:

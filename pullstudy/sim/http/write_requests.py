@@ -111,8 +111,10 @@ class WriteRequests:
         resource = target.resource
         if "patch" not in resource.verbs:
             raise status.method_not_allowed()
-        obj = self._find(target)
         body = await read_body(request, any_type=True)
+        if request.content_type == patching.APPLY_TYPE and not self._exists(target):
+            return await self.create(request, target)
+        obj = self._find(target)
         put = request.method == "PUT"
         changed = {**obj, **body} if put else patching.apply(obj, body, request.content_type)
         check_shape(resource, changed)
@@ -130,6 +132,10 @@ class WriteRequests:
         obj.update(changed)
         self._api.update(resource, obj)
         return json_answer(obj)
+
+    def _exists(self, target: ApiPath) -> bool:
+        held = self._cluster.history.entry(target.resource, target.namespace or "", str(target.name))
+        return held is not None
 
     def _find(self, target: ApiPath) -> Json:
         """The live object; of an event, which nobody holds, a copy. Raises ApiFailureError 404 or 405."""
