@@ -4,6 +4,7 @@ A fleet's year does not fit into memory. What is read from InfluxDB is copied to
 everything is read in the order of one: by cluster and job.
 """
 
+import gc
 import json
 import sqlite3
 import tempfile
@@ -187,6 +188,7 @@ def opened_study(where: Path | StudySource) -> Iterator[StudyRecords]:
     """For as long as the block lasts. Raises NotAStudyError, StoreError."""
     source = as_source(where)
     with ExitStack() as stack:
+        stack.enter_context(_no_search_for_cycles())
         parts: list[Part] = []
         if source.file is not None and source.directory is not None:
             file = EmbeddedStore(source.directory, create=False)
@@ -196,6 +198,18 @@ def opened_study(where: Path | StudySource) -> Iterator[StudyRecords]:
             readers = [(open_reader(settings), selection) for settings, selection in source.buckets]
             parts.append((stack.enter_context(copied(readers)), ALL))
         yield stack.enter_context(study_of(source.name, parts, source.directory, source.ledger))
+
+
+@contextmanager
+def _no_search_for_cycles() -> Iterator[None]:
+    """While records are read and folded: none of them is in a cycle, and the search takes a fifth of the time."""
+    searching = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if searching:
+            gc.enable()
 
 
 @contextmanager

@@ -9,8 +9,9 @@ the second. The most precise is taken, of equals the earliest, since a later one
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
+
+import msgspec
 
 from pullstudy.analysis.reading.job_records import JobRecords
 from pullstudy.analysis.timelines.timeline import MomentTimes, Timestamp
@@ -21,17 +22,15 @@ from pullstudy.pulls.witness import PodWitness
 STATUS_SECONDS = 1.0  # metav1.Time has whole seconds
 
 
-@dataclass(slots=True)
-class GatheredContainer:
+class GatheredContainer(msgspec.Struct):
     """One container while the records are read."""
 
     image: str | None = None
-    pulls: list[PullRecord] = field(default_factory=list)  # all attempts, in order of time
-    times: MomentTimes = field(default_factory=dict)
+    pulls: list[PullRecord] = msgspec.field(default_factory=list)  # all attempts, in order of time
+    times: MomentTimes = msgspec.field(default_factory=dict)
 
 
-@dataclass(slots=True)
-class GatheredPod:
+class GatheredPod(msgspec.Struct):
     """One pod while the records are read; ``times`` are its own moments, without its containers'."""
 
     name: str
@@ -41,8 +40,8 @@ class GatheredPod:
     run: str | None = None
     size: int | None = None
     node: str | None = None
-    times: MomentTimes = field(default_factory=dict)
-    containers: dict[str, GatheredContainer] = field(default_factory=dict)
+    times: MomentTimes = msgspec.field(default_factory=dict)
+    containers: dict[str, GatheredContainer] = msgspec.field(default_factory=dict)
     first_at: datetime | None = None  # the first that is known of it, of a failed pull too, which has no moment
 
     def seen(self, at: datetime | None) -> None:

@@ -26,6 +26,8 @@ from datetime import UTC, datetime
 from functools import cached_property
 from itertools import pairwise
 
+import msgspec
+
 from pullstudy.analysis.timelines.pods import GatheredPod, keep_finest, timestamp_of
 from pullstudy.analysis.timelines.timeline import MomentTimes
 from pullstudy.pulls.milestone import Milestone, Moment
@@ -104,8 +106,7 @@ def _joined(parts: Iterable[list[GatheredPod]]) -> list[SeparateJob]:
     return list(jobs.values())
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(msgspec.Struct, frozen=True):
     """A pod, when it was first seen, and what tells its job from others."""
 
     at: datetime

@@ -28,8 +28,7 @@ class Timestamp(msgspec.Struct, frozen=True, gc=False):
 MomentTimes = dict[Moment, Timestamp]
 
 
-@dataclass(frozen=True)
-class ContainerTimeline:
+class ContainerTimeline(msgspec.Struct, frozen=True, dict=True):  # dict: where a cached property keeps its value
     """One container of one pod; ``times`` has the pod's moments too, and the job's."""
 
     pod: str
