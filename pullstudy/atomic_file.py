@@ -27,8 +27,10 @@ def atomic_file(path: Path, *, mode: int = USUAL_MODE) -> Iterator[BinaryIO]:
             file.flush()
             os.fsync(file.fileno())  # else a power cut after the rename could leave an empty file
         os.replace(draft, path)
-    except BaseException:
+    except BaseException as error:
         draft.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = str(path)  # a write that meets a full disk does not say of which file
         raise
     synchronise(path.parent)
 

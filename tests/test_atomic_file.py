@@ -1,5 +1,6 @@
 """Files whole or not at all."""
 
+import errno
 from pathlib import Path
 
 import pytest
@@ -25,3 +26,9 @@ def test_what_was_there_stays_where_writing_ends_half_way(tmp_path: Path) -> Non
     with pytest.raises(KeyboardInterrupt):
         write_half(path)
     assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("file", b"old")]
+
+
+def test_a_disk_that_is_full_is_told_with_the_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space") as caught, atomic_file(tmp_path / "report.html"):
+        raise OSError(errno.ENOSPC, "No space left on device")  # as a write says it: without a name
+    assert caught.value.filename == str(tmp_path / "report.html")

@@ -1,5 +1,6 @@
 """``pulldriver export``."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -59,4 +60,5 @@ def export_command(
         source = source_of(out, influx, run, cluster)
     rows = export(source, what, format, to, LayerChoice(tags_of, without_shared))
     if not rows and what in LAYER_TABLES:
-        print(f"{out} has no layers: pulldriver import MANIFESTS --out {out}, see docs/similarity.md", file=sys.stderr)
+        command = f"pulldriver import MANIFESTS --out {shlex.quote(str(out))}"
+        print(f"{out} has no layers: {command}, see docs/similarity.md", file=sys.stderr)

@@ -2,6 +2,7 @@
 
 import os
 import re
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -107,7 +108,7 @@ def import_command(
     if any(tally.rejected for tally in tallies) and not any(_understood(tally) for tally in tallies):
         _warn("pulldriver: nothing in these files was understood; pulldriver import --help says what it takes")
         raise typer.Exit(1)
-    print(f"next: pulldriver report --out {out}")
+    print(f"next: pulldriver report --out {shlex.quote(str(out))}")
     if any(tally.cut_off for tally in tallies):
         raise typer.Exit(1)
 

@@ -1,5 +1,6 @@
 """``pulldriver status``."""
 
+import shlex
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -117,8 +118,8 @@ def say_status(status: SweepStatus, out: Path) -> Iterator[str]:
         return
     left_up = [size.cluster for size in status.sizes if size.state not in (ClusterState.PLANNED, ClusterState.DOWN)]
     if left_up:
-        yield f"not running, and {', '.join(left_up)} may still exist: pulldriver down --out {out}"
+        yield f"not running, and {', '.join(left_up)} may still exist: pulldriver down --out {shlex.quote(str(out))}"
     if not status.finished or status.failed:
-        yield f"go on: pulldriver sweep --out {out} --resume"
+        yield f"go on: pulldriver sweep --out {shlex.quote(str(out))} --resume"
     else:
-        yield f"finished; next: pulldriver report --out {out}"
+        yield f"finished; next: pulldriver report --out {shlex.quote(str(out))}"

@@ -226,7 +226,7 @@ def _report(outcome: SweepResult, out: Path) -> int:
     _say(outcome.accounted)
     for row in outcome.failed:
         print(printable(f"failed: {row.cluster} {row.job}: {row.error}"), file=sys.stderr)
-    _say(f"next: pulldriver report --out {out}")
+    _say(f"next: pulldriver report --out {shlex.quote(str(out))}")
     if outcome.failed:
         print(f"pulldriver: {len(outcome.failed)} jobs failed; try them again with --resume", file=sys.stderr)
         return 1

@@ -7,6 +7,7 @@ AnalysisError
 ├── NoLayersError    layers asked for of a source that is no directory
 ├── NoSuchRunError   a run or cluster that no record is of
 ├── SeveralRunsError a store of several runs, none of which was chosen
+├── TerminalError    bytes asked for on a terminal
 └── OutputError      the result cannot be written
 """
 
@@ -113,6 +114,15 @@ def _named(there: Iterable[StoredRun]) -> str:
     named = ", ".join(f"{_said(run)} ({pulls:,} pulls)" for run, (_, pulls) in ordered[:_NAMED_RUNS])
     more = len(ordered) - _NAMED_RUNS
     return f"{named} and {more} more: pulldriver export runs lists them" if more > 0 else named
+
+
+class TerminalError(AnalysisError):
+    """A table of bytes that no terminal can show."""
+
+    exit_code = 2  # wrong use
+
+    def __init__(self, table: str) -> None:
+        super().__init__(f"{table} as parquet is not for a terminal: add --to FILE, or > FILE")
 
 
 class OutputError(AnalysisError):

@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from pullstudy.analysis.errors import ChoiceError, NoLayersError
+from pullstudy.analysis.errors import ChoiceError, NoLayersError, TerminalError
 from pullstudy.analysis.findings.similarity import ImagePair, pairs
 from pullstudy.analysis.output_file import output_file
 from pullstudy.analysis.reading.joined_records import opened
@@ -42,12 +42,14 @@ ALL_LAYERS = LayerChoice()
 def export(where: Path | StudySource, what: str, format: str, to: Path | None, choice: LayerChoice = ALL_LAYERS) -> int:
     """Write the table of a directory or another source to the file, or to standard output; return how many rows it has.
 
-    Raises ChoiceError, TagsError, NoLayersError, OutputError, NotAStudyError, StoreError.
+    Raises ChoiceError, TagsError, NoLayersError, TerminalError, OutputError, NotAStudyError, StoreError.
     """
     if what not in TABLES:
         raise ChoiceError("table", what, tuple(TABLES))
     if format not in WRITERS:
         raise ChoiceError("format", format, tuple(WRITERS))
+    if to is None and format == "parquet" and sys.stdout.isatty():
+        raise TerminalError(what)
     source = as_source(where)  # no study, no file
     with TABLES[what](source, choice) as table:
         if to is None:

@@ -212,3 +212,22 @@ def test_a_refused_request_is_told_with_its_object_and_answer() -> None:
 def test_help_lists_only_the_providers_that_exist(capsys: Capture) -> None:
     assert cli.run(["sweep", "--help"]) == 0
     assert f"One of: {', '.join(PROVIDERS)}." in " ".join(capsys.readouterr().out.split())
+
+
+def test_bytes_are_not_written_to_a_terminal(tmp_path: Path) -> None:
+    begun(tmp_path)
+    ours, theirs = os.openpty()
+    words = [str(Path(sys.executable).with_name("pulldriver")), "export", "runs", "--format", "parquet"]
+    with os.fdopen(ours, "rb"), os.fdopen(theirs, "wb") as terminal:
+        ended = subprocess.run([*words, "--out", str(tmp_path)], stdout=terminal, stderr=subprocess.PIPE, check=False)
+    assert (ended.returncode, b"runs as parquet is not for a terminal: add --to FILE" in ended.stderr) == (2, True)
+
+
+def test_a_command_that_is_offered_can_be_pasted_whatever_the_directory_is_called(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    directory = tmp_path / "my study"
+    directory.mkdir()
+    begun(directory)
+    assert cli.run(["status", "--out", str(directory)]) == 0
+    assert f"pulldriver sweep --out '{directory}' --resume" in capsys.readouterr().out

@@ -205,3 +205,15 @@ async def test_a_fixed_speed_runs_at_that_speed(start: Start) -> None:
     state = await api.get("/sim/state")
     assert state["seconds"] > 10
     assert state["seconds"] == pytest.approx((time.monotonic() - begun) * 500, rel=0.5)
+
+
+async def test_a_client_that_is_gone_before_its_watch_is_answered_leaves_no_word_in_the_log(
+    api: Api, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(50):
+        _, writer = await asyncio.open_connection("127.0.0.1", api.server.port)
+        writer.write(b"GET /api/v1/events?watch=true HTTP/1.1\r\nHost: x\r\n\r\n")
+        await writer.drain()
+        writer.transport.abort()
+    await api.get("/sim/state")
+    assert caplog.records == []

@@ -144,6 +144,8 @@ class SimServer:
             return await behind.rest.handle(request)
         except status.ApiFailureError as error:
             return _refusal(error)
+        except ConnectionResetError:  # a watch's client that has gone before its answer began: nobody reads this one
+            return web.Response()
         except web.HTTPException as error:  # a body over MAX_BODY_BYTES
             return _refusal(status.ApiFailureError(error.status, "RequestEntityTooLarge", error.reason))
         except _UNREADABLE as error:
