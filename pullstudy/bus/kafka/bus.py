@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from hashlib import blake2b
 from random import Random
 
+from pullstudy.bus.cloud_event import headers
 from pullstudy.bus.kafka.consumer import KafkaGroupMember
 from pullstudy.bus.kafka.producer import KafkaSender, Outgoing
 from pullstudy.bus.kafka.settings import KafkaSettings
@@ -43,7 +44,7 @@ class KafkaBus:
         letters: list[DeadLetter] = []
         for record in batch.records():
             try:
-                messages.append(Outgoing(self._topic_of(record), key(record), encode(record)))
+                messages.append(Outgoing(self._topic_of(record), key(record), encode(record), headers(record)))
             except ValueError as error:
                 shown = repr(record).encode("ascii", "backslashreplace")
                 letters.append(DeadLetter(f"the record cannot be written as JSON: {error}", shown))
@@ -67,8 +68,8 @@ class KafkaBus:
                 await self._sender.send([_cut(message) for message in too_large])
 
     def _dead(self, letter: DeadLetter) -> Outgoing:
-        headers = (("reason", _header(letter.reason)), ("source", _header(letter.source)))
-        return Outgoing(self._settings.dead_topic, letter.key, letter.value, headers)
+        told = (("reason", _header(letter.reason)), ("source", _header(letter.source)))
+        return Outgoing(self._settings.dead_topic, letter.key, letter.value, told)
 
     async def consume(self, group: str) -> KafkaGroupMember:
         timing = self._timing
