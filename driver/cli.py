@@ -28,6 +28,7 @@ from driver.commands.report_command import report_command
 from driver.commands.status_command import status_command
 from driver.commands.sweep_command import sweep_command
 from driver.errors import DriverError, UnaskedError
+from driver.terminal import write_text
 from pullstudy.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USE
 from pullstudy.kube.errors import KubeError
 from pullstudy.pulls.names import argument_problem
@@ -156,5 +157,5 @@ def _first_line(error: Exception) -> str:
 
 
 def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"pulldriver: {printable(message)}\n")
+    write_text(sys.stderr, f"pulldriver: {printable(message)}\n")
     return code

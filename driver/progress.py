@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import msgspec
 
 from driver.planning.plan import image_slug
+from driver.terminal import LeavableStream
 from pullstudy.pulls.image import parse_image, study_shape
 from pullstudy.pulls.printable import printable
 from pullstudy.store.embedded.ledger import JobRow, JobState
@@ -130,7 +131,11 @@ class LiveProgress:
 
 def make_progress(write: Callable[[str], None], *, total_jobs: int, done_jobs: int) -> Progress:
     """The live display where somebody looks at it."""
-    return LiveProgress(total_jobs, done_jobs) if sys.stdout.isatty() else PlainProgress(write)
+    if not sys.stdout.isatty():
+        return PlainProgress(write)
+    from rich.console import Console
+
+    return LiveProgress(total_jobs, done_jobs, Console(file=LeavableStream(sys.stdout)))
 
 
 def say_job(summary: JobSummary) -> str:

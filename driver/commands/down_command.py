@@ -1,11 +1,13 @@
 """``pulldriver down``."""
 
 import asyncio
+import sys
 from contextlib import closing
 from pathlib import Path
 
 from driver.commands.options import DEFAULT_OUT, Out
 from driver.errors import UsageError
+from driver.terminal import write_text
 
 
 def down_command(out: Out = DEFAULT_OUT) -> None:
@@ -21,7 +23,11 @@ def down_command(out: Out = DEFAULT_OUT) -> None:
 
     open_connection(out, create=False).close()  # before the lock's file is put into a directory that is no study
     with directory_lock(out):
-        asyncio.run(interruptible(_down(out), print))
+        asyncio.run(interruptible(_down(out), _say))
+
+
+def _say(line: str) -> None:
+    write_text(sys.stdout, f"{line}\n")
 
 
 async def _down(out: Path) -> None:
@@ -40,13 +46,13 @@ async def _down(out: Path) -> None:
         left = [row for row in reversed(ledger.clusters(run.run)) if row.alive]
         provider = make_provider(run.provider)
         lifecycle = ClusterLifecycle(
-            provider, ledger, decode_study(run.study), out, PlainProgress(print), now=wall_clock
+            provider, ledger, decode_study(run.study), out, PlainProgress(_say), now=wall_clock
         )
         try:
             for row in left:
                 await lifecycle.clean_up(row)
-                print(f"{row.cluster}: down")
+                _say(f"{row.cluster}: down")
         finally:
             await provider.close()
         if not left:
-            print("nothing is up")
+            _say("nothing is up")

@@ -1,4 +1,8 @@
-"""Ctrl-C and SIGTERM: the first one ends the work in order, later ones are told to wait."""
+"""Ctrl-C, SIGTERM and SIGHUP: the first one ends the work in order, later ones are told to wait.
+
+SIGHUP comes when a terminal or an ssh session is closed. Whoever begins a command with it ignored (nohup) wants it to
+go on.
+"""
 
 import asyncio
 import signal
@@ -7,7 +11,7 @@ from typing import Any, TypeVar
 
 T = TypeVar("T")
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM)
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class InterruptedByUserError(Exception):
@@ -32,7 +36,8 @@ async def interruptible(work: Coroutine[Any, Any, T], say: Callable[[str], None]
             say("still taking the cluster down: a cluster left behind would have to be found and paid for")
 
     loop = asyncio.get_running_loop()
-    for number in SIGNALS:
+    heeded = [number for number in SIGNALS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]
+    for number in heeded:
         loop.add_signal_handler(number, take, number)
     try:
         return await task
@@ -41,7 +46,7 @@ async def interruptible(work: Coroutine[Any, Any, T], say: Callable[[str], None]
             raise
         raise InterruptedByUserError from None
     finally:
-        for number in SIGNALS:
+        for number in heeded:
             loop.remove_signal_handler(number)
             if signals:
                 signal.signal(

@@ -49,6 +49,7 @@ from driver.recording.destinations import (
 )
 from driver.recording.stores import Stores, open_stores
 from driver.sweep import Sweep, SweepResult, begun_run, study_of, wall_clock
+from driver.terminal import write_text
 from pullstudy.kube.errors import KubeError
 from pullstudy.pulls.printable import printable
 from pullstudy.store.embedded.ledger import Ledger
@@ -80,7 +81,8 @@ def sweep_command(
 ) -> None:
     """Run a study: for each size a cluster, for each image a job on every node, every pull accounted for.
 
-    The clusters are taken down at the end, after a failure and after Ctrl-C. What was done is kept in DIR:
+    The clusters are taken down at the end, after a failure, Ctrl-C, SIGTERM and SIGHUP (a closed terminal; not under
+    nohup). What was done is kept in DIR:
     --resume goes on with it.
 
     Examples:
@@ -225,17 +227,14 @@ def _confirm(provider: Provider, *, yes: bool) -> None:
 def _report(outcome: SweepResult, out: Path) -> int:
     _say(outcome.accounted)
     for row in outcome.failed:
-        print(printable(f"failed: {row.cluster} {row.job}: {row.error}"), file=sys.stderr)
+        write_text(sys.stderr, printable(f"failed: {row.cluster} {row.job}: {row.error}") + "\n")
     _say(f"next: pulldriver report --out {shlex.quote(str(out))}")
     if outcome.failed:
-        print(f"pulldriver: {len(outcome.failed)} jobs failed; try them again with --resume", file=sys.stderr)
+        write_text(sys.stderr, f"pulldriver: {len(outcome.failed)} jobs failed; try them again with --resume\n")
         return 1
     return 0
 
 
 def _say(*lines: str) -> None:
-    """To standard output. A sweep outlives whoever read it: ``| head`` must not cost a cluster its jobs."""
-    try:
-        print(*map(printable, lines), sep="\n", flush=True)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    """To standard output."""
+    write_text(sys.stdout, "".join(f"{printable(line)}\n" for line in lines))

@@ -141,9 +141,10 @@ def write_study(directory: Path, *tags: str, speed: str = "max") -> Path:
     return path
 
 
-def start_command(*arguments: str) -> subprocess.Popen[str]:
-    """``pulldriver``, as a user starts it."""
-    command = [str(Path(sys.executable).with_name("pulldriver")), *arguments]
+def start_command(*arguments: str, nohup: bool = False) -> subprocess.Popen[str]:
+    """``pulldriver``, as a user starts it. What a test runs in may ignore SIGHUP itself."""
+    command = ["env", f"--{'ignore' if nohup else 'default'}-signal=HUP"]
+    command += [str(Path(sys.executable).with_name("pulldriver")), *arguments]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "NO_COLOR": "1"}
     )

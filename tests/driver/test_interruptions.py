@@ -1,10 +1,13 @@
 """A driver that is killed, stopped or let down, and what is left of it."""
 
 import os
+import pty
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -96,7 +99,7 @@ def test_children_do_not_outlive_a_killed_driver_and_down_finds_nothing_more(tmp
 
 
 @pytest.mark.timeout(180)
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_takes_the_cluster_down_before_it_ends_the_sweep(tmp_path: Path, number: signal.Signals) -> None:
     out = tmp_path / "out"
     study = write_study(tmp_path, LARGE, SMALL, speed="10")
@@ -111,6 +114,39 @@ def test_a_signal_takes_the_cluster_down_before_it_ends_the_sweep(tmp_path: Path
     assert said.endswith(f"what was done is kept; go on with: pulldriver sweep --out {out} --resume\n")
     assert rows(out, "SELECT state FROM clusters ORDER BY size") == [("down",), ("planned",)]
     assert left_running(out) == []
+
+
+@pytest.mark.timeout(180)
+def test_a_terminal_that_is_closed_under_the_live_display_leaves_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    study = write_study(tmp_path, LARGE, SMALL, speed="10")
+    command = [str(Path(sys.executable).with_name("pulldriver")), "sweep", "--out", str(out), "--study", str(study)]
+    child, terminal = pty.fork()
+    if child == 0:
+        os.execvp("env", ["env", "--default-signal=HUP", *command, "--sizes", "2"])
+    os.set_blocking(terminal, False)
+
+    def has_a_job() -> bool:
+        with suppress(BlockingIOError):
+            os.read(terminal, 65536)  # or the driver waits for its terminal to be read
+        return in_ledger(out, "SELECT 1 FROM jobs WHERE state = 'created'")
+
+    wait_for(has_a_job)
+    os.close(terminal)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 130
+    assert rows(out, "SELECT state FROM clusters") == [("down",)]
+    assert left_running(out) == []
+
+
+def test_a_sweep_that_began_with_sighup_ignored_goes_on(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    study = write_study(tmp_path, SMALL, speed="10")
+    with start_command("sweep", "--out", str(out), "--sizes", "2", "--study", str(study), nohup=True) as process:
+        wait_for(lambda: in_ledger(out, "SELECT 1 FROM jobs WHERE state = 'created'"), process)
+        process.send_signal(signal.SIGHUP)
+        said, complained = process.communicate(timeout=PATIENCE_SECONDS)
+    assert (process.returncode, complained) == (0, "")
+    assert "2/2 accounted for" in said
 
 
 class Meddler(RecordedProgress):

@@ -33,7 +33,7 @@ def study(tmp_path: Path) -> Path:
 
 async def start(*words: str) -> Process:
     # A shell lets what it starts in the background ignore Ctrl-C, and these tests with it.
-    command = ("env", "--default-signal=INT", str(Path(sys.executable).with_name("pulldriver")))
+    command = ("env", "--default-signal=INT,HUP", str(Path(sys.executable).with_name("pulldriver")))
     environment = {**os.environ, "NO_COLOR": "1"}
     return await asyncio.create_subprocess_exec(
         *command, *words, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, env=environment
@@ -120,7 +120,7 @@ async def test_signals_at_any_step_end_with_nothing_left(
     process = await start(*sweep(tmp_path / "out", study, "--sizes", "4..16", "--eks-mode", mode))
 
     def interrupt() -> None:
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGHUP)
         process.send_signal(signal.SIGTERM)
 
     aws.then(operation, interrupt, after=after)
