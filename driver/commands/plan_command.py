@@ -7,6 +7,7 @@ import msgspec
 
 from driver.clusters.provider import Provider
 from driver.commands.options import (
+    SIMULATED,
     Cache,
     EksMode,
     Json,
@@ -93,7 +94,10 @@ def say_plan(plan: Plan) -> Iterator[str]:
     if plan.price_parts:
         yield f"  by hour  {plan.price_parts}"
     yield from (f"  makes    {line}" for line in plan.makes)
-    yield f"  {'cluster':<24}{'nodes':>6}{'jobs':>6}{'pulls':>8}{'about':>12}{'cost':>14}"
+    if plan.guessed:
+        yield f"  guessed  the sizes, and so the times, of {len(plan.guessed)} images, whose names tell no size"
+    said_cost = "would cost" if plan.provider in SIMULATED else "cost"
+    yield f"  {'cluster':<24}{'nodes':>6}{'jobs':>6}{'pulls':>8}{'about':>12}{said_cost:>14}"
     for size in plan.sizes:
         cost = f"{size.cost:,.2f} {plan.currency}"
         about = say_seconds(size.seconds)
@@ -102,6 +106,8 @@ def say_plan(plan: Plan) -> Iterator[str]:
     yield f"  {'in all':<24}{'':>6}{plan.jobs:>6}{plan.pulls:>8,}{say_seconds(plan.seconds):>12}{total:>14}"
     if plan.provider == "sim":
         yield "  simulated: time is virtual, and nothing is paid; the figures are those of real nodes"
+    if plan.provider == "kwok":
+        yield "  simulated nodes: nothing is paid; the cost is that of real nodes for this time"
 
 
 def _more(plan: Plan) -> str:

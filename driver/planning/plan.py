@@ -7,15 +7,10 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
+from driver.planning.job_estimate import estimated_job_seconds, is_guessed, job_pace
 from driver.planning.price import HourlyPrice, nodes_price
 from driver.planning.study import Order, RunPlan, Study
 from pullstudy.pulls.image import parse_image, study_shape
-
-# Read off the upstream logs (c5a.4xlarge, 4 to 16 nodes): a job takes 14.7 s for 1.18 GB and 153 s for 19.03 GB.
-JOB_BASE_SECONDS = 6.0
-JOB_SECONDS_PER_BYTE = 7.7e-9
-UNKNOWN_JOB_SECONDS = 60.0  # for images whose tag does not tell their size
-BETWEEN_JOBS_SECONDS = 5.0  # deletion, cache clearing
 
 JOB_NAME_LENGTH = 52  # a pod's name adds "-<index>-<5 chars>", and 63 is the longest label
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
@@ -91,6 +86,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     study: str
     provider: str
     images: tuple[str, ...]
+    guessed: tuple[str, ...] = ()  # of the images, those whose size nothing tells
     repeats: int
     order: str
     seed: int
@@ -133,12 +129,6 @@ def planned_jobs(study: Study) -> list[PlannedJob]:
     ]
 
 
-def estimated_job_seconds(image: str) -> float:
-    shape = study_shape(parse_image(image).tag)
-    run = JOB_BASE_SECONDS + JOB_SECONDS_PER_BYTE * shape[1] if shape else UNKNOWN_JOB_SECONDS
-    return run + BETWEEN_JOBS_SECONDS
-
-
 def make_plan(
     study: Study,
     provider: str,
@@ -154,11 +144,15 @@ def make_plan(
     """
     alike = Overhead(make_seconds=overhead_seconds)
     beside = {size: overhead(size) if overhead else alike for size in study.sizes}
-    job_seconds = study.run.repeats * sum(map(estimated_job_seconds, study.images.references))
+    pace = job_pace(study, provider)
+    jobs_seconds = {
+        size: study.run.repeats * sum(estimated_job_seconds(image, size, pace) for image in study.images.references)
+        for size in study.sizes
+    }
     jobs = study.run.repeats * len(study.images.references)
     prices = {size: hourly(size) if hourly else nodes_price(study, size) for size in study.sizes}
     price = prices[study.sizes[0]]
-    seconds = {size: each.make_seconds + job_seconds + each.delete_seconds for size, each in beside.items()}
+    seconds = {size: each.make_seconds + jobs_seconds[size] + each.delete_seconds for size, each in beside.items()}
     sizes = tuple(
         SizePlan(
             size=size,
@@ -175,6 +169,7 @@ def make_plan(
         study=study.name,
         provider=provider,
         images=study.images.references,
+        guessed=tuple(filter(is_guessed, study.images.references)),
         repeats=study.run.repeats,
         order=study.run.order,
         seed=study.run.seed,

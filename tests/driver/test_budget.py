@@ -12,7 +12,8 @@ from driver import cli
 from driver.clusters.cluster_record import SavedHandle, cost_so_far
 from driver.errors import LimitError, UsageError
 from driver.planning.budget import Budget, rest_of, within
-from driver.planning.plan import Overhead, PlannedJob, estimated_job_seconds, make_plan, planned_jobs
+from driver.planning.job_estimate import JobPace, estimated_job_seconds
+from driver.planning.plan import Overhead, PlannedJob, make_plan, planned_jobs
 from driver.planning.price import nodes_price
 from driver.planning.study import Overrides, encode_study, load_study
 from pullstudy.store.embedded.ledger import ClusterRow, JobRow, JobState, Ledger, Run
@@ -79,7 +80,9 @@ def test_what_is_done_costs_nothing_more_and_what_is_made_once_is_made_again() -
     (size,) = rest.sizes
     assert (size.size, size.jobs, rest.pulls) == (4, 31, 124)
     assert size.overhead == Overhead(make_seconds=1000.0, delete_seconds=500.0)
-    assert size.seconds == pytest.approx(PLAN.sizes[1].seconds + 800.0 - estimated_job_seconds(jobs[32].image))
+    assert size.seconds == pytest.approx(
+        PLAN.sizes[1].seconds + 800.0 - estimated_job_seconds(jobs[32].image, 4, JobPace())
+    )
     assert rest.cost == pytest.approx(4 * 0.616 * size.seconds / 3600)
     assert rest_of(PLAN, STUDY, [job_row(job) for job in jobs]).cost == 0
 

@@ -7,16 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from driver.commands.plan_command import say_plan
+from driver.planning.job_estimate import JobPace, estimated_job_seconds
 from driver.planning.plan import (
     JOB_NAME_LENGTH,
     PlannedJob,
-    estimated_job_seconds,
+    SizePlan,
     image_slug,
     make_plan,
     ordered,
     planned_jobs,
 )
-from driver.planning.study import Order, Overrides, RunPlan, Study, load_study
+from driver.planning.study import Images, Order, Overrides, RunPlan, Study, load_study
 
 IMAGES = ("a", "b", "c", "d", "e")
 
@@ -83,8 +85,8 @@ def test_other_images_are_named_by_their_last_part_and_tag(image: str, slug: str
 
 def test_the_estimate_meets_the_upstream_logs() -> None:
     """4 nodes of c5a.4xlarge: 14.7 s for the smallest image, 153 s for the largest, before what lies between jobs."""
-    assert estimated_job_seconds("r:9-layers-size-1176249324-bytes") == pytest.approx(14.7 + 5, rel=0.05)
-    assert estimated_job_seconds("r:9-layers-size-19034736629-bytes") == pytest.approx(153 + 5, rel=0.05)
+    assert estimated_job_seconds("r:9-layers-size-1176249324-bytes", 4, JobPace()) == pytest.approx(14.7 + 5, rel=0.05)
+    assert estimated_job_seconds("r:9-layers-size-19034736629-bytes", 4, JobPace()) == pytest.approx(153 + 5, rel=0.05)
 
 
 def test_cost_is_nodes_times_hours_times_price() -> None:
@@ -95,3 +97,37 @@ def test_cost_is_nodes_times_hours_times_price() -> None:
     assert large.cost == pytest.approx(2 * small.cost)
     assert (plan.jobs, plan.pulls) == (64, 32 * 2 + 32 * 4)
     assert plan.cost == pytest.approx(small.cost + large.cost)
+
+
+UPSTREAM_BYTES = (1176249324, 2770722493, 6836726027, 10902729561, 14968733095, 19034736629)
+# Seconds from the first job's creation to the last one's end, by nodes: of these images with 9 and 125 layers, by
+# ``pulldriver sweep --sizes 4..256`` on the simulator; and with 9, from pods to job, in the logs of pulling-aws.
+SWEPT = {4: 965, 8: 967, 16: 975, 32: 993, 64: 1047, 128: 1153, 256: 1376}
+REAL = {4: 496.9, 8: 491.4, 16: 498.8}
+
+
+def planned(size: int, *layers: int) -> SizePlan:
+    tags = tuple(f"{count}-layers-size-{each}-bytes" for count in layers for each in UPSTREAM_BYTES)
+    loaded = load_study(None, Overrides(sizes=str(size)))
+    return make_plan(msgspec.structs.replace(loaded, images=Images(tags=tags)), "sim", "sim-", 0.0).sizes[0]
+
+
+@pytest.mark.parametrize("size", SWEPT)
+def test_the_plan_of_a_size_meets_what_the_sweep_of_it_took(size: int) -> None:
+    plan = planned(size, 9, 125)
+    assert plan.seconds == pytest.approx(SWEPT[size], rel=0.05)
+    assert plan.cost == pytest.approx(size * SWEPT[size] / 3600 * 0.616, rel=0.05)
+
+
+@pytest.mark.parametrize("size", REAL)
+def test_the_plan_of_a_size_meets_what_it_took_on_real_nodes(size: int) -> None:
+    assert planned(size, 9).seconds == pytest.approx(REAL[size], rel=0.01)
+
+
+def test_an_image_whose_name_tells_no_size_is_said_to_be_guessed() -> None:
+    own = msgspec.structs.replace(study(), images=Images(tags=(), more=("docker.io/library/nginx:1.27",)))
+    plan = make_plan(own, "kwok", "kwok-", 0.0)
+    assert plan.guessed == ("docker.io/library/nginx:1.27",)
+    said = "\n".join(say_plan(plan))
+    assert "guessed  the sizes, and so the times, of 1 images" in said
+    assert "nothing is paid" in said
