@@ -18,7 +18,7 @@ from driver.clusters.environment import environment_of
 from driver.errors import UsageError
 from driver.importing.cluster_size import NodeCount
 from driver.importing.listed_nodes import ListedNodes, read_node
-from driver.importing.log_file import UnreadableFileError, lines_of, opened
+from driver.importing.log_file import BinaryFileError, UnreadableFileError, lines_of, opened
 from driver.importing.other_document import Document, node_texts, read_document
 from driver.importing.rejects import KeptRejects
 from driver.importing.said import Said, SaidCache
@@ -181,6 +181,8 @@ class _Import:
                     self._take(item)
                     if self._batch_is_full:
                         self._flush()
+            except BinaryFileError as error:
+                self._reject(1, str(error), error.beginning)
             except (UnreadableFileError, BarrenError) as error:
                 tally.cut_off = str(error)
         self._rejects.end()
@@ -209,6 +211,9 @@ class _Import:
                 self._take_document(line, raw)
 
     def _take_event(self, item: LoggedEvent) -> None:
+        if item.event.metadata is None or not item.event.metadata.uid:
+            self._reject(item.line, "an event without a uid, by which it would be known again", item.raw)
+            return
         self._need_size("events")
         decoded: Decoded = decode_event(item.event, self._origin)
         self._count.add_event(item.event)
@@ -246,7 +251,7 @@ class _Import:
             if document.manifests:
                 self._tally.layers += import_manifests(self._tally.path, self._directory, text=raw)
             elif not self._take_nodes(raw, document):
-                self._reject(line, "a JSON document that is no event, no node list and no manifests", b"")
+                self._reject(line, "a JSON document that is no event, no node list and no manifests", raw)
         except ManifestsError as error:
             self._reject(line, str(error), raw)
         except UNREADABLE as error:

@@ -1,5 +1,6 @@
 """Files, packed files and pipes with logs, opened and read line by line in bounded memory."""
 
+import codecs
 import gzip
 import io
 import os
@@ -19,6 +20,9 @@ STANDARD_INPUT = Path("-")
 _BUFFER_BYTES = 1 << 18
 _GZIP_MAGIC = b"\x1f\x8b"
 _PATIENCE_MILLISECONDS = 1_000  # before it is said that a pipe is waited for
+_UTF16 = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
+_HEAD_BYTES = 512
+_NO_BINARY = (b"{", b"[", b"\0")  # a log that is damaged, and /dev/zero or a file with a hole
 # Deflate's own limit is 1,032; event logs pack to a tenth or a fiftieth.
 _MOST_EXPANSION = 500
 _EXPANSION_LOOKED_AT = 4 << 20  # unpacked bytes; a small file of blanks is no harm
@@ -26,6 +30,14 @@ _EXPANSION_LOOKED_AT = 4 << 20  # unpacked bytes; a small file of blanks is no h
 
 class UnreadableFileError(Exception):
     """A file that cannot be read on; what came before is good. ``str()`` is one line."""
+
+
+class BinaryFileError(UnreadableFileError):
+    """A file that holds no text."""
+
+    def __init__(self, beginning: bytes) -> None:
+        super().__init__("a binary file: no text, and so no log")
+        self.beginning = beginning
 
 
 def check_readable(paths: Iterable[Path]) -> None:
@@ -111,11 +123,11 @@ def lines_of(
 ) -> Iterator[bytes]:
     """Lines, and of those over ``line_bytes`` parts. ``advance`` is told the bytes read.
 
-    Raises UnreadableFileError where the file cannot be read on.
+    Text may be UTF-8 or, where a byte-order mark says so, UTF-16. Raises UnreadableFileError where the file cannot be
+    read on, BinaryFileError where it is no text.
     """
     rest, goes_on = b"", False
-    while block := _read(file):
-        advance(len(block))
+    for block in _utf8_blocks(_blocks(file, advance)):
         lines = io.BytesIO(rest + block)
         rest = b""
         for line in lines:
@@ -129,6 +141,28 @@ def lines_of(
             rest, goes_on = b"", True
     if rest:
         yield rest
+
+
+def _blocks(file: BinaryIO, advance: Callable[[int], None]) -> Iterator[bytes]:
+    while block := _read(file):
+        advance(len(block))
+        yield block
+
+
+def _utf8_blocks(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """Without a byte-order mark, and as UTF-8 where it tells of UTF-16, which PowerShell's ``>`` writes."""
+    first = next(blocks, b"")
+    encoding = next((name for mark, name in _UTF16 if first.startswith(mark)), None)
+    if encoding is not None:
+        decoder = codecs.getincrementaldecoder(encoding)(errors="replace")
+        yield decoder.decode(first)[1:].encode(errors="replace")
+        yield from (decoder.decode(block).encode(errors="replace") for block in blocks)
+        yield decoder.decode(b"", final=True).encode(errors="replace")
+        return
+    if b"\0" in first[:_HEAD_BYTES] and first[:1] not in _NO_BINARY:
+        raise BinaryFileError(first[:_HEAD_BYTES])
+    yield first.removeprefix(codecs.BOM_UTF8)
+    yield from blocks
 
 
 def _read(file: BinaryIO) -> bytes:

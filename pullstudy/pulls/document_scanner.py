@@ -22,6 +22,7 @@ _ITEMS_KEY = re.compile(rb'"items"\s*:\s*\Z')
 _QUOTE, _OPEN_OBJECT, _OPEN_ARRAY = b'"{['
 _OPENING = b"{["
 _KEY_WINDOW = 64  # bytes before a bracket that are looked at for the key "items"
+_DEEPEST = 32
 SHOWN_BYTES = 1000  # of what is too long or does not end
 
 
@@ -55,7 +56,7 @@ class DocumentScanner:
     def __init__(self, item_bytes: int, document_bytes: int) -> None:
         self._item_bytes = item_bytes
         self._document_bytes = document_bytes
-        self._depth = 0
+        self._open_brackets = bytearray()
         self._in_string = False
         self._carried = b""  # a backslash at the end of a part: what it escapes is in the next
         self._around = _Held(document_bytes)
@@ -67,6 +68,15 @@ class DocumentScanner:
     def open(self) -> bool:
         """Whether a document has begun and not ended."""
         return self._depth > 0
+
+    @property
+    def _depth(self) -> int:
+        return len(self._open_brackets)
+
+    @property
+    def in_array(self) -> bool:
+        """Whether what comes next stands directly in an array, no deeper than objects of Kubernetes go."""
+        return not self._in_string and self._depth <= _DEEPEST and self._open_brackets[-1:] == b"["
 
     @property
     def unfinished(self) -> bytes:
@@ -145,14 +155,14 @@ class DocumentScanner:
             self._item = _Held(self._item_bytes)
         elif data[at] == _OPEN_ARRAY and not self._item_depth and self._begins_items():
             self._hold_bracket(data[at : at + 1])
-            self._item_depth = self._depth + 1
-            self._depth += 1
+            self._open_brackets.append(data[at])
+            self._item_depth = self._depth
             return at + 1
         if not self._depth:
             self._hold_bracket(data[at : at + 1])
-            self._depth = 1
+            self._open_brackets.append(data[at])
             return at + 1
-        self._depth += 1
+        self._open_brackets.append(data[at])
         return at
 
     def _hold_bracket(self, bracket: bytes) -> None:
@@ -169,7 +179,7 @@ class DocumentScanner:
             self._item_depth = 0
             data = data[-1:]
         self._hold(data)
-        self._depth -= 1
+        self._open_brackets.pop()
         if self._item is not None and self._depth == self._item_depth:
             item, self._item = self._item, None
             self._items += 1

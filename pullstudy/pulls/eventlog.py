@@ -2,7 +2,8 @@
 
 The forms: one event a line (the exporter's log, with the exporter's own lines between), one watch line a line,
 a ``kubectl get events -o json`` List, and JSON documents over several lines one after the other
-(``kubectl get events --watch -o json``). A line may carry a prefix such as a timestamp before its JSON.
+(``kubectl get events --watch -o json``), and any other layout of such JSON. An event may be inside of something else
+(pullstudy/pulls/enclosed_event.py). A line may carry a prefix such as a timestamp before its JSON.
 Whatever cannot be read is a finding with its line number, and the rest is read on. No more is held at a time than
 ReadingLimits say, however long a line, a list or a document is.
 """
@@ -15,6 +16,7 @@ from typing import Any
 import msgspec
 
 from pullstudy.pulls.document_scanner import Document, DocumentScanner, Found, Item, TooLong
+from pullstudy.pulls.enclosed_event import enclosed_events, may_enclose_event
 from pullstudy.pulls.event import UNREADABLE, Event, decode_event_json
 
 
@@ -89,6 +91,9 @@ _SHOWN_BYTES = 1000  # of a line that is too long
 _FEED_BYTES = 1 << 16  # the scanner is fed with so many lines at a time
 _OPENING, _CLOSING = (b"{", b"["), (b"}", b"]")
 _LIST = re.compile(rb"\[\s*\{")
+_GOES_ON = (b",", b"[", b"{", b":")  # ends a line in the middle of a document
+_WENT_ON = (b",", b"]", b"}", b'"', b":")  # begins one
+_MOST_STARTS = 64  # places in a broken line where a whole object is looked for
 
 
 class _Shape(msgspec.Struct):
@@ -97,6 +102,7 @@ class _Shape(msgspec.Struct):
     kind: str | None = None
     type: str | None = None
     level: str | None = None
+    reason: msgspec.Raw = msgspec.Raw()
     message: str | msgspec.Raw | None = None
     object: msgspec.Raw = msgspec.Raw()
     items: msgspec.Raw = msgspec.Raw()
@@ -122,7 +128,7 @@ def read_log(lines: Iterable[bytes], limits: ReadingLimits = LIMITS) -> Iterator
         elif text in (b"{", b"["):
             yield from _read_document(number, line, numbered, limits)
         elif text:
-            yield from _read_line(number, text)
+            yield from _read_line(number, line, text, numbered, limits)
 
 
 class _Lines:
@@ -156,6 +162,14 @@ class _Lines:
         self._goes_on = part and not line.endswith(b"\n")
         return self._number, line
 
+    def goes_on(self) -> bool:
+        """Whether the next line can only be the middle or the end of a document."""
+        following = next(self, None)
+        if following is None:
+            return False
+        self.put_back(*following)
+        return following[1].lstrip().startswith(_WENT_ON)
+
     def put_back(self, number: int, line: bytes) -> None:
         self._put_back = number, line
 
@@ -164,15 +178,44 @@ class _Lines:
         return self.begun and line.startswith(brackets)
 
 
-def _read_line(number: int, text: bytes) -> Iterator[LogItem]:
-    if _LIST.match(text):
-        yield from _read_items(number, text)
-        return
-    start = text.find(b"{")
+def _read_line(number: int, line: bytes, text: bytes, rest: _Lines, limits: ReadingLimits) -> Iterator[LogItem]:
+    is_list = _LIST.match(text) is not None
+    start = 0 if is_list else text.find(b"{")
     if start < 0:
         yield UnreadableLine(number, "no JSON object on this line", text)
+    elif _is_whole(text[start:]):
+        yield from _read_items(number, text, limits) if is_list else _read_object(number, text[start:], text, limits)
+    elif start == 0 and (text.endswith(_GOES_ON) or rest.goes_on()):
+        yield from _read_long_document(number, [line], rest, limits)
+    else:
+        yield from _read_broken_line(number, text[start:], text, limits)
+
+
+def _is_whole(text: bytes) -> bool:
+    try:
+        msgspec.json.decode(text, type=msgspec.Raw)
+    except UNREADABLE:
+        return False
+    return True
+
+
+def _read_broken_line(number: int, text: bytes, raw: bytes, limits: ReadingLimits) -> Iterator[LogItem]:
+    """Of several documents each; of one that breaks off, with a whole one behind it, that one."""
+    stream = _Stream(number, limits)
+    items = list(stream.read(text))
+    if len(items) > 1 and not stream.open:
+        yield from items
         return
-    yield from _read_object(number, text[start:] if start else text, text)
+    at = 0
+    for _ in range(_MOST_STARTS):
+        at = text.find(b'{"', at + 1)
+        if at < 0:
+            break
+        if _is_whole(text[at:]):
+            yield UnreadableLine(number, "a JSON document that breaks off before another one", text[:at])
+            yield from _read_object(number, text[at:], text[at:], limits)
+            return
+    yield from _read_object(number, text, raw, limits)
 
 
 def _read_long_line(number: int, part: bytes, rest: _Lines, limits: ReadingLimits) -> Iterator[LogItem]:
@@ -200,6 +243,9 @@ def _read_document(number: int, first: bytes, rest: _Lines, limits: ReadingLimit
     closing = b"}" if first.strip() == b"{" else b"]"
     parts, held = [first], len(first)
     for at, line in rest:
+        if len(parts) == 1 and not line[:1].isspace():
+            rest.put_back(at, line)  # without an indent the margin tells nothing
+            break
         if rest.at_the_margin(line, _OPENING) or held > limits.line_bytes:
             rest.put_back(at, line)
             break
@@ -207,7 +253,9 @@ def _read_document(number: int, first: bytes, rest: _Lines, limits: ReadingLimit
         held += len(line)
         if line.rstrip() == closing and not isinstance(line, LinePart):
             whole = b"".join(parts)
-            yield from _read_items(number, whole) if closing == b"]" else _read_object(number, whole, whole)
+            yield from (
+                _read_items(number, whole, limits) if closing == b"]" else _read_object(number, whole, whole, limits)
+            )
             return
     yield from _read_long_document(number, parts, rest, limits)
 
@@ -216,13 +264,18 @@ def _read_long_document(number: int, parts: list[bytes], rest: _Lines, limits: R
     """The same for one that is too long to be held, or does not end: its items one by one, then what is around them."""
     stream = _Stream(number, limits)
     yield from stream.read(b"".join(parts))
+    indented, last = len(parts) > 1, parts[-1]
     waiting: list[bytes] = []
     held = 0
     for at, line in rest if stream.open else ():
         if rest.at_the_margin(line, _OPENING):
-            rest.put_back(at, line)
-            break
+            yield from stream.read(b"".join(waiting))
+            waiting, held = [], 0
+            if indented or not (stream.in_array and last.rstrip().endswith((b",", b"["))):
+                rest.put_back(at, line)
+                break
         waiting.append(line)
+        last = line
         held += len(line)
         if held >= _FEED_BYTES or rest.at_the_margin(line, _CLOSING):
             yield from stream.read(b"".join(waiting))
@@ -248,6 +301,10 @@ class _Stream:
     def open(self) -> bool:
         return self._scanner.open
 
+    @property
+    def in_array(self) -> bool:
+        return self._scanner.in_array
+
     def read(self, part: bytes) -> Iterator[LogItem]:
         """Raises BarrenError."""
         self._barren += len(part)
@@ -261,9 +318,9 @@ class _Stream:
     def _read(self, found: Found) -> Iterator[LogItem]:
         match found:
             case Item(text=text):
-                yield from _read_object(self._number, text, text)
+                yield from _read_object(self._number, text, text, self._limits)
             case Document(text=text, items=0):
-                yield from _read_object(self._number, text, text)
+                yield from _read_object(self._number, text, text, self._limits)
             case TooLong(what=what, limit=limit, beginning=beginning):
                 yield UnreadableLine(self._number, f"{what} of more than {limit >> 20} MiB", beginning)
 
@@ -271,36 +328,58 @@ class _Stream:
         return UnreadableLine(self._number, "a JSON document that begins here does not end", self._scanner.unfinished)
 
 
-def _read_object(number: int, text: bytes, raw: bytes) -> Iterator[LogItem]:
+def _read_object(number: int, text: bytes, raw: bytes, limits: ReadingLimits) -> Iterator[LogItem]:
     try:
         shape = _shape(text)
-        if shape.items and (shape.kind or "").endswith("List"):
-            yield from _read_list(number, shape, text)
+        if shape.items and (shape.kind is None or shape.kind.endswith("List")):
+            yield from _read_list(number, shape, text, limits)
         elif shape.type in _WATCH_TYPES and shape.object:
             # A DELETED event tells again what it told when it was made.
             yield LoggedEvent(number, decode_event_json(shape.object), bytes(shape.object))
         elif shape.involved or shape.regarding:
             yield LoggedEvent(number, decode_event_json(text), text)
+        elif may_enclose_event(text):
+            yield from _read_enclosing(number, text, limits)
         elif shape.level is not None and not shape.metadata:
-            yield ExporterLine(number, str(shape.message or ""), text)
+            yield _read_leveled(number, shape, text)
         else:
             yield OtherDocument(number, text)
     except UNREADABLE as error:
         yield UnreadableLine(number, f"not an event: {error}", raw)
 
 
-def _read_list(number: int, shape: _Shape, text: bytes) -> Iterator[LogItem]:
-    if shape.kind == "NodeList" or (b'"involvedObject"' not in text and b'"regarding"' not in text):
+def _read_leveled(number: int, shape: _Shape, text: bytes) -> LogItem:
+    if shape.reason:
+        problem = "an event in a layout of its own, without involvedObject and uid: have the exporter write it whole"
+        return UnreadableLine(number, problem, text)
+    return ExporterLine(number, str(shape.message or ""), text)
+
+
+def _read_enclosing(number: int, text: bytes, limits: ReadingLimits) -> Iterator[LogItem]:
+    if len(text) > limits.item_bytes:
+        problem = f"a document of more than {limits.item_bytes >> 20} MiB around events: give them one by one"
+        yield UnreadableLine(number, problem, text[:_SHOWN_BYTES])
+        return
+    found = False
+    for event in enclosed_events(msgspec.json.decode(text)):
+        found = True
+        yield LoggedEvent(number, msgspec.convert(event, Event), msgspec.json.encode(event))
+    if not found:
+        yield OtherDocument(number, text)
+
+
+def _read_list(number: int, shape: _Shape, text: bytes, limits: ReadingLimits) -> Iterator[LogItem]:
+    if shape.kind == "NodeList" or not may_enclose_event(text):
         yield OtherDocument(number, text)
         return
-    yield from _read_items(number, bytes(shape.items))
+    yield from _read_items(number, bytes(shape.items), limits)
 
 
-def _read_items(number: int, array: bytes) -> Iterator[LogItem]:
+def _read_items(number: int, array: bytes, limits: ReadingLimits) -> Iterator[LogItem]:
     try:
         items = _raw_list(array)
     except UNREADABLE as error:
         yield UnreadableLine(number, f"not an event list: {error}", array[:_SHOWN_BYTES])
         return
     for item in items:
-        yield from _read_object(number, bytes(item), bytes(item))
+        yield from _read_object(number, bytes(item), bytes(item), limits)

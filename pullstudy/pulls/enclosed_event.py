@@ -1,0 +1,44 @@
+"""Events inside of something else, as log stores and shippers write them: found by their shape, whatever is around.
+
+An event is an object with a reason and with ``involvedObject`` (core/v1) or ``regarding`` (events.k8s.io). It may be
+at any depth that ``MOST_DEPTH`` allows, and in a string that holds JSON.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+
+from pullstudy.pulls.event import UNREADABLE
+
+MOST_DEPTH = 32  # of objects, arrays and strings with JSON
+
+
+def may_enclose_event(text: bytes) -> bool:
+    """Whether the names of an event's fields are in it, also in a string with its quotes escaped."""
+    return b"involvedObject" in text or b"regarding" in text
+
+
+def enclosed_events(value: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
+    """The events in a decoded JSON value, in its order; none of one is looked for inside of another."""
+    if depth > MOST_DEPTH:
+        return
+    if isinstance(value, dict):
+        if "reason" in value and isinstance(value.get("involvedObject") or value.get("regarding"), dict):
+            yield value
+            return
+        for member in value.values():
+            yield from enclosed_events(member, depth + 1)
+    elif isinstance(value, list):
+        for item in value:
+            yield from enclosed_events(item, depth + 1)
+    elif isinstance(value, str) and may_enclose_event(value.encode(errors="replace")):
+        yield from enclosed_events(_decoded(value), depth + 1)
+
+
+def _decoded(text: str) -> Any:
+    """The JSON in a string, which may begin with a prefix such as a timestamp; None where there is none."""
+    try:
+        return msgspec.json.decode(text[max(text.find("{"), 0) :])
+    except UNREADABLE:
+        return None

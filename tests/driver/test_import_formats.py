@@ -1,0 +1,66 @@
+"""Each format that docs/import.md names gives, from its sample, what the page says."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from driver import cli
+from pullstudy.pulls.record import PullRecord
+from pullstudy.store.embedded.store import EmbeddedStore
+
+ROOT = Path(__file__).parents[2]
+SAMPLES = ROOT / "tests" / "data" / "cases" / "import"
+TABLE = re.findall(
+    r"^\| `([\w.-]+)` \| .* \| (\d+) \| (\d+) \| (\d) \|$", (ROOT / "docs" / "import.md").read_text(), re.M
+)
+
+
+def imported(sample: Path, directory: Path) -> tuple[int, list[PullRecord], int]:
+    """The exit code, the pulls and the number of rejects."""
+    size = "1" if sample.name == "single-node.json" else "4"
+    code = cli.run(["import", str(sample), "--size", size, "--out", str(directory)])
+    store = EmbeddedStore(directory, create=False)
+    try:
+        return code, list(store.pulls()), sum(1 for _ in store.rejects())
+    finally:
+        store.close_now()
+
+
+def test_the_page_names_25_formats() -> None:
+    assert len({name for name, *_ in TABLE}) == 25
+
+
+@pytest.mark.parametrize(("name", "pulls", "rejects", "code"), TABLE, ids=[row[0] for row in TABLE])
+def test_a_sample_gives_what_the_page_says(name: str, pulls: str, rejects: str, code: str, tmp_path: Path) -> None:
+    ended, read, rejected = imported(SAMPLES / name, tmp_path)
+    assert (len(read), rejected, ended) == (int(pulls), int(rejects), int(code))
+    for pull in read:
+        number = int((pull.tag or "")[1:])
+        assert pull.repository == "registry.example:5000/team/app"
+        assert (pull.node, pull.pull_seconds) == (f"node-{number}", number + 0.5)
+        assert pull.waiting_seconds == pytest.approx(0.2)
+
+
+def test_a_pod_of_a_deployment_belongs_to_no_job(tmp_path: Path) -> None:
+    _, (pull,), _ = imported(SAMPLES / "deployment-with-all-digit-hash.json", tmp_path)
+    assert pull.job is None
+
+
+def test_a_pause_image_that_docker_cannot_pull_is_a_failed_pull(tmp_path: Path) -> None:
+    _, (pull,), _ = imported(SAMPLES / "pause-image-docker.json", tmp_path)
+    assert (pull.outcome, pull.image) == ("failed", "registry.example/pause:3.5")
+
+
+@pytest.mark.parametrize(("kubelet", "seconds", "waiting"), [("1.24", 49.18401355, None), ("1.27", 5.0, 44.184)])
+def test_a_duration_with_the_waiting_in_it_has_no_waiting_beside_it(
+    kubelet: str, seconds: float, waiting: float | None, tmp_path: Path
+) -> None:
+    _, (pull,), _ = imported(SAMPLES / f"kubelet-{kubelet}.json", tmp_path)
+    assert (pull.pull_seconds, pull.waiting_seconds) == (seconds, waiting and pytest.approx(waiting))
+
+
+def test_a_binary_file_is_one_reject(tmp_path: Path) -> None:
+    binary = tmp_path / "picture.png"
+    binary.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 1000)
+    assert imported(binary, tmp_path / "study") == (1, [], 1)
