@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,20 @@ from pullstudy.analysis.findings.similarity import ImagePair, pairs
 from pullstudy.analysis.output_file import output_file
 from pullstudy.analysis.reading.joined_records import opened
 from pullstudy.analysis.reading.layers import Layer, choose_tags, read_layers, read_tags, shared_by_all, without
+from pullstudy.analysis.reading.ledger import cache_before
 from pullstudy.analysis.reading.source import StudySource, as_source
 from pullstudy.analysis.reading.study import opened_study
 from pullstudy.analysis.tables import WRITERS, Table, TableColumn, columns_of
 from pullstudy.analysis.timelines.assembly import timelines_of
 from pullstudy.analysis.timelines.moments import MomentRow, moment_rows
 from pullstudy.analysis.timelines.phases import PhaseRow, phase_rows
+from pullstudy.pulls.image import study_shape
 from pullstudy.pulls.record import PullRecord
+from pullstudy.store.embedded.store import open_connection, store_errors
 from pullstudy.store.protocol import StoredRun
+
+# What pulls are compared by, and no record holds.
+_PULL_MORE = (TableColumn("cache", str), TableColumn("layers", int), TableColumn("unpacked_bytes", int))
 
 
 @dataclass(frozen=True)
@@ -60,9 +66,25 @@ def export(where: Path | StudySource, what: str, format: str, to: Path | None, c
 
 @contextmanager
 def pulls_table(source: StudySource, choice: LayerChoice) -> Iterator[Table]:
-    """Every record, the study's own and those around it, in the columns of PullRecord."""
-    with opened(source) as store:
-        yield Table(columns_of(PullRecord), map(msgspec.structs.astuple, store.pulls()))
+    """Every record, the study's own and those around it, in the columns of PullRecord and _PULL_MORE."""
+    with opened(source) as store, _caches(source) as cache_of:
+        rows = ((*msgspec.structs.astuple(pull), cache_of(pull), *_shape(pull)) for pull in store.pulls())
+        yield Table((*columns_of(PullRecord), *_PULL_MORE), rows)
+
+
+@contextmanager
+def _caches(source: StudySource) -> Iterator[Callable[[PullRecord], str | None]]:
+    """What a pull's node held of the image before its job; known of the jobs of a sweep, whose ledger is at hand."""
+    if source.directory is None:
+        yield lambda pull: None
+        return
+    with closing(open_connection(source.directory, create=False)) as connection, store_errors(source.directory):
+        yield lambda pull: cache_before(connection, pull)
+
+
+def _shape(pull: PullRecord) -> tuple[int | None, int | None]:
+    """Layers and unpacked bytes."""
+    return study_shape(pull.tag) or (None, None)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ from pullstudy.store.selection import Selection
 from tests.analysis.hand_made import HandMade, image_of
 
 HEADERS = {
-    "pulls": PULL_COLUMNS,
+    "pulls": (*PULL_COLUMNS, "cache", "layers", "unpacked_bytes"),
     "phases": PHASE_COLUMNS,
     "moments": MOMENT_COLUMNS,
     "runs": ("run", "cluster", "size", "pulls", "first_at", "last_at"),
@@ -283,3 +283,14 @@ def test_a_link_stays_a_link_and_its_target_is_written(tmp_path: Path) -> None:
         file.write(b"new")
     assert link.is_symlink()
     assert target.read_text() == "new"
+
+
+def test_a_pull_of_a_sweep_has_its_nodes_cache_and_its_images_shape(sweep_directory: Path, tmp_path: Path) -> None:
+    rows = exported(sweep_directory, "pulls", tmp_path / "p.csv")
+    assert {row["cache"] for row in rows if row["job"]} <= {"cold", "partial", "warm"}
+    assert {f"{row['layers']}-layers-size-{row['unpacked_bytes']}-bytes" for row in rows} == {
+        row["tag"] for row in rows
+    }
+    one_pull(tmp_path / "study", tag="1")
+    (row,) = exported(tmp_path / "study", "pulls", tmp_path / "p.csv")
+    assert (row["cache"], row["layers"], row["unpacked_bytes"]) == ("", "", "")

@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import msgspec
 
+from pullstudy.pulls.record import PullRecord
 from pullstudy.pulls.witness import PodWitness
 from pullstudy.store.embedded.ledger import Audit, ClusterRow, JobRow, NodeCache, NodeRow, Run
 from pullstudy.store.embedded.rows import from_rows
@@ -57,6 +58,13 @@ def read_ledger(connection: sqlite3.Connection) -> LedgerTables:
 def node_caches(connection: sqlite3.Connection) -> Iterator[NodeCache]:
     """What nodes held before each job, in order of cluster and job."""
     return _rows(connection, NodeCache, "job_nodes", _OF_LIVE_JOBS + _BY_JOB)
+
+
+def cache_before(connection: sqlite3.Connection, pull: PullRecord) -> str | None:
+    """``cold``, ``partial`` or ``warm``: what the pull's node held before its job; None where nobody looked."""
+    where = (pull.cluster, pull.job, pull.node)
+    found = connection.execute("SELECT cache FROM job_nodes WHERE (cluster, job, node) = (?, ?, ?)", where).fetchone()
+    return str(found[0]) if found else None
 
 
 def nodes(connection: sqlite3.Connection) -> Iterator[NodeRow]:
