@@ -246,7 +246,8 @@ def _read_document(number: int, first: bytes, rest: _Lines, limits: ReadingLimit
         if len(parts) == 1 and not line[:1].isspace():
             rest.put_back(at, line)  # without an indent the margin tells nothing
             break
-        if rest.at_the_margin(line, _OPENING) or held > limits.line_bytes:
+        closes = rest.at_the_margin(line, _CLOSING) and line.rstrip() != closing  # with something behind it
+        if closes or rest.at_the_margin(line, _OPENING) or held > limits.line_bytes:
             rest.put_back(at, line)
             break
         parts.append(line)

@@ -114,3 +114,48 @@ def test_no_input_stops_the_reader_or_loses_a_whole_event_line(chunks: list[byte
     items = list(read_log(lines))
     whole = sum(line == as_json(EVENT) for line in lines)
     assert len(uids(items)) == whole
+
+
+def _enclosed(events: list[dict[str, Any]]) -> Any:
+    return {"hits": {"hits": [{"_source": each} for each in events]}}
+
+
+def _in_strings(events: list[dict[str, Any]]) -> Any:
+    return {"data": [["1", json.dumps(each)] for each in events]}
+
+
+LAYOUTS: dict[str, Any] = {
+    "a list": lambda events: {"kind": "List", "items": events},
+    "without kind": lambda events: {"items": events},
+    "an array": lambda events: events,
+    "enclosed": _enclosed,
+    "in strings": _in_strings,
+}
+
+
+@given(
+    st.integers(1, 5),
+    st.sampled_from(sorted(LAYOUTS)),
+    st.sampled_from([None, 0, 1, 4, "\t"]),
+    st.sampled_from([(",", ":"), (", ", ": "), (",", " : ")]),
+    st.sampled_from(["\n", "\r\n"]),
+)
+def test_no_layout_of_the_same_events_changes_what_is_read(
+    count: int, layout: str, indent: int | str | None, separators: tuple[str, str], line_end: str
+) -> None:
+    expected = [f"uid-{number}" for number in range(count)]
+    laid_out = LAYOUTS[layout]([event(uid) for uid in expected])
+    text = json.dumps(laid_out, indent=indent, separators=separators).replace("\n", line_end)
+    items = read(text.encode())
+    assert uids(items) == expected
+    assert len(items) == count
+
+
+@given(st.integers(1, 5), st.sampled_from(["", " ", "\n", "\n\n"]), st.sampled_from([None, 0, 2]))
+def test_documents_one_after_the_other_are_read_each_whatever_is_between(
+    count: int, between: str, indent: int | None
+) -> None:
+    expected = [f"uid-{number}" for number in range(count)]
+    items = read(between.join(json.dumps(event(uid), indent=indent) for uid in expected).encode())
+    assert uids(items) == expected
+    assert len(items) == count
