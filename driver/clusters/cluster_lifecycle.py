@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ from pullstudy.store.embedded.ledger import ClusterRow, ClusterState, Ledger
 from pullstudy.store.protocol import StoreError
 
 NODES_PACE = Pace(0.05, 5.0, factor=1.5)
+NODES_TOLD = timedelta(seconds=30)  # between two lines of nodes that come one by one
 STRANGER_GRACE_SECONDS = 30.0  # a collector whose driver died drains before it ends
 
 
@@ -168,11 +169,16 @@ class ClusterLifecycle:
 
     async def _wait_for_nodes(self, api: ClusterApi, cluster: Cluster) -> None:
         limit = self._study.limits.nodes_ready_seconds
+        told, told_at = "", self._now()
         async for _ in polls(NODES_PACE, limit, sleep=self._sleep):
             nodes = [node for node in await api.nodes() if node.takes(self._study.job.tolerations)]
             ready = sum(node.ready for node in nodes)
             if ready == len(nodes) == cluster.size:
                 return
+            found = f"{ready} of {len(nodes)} nodes ready; wanted: {cluster.size}"
+            if not told or (found != told and self._now() - told_at >= NODES_TOLD):
+                self._progress.note(f"{cluster.name}: waiting, {found}")
+                told, told_at = found, self._now()
         raise LimitError(
             f"{cluster.name}: {ready} of {len(nodes)} nodes ready after {limit:.0f} s; wanted: {cluster.size}"
         )

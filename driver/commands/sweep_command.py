@@ -140,7 +140,8 @@ def _sweep(
         ledger = stack.enter_context(closing(Ledger(out, create=True)))
         study = _study(ledger, out, asked, where, provider, resume=resume)
         plan = plan_of(study, provider)
-        _say(*say_plan(plan))
+        run = ledger.swept_run()
+        _say(*say_plan(plan if run is None else rest_of(plan, study, ledger.jobs(run.run))))
         if study.collect.shared:
             _say(f"  records  in {study.collect}")
         limit = None if budget is None else _budget(budget, plan, study, provider, ledger)

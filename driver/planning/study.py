@@ -13,6 +13,7 @@ import msgspec
 
 from driver.errors import UsageError
 from driver.planning.eks_plan import EksPlan, Mode
+from driver.planning.kubernetes_names import is_label_key, is_label_value, is_reference
 from driver.planning.seed_images import REPOSITORY, SEED, TAGS
 from driver.planning.study_file import read_study_file
 from driver.planning.wrong_key import explain_mistake
@@ -306,12 +307,24 @@ def _check(study: Study, where: str) -> None:
             raise UsageError(f"{where}: {what} {twice[0]} stands there twice")
     if study.job.image_pull_policy not in ("IfNotPresent", "Always"):
         raise UsageError(f"{where}: job.image_pull_policy must be IfNotPresent or Always")
+    _check_kubernetes(study, where)
     _check_model(study.sim, f"{where}: [sim] model")
     _check_model(study.kwok, f"{where}: [kwok] model")
     for table, own in _OWN.items():
         for key in getattr(study.job, table):
             if key in own:
                 raise UsageError(f"{where}: job.{table} must leave {key} to the driver; docs/study.md lists the keys")
+
+
+def _check_kubernetes(study: Study, where: str) -> None:
+    """What an API server or a kubelet would refuse once the cluster is paid for."""
+    for image in study.images.references:
+        if not is_reference(image):
+            raise UsageError(f"{where}: image {image!r} is no reference: NAME[:TAG][@DIGEST], its name in lower case")
+    for table in ("labels", "node_selector"):
+        for key, value in getattr(study.job, table).items():
+            if not is_label_key(key) or not is_label_value(value):
+                raise UsageError(f"{where}: job.{table} {key} = {value!r} is no label that Kubernetes takes")
 
 
 def encode_study(study: Study) -> str:

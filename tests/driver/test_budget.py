@@ -132,3 +132,18 @@ def test_a_resumed_sweep_is_refused_where_its_clusters_have_cost_the_budget(
         ledger.begin(run, rows)
     assert cli.run(["sweep", "--resume", "--budget", "50", "--out", str(tmp_path)]) == 2
     assert "--budget 50: 88.70 USD were spent, and the rest costs about" in capsys.readouterr().err
+
+
+def test_a_resumed_sweep_shows_the_plan_of_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    jobs = [job for job in planned_jobs(STUDY) if job.size == 2]
+    with closing(Ledger(tmp_path, create=True)) as ledger:
+        run = Run(run="run1", provider="sim", study=encode_study(STUDY), started_at=datetime(2026, 1, 1, tzinfo=UTC))
+        sizes = [ClusterRow(cluster=f"sim-pulling-study-{size}", run="run1", size=size) for size in (2, 4)]
+        ledger.begin(run, sizes)
+        for job in jobs:
+            ledger.put_job(job_row(job))
+    assert cli.run(["sweep", "--resume", "--budget", "0.01", "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().out
+    assert "study pulling-study on sim: 32 jobs, 128 pulls" in said
+    assert "sim-pulling-study-4" in said
+    assert "sim-pulling-study-2" not in said

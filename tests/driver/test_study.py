@@ -149,3 +149,27 @@ def test_the_ledger_gives_back_the_study_that_it_was_given(tmp_path: Path) -> No
     path = write(tmp_path, "[[job.tolerations]]\nkey = 'gpu'\n[[sim.faults]]\nfault = 'compact'\n")
     study = load_study(path, NO_OVERRIDES)
     assert decode_study(encode_study(study)) == study
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('[images]\nmore = ["docker.io/Library/nginx"]', "image 'docker.io/Library/nginx' is no reference"),
+        ('[images]\nmore = ["nginx:a b"]', "image 'nginx:a b' is no reference"),
+        ('[job.labels]\nteam = "a b"', "job.labels team = 'a b' is no label"),
+        ('[job.node_selector]\n"a/b/c" = "x"', "job.node_selector a/b/c = 'x' is no label"),
+    ],
+)
+def test_what_kubernetes_would_refuse_is_refused_before_anything_is_made(tmp_path: Path, table: str, said: str) -> None:
+    path = tmp_path / "study.toml"
+    path.write_text(table)
+    with pytest.raises(UsageError, match=said):
+        load_study(path, Overrides())
+
+
+def test_references_and_labels_of_every_form_are_taken(tmp_path: Path) -> None:
+    path = tmp_path / "study.toml"
+    digest = "sha256:" + "a" * 64
+    more = ["busybox", "localhost:5000/a/b__c-d:V1.0", f"Registry.example.com/x@{digest}", "[::1]:5000/a"]
+    path.write_text(f'[images]\nmore = {more}\n[job.labels]\n"example.com/Team" = "A_b.c"\nempty = ""\n')
+    assert load_study(path, Overrides()).images.more == tuple(more)
