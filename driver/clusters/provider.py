@@ -80,3 +80,12 @@ class ReusesClusters(Protocol):
         What is kept stays in the ledger under this name until another handle names it. Raises ProviderError.
         """
         ...
+
+
+@runtime_checkable
+class ChecksStudies(Protocol):
+    """A provider that can tell what is wrong with a study, or with this machine, before anything is begun."""
+
+    def check(self, study: Study) -> None:
+        """Raises UsageError, ProviderError."""
+        ...

@@ -13,7 +13,7 @@ import msgspec
 import typer
 
 from driver.clusters.cluster_record import cost_so_far
-from driver.clusters.provider import Provider
+from driver.clusters.provider import ChecksStudies, Provider
 from driver.commands.directory_lock import directory_lock
 from driver.commands.interrupt import InterruptedByUserError, interruptible
 from driver.commands.options import (
@@ -107,6 +107,8 @@ def sweep_command(
     if not resume:
         asked = _new_study(asked, where)
     if asked is not None:
+        if isinstance(cluster_provider, ChecksStudies):
+            cluster_provider.check(asked)
         asked = with_price(asked, cluster_provider)
     resume_command = _command_to_resume(out, provider, kubeconfig, budget, yes=yes)
     with directory_lock(out):

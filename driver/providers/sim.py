@@ -10,8 +10,9 @@ import msgspec
 
 from driver.child_process import end_child, end_stranger, last_line, start_child
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
-from driver.errors import ProviderError
-from driver.planning.study import SimPlan
+from driver.errors import ProviderError, UsageError
+from driver.planning.study import SimPlan, Study
+from pullstudy.sim.cli import MOST_NODES
 
 if TYPE_CHECKING:
     import aiohttp
@@ -42,6 +43,20 @@ class SimProvider:
         self._processes: dict[str, Process] = {}
         self._plans: dict[str, SimPlan] = {}
         self._session: aiohttp.ClientSession | None = None
+
+    def check(self, study: Study) -> None:
+        from pullstudy.sim.api.version import KubernetesVersion
+        from pullstudy.sim.faults.kinds import FaultError, parse_faults
+
+        if (largest := max(study.sizes)) > MOST_NODES:
+            raise UsageError(f"--sizes: the simulator has at most {MOST_NODES:,} nodes, not {largest:,}")
+        try:
+            KubernetesVersion.parse(study.sim.kubernetes_version)
+            parse_faults(msgspec.json.encode(study.sim.faults))
+        except (ValueError, FaultError) as error:
+            raise UsageError(f"[sim] of the study: {error}; docs/sim.md") from error
+        if study.sim.speed != "max" and not _is_speed(study.sim.speed):
+            raise UsageError(f"[sim] speed = {study.sim.speed!r}: write max, or virtual seconds a second, like 60")
 
     async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
         self.stall_seconds = STALL_SECONDS if order.study.sim.speed == "max" else None
@@ -97,6 +112,13 @@ class SimProvider:
                     raise ProviderError(f"{cluster.name}: {verb} was answered {response.status}")
         except (aiohttp.ClientError, TimeoutError) as error:
             raise ProviderError(f"{cluster.name}: {verb} failed: {error}") from error
+
+
+def _is_speed(text: str) -> bool:
+    try:
+        return 0 < float(text) < float("inf")
+    except ValueError:
+        return False
 
 
 def sim_command(order: ClusterOrder, kubeconfig: Path, incarnation: int) -> list[str]:

@@ -8,6 +8,8 @@ import typer
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
+MOST_NODES = 5000  # what Kubernetes is made for
+
 _EPILOG = """
 Examples: pulldriver sim --nodes 16 --port 8001 --kubeconfig sim.yaml, and then in another window
 kubectl --kubeconfig sim.yaml get nodes, or collector --cluster sim-cluster --kubeconfig sim.yaml --data-dir D.
@@ -17,7 +19,7 @@ next, and stands still while nothing does."""
 
 @app.command(epilog=_EPILOG)
 def sim(
-    nodes: Annotated[int, typer.Option(metavar="N", min=1, max=5000, help="How many nodes the cluster has.")] = 4,
+    nodes: Annotated[int, typer.Option(metavar="N", min=1, max=MOST_NODES, help="How many nodes the cluster has.")] = 4,
     port: Annotated[
         int, typer.Option(metavar="PORT", min=0, max=65535, help="TCP port on 127.0.0.1; 0 takes a free one.")
     ] = 0,

@@ -231,3 +231,23 @@ def test_a_command_that_is_offered_can_be_pasted_whatever_the_directory_is_calle
     begun(directory)
     assert cli.run(["status", "--out", str(directory)]) == 0
     assert f"pulldriver sweep --out '{directory}' --resume" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "table", "said"),
+    [
+        (["--sizes", "6000"], "", "the simulator has at most 5,000 nodes, not 6,000"),
+        ([], '[sim]\nspeed = "fast"', "speed = 'fast': write max"),
+        ([], '[sim]\nkubernetes_version = "two"', "not a Kubernetes version"),
+        ([], '[[sim.faults]]\nfault = "no-such"', "no fault"),
+        (["--provider", "kubeconfig", "--kubeconfig", "/no/such"], "", "no kubeconfig at /no/such"),
+    ],
+)
+def test_what_a_provider_cannot_do_is_said_before_anything_is_begun(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], table: str, said: str
+) -> None:
+    study, out = tmp_path / "study.toml", tmp_path / "out"
+    study.write_text(table)
+    assert cli.run(["sweep", "--study", str(study), "--out", str(out), *words]) == 2
+    assert said in capsys.readouterr().err
+    assert not out.exists()

@@ -11,7 +11,7 @@ import msgspec
 
 from driver.clusters.cluster_api import CONFLICT, NOT_FOUND, PATIENCE_SECONDS, ClusterApi, open_cluster
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
-from driver.errors import ProviderError
+from driver.errors import ProviderError, UsageError
 from driver.planning.study import CacheMode, Study
 from driver.providers.kubeconfig.cleaner import Cleaner, daemon_sets
 from driver.providers.kubeconfig.commands import fill, run_command
@@ -59,6 +59,10 @@ class KubeconfigProvider:
         self._draw = draw
         self._studies: dict[str, Study] = {}
         self._context: str | None = None  # of all sizes: the one that was current at the first
+
+    def check(self, study: Study) -> None:
+        if not self._kubeconfig.is_file():
+            raise UsageError(f"no kubeconfig at {self._kubeconfig}: give --kubeconfig FILE, or set KUBECONFIG")
 
     async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
         study, plan = order.study, order.study.kubeconfig

@@ -15,7 +15,8 @@ import msgspec
 from driver.child_process import end_child, end_stranger, last_line, start_child
 from driver.clusters.cluster_api import ClusterApi, open_cluster
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
-from driver.errors import ProviderError
+from driver.errors import ProviderError, UsageError
+from driver.planning.study import Study
 from driver.providers.kubeconfig.context import hold_context, keep_context, kept_context
 from driver.providers.kwok.kubelets.nodes import NodesOrder, node_names
 from driver.providers.kwok.servers import (
@@ -73,6 +74,11 @@ class KwokProvider:
         self._logs: dict[str, Path] = {}
         self._orders: dict[str, NodesOrder] = {}
         self._context: str | None = None  # of the given kubeconfig
+
+    def check(self, study: Study) -> None:
+        if self._given is not None and not self._given.is_file():
+            raise UsageError(f"--kubeconfig {self._given}: no such file")
+        find_programs(("kwok",) if self._given else PROGRAMS)
 
     async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
         if self._given is not None:
