@@ -1,15 +1,19 @@
 """The ``collector`` command: its table of commands, and the one place where errors become a line and an exit code."""
 
+import os
 import sys
 from collections.abc import Callable
 from importlib.metadata import version
+from itertools import pairwise
 from typing import Any
 
 import typer
 
+from collector.clock import SystemClock
 from collector.commands.collect_command import app as collect_app
-from collector.configuration.options import key_of, settable, variable_of
+from collector.configuration.options import ENVIRONMENT_PREFIX, key_of, settable, variable_of
 from collector.errors import CollectorError
+from collector.log import Format, Log
 from pullstudy.bus.protocol import BusError
 from pullstudy.exit_codes import DONE, FAILED, INTERRUPTED, WRONG_USE
 from pullstudy.extras import MissingExtraError
@@ -28,26 +32,34 @@ def main() -> None:
 
 
 def run_command(arguments: list[str]) -> int:
-    """Run it with these arguments, and return the exit code."""
+    """Run it with these arguments, and return the exit code. What ended it is the last line, as the log's lines are."""
+    code, message = _outcome(arguments)
+    if message is not None:
+        _say_last(message, _form_of(arguments))
+    return code
+
+
+def _outcome(arguments: list[str]) -> tuple[int, str | None]:
+    """The exit code, and where something went wrong what it was."""
     if problem := argument_problem(arguments):
-        return _fail(problem, WRONG_USE)
+        return WRONG_USE, problem
     try:
         code = _command(arguments)
     except (KeyboardInterrupt, typer.Abort):
-        return INTERRUPTED
+        return INTERRUPTED, None
     except _UsageError as error:
         # Some texts span lines; what is wrong stands in the first.
         message = error.format_message().partition("\n")[0].rstrip(".").replace("Value error, ", "")
         command = f"{arguments[0]} " if arguments and arguments[0] in COMMANDS else ""
-        return _fail(f"{message}{_place_of(error)}; see collector {command}--help", WRONG_USE)
+        return WRONG_USE, f"{message}{_place_of(error)}; see collector {command}--help"
     except (BusError, CollectorError, KubeError, MissingExtraError, StoreError, ExceptionGroup) as error:
         first = _first(error)
         if isinstance(first, MissingExtraError):
-            return _fail(str(first), first.exit_code)
+            return first.exit_code, str(first)
         if not isinstance(first, (BusError, CollectorError, KubeError, StoreError)):
             raise
-        return _fail(str(first), FAILED)
-    return code if isinstance(code, int) else DONE
+        return FAILED, str(first)
+    return (code if isinstance(code, int) else DONE), None
 
 
 def _place_of(error: Any) -> str:
@@ -98,6 +110,15 @@ def _first(error: BaseException) -> BaseException:
     return _first(error.exceptions[0]) if isinstance(error, BaseExceptionGroup) else error
 
 
-def _fail(message: str, code: int) -> int:
-    sys.stderr.write(f"collector: {printable(message)}\n")
-    return code
+def _form_of(arguments: list[str]) -> str:
+    """As the command line or the environment has it: that line is said also where the options could not be read."""
+    words = [part for word in arguments for part in word.split("=", 1)]
+    following = dict(pairwise(words))
+    return following.get("--log-format") or os.environ.get(f"{ENVIRONMENT_PREFIX}_LOG_FORMAT", Format.TEXT)
+
+
+def _say_last(message: str, form: str) -> None:
+    if form == Format.JSON:
+        Log(SystemClock(), Format.JSON).error(message)
+    else:
+        sys.stderr.write(f"collector: {printable(message)}\n")

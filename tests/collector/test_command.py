@@ -282,3 +282,14 @@ def test_what_cannot_be_used_is_one_line_and_code_1(tmp_path: Path, capsys: pyte
         stderr = capsys.readouterr().err
         assert told in stderr
         assert len(stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("words", ["--log-format json", "--log-format=json", ""])
+def test_the_line_that_ends_it_is_json_where_the_log_is(
+    words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if not words:
+        monkeypatch.setenv("PULLSTUDY_COLLECTOR_LOG_FORMAT", "json")
+    assert run_command(["--cluster", "a", "--kubeconfig", str(tmp_path / "none"), *words.split()]) == 1
+    line = json.loads(capsys.readouterr().err)
+    assert (line["level"], "no kubeconfig at" in line["message"]) == ("error", True)
