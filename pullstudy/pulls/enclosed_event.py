@@ -11,6 +11,8 @@ import msgspec
 
 from pullstudy.pulls.event import UNREADABLE
 
+_OTLP_VALUES = ("stringValue", "boolValue", "intValue", "doubleValue")
+_LONGEST_INTEGER = 20
 MOST_DEPTH = 32  # of objects, arrays and strings with JSON
 
 
@@ -23,6 +25,7 @@ def enclosed_events(value: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
     """The events in a decoded JSON value, in its order; none of one is looked for inside of another."""
     if depth > MOST_DEPTH:
         return
+    value = _plain(value)
     if isinstance(value, dict):
         if "reason" in value and isinstance(value.get("involvedObject") or value.get("regarding"), dict):
             yield value
@@ -34,6 +37,24 @@ def enclosed_events(value: Any, depth: int = 0) -> Iterator[dict[str, Any]]:
             yield from enclosed_events(item, depth + 1)
     elif isinstance(value, str) and may_enclose_event(value.encode(errors="replace")):
         yield from enclosed_events(_decoded(value), depth + 1)
+
+
+def _plain(value: Any) -> Any:
+    """What an OTLP AnyValue stands for; anything else as it is.
+
+    Source: opentelemetry-proto ``common/v1``, in its JSON form.
+    """
+    if not isinstance(value, dict) or len(value) != 1:
+        return value
+    ((name, inner),) = value.items()
+    if name == "kvlistValue" and isinstance(inner, dict):
+        pairs = [pair for pair in inner.get("values", []) if isinstance(pair, dict)]
+        return {str(pair.get("key")): _plain(pair.get("value")) for pair in pairs}
+    if name == "arrayValue" and isinstance(inner, dict):
+        return [_plain(each) for each in inner.get("values", [])]
+    if name == "intValue" and isinstance(inner, str) and len(inner) < _LONGEST_INTEGER and inner.isdecimal():
+        return int(inner)
+    return inner if name in _OTLP_VALUES else value
 
 
 def _decoded(text: str) -> Any:

@@ -18,6 +18,7 @@ import msgspec
 from pullstudy.pulls.document_scanner import Document, DocumentScanner, Found, Item, TooLong
 from pullstudy.pulls.enclosed_event import enclosed_events, may_enclose_event
 from pullstudy.pulls.event import UNREADABLE, Event, decode_event_json
+from pullstudy.pulls.event_table import HEADER, NO_NAMES, EventTable
 
 
 @dataclass(frozen=True)
@@ -91,6 +92,10 @@ _SHOWN_BYTES = 1000  # of a line that is too long
 _FEED_BYTES = 1 << 16  # the scanner is fed with so many lines at a time
 _OPENING, _CLOSING = (b"{", b"["), (b"}", b"]")
 _LIST = re.compile(rb"\[\s*\{")
+_NUMBERED = re.compile(rb"\[\s*\d[\d.]*\s*,\s*\{")  # Fluent Bit's time, and what was logged
+_DESCRIBED = re.compile(rb"Name:\s+\S")
+_DESCRIBED_LINES = 200
+_AUDIT = "audit.k8s.io/"
 _GOES_ON = (b",", b"[", b"{", b":")  # ends a line in the middle of a document
 _WENT_ON = (b",", b"]", b"}", b'"', b":")  # begins one
 _MOST_STARTS = 64  # places in a broken line where a whole object is looked for
@@ -100,6 +105,7 @@ class _Shape(msgspec.Struct):
     """Just enough of a JSON object to tell which of the forms it is."""
 
     kind: str | None = None
+    api_version: str | None = msgspec.field(name="apiVersion", default=None)
     type: str | None = None
     level: str | None = None
     reason: msgspec.Raw = msgspec.Raw()
@@ -127,6 +133,10 @@ def read_log(lines: Iterable[bytes], limits: ReadingLimits = LIMITS) -> Iterator
             yield from _read_long_line(number, line, numbered, limits)
         elif text in (b"{", b"["):
             yield from _read_document(number, line, numbered, limits)
+        elif HEADER.match(line):
+            yield from _read_table(number, line, numbered, limits)
+        elif _DESCRIBED.match(line):
+            yield _described(number, line, numbered)
         elif text:
             yield from _read_line(number, line, text, numbered, limits)
 
@@ -179,6 +189,8 @@ class _Lines:
 
 
 def _read_line(number: int, line: bytes, text: bytes, rest: _Lines, limits: ReadingLimits) -> Iterator[LogItem]:
+    if _NUMBERED.match(text) and text.endswith(b"]"):
+        text = text[text.find(b"{") : -1]
     is_list = _LIST.match(text) is not None
     start = 0 if is_list else text.find(b"{")
     if start < 0:
@@ -189,6 +201,34 @@ def _read_line(number: int, line: bytes, text: bytes, rest: _Lines, limits: Read
         yield from _read_long_document(number, [line], rest, limits)
     else:
         yield from _read_broken_line(number, text[start:], text, limits)
+
+
+def _read_table(number: int, header: bytes, rest: _Lines, limits: ReadingLimits) -> Iterator[LogItem]:
+    table = EventTable(header)
+    if not table.readable:
+        yield UnreadableLine(number, NO_NAMES, header)
+    for at, line in rest:
+        if line.startswith(_OPENING) or HEADER.match(line):
+            rest.put_back(at, line)
+            return
+        event = table.event(line) if table.readable else None
+        if event is not None:
+            yield from _read_object(at, event, line, limits)
+        elif table.readable and line.strip():
+            yield UnreadableLine(at, "no row of the table of events above", line)
+
+
+def _described(number: int, first: bytes, rest: _Lines) -> UnreadableLine:
+    """``kubectl describe``, up to where JSON begins."""
+    held = [first]
+    for at, line in rest:
+        if line.startswith(_OPENING):
+            rest.put_back(at, line)
+            break
+        if len(held) < _DESCRIBED_LINES:
+            held.append(line)
+    problem = "kubectl describe tells ages, and no event by its name: take kubectl get events -o json, or -o wide"
+    return UnreadableLine(number, problem, b"".join(held))
 
 
 def _is_whole(text: bytes) -> bool:
@@ -339,6 +379,8 @@ def _read_object(number: int, text: bytes, raw: bytes, limits: ReadingLimits) ->
             yield LoggedEvent(number, decode_event_json(shape.object), bytes(shape.object))
         elif shape.involved or shape.regarding:
             yield LoggedEvent(number, decode_event_json(text), text)
+        elif shape.kind == "Event" and (shape.api_version or "").startswith(_AUDIT):
+            yield UnreadableLine(number, "an entry of the API server's audit log, not an event", raw)
         elif may_enclose_event(text):
             yield from _read_enclosing(number, text, limits)
         elif shape.level is not None and not shape.metadata:
