@@ -1,6 +1,7 @@
 """What the user meets when something is wrong: one line, and the exit code that is documented."""
 
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from driver.planning.study import Overrides, encode_study, load_study
 from driver.providers import PROVIDERS
 from driver.sweep import wall_clock
 from pullstudy.kube.errors import ApiError
+from pullstudy.sim.kubeconfig import write_kubeconfig
 from pullstudy.store.embedded.ledger import ClusterRow, Ledger, Run
 
 Capture = pytest.CaptureFixture[str]
@@ -250,4 +252,17 @@ def test_what_a_provider_cannot_do_is_said_before_anything_is_begun(
     study.write_text(table)
     assert cli.run(["sweep", "--study", str(study), "--out", str(out), *words]) == 2
     assert said in capsys.readouterr().err
+    assert not out.exists()
+
+
+def test_an_api_server_that_is_not_there_is_said_before_anything_is_begun(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kubeconfig, out = tmp_path / "kubeconfig", tmp_path / "out"
+    with socket.socket() as bound:  # taken, and nobody listens
+        bound.bind(("127.0.0.1", 0))
+        write_kubeconfig(kubeconfig, "away", f"http://127.0.0.1:{bound.getsockname()[1]}")
+        words = ["--provider", "kubeconfig", "--kubeconfig", str(kubeconfig), "--out", str(out)]
+        assert cli.run(["sweep", *words, "--sizes", "2"]) == 1
+    assert "API server" in capsys.readouterr().err
     assert not out.exists()

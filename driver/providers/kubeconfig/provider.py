@@ -24,6 +24,7 @@ from pullstudy.kube.objects import Node
 from pullstudy.polling import Pace, Sleep, polls
 
 SCALING_PACE = Pace(0.5, 10.0)
+ANSWER_SECONDS = 15.0
 CLEARS_AT_ONCE = 8  # local commands
 
 
@@ -63,6 +64,20 @@ class KubeconfigProvider:
     def check(self, study: Study) -> None:
         if not self._kubeconfig.is_file():
             raise UsageError(f"no kubeconfig at {self._kubeconfig}: give --kubeconfig FILE, or set KUBECONFIG")
+        asyncio.run(self._see_an_answer(study))
+
+    async def _see_an_answer(self, study: Study) -> None:
+        """The jobs' patience is of a server that was there; one that never answers is said at once."""
+        place, limit = study.cluster.namespace, ANSWER_SECONDS
+        try:
+            with provider_errors():
+                async with (
+                    asyncio.timeout(limit),
+                    open_cluster(self._kubeconfig, place, patience_seconds=limit, sleep=self._sleep) as api,
+                ):
+                    await api.exists("/api/v1/nodes?limit=1")
+        except TimeoutError:
+            raise ProviderError(f"the API server of {self._kubeconfig} did not answer within {limit:.0f} s") from None
 
     async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
         study, plan = order.study, order.study.kubeconfig
