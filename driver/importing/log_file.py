@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from driver.errors import UsageError
+from driver.importing.yaml_documents import json_lines
 from pullstudy.pulls.eventlog import LIMITS, LinePart
 
 STANDARD_INPUT = Path("-")
@@ -121,13 +122,17 @@ class _Unpacked:
 def lines_of(
     file: BinaryIO, line_bytes: int = LIMITS.line_bytes, advance: Callable[[int], None] = lambda size: None
 ) -> Iterator[bytes]:
-    """Lines, and of those over ``line_bytes`` parts. ``advance`` is told the bytes read.
+    """Lines, and of those over ``line_bytes`` parts; YAML as lines of JSON. ``advance`` is told the bytes read.
 
     Text may be UTF-8 or, where a byte-order mark says so, UTF-16. Raises UnreadableFileError where the file cannot be
     read on, BinaryFileError where it is no text.
     """
+    return json_lines(_lines(_utf8_blocks(_blocks(file, advance)), line_bytes))
+
+
+def _lines(blocks: Iterator[bytes], line_bytes: int) -> Iterator[bytes]:
     rest, goes_on = b"", False
-    for block in _utf8_blocks(_blocks(file, advance)):
+    for block in blocks:
         lines = io.BytesIO(rest + block)
         rest = b""
         for line in lines:

@@ -27,8 +27,8 @@ def imported(sample: Path, directory: Path) -> tuple[int, list[PullRecord], int]
         store.close_now()
 
 
-def test_the_page_names_25_formats() -> None:
-    assert len({name for name, *_ in TABLE}) == 25
+def test_the_page_names_27_formats() -> None:
+    assert len({name for name, *_ in TABLE}) == 27
 
 
 @pytest.mark.parametrize(("name", "pulls", "rejects", "code"), TABLE, ids=[row[0] for row in TABLE])
@@ -64,3 +64,22 @@ def test_a_binary_file_is_one_reject(tmp_path: Path) -> None:
     binary = tmp_path / "picture.png"
     binary.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 1000)
     assert imported(binary, tmp_path / "study") == (1, [], 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b"apiVersion: v1\na: &a [x]\nb: [*a, *a]\n",
+        b"apiVersion: v1\na: " + b"[" * 200_000 + b"\n",
+        b"apiVersion: v1\na: !!python/object/apply:os.system [ls]\n",
+        b"apiVersion: v1\na: |\n" + b"  x\n" * 500_000,
+        b"apiVersion: v1\na: [\n",
+        b"apiVersion: v1\na: " + b"9" * 5_000 + b"\n",
+    ],
+    ids=["aliases", "nesting", "a tag of Python's", "a long document", "cut off", "a long number"],
+)
+def test_yaml_that_kubernetes_does_not_write_is_one_reject(text: bytes, tmp_path: Path) -> None:
+    log = tmp_path / "log.yaml"
+    log.write_bytes(text + b"---\n" + (SAMPLES / "kubectl.yaml").read_bytes())
+    code, pulls, rejected = imported(log, tmp_path / "study")
+    assert (code, len(pulls), rejected) == (0, 2, 1)
