@@ -251,9 +251,9 @@ class EventWatch:
             return
         if isinstance(failure.error, StatusError):
             self._raise_if_hopeless(failure.error)
-            self._log.warning(f"{_name(failure.request)} was refused: {failure.error.cause}")
+            self._log.warning(f"{_name(failure.request)} was refused: {failure.error.cause}", **_next_try(failure))
         else:
-            self._log.warning(f"{_name(failure.request)} was cut: {failure.error.cause}")
+            self._log.warning(f"{_name(failure.request)} was cut: {failure.error.cause}", **_next_try(failure))
         self._give_up_at_the_start(failure)
 
     def login_failed(self, error: KubeconfigError) -> None:
@@ -285,6 +285,10 @@ _HOPELESS = {
     404: "is this a Kubernetes API server?",
     405: "is this a Kubernetes API server?",
 }
+
+
+def _next_try(failure: Failure) -> dict[str, float]:
+    return {"next_try_seconds": round(failure.wait_seconds, 1)}
 
 
 def _name(request: Request) -> str:

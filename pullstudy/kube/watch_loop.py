@@ -69,6 +69,7 @@ class Failure:
     failures: int  # in a row, with this one; a watch that brought nothing counts as one
     failing_seconds: float  # since the first of them
     unauthorized: int  # answers 401 in a row, with this one: the login is renewed after each
+    wait_seconds: float  # before the next try
 
 
 class WatchHandler(Protocol[L]):
@@ -163,6 +164,7 @@ class WatchLoop(Generic[L]):
         self._bugs = bugs
         self._bugs_met = 0  # in a row: each within BUG_APART_SECONDS of the one before
         self._bug_at = 0.0
+        self._drawn_seconds: float | None = None  # the wait before the next step, where it is known
 
     async def run(self) -> NoReturn:
         """Raises what the handler raises."""
@@ -198,8 +200,16 @@ class WatchLoop(Generic[L]):
         self._bug_at = self._clock.monotonic_seconds()
 
     async def _wait(self, step: Step) -> None:
+        seconds = self._seconds_before(step)
+        self._drawn_seconds = None
         if step.wait:
-            await self._clock.sleep(wait_seconds(step, self._settings, self._random))
+            await self._clock.sleep(seconds)
+
+    def _seconds_before(self, step: Step) -> float:
+        """Drawn once: what a failure tells of the wait after it has to be so."""
+        if self._drawn_seconds is None:
+            self._drawn_seconds = wait_seconds(step, self._settings, self._random)
+        return self._drawn_seconds
 
     async def _renew_login(self) -> None:
         try:
@@ -354,7 +364,10 @@ class WatchLoop(Generic[L]):
         if failures <= 1:
             self._failing_since = now
         failing = now - self._failing_since
-        await self._handler.failed(Failure(request, error, in_stream, paged, failures, failing, self._unauthorized))
+        self._drawn_seconds = None
+        wait = self._seconds_before(self._protocol.next_step())
+        failure = Failure(request, error, in_stream, paged, failures, failing, self._unauthorized, wait)
+        await self._handler.failed(failure)
 
 
 def wait_seconds(step: Step, settings: WatchSettings, random: Random) -> float:
