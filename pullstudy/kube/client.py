@@ -15,6 +15,7 @@ import aiohttp
 
 from pullstudy.kube.access import Access, without_passwords
 from pullstudy.kube.errors import ApiError, IncompleteError, KubeconfigError, StatusError, TooLargeError, TransportError
+from pullstudy.kube.lines import MOST_COMMAS
 from pullstudy.kube.settings import WatchSettings
 from pullstudy.kube.status import read_status
 from pullstudy.pulls.printable import printable
@@ -87,12 +88,15 @@ class KubeClient:
 
     async def _read(self, what: str, answer: aiohttp.ClientResponse) -> bytes:
         # In pieces, also of what is unpacked: 2 MB of gzip can be 4 GiB.
-        pieces, length = [], 0
+        pieces, length, commas = [], 0, 0
         async for piece in answer.content.iter_chunked(_PIECE_BYTES):
             pieces.append(piece)
             length += len(piece)
             if length > self._settings.answer_bytes:
                 raise TooLargeError(what, f"the answer is longer than {self._settings.answer_bytes} bytes")
+            commas += piece.count(b",")
+            if commas > MOST_COMMAS:
+                raise TooLargeError(what, f"the answer holds more than {MOST_COMMAS:,} values")
         return b"".join(pieces)
 
     @asynccontextmanager

@@ -1,5 +1,6 @@
 """Pieces of any length put together to lines."""
 
+MOST_COMMAS = 1_000_000  # of a line or an answer: more values take memory out of all proportion to their bytes
 LONGEST_BYTES = 16 << 20  # etcd takes no object over 1.5 MiB: longer is no watch line
 
 

@@ -12,7 +12,7 @@ from typing import Generic, NoReturn, Protocol, TypeVar
 
 from pullstudy.kube.clock import Clock
 from pullstudy.kube.errors import ApiError, KubeconfigError, StatusError, TooLargeError, TransportError
-from pullstudy.kube.lines import LineSplitter, LineTooLongError
+from pullstudy.kube.lines import MOST_COMMAS, LineSplitter, LineTooLongError
 from pullstudy.kube.list_watch import ListerWatcher
 from pullstudy.kube.page import RawPage
 from pullstudy.kube.settings import WatchSettings
@@ -320,6 +320,9 @@ class WatchLoop(Generic[L]):
         protocol, handler, take, before = self._protocol, self._handler, Take.NOTHING, self._lines
         self._say_opened()
         for raw in lines:
+            if len(raw) > MOST_COMMAS and raw.count(b",") > MOST_COMMAS:
+                handler.unreadable(raw, ValueError(f"it holds more than {MOST_COMMAS:,} values"))
+                continue
             try:
                 line = handler.decode(raw)
             except UNREADABLE as error:

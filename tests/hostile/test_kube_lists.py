@@ -3,22 +3,28 @@
 import tracemalloc
 from collections.abc import AsyncGenerator, AsyncIterator
 from itertools import count
+from pathlib import Path
 from random import Random
 from typing import Any
 
 import msgspec
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from collector.context import Context
 from collector.log import Format, Log
 from collector.monitoring.histogram import Histogram
 from collector.sources.intake import RAW_MOST_CHARACTERS, Intake
 from collector.sources.recent_events import RecentEvents
-from pullstudy.kube.client import Query
+from pullstudy.kube.access import Access
+from pullstudy.kube.client import Query, open_client
 from pullstudy.kube.errors import TooLargeError, TransportError
 from pullstudy.kube.event_pages import event_pages
+from pullstudy.kube.settings import WatchSettings
 from pullstudy.pulls.decode import Origin
 from pullstudy.pulls.event import EventList, Metadata
+from tests.collector.api_server import write_kubeconfig
 from tests.collector.harness import SETTINGS, VirtualClock
 from tests.collector.kube_events import event
 from tests.hostile.conftest import Attack
@@ -106,3 +112,21 @@ def test_a_pull_of_negative_length_makes_no_sum_fall(attack: Attack) -> None:
     histogram.observe(-(2.0**33))
     assert (histogram.sum_seconds, histogram.count) == (3.0, 2)
     attack("an event of a pull that took -292 years", "counted as none: sums of OpenMetrics do not fall")
+
+
+async def test_an_answer_of_millions_of_tiny_values_is_not_decoded(tmp_path: Path, attack: Attack) -> None:
+    async def tiny(_: web.Request) -> web.Response:
+        return web.Response(
+            body=b'{"metadata":{},"items":[' + b"1," * 1_500_000 + b"1]}", content_type="application/json"
+        )
+
+    application = web.Application()
+    application.add_routes([web.get("/api/v1/events", tiny)])
+    server = TestServer(application)
+    await server.start_server()
+    access = Access(kubeconfig=str(write_kubeconfig(tmp_path / "kubeconfig", str(server.make_url("")).rstrip("/"))))
+    async with open_client(access, WatchSettings()) as client:
+        with pytest.raises(TooLargeError, match="more than 1,000,000 values"):
+            await client.get("list", "/api/v1/events")
+    await server.close()
+    attack("an answer of 1,500,000 numbers", "refused before it is decoded; a page of a list is asked for smaller")
