@@ -16,7 +16,7 @@ from typing import TypeVar
 from pullstudy.analysis.reading.ledger import NodePlace
 from pullstudy.analysis.statistics.quantiles import median
 from pullstudy.pulls.failure import FailureClass, classify
-from pullstudy.pulls.image import parse_image
+from pullstudy.pulls.image import parse_image, registry_of
 from pullstudy.pulls.pod_owner import pod_owner
 from pullstudy.pulls.record import Outcome, PullRecord
 
@@ -250,10 +250,7 @@ def _repository(image: str) -> Name:
 
 
 def _registry(image: str) -> Name:
-    """The host of its repository; the kubelet's default where the first part of the name is no host."""
-    first, slash, _ = parse_image(image).repository.partition("/")
-    is_host = slash and ("." in first or ":" in first or first == "localhost")
-    return (first if is_host else "docker.io",)
+    return (registry_of(parse_image(image).repository),)
 
 
 _OF_IMAGES: Mapping[Grouping, Callable[[str], Name]] = {

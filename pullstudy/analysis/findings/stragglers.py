@@ -18,7 +18,7 @@ from pullstudy.analysis.statistics.incomplete_beta import at_least
 from pullstudy.analysis.statistics.outliers import high_outliers, sidak_quantile
 from pullstudy.analysis.statistics.quantiles import median
 from pullstudy.analysis.timelines.timeline import ContainerTimeline, JobTimeline
-from pullstudy.pulls.image import parse_image
+from pullstudy.pulls.image import parse_image, registry_of
 from pullstudy.pulls.milestone import Moment
 
 LEAST_PODS = 4
@@ -328,9 +328,7 @@ class _Counts:
 
 
 def _registry(image: str) -> str:
-    """The first part of a name that has a dot or a port, or is localhost. Source: distribution/reference."""
-    first, _, rest = parse_image(image).repository.partition("/")
-    return first if rest and ("." in first or ":" in first or first == "localhost") else "docker.io"
+    return registry_of(parse_image(image).repository)
 
 
 def _node_finding(node: NodeSlowness) -> Finding:

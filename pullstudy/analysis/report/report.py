@@ -1,5 +1,7 @@
 """``pulldriver report``: one page that works offline, and a PNG of each of its figures."""
 
+import ctypes
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,11 +75,20 @@ def write_report(where: Path | StudySource, to: Path | None = None) -> list[Path
     source = as_source(where)
     directory = _directory(source, to)
     told = _told(gather_facts(source))
+    _return_freed_memory()
     report = directory / REPORT_FILE
     with output_file(report) as file:
         file.write(page(told.title, told.provenance_line, told.simulated, told.sections).encode())
     figures = [figure for section in told.sections for figure in section.figures]
     return [report, *_write_figures(directory / FIGURES_DIRECTORY, figures, told.provenance_line)]
+
+
+def _return_freed_memory() -> None:
+    # glibc keeps what was freed for later; what draws next has its own memory, and would come on top of it.
+    if sys.platform == "linux":
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+        if trim is not None:  # another C library
+            trim(0)
 
 
 @dataclass(frozen=True)
