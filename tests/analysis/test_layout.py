@@ -115,5 +115,5 @@ def test_printed_charts_are_as_wide_as_their_columns_and_stay_on_one_page() -> N
     assert "width: 100% !important; height: auto !important" in rules[".chart svg"]
     assert rules[".figures"] == "display: block;"
     assert rules[".chart"] == "min-height: 0;"
-    assert rules["figure, .panel, .tiles div, .warning, tr"] == "break-inside: avoid;"
+    assert rules["figure, figcaption, .panel, .tiles div, .warning, tr"] == "break-inside: avoid;"
     assert rules[".table"] == "max-height: none; overflow: visible;"

@@ -167,10 +167,10 @@ def test_a_plan_that_is_longer_than_its_clusters_may_live_is_refused() -> None:
     short = msgspec.structs.replace(SMALL, eks=EksPlan(ttl_hours=0.5))
     with pytest.raises(UsageError, match=r"eks\.ttl_hours is 0\.5, and a cluster is up for about 0\.\d h"):
         check_study(short)
-    three = msgspec.structs.replace(SMALL, eks=EksPlan(ttl_hours=1.5, mode=Mode.SHARED))
+    three = msgspec.structs.replace(SMALL, eks=EksPlan(ttl_hours=1.25, mode=Mode.SHARED))
     with pytest.raises(UsageError, match="the control plane that all sizes share is up for about"):
         check_study(three)
-    check_study(msgspec.structs.replace(three, eks=EksPlan(ttl_hours=1.5)))
+    check_study(msgspec.structs.replace(three, eks=EksPlan(ttl_hours=1.25)))
 
 
 def test_a_plan_says_what_is_made_and_what_that_costs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
