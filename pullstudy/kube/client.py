@@ -5,7 +5,7 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -28,6 +28,7 @@ Query = Sequence[tuple[str, str]]
 
 _PIECE_BYTES = 1 << 16
 _SHOWN_CHARACTERS = 200
+_MANY_BYTES = 1 << 20
 _ACCEPT = {"Accept": "application/json"}
 _MERGE = {"Content-Type": "application/merge-patch+json"}
 
@@ -152,11 +153,22 @@ def _nothing_read(answer: aiohttp.ClientResponse) -> Iterator[None]:
     if protocol is None:  # all of it is here
         yield
         return
+    transport = connection.transport if connection else None
+    socket_ = transport.get_extra_info("socket") if transport else None
     protocol.pause_reading()
+    _wake_at(socket_, _MANY_BYTES)
     try:
         yield
     finally:
+        _wake_at(socket_, 1)
         protocol.resume_reading()
+
+
+def _wake_at(socket_: Any, waiting_bytes: int) -> None:
+    # TLS reads on while nothing is read of it. The kernel takes at most half of its buffer for this.
+    with suppress(OSError):  # closed meanwhile
+        if socket_ is not None:
+            socket_.setsockopt(socket.SOL_SOCKET, socket.SO_RCVLOWAT, waiting_bytes)
 
 
 def _keep_alive(answer: aiohttp.ClientResponse) -> None:
