@@ -48,13 +48,18 @@ def _plain(value: Any) -> Any:
         return value
     ((name, inner),) = value.items()
     if name == "kvlistValue" and isinstance(inner, dict):
-        pairs = [pair for pair in inner.get("values", []) if isinstance(pair, dict)]
+        pairs = [pair for pair in _values(inner) if isinstance(pair, dict)]
         return {str(pair.get("key")): _plain(pair.get("value")) for pair in pairs}
     if name == "arrayValue" and isinstance(inner, dict):
-        return [_plain(each) for each in inner.get("values", [])]
+        return [_plain(each) for each in _values(inner)]
     if name == "intValue" and isinstance(inner, str) and len(inner) < _LONGEST_INTEGER and inner.isdecimal():
         return int(inner)
     return inner if name in _OTLP_VALUES else value
+
+
+def _values(of: dict[str, Any]) -> list[Any]:
+    values = of.get("values")
+    return values if isinstance(values, list) else []
 
 
 def _decoded(text: str) -> Any:

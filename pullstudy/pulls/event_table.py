@@ -26,6 +26,7 @@ _NAMES = (
 _NEEDED = ("REASON", "OBJECT", "SOURCE", "MESSAGE", "NAME")
 _KINDS = {"pod": "Pod", "job": "Job", "node": "Node"}
 _CLOCK = re.compile(r"[0-9a-f]{14,16}")
+_MOST_DIGITS = 9  # the API counts in 32 bits
 NO_NAMES = "a table without the events' names: take kubectl get events -o wide, or better -o json"
 
 
@@ -50,7 +51,8 @@ class EventTable:
             return None
         namespace = cells.get("NAMESPACE") or None
         component, _, host = cells["SOURCE"].partition(", ")
-        count = int(cells["COUNT"]) if cells.get("COUNT", "").isdecimal() else 1
+        told = cells.get("COUNT", "")
+        count = int(told) if told.isdecimal() and len(told) <= _MOST_DIGITS else 1
         made_at = _made_at(cells["NAME"]) if count == 1 else None
         return msgspec.json.encode(
             {
@@ -70,7 +72,7 @@ class EventTable:
                 "source": {"component": component, "host": host or None},
                 "firstTimestamp": made_at,
                 "lastTimestamp": made_at,
-                "count": min(count, 2**31 - 1),
+                "count": count,
             }
         )
 

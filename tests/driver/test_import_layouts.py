@@ -167,3 +167,20 @@ def test_what_is_not_read_is_one_reject_that_says_why(text: str, word: str) -> N
 def test_an_exporters_own_lines_and_other_documents_are_no_rejects() -> None:
     text = '{"level":"info","message":"started"}\n{"kind":"Node","metadata":{"name":"n"}}\n'
     assert [type(item) for item in read_log(text.encode().splitlines(keepends=True))] == [ExporterLine, OtherDocument]
+
+
+@pytest.mark.parametrize("values", ["null", "5", '"x"', "{}", "[null, 1]"])
+@pytest.mark.parametrize("name", ["kvlistValue", "arrayValue"])
+def test_odd_otlp_values_stop_nothing(name: str, values: str) -> None:
+    odd = f'{{"body": {{"{name}": {{"values": {values}}}}}, "about": "involvedObject"}}\n'
+    pulls, _ = of_text((odd + json.dumps(event(1))).encode())
+    assert [pull.node for pull in pulls] == ["node-1"]
+
+
+def test_a_count_of_5000_digits_in_a_table_stops_nothing() -> None:
+    cells = {"LAST SEEN": "3m", "TYPE": "Normal", "REASON": "Pulled", "OBJECT": "pod/a", "SOURCE": "kubelet, n"}
+    cells |= {"MESSAGE": "m", "COUNT": "9" * 5_000, "NAME": "a.17ee3a570917c381"}
+    widths = [max(len(head), len(cell)) + 3 for head, cell in cells.items()]
+    rows = ["".join(map(str.ljust, row, widths)) + "\n" for row in (cells.keys(), cells.values())]
+    (item,) = read_log([row.encode() for row in rows])
+    assert isinstance(item, LoggedEvent)
