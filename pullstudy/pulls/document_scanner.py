@@ -80,8 +80,8 @@ class DocumentScanner:
 
     @property
     def unfinished(self) -> bytes:
-        """The beginning of the item, or else of the document, that has not ended."""
-        return (self._item or self._around).beginning
+        """What is held of the item, or else of the document, that has not ended."""
+        return (self._item or self._around).whole()
 
     def feed(self, part: bytes) -> Iterator[Found]:
         """What ends in this part."""

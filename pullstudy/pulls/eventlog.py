@@ -273,7 +273,7 @@ def _read_long_line(number: int, part: bytes, rest: _Lines, limits: ReadingLimit
             break
         part = following[1]
     if stream.open:
-        yield stream.cut_off()
+        yield from stream.cut_off()
     elif not stream.gave:
         yield UnreadableLine(number, "no JSON object on this long line", first[:_SHOWN_BYTES].strip())
 
@@ -325,7 +325,7 @@ def _read_long_document(number: int, parts: list[bytes], rest: _Lines, limits: R
                 return
     yield from stream.read(b"".join(waiting))
     if stream.open:
-        yield stream.cut_off()
+        yield from stream.cut_off()
 
 
 class _Stream:
@@ -358,15 +358,27 @@ class _Stream:
 
     def _read(self, found: Found) -> Iterator[LogItem]:
         match found:
-            case Item(text=text):
-                yield from _read_object(self._number, text, text, self._limits)
-            case Document(text=text, items=0):
-                yield from _read_object(self._number, text, text, self._limits)
+            case Item(text=text) | Document(text=text):
+                yield from self._read_lines_of_broken(text)
+                if not (isinstance(found, Document) and found.items):
+                    yield from _read_object(self._number, text, text, self._limits)
             case TooLong(what=what, limit=limit, beginning=beginning):
                 yield UnreadableLine(self._number, f"{what} of more than {limit >> 20} MiB", beginning)
 
-    def cut_off(self) -> UnreadableLine:
-        return UnreadableLine(self._number, "a JSON document that begins here does not end", self._scanner.unfinished)
+    def _read_lines_of_broken(self, text: bytes) -> Iterator[LogItem]:
+        """The lines of a text that is no JSON that are whole objects: a log's, which a stray bracket swallowed."""
+        if b"\n{" not in text or _is_whole(text):
+            return
+        for line in text.split(b"\n"):
+            line = line.strip().rstrip(b",")
+            if line.startswith(b"{") and _is_whole(line):
+                yield from _read_object(self._number, line, line, self._limits)
+
+    def cut_off(self) -> Iterator[LogItem]:
+        """What a document holds that does not end, and that it does not."""
+        yield from self._read_lines_of_broken(self._scanner.unfinished)
+        shown = self._scanner.unfinished[:_SHOWN_BYTES]
+        yield UnreadableLine(self._number, "a JSON document that begins here does not end", shown)
 
 
 def _read_object(number: int, text: bytes, raw: bytes, limits: ReadingLimits) -> Iterator[LogItem]:

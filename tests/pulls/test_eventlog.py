@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pullstudy.pulls.eventlog import ExporterLine, LoggedEvent, OtherDocument, UnreadableLine, read_log
@@ -107,11 +107,16 @@ def test_nodes_are_another_document() -> None:
     assert item.value == nodes
 
 
-@given(st.lists(st.binary(max_size=40) | st.just(as_json(EVENT)), max_size=8))
+_BRACKETS = st.text('{}[]", \\:a', max_size=6).map(str.encode)
+
+
+@given(st.lists(st.binary(max_size=40) | _BRACKETS | st.just(as_json(EVENT)), max_size=8))
+@example([b"{[", as_json(EVENT)])
+@example([b"{[", as_json(EVENT), b"]}"])
+@example([b'[{"a":[', as_json(EVENT)])
 def test_no_input_stops_the_reader_or_loses_a_whole_event_line(chunks: list[bytes]) -> None:
     lines = [chunk.replace(b"\n", b" ").replace(b"\r", b" ") for chunk in chunks]
-    lines = [line for line in lines if line.strip() not in (b"{", b"[")]
-    items = list(read_log(lines))
+    items = list(read_log(line + b"\n" for line in lines))
     whole = sum(line == as_json(EVENT) for line in lines)
     assert len(uids(items)) == whole
 
