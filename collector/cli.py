@@ -83,7 +83,13 @@ def _check() -> typer.Typer:
     return app
 
 
-COMMANDS: dict[str, Callable[[], typer.Typer]] = {"sink": _sink, "check": _check}
+def _archive() -> typer.Typer:
+    from collector.commands.archive_command import app
+
+    return app
+
+
+COMMANDS: dict[str, Callable[[], typer.Typer]] = {"sink": _sink, "archive": _archive, "check": _check}
 """By the first word. ``collector`` alone collects, so that this word is looked at before the options are."""
 
 
@@ -94,7 +100,7 @@ def _command(arguments: list[str]) -> object:
         return DONE
     find = COMMANDS.get(first)
     if find is None and not first.startswith("-"):
-        raise _UsageError(f"No such command '{first}': there is {' and '.join(COMMANDS)}, or options alone")
+        raise _UsageError(f"No such command '{first}': there are {', '.join(COMMANDS)}, or options alone")
     if find is None:
         return collect_app(arguments, prog_name="collector", standalone_mode=False, obj=_all_keys)
     return find()(arguments[1:], prog_name=f"collector {arguments[0]}", standalone_mode=False, obj=_all_keys)

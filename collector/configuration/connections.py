@@ -1,4 +1,4 @@
-"""``--kafka`` and ``--influx`` with the environment, as settings; what is wrong with them is wrong use."""
+"""``--kafka``, ``--influx`` and ``--to`` with the environment, as settings; what is wrong with them is wrong use."""
 
 import logging
 import os
@@ -7,6 +7,7 @@ import typer
 
 from pullstudy.bus.buses import BusSettings, bus_settings
 from pullstudy.bus.protocol import BusSettingsError
+from pullstudy.store.archive.settings import ArchiveSettings
 from pullstudy.store.protocol import StoreSettingsError
 from pullstudy.store.stores import StoreSettings, store_settings
 
@@ -27,3 +28,11 @@ def asked_store(url: str) -> StoreSettings:
         return store_settings(os.environ, url=url)
     except StoreSettingsError as error:
         raise typer.BadParameter(str(error), param_hint="'--influx'") from error
+
+
+def asked_archive(place: str) -> ArchiveSettings:
+    """Raises typer.BadParameter."""
+    try:
+        return ArchiveSettings.of(place)
+    except StoreSettingsError as error:
+        raise typer.BadParameter(str(error), param_hint="'--to'") from error

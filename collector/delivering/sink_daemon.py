@@ -8,7 +8,7 @@ from random import Random
 from collector.clock import Clock, SystemClock
 from collector.delivering.sink import Sink, SinkSettings
 from collector.monitoring.conditions import is_not_refused, keeps_up
-from collector.monitoring.edge_metrics import bus_trouble, sending_source, store_source, store_trouble, taking_source
+from collector.monitoring.edge_metrics import SOURCES, bus_trouble, sending_source, store_trouble, taking_source
 from collector.monitoring.metrics import info
 from collector.monitoring.vitals import DeliveryTrouble, Reading, Vitals
 from pullstudy.bus.buses import BusSettings, open_bus
@@ -29,7 +29,7 @@ class SinkTarget:
     """From where to where."""
 
     kafka: BusSettings
-    influx: StoreSettings
+    store: StoreSettings
     group: str = DEFAULT_GROUP
     sink: SinkSettings = field(default_factory=SinkSettings)
     max_lag_seconds: float = LAG_LIMIT_SECONDS  # over it the sink is not ready
@@ -45,7 +45,7 @@ async def run_sink(
 ) -> None:
     """Store what is on the bus until the event is set. Raises BusError and StoreError, alone or in a group."""
     bus = open_bus(target.kafka, notices, random)
-    store = open_store(target.influx, notices, random)
+    store = open_store(target.store, notices, random)
     member = await bus.consume(target.group)
     sink = Sink(bus, member, store, target.sink, notices)
     watched = SinkWatch(target, bus, member, store, sink, clock or SystemClock())
@@ -95,13 +95,13 @@ class SinkWatch:
             self._readings,
             sending_source(PART, self._bus),
             taking_source(PART, self._member),
-            store_source(PART, self._store),
+            SOURCES[self._target.store.store](PART, self._store),
         ]
         vitals.ready_when += [
             self._has_joined,
             keeps_up("the oldest message", lambda: self._sink.lag_seconds, self._target.max_lag_seconds),
             is_not_refused("Kafka", self._kafka_trouble),
-            is_not_refused("InfluxDB", lambda: store_trouble(self._store)),
+            is_not_refused(self._target.store.store, lambda: store_trouble(self._store)),
         ]
 
     def _has_joined(self) -> str | None:
@@ -132,6 +132,6 @@ class SinkWatch:
             names.SINK_LAG_MESSAGES,
             {(topic, str(number)): lag for (topic, number), lag in self._lag_messages.items()},
         )
-        troubles = {"kafka": self._kafka_trouble(), "influxdb": store_trouble(self._store)}
+        troubles = {"kafka": self._kafka_trouble(), self._target.store.store: store_trouble(self._store)}
         yield Reading(names.SINK_TROUBLE, {(edge,): found is not None for edge, found in troubles.items()})
         yield Reading(names.SINK_WRITE_SECONDS, {(): counters.write_seconds})

@@ -1,4 +1,4 @@
-"""The counters of the clients of Kafka and InfluxDB as readings, by the part of the process that has the client."""
+"""The counters of Kafka's client and of stores as readings, by the part of the process that has them."""
 
 from collections.abc import Iterator
 
@@ -7,6 +7,7 @@ from pullstudy.bus.protocol import GroupMember, SharedBus
 from pullstudy.bus.trouble import Trouble
 from pullstudy.pulls import metric_names as names
 from pullstudy.store.protocol import SharedStore
+from pullstudy.store.stores import ARCHIVE, INFLUXDB
 
 
 def sending_source(part: str, bus: SharedBus) -> Metrics:
@@ -48,6 +49,23 @@ def store_source(part: str, store: SharedStore) -> Metrics:
         yield Reading(names.INFLUXDB_SENT_BYTES, {of: counters.sent_bytes})
 
     return read
+
+
+def archive_source(part: str, store: SharedStore) -> Metrics:
+    """What an archive is given; of one process at most."""
+
+    def read() -> Iterator[Reading]:
+        counters = store.counters
+        yield Reading(names.ARCHIVE_RECORDS, {(): counters.points})
+        yield Reading(names.ARCHIVE_REFUSED, {(): counters.refused})
+        yield Reading(names.ARCHIVE_REPEATS, {(): counters.repeats})
+        yield Reading(names.ARCHIVE_WRITTEN_BYTES, {(): counters.sent_bytes})
+
+    return read
+
+
+SOURCES = {INFLUXDB: store_source, ARCHIVE: archive_source}
+"""By the store's name."""
 
 
 def bus_trouble(trouble: Trouble) -> DeliveryTrouble | None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from driver.commands.options import Json
-from driver.commands.reading import source_of
+from driver.commands.reading import ReadArchive, source_of
 from driver.commands.thresholds import thresholds_of, verdict_code
 from pullstudy.pulls.printable import printable
 
@@ -32,6 +32,7 @@ def compare_command(
             "--influx", metavar="URL", help="Where the runs are that are no directories. Token: INFLUXDB_V2_..."
         ),
     ] = None,
+    archive: ReadArchive = None,
     image: Annotated[
         list[str] | None,
         typer.Option("--image", metavar="GLOB", help="Only images whose name, or its end, fits; may be repeated."),
@@ -78,7 +79,7 @@ def compare_command(
     from pullstudy.analysis.findings.finding import Verdict
 
     bars = thresholds_of(fail_if or (), "--fail-if")
-    sides = (_source(study, influx) for study in (first, second))
+    sides = (_source(study, influx, archive) for study in (first, second))
     comparison = compare(*sides, images=image or (), bars=bars, cluster_spread=cluster_spread / 100)
     if json or format is Form.JSON:
         print(_json(comparison))
@@ -103,11 +104,11 @@ def _json(comparison: "Comparison") -> str:
     return msgspec.json.format(msgspec.json.encode(told)).decode()
 
 
-def _source(study: str, influx: str | None) -> "StudySource":
-    """A directory with a study in it, or else a run in the InfluxDB."""
+def _source(study: str, influx: str | None, archive: str | None) -> "StudySource":
+    """A directory with a study in it, or else a run in the InfluxDB or the archive."""
     from pullstudy.store.embedded.schema import FILE_NAME
 
     directory = Path(study)
-    if influx is None or (directory / FILE_NAME).is_file():
-        return source_of(directory, None, None, None)
-    return source_of(directory, influx, [study], None)
+    if (influx is None and archive is None) or (directory / FILE_NAME).is_file():
+        return source_of(directory, None, None, None, None)
+    return source_of(directory, influx, archive, [study], None)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from driver.commands.options import DEFAULT_OUT, Out
-from driver.commands.reading import Clusters, ReadInflux, Runs, source_of, store_of
+from driver.commands.reading import Clusters, ReadArchive, ReadInflux, Runs, place_of, source_of
 from driver.errors import UsageError
 
 
@@ -18,6 +18,7 @@ def export_command(
     format: Annotated[str, typer.Option("--format", help="csv, jsonl or parquet.")] = "csv",
     to: Annotated[Path | None, typer.Option("--to", metavar="FILE", help="Write here instead of to stdout.")] = None,
     influx: ReadInflux = None,
+    archive: ReadArchive = None,
     run: Runs = None,
     cluster: Clusters = None,
     tags_of: Annotated[
@@ -45,6 +46,8 @@ def export_command(
       pulldriver export runs --influx http://influx:8086
 
       pulldriver export pulls --influx http://influx:8086 --run run-20261124T061500Z
+
+      pulldriver export pulls --archive s3://pulls/archive --cluster prod-1 --format parquet --to prod-1.parquet
     """
     from pullstudy.analysis.export import LAYER_TABLES, LayerChoice, export
     from pullstudy.analysis.reading.source import StudySource, whole_bucket
@@ -52,12 +55,13 @@ def export_command(
     if what not in LAYER_TABLES and (tags_of or without_shared):
         given = "--tags-of" if tags_of else "--without-shared"
         raise UsageError(f"{given}: chooses layers; {what} has none, so leave it out")
-    if what in LAYER_TABLES and influx is None:
+    store = place_of(out, influx, archive)
+    if what in LAYER_TABLES and store is None:
         source = StudySource(name=str(out), directory=out)  # no record is read, and no token is asked for
-    elif what == "runs" and influx is not None and not run and not cluster:
-        source = whole_bucket(store_of(out, influx))  # which there are is asked before one is chosen
+    elif what == "runs" and store is not None and not run and not cluster:
+        source = whole_bucket(store)  # which there are is asked before one is chosen
     else:
-        source = source_of(out, influx, run, cluster)
+        source = source_of(out, influx, archive, run, cluster)
     rows = export(source, what, format, to, LayerChoice(tags_of, without_shared))
     if not rows and what in LAYER_TABLES:
         command = f"pulldriver import MANIFESTS --out {shlex.quote(str(out))}"

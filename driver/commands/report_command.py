@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from driver.commands.options import DEFAULT_OUT, Json, Out
-from driver.commands.reading import Clusters, ReadInflux, Runs, source_of
+from driver.commands.reading import Clusters, ReadArchive, ReadInflux, Runs, source_of
 from driver.commands.thresholds import objectives_of, verdict_code
 from pullstudy.pulls.printable import printable
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 def report_command(
     out: Out = DEFAULT_OUT,
     influx: ReadInflux = None,
+    archive: ReadArchive = None,
     run: Runs = None,
     cluster: Clusters = None,
     slo: Annotated[
@@ -44,9 +45,11 @@ def report_command(
       pulldriver report --out pulling-study --slo 'p99 < 60s'
 
       pulldriver report --influx http://influx:8086 --run run-20261124T061500Z --out reported
+
+      pulldriver report --archive s3://pulls/archive --cluster prod-1 --out reported
     """
     objectives = objectives_of(slo or (), "--slo")
-    source = source_of(out, influx, run, cluster)
+    source = source_of(out, influx, archive, run, cluster)
     if not objectives and not json:
         from pullstudy.analysis.report.report import write_report
 

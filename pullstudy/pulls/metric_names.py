@@ -8,6 +8,7 @@ LAG_LIMIT_SECONDS = 300.0  # what waits for longer is late: by default the proce
 SINK_PREFIX = "pullstudy_sink_"
 KAFKA_PREFIX = "pullstudy_kafka_"
 INFLUXDB_PREFIX = "pullstudy_influxdb_"
+ARCHIVE_PREFIX = "pullstudy_archive_"
 
 
 class MetricKind(StrEnum):
@@ -57,6 +58,10 @@ def _kafka(name: str, text: str) -> Metric:
 
 def _influxdb(name: str, text: str, *labels: str) -> Metric:
     return Metric(f"{INFLUXDB_PREFIX}{name}_total", MetricKind.COUNTER, text, ("part", *labels))
+
+
+def _archive(name: str, text: str, *labels: str) -> Metric:
+    return Metric(f"{ARCHIVE_PREFIX}{name}_total", MetricKind.COUNTER, text, labels)
 
 
 INFO = Metric(
@@ -120,7 +125,7 @@ SINK_LAG = _sink_gauge("lag_seconds", "Age of the oldest message taken and not c
 SINK_LAG_MESSAGES = _sink_gauge(
     "lag_messages", "Messages of this sink's partitions that the group has not committed.", "topic", "partition"
 )
-SINK_TROUBLE = _sink_gauge("trouble", "1 while this edge does not work, else 0: kafka, influxdb.", "edge")
+SINK_TROUBLE = _sink_gauge("trouble", "1 while this edge does not work, else 0: kafka, influxdb, archive.", "edge")
 SINK_WRITE_SECONDS = Metric(
     f"{SINK_PREFIX}write_seconds",
     MetricKind.HISTOGRAM,
@@ -142,6 +147,14 @@ INFLUXDB_POINTS = _influxdb("points", "Points written.")
 INFLUXDB_REFUSED = _influxdb("refused", "Records that InfluxDB will never take.")
 INFLUXDB_REPEATS = _influxdb("repeats", "Requests made again, because the server was away, busy or refused.")
 INFLUXDB_SENT_BYTES = _influxdb("sent_bytes", "Bytes of line protocol sent, before compression.")
+
+ARCHIVE_RECORDS = _archive("records", "Records written.")
+ARCHIVE_REFUSED = _archive("refused", "Records that Parquet cannot hold.")
+ARCHIVE_REPEATS = _archive("repeats", "Writes made again, because the place was away, full or refused.")
+ARCHIVE_WRITTEN_BYTES = _archive("written_bytes", "Bytes of Parquet written, before they are merged.")
+ARCHIVE_COMPACTIONS = _archive("compactions", "Compactions, by how they ended: done, failed.", "outcome")
+ARCHIVE_MERGED_OBJECTS = _archive("merged_objects", "Incoming objects that compactions merged and deleted.")
+ARCHIVE_PARTITIONS = _archive("partitions", "Partitions that compactions wrote, or wrote again.")
 
 # prometheus_client's own names for a process: those that every dashboard for processes asks for.
 PROCESS: tuple[Metric, ...] = (
@@ -208,4 +221,13 @@ INFLUXDB: tuple[Metric, ...] = (
     INFLUXDB_REPEATS,
     INFLUXDB_SENT_BYTES,
 )
-METRICS: tuple[Metric, ...] = (*COLLECTOR, *SINK, *KAFKA_SENDING, *KAFKA_TAKING, *INFLUXDB, *PROCESS)
+ARCHIVE: tuple[Metric, ...] = (
+    ARCHIVE_RECORDS,
+    ARCHIVE_REFUSED,
+    ARCHIVE_REPEATS,
+    ARCHIVE_WRITTEN_BYTES,
+    ARCHIVE_COMPACTIONS,
+    ARCHIVE_MERGED_OBJECTS,
+    ARCHIVE_PARTITIONS,
+)
+METRICS: tuple[Metric, ...] = (*COLLECTOR, *SINK, *KAFKA_SENDING, *KAFKA_TAKING, *INFLUXDB, *ARCHIVE, *PROCESS)

@@ -14,6 +14,7 @@ from pullstudy.store.protocol import Records, SharedStore
 from pullstudy.timing import Timing
 
 INFLUXDB = "influxdb"
+ARCHIVE = "archive"
 
 
 class StoreSettings(Protocol):
@@ -104,6 +105,33 @@ def _why_influx_is_not_usable(settings: Any, now: datetime) -> Awaitable[str | N
     return why(settings, now)
 
 
+def _archive_settings(
+    environment: Mapping[str, str], url: str | None, bucket: str | None, organisation: str | None
+) -> StoreSettings:
+    from pullstudy.store.archive.settings import ArchiveSettings
+
+    return ArchiveSettings.of(url)
+
+
+def _archive_store(settings: Any, notices: Notices, random: Random, timing: Timing) -> SharedStore:
+    from pullstudy.store.archive.store import ArchiveStore
+
+    return ArchiveStore(settings, notices, random, timing)
+
+
+def _archive_reader(settings: Any) -> Records:
+    from pullstudy.store.archive.read import ArchiveReader
+
+    return ArchiveReader(settings)
+
+
+def _why_archive_is_not_usable(settings: Any, now: datetime) -> Awaitable[str | None]:
+    from pullstudy.store.archive.check import why_not_usable as why
+
+    return why(settings)
+
+
 STORES: dict[str, StoreType] = {
-    INFLUXDB: StoreType(_influx_settings, _influx_store, _influx_reader, _why_influx_is_not_usable)
+    INFLUXDB: StoreType(_influx_settings, _influx_store, _influx_reader, _why_influx_is_not_usable),
+    ARCHIVE: StoreType(_archive_settings, _archive_store, _archive_reader, _why_archive_is_not_usable),
 }

@@ -13,11 +13,19 @@ from aiohttp import web
 
 from collector.clock import SystemClock
 from collector.configuration.quantity import Address
+from collector.delivering.archiving import Compactor
 from collector.delivering.delivery import DeliveryTarget, Written
 from collector.delivering.sink import Sink, SinkSettings
 from collector.delivering.sink_daemon import SinkTarget, SinkWatch
 from collector.monitoring.conditions import BETWEEN_WATCHES_SECONDS, has_room, is_not_refused, keeps_up, watches
-from collector.monitoring.edge_metrics import bus_trouble, sending_source, store_source, store_trouble, taking_source
+from collector.monitoring.edge_metrics import (
+    archive_source,
+    bus_trouble,
+    sending_source,
+    store_source,
+    store_trouble,
+    taking_source,
+)
 from collector.monitoring.endpoints import ListenError, endpoints
 from collector.monitoring.listening import listening
 from collector.monitoring.metrics import delivery_source, event_readings, pod_readings, spool_metrics
@@ -32,6 +40,7 @@ from pullstudy.bus.kafka.settings import KafkaSettings
 from pullstudy.bus.trouble import Trouble
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.metric_names import METRICS, MetricKind
+from pullstudy.store.archive.settings import ArchiveSettings
 from pullstudy.store.influx.settings import InfluxSettings
 from pullstudy.store.influx.store import InfluxStore
 from tests.collector.api_server import ApiServer, serving
@@ -78,7 +87,9 @@ class Everything:
             sending_source("collector", self.bus),
             self.durations.readings,
             store_source("collector", self.store),
+            archive_source("sink", self.store),
         ]
+        Compactor(ArchiveSettings("archive"), 600.0, notices, Random(1), self.clock).show(self.vitals)
         return self.vitals
 
 

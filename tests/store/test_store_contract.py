@@ -1,4 +1,4 @@
-"""What every store does, the same: on the embedded one, and on a real InfluxDB (marked ``real``)."""
+"""What every store does, the same: on the embedded one, on an archive, and on a real InfluxDB (marked ``real``)."""
 
 import asyncio
 import sqlite3
@@ -17,6 +17,10 @@ from hypothesis import strategies as st
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.milestone import Milestone, Moment
 from pullstudy.pulls.record import Outcome, PullRecord, witness_uid
+from pullstudy.store.archive.compaction import compact
+from pullstudy.store.archive.places import objects_of
+from pullstudy.store.archive.settings import ArchiveSettings
+from pullstudy.store.archive.store import ArchiveStore
 from pullstudy.store.embedded.schema import FILE_NAME
 from pullstudy.store.embedded.store import EmbeddedStore
 from pullstudy.store.influx.settings import InfluxSettings
@@ -75,13 +79,41 @@ class InfluxCase:
         asyncio.run(say())
 
 
-KINDS = ["embedded", pytest.param("influx", marks=pytest.mark.real)]
+class ArchiveCase:
+    """An archive in a directory, as it is delivered or merged after each write."""
+
+    def __init__(self, directory: Path, *, compacted: bool) -> None:
+        self._settings = ArchiveSettings(str(directory / "archive"))
+        self._compacted = compacted
+
+    def open(self) -> Store:
+        return CompactedStore(self._settings) if self._compacted else ArchiveStore(self._settings, *QUIET)
+
+    def abandon(self, cluster: str, job: str) -> None:
+        asyncio.run(self.open().abandon([AbandonedJob(cluster=cluster, job=job, at=AT)]))
+
+
+class CompactedStore(ArchiveStore):
+    def __init__(self, settings: ArchiveSettings) -> None:
+        super().__init__(settings, *QUIET)
+        self._archive = settings
+
+    async def write(self, batch: Batch) -> int:
+        written = await super().write(batch)
+        compact(objects_of(self._archive), self._archive)
+        return written
+
+
+QUIET = (KeptNotices(), Random(1))
+KINDS = ["embedded", "archive", "archive-compacted", pytest.param("influx", marks=pytest.mark.real)]
 
 
 @pytest.fixture(params=KINDS)
 def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
     if request.param == "embedded":
         return EmbeddedCase(tmp_path)
+    if request.param.startswith("archive"):
+        return ArchiveCase(tmp_path, compacted=request.param.endswith("compacted"))
     bucket_settings: Callable[..., InfluxSettings] = request.getfixturevalue("bucket_settings")
     return InfluxCase(bucket_settings(read_points=50))  # many pieces, so that their seams are tested
 
@@ -424,6 +456,7 @@ def _storable(record: msgspec.Struct) -> bool:
 _runs = count()
 
 
+@pytest.mark.timeout(300)  # the archive reads what grows with each example
 @settings(max_examples=15, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     st.lists(any_pull.filter(_storable), max_size=6, unique_by=lambda record: record.event_uid),

@@ -1,0 +1,165 @@
+"""Records of an archive, streamed: partition by partition, by the same rules as the embedded store's views."""
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+from pullstudy.pulls.kind import Kind, R
+from pullstudy.pulls.kinds import MILESTONE, PULL
+from pullstudy.pulls.record import WITNESS_PREFIX, Outcome, PullRecord
+from pullstudy.store.archive.merge import engine, files_sql, literal
+from pullstudy.store.archive.parquet_file import batches_of
+from pullstudy.store.archive.settings import ArchiveSettings
+from pullstudy.store.archive.snapshot import Snapshot
+from pullstudy.store.archive.tables import ABANDONED, records_of
+from pullstudy.store.protocol import Identity, Records, StoredRun
+from pullstudy.store.selection import ALL, Selection
+
+_AT_ONCE = 8_192  # records
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_JobName = tuple[str, str]  # cluster and job
+
+
+class ArchiveReader(Records):
+    """Plain blocking calls. Each looks at the archive anew; a study is read from one ArchiveSnapshot."""
+
+    def __init__(self, settings: ArchiveSettings) -> None:
+        self._settings = settings
+
+    def runs(self) -> list[StoredRun]:
+        with opened_archive(self._settings, ALL) as archive:
+            return archive.runs()
+
+    def pulls(
+        self, selection: Selection = ALL, *, outcome: Outcome | None = None, job: str | None = None
+    ) -> Iterator[PullRecord]:
+        with opened_archive(self._settings, selection) as archive:
+            yield from archive.pulls(selection, outcome=outcome, job=job)
+
+    def records(self, kind: Kind[R], selection: Selection = ALL) -> Iterator[R]:
+        with opened_archive(self._settings, selection) as archive:
+            yield from archive.records(kind, selection)
+
+    def job_pulls(self, cluster: str, run: str | None, job: str) -> list[PullRecord]:
+        """All of the job's: nothing is left out."""
+        chosen = Selection((run,), (cluster,))
+        with opened_archive(self._settings, chosen) as archive:
+            return list(archive.all_of(PULL, chosen, job=job))
+
+    def identities(self, cluster: str, run: str | None) -> set[Identity]:
+        """Of all pulls and milestones."""
+        chosen = Selection((run,), (cluster,))
+        with opened_archive(self._settings, chosen) as archive:
+            kinds: tuple[Kind[Any], ...] = (PULL, MILESTONE)
+            return {
+                (each.cluster, each.event_uid, each.count) for kind in kinds for each in archive.all_of(kind, chosen)
+            }
+
+
+class OpenArchive(Records):
+    """The records of one snapshot."""
+
+    def __init__(self, files: Snapshot, connection: Any) -> None:
+        self._files = files
+        self._connection = connection
+        self._abandoned = self._read_abandoned()
+
+    def runs(self) -> list[StoredRun]:
+        paths = self._paths(PULL, ALL)
+        if not paths:
+            return []
+        rows = self._connection.execute(
+            "SELECT run, cluster, size, count(*), epoch_us(min(finished_at)), epoch_us(max(finished_at))"
+            f" FROM {files_sql(paths)} GROUP BY ALL ORDER BY run NULLS FIRST, size NULLS FIRST, cluster"
+        )
+        return [
+            StoredRun(run=run, cluster=cluster, size=size, pulls=pulls, first_at=_second(first), last_at=_second(last))
+            for run, cluster, size, pulls, first, last in rows.fetchall()
+        ]
+
+    def pulls(
+        self, selection: Selection = ALL, *, outcome: Outcome | None = None, job: str | None = None
+    ) -> Iterator[PullRecord]:
+        superseded = self._superseded(selection)
+        for record in self._live(PULL, self.all_of(PULL, selection, outcome=outcome, job=job)):
+            if record.identity not in superseded:
+                yield record
+
+    def records(self, kind: Kind[R], selection: Selection = ALL) -> Iterator[R]:
+        records = self._live(kind, self.all_of(kind, selection))
+        if kind.order[0] == kind.time:  # partitions are days, one cluster after the other
+            return records
+        return iter(sorted(records, key=kind.reading_order()))  # they are few, or something is badly wrong
+
+    def all_of(self, kind: Kind[R], selection: Selection, **equal: str | None) -> Iterator[R]:
+        """With these values in columns, None for any: nothing is left out."""
+        chosen = _chooser(kind, selection, equal)
+        for path in self._paths(kind, selection):
+            for batch in batches_of(path, _AT_ONCE):
+                yield from records_of(kind, chosen(batch))
+
+    def _live(self, kind: Kind[R], records: Iterable[Any]) -> Iterator[R]:
+        """Those of no abandoned attempt."""
+        if not kind.of_job or not self._abandoned:
+            return iter(records)
+        return (record for record in records if (record.cluster, record.job) not in self._abandoned)
+
+    def _paths(self, kind: Kind[Any], selection: Selection) -> list[Path]:
+        return [each.path for each in self._files.of(kind, selection.clusters)]
+
+    def _read_abandoned(self) -> set[_JobName]:
+        batches = chain.from_iterable(batches_of(path, _AT_ONCE) for path in self._paths(ABANDONED, ALL))
+        return {(each.cluster, each.job) for batch in batches for each in records_of(ABANDONED, batch)}
+
+    def _superseded(self, selection: Selection) -> set[Identity]:
+        """What only pod status witnessed, where an event came after all, on whatever day."""
+        paths = self._paths(PULL, selection)
+        if not paths:
+            return set()
+        # Pod status tells that an image is there, and only guesses whether it was pulled: either event tells it better.
+        place = "cluster, pod_uid, container, CASE outcome WHEN 'cached' THEN 'pulled' ELSE outcome END AS told"
+        witness = f"starts_with(event_uid, {literal(WITNESS_PREFIX)})"
+        rows = files_sql(paths)
+        sql = (
+            f"WITH witnessed AS (SELECT {place}, event_uid, count FROM {rows}"
+            f" WHERE {witness} AND pod_uid IS NOT NULL AND container IS NOT NULL)"
+            " SELECT cluster, event_uid, count FROM witnessed w SEMI JOIN"
+            f" (SELECT {place} FROM {rows} WHERE NOT {witness}) e USING (cluster, pod_uid, container, told)"
+        )
+        return set(self._connection.execute(sql).fetchall())
+
+
+@contextmanager
+def opened_archive(settings: ArchiveSettings, selection: Selection) -> Iterator[OpenArchive]:
+    """The clusters that are selected, as they are now, for as long as the block lasts. Raises StoreError."""
+    with ExitStack() as stack:
+        directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pullstudy-")))
+        connection = stack.enter_context(engine(settings.memory_bytes, directory))
+        yield OpenArchive(Snapshot(settings, selection.clusters, directory, stack), connection)
+
+
+def _chooser(kind: Kind[Any], selection: Selection, equal: dict[str, str | None]) -> Callable[[Any], Any]:
+    """Of a record batch, the rows of the selected runs that have these values."""
+    import pyarrow as pa
+    from pyarrow import compute
+
+    wanted: list[tuple[str, Sequence[str | None]]] = [
+        (name, [value]) for name, value in equal.items() if value is not None
+    ]
+    if selection.runs and kind.has("run"):
+        wanted.append(("run", selection.runs))
+
+    def choose(batch: Any) -> Any:
+        for name, values in wanted:
+            batch = batch.filter(compute.is_in(batch.column(name), value_set=pa.array(values, pa.string())))
+        return batch
+
+    return choose
+
+
+def _second(microseconds: int | None) -> datetime | None:
+    return None if microseconds is None else _EPOCH + timedelta(seconds=microseconds // 1_000_000)
