@@ -22,7 +22,7 @@ from collector.monitoring.conditions import is_not_refused
 from collector.monitoring.metrics import delivery_source
 from collector.monitoring.vitals import DeliveryTrouble, Metrics
 from pullstudy.bus.buses import BusSettings, open_bus
-from pullstudy.store.embedded.store import EmbeddedStore
+from pullstudy.store.embedded.store import EmbeddedStore, upgrade_to_come
 from pullstudy.store.stores import StoreSettings, open_store
 from pullstudy.timing import Timing
 
@@ -82,6 +82,8 @@ async def open_output(
 async def _embedded(data_directory: Path, context: Context) -> AsyncIterator[Output]:
     from collector.delivering.targets import EmbeddedTarget
 
+    if line := upgrade_to_come(data_directory):
+        context.log.info(line)
     store = EmbeddedStore(data_directory, create=True)
     status = context.status
     try:

@@ -19,10 +19,12 @@ def down_command(out: Out = DEFAULT_OUT) -> None:
     """
     from driver.commands.directory_lock import directory_lock
     from driver.commands.interrupt import interruptible
-    from pullstudy.store.embedded.store import open_connection
+    from pullstudy.store.embedded.store import open_connection, upgrade_to_come
 
     open_connection(out, create=False).close()  # before the lock's file is put into a directory that is no study
     with directory_lock(out):
+        if line := upgrade_to_come(out):
+            _say(line)
         asyncio.run(interruptible(_down(out), _say))
 
 
@@ -38,7 +40,7 @@ async def _down(out: Path) -> None:
     from driver.sweep import wall_clock
     from pullstudy.store.embedded.ledger import Ledger
 
-    with closing(Ledger(out, create=False)) as ledger:
+    with closing(Ledger(out, create=True)) as ledger:
         run = ledger.swept_run()
         if run is None:
             raise UsageError(f"{out} holds no sweep, only what was imported: there is nothing to take down")

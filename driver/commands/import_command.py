@@ -82,6 +82,7 @@ def import_command(
     from driver.importing.import_stores import destination_of_import, import_store
     from driver.importing.log_file import check_readable
     from pullstudy.pulls.decode import Origin
+    from pullstudy.store.embedded.store import upgrade_to_come
 
     for option, name in (("--run", run), ("--cluster", cluster or run)):
         if problem := name_problem(name):
@@ -91,6 +92,8 @@ def import_command(
     size = _checked_size(files, size)
     origin = Origin(cluster=cluster or (run if size is None else f"{run}-{size}"), run=run, size=size)
     destination = destination_of_import(out, run, influx, os.environ)
+    if line := upgrade_to_come(out):
+        _warn(line)
     with import_store(destination, out, origin.cluster, os.environ, _warn) as store, _progress(files) as advance:
         tallies = import_logs(
             files,

@@ -53,6 +53,7 @@ from driver.terminal import write_text
 from pullstudy.kube.errors import KubeError
 from pullstudy.pulls.printable import printable
 from pullstudy.store.embedded.ledger import Ledger
+from pullstudy.store.embedded.store import upgrade_to_come
 from pullstudy.store.protocol import StoreError
 
 
@@ -139,6 +140,8 @@ def _sweep(
     resume_command: str,
 ) -> int:
     with ExitStack() as stack:
+        if line := upgrade_to_come(out):
+            _say(line)
         ledger = stack.enter_context(closing(Ledger(out, create=True)))
         study = _study(ledger, out, asked, where, provider, resume=resume)
         plan = plan_of(study, provider)

@@ -156,7 +156,7 @@ class HandMade:
         store.close_now()
         if not self.jobs:
             return
-        ledger = Ledger(directory, create=False)
+        ledger = Ledger(directory, create=True)
         ledger.begin(Run(run=RUN, provider=provider, study=json.dumps(STUDY), started_at=ZERO), [])
         ledger.put_cluster(
             ClusterRow(

@@ -153,7 +153,7 @@ async def test_a_swept_directory_says_itself_where_its_records_are(filled: Bucke
     directory = ledger_alone(sweep, tmp_path / "ledger")
     settings = filled.settings
     collect = Destination(influx=settings.url, organisation=settings.organisation, bucket=settings.bucket)
-    ledger = Ledger(directory, create=False)
+    ledger = Ledger(directory, create=True)
     run = ledger.swept_run()
     assert run is not None
     study = {**json.loads(run.study), "collect": msgspec.to_builtins(collect)}

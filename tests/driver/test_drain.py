@@ -59,7 +59,7 @@ def store(tmp_path: Path) -> Iterator[EmbeddedStore]:
 
 @pytest.fixture
 def ledger(tmp_path: Path, store: EmbeddedStore) -> Iterator[Ledger]:
-    opened = Ledger(tmp_path, create=False)
+    opened = Ledger(tmp_path, create=True)
     opened.put_job(
         JobRow(
             job="pull-0",

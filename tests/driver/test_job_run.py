@@ -36,7 +36,7 @@ class World:
         self.provider = ExistingCluster()
         self.heard = RecordedProgress()
         self.store = EmbeddedStore(directory, create=True)
-        self.ledger = Ledger(directory, create=False)
+        self.ledger = Ledger(directory, create=True)
         self.slept = 0.0
 
     async def sleep(self, seconds: float) -> None:

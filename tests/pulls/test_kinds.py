@@ -88,7 +88,7 @@ def test_another_kind_is_spooled() -> None:
 
 def test_another_kind_is_kept_once_in_a_file_from_before_it_and_read_back(tmp_path: Path) -> None:
     EmbeddedStore(tmp_path, create=True).close_now()
-    store = EmbeddedStore(tmp_path, create=False, kinds=WITH_LAYERS)
+    store = EmbeddedStore(tmp_path, create=True, kinds=WITH_LAYERS)
     batch = Batch(pulls=(pull(),), more=reversed(LAYERS))
     assert (store.write_now(batch), store.write_now(batch)) == (4, 0)
     assert tuple(store.records(LAYER)) == LAYERS

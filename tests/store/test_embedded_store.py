@@ -173,7 +173,7 @@ def test_another_layout_is_refused(tmp_path: Path) -> None:
 
 def test_a_full_disk_is_one_line_and_keeps_what_was_there(tmp_path: Path) -> None:
     write(tmp_path, Batch(pulls=(record("kept"),)))
-    store = EmbeddedStore(tmp_path, create=False)
+    store = EmbeddedStore(tmp_path, create=True)
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
     store._connection.execute(f"PRAGMA max_page_count = {pages}")
     many = tuple(record(f"u{number}", error="x" * 500) for number in range(2000))

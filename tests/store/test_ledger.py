@@ -52,7 +52,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def reopened(ledger: Ledger) -> Ledger:
-    return Ledger(ledger.path.parent, create=False)
+    return Ledger(ledger.path.parent, create=True)
 
 
 def test_a_run_and_its_clusters_come_back_in_the_order_planned(ledger: Ledger) -> None:
@@ -121,7 +121,7 @@ def test_events_of_an_earlier_size_that_a_later_sizes_collector_meets_are_no_pul
     ledger.put_job(JOB)
     of_its_own, met_again = (pull(cluster=cluster, job=JOB.job) for cluster in ("sim-x-4", "sim-x-8"))
     of_no_job = pull("v", cluster="sim-x-8")
-    store = EmbeddedStore(ledger.path.parent, create=False)
+    store = EmbeddedStore(ledger.path.parent, create=True)
     store.write_now(Batch(pulls=(of_its_own, met_again, of_no_job)))
     found = {(each.cluster, each.job) for each in store.pulls()}
     store.close_now()

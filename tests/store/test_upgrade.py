@@ -110,7 +110,7 @@ def test_an_upgrade_that_is_cut_short_is_none_and_made_at_the_next_opening(
     with monkeypatch.context() as patched:
         patched.setitem(schema.UPGRADES, 3, (*schema.UPGRADES[3], "no SQL"))
         with pytest.raises(Exception, match="syntax error"):
-            EmbeddedStore(old, create=False)
+            EmbeddedStore(old, create=True)
     assert layout(old) == before
     with store(old) as opened:
         assert len(list(opened.pulls())) == 8
@@ -120,7 +120,7 @@ _OPEN = """
 import sys
 from pathlib import Path
 from pullstudy.store.embedded.store import EmbeddedStore
-print(len(list(EmbeddedStore(Path(sys.argv[1]), create=False).pulls())))
+print(len(list(EmbeddedStore(Path(sys.argv[1]), create=True).pulls())))
 """
 
 

@@ -166,7 +166,7 @@ class Ledger:
     """The driver's tables of one study's file. Every method raises StoreError."""
 
     def __init__(self, directory: Path, *, create: bool) -> None:
-        """Raises NotAStudyError where create is not set and the directory holds no study."""
+        """Without ``create`` to read only. Raises NotAStudyError where the directory then holds no study."""
         self.path = directory / schema.FILE_NAME
         self._connection = open_connection(directory, create=create)
 

@@ -1,7 +1,7 @@
 """The layout of the embedded store, in one place: record tables from the table of kinds, the driver's beside them.
 
 What is only added (a kind, a table, a column that may be unknown) raises no version: an older pullstudy reads and
-writes such a file by name, and a newer one adds to an older file what it lacks, when it opens it.
+writes such a file by name, and a newer one adds to an older file what it lacks, when it opens it to write.
 """
 
 import re
@@ -169,17 +169,25 @@ def additions(connection: Connection, kinds: Iterable[Kind[Any]]) -> list[str]:
 def stand_ins(connection: Connection, kinds: Iterable[Kind[Any]]) -> Iterator[str]:
     """Temporary tables and views for what a file lacks that is read and may not be changed, by the names that are read.
 
-    What the file has no place for, it has none of.
+    What the file has no place for, it has none of. The views are this version's, whichever the file has.
     """
-    records = ((kind.plural, _Made(_table(kind), _columns(kind))) for kind in kinds)
-    for name, made in (*records, *_ledger_tables()):
+    kinds = tuple(kinds)
+    for name, made in (*_record_tables(kinds), *_ledger_tables()):
         there = {row[1] for row in connection.execute(f"PRAGMA main.table_info({name})")}
-        missing = [column for column in made.columns if column not in there]
+        missing = [declared for column, declared in made.columns.items() if column not in there]
         if not there:
             yield _TABLE.sub(f"CREATE TEMP TABLE {name} ", made.statement, count=1)
         elif missing:
-            unknown = ", ".join(f"NULL AS {column}" for column in missing)
+            unknown = ", ".join(map(_filled, missing))
             yield f"CREATE TEMP VIEW {name} AS SELECT *, {unknown} FROM main.{name}"
+    for kind in kinds:
+        if kind.of_job:
+            yield _view(kind, "TEMP VIEW")
+
+
+def _filled(declared: str) -> str:
+    """What a column that a file lacks has in every row."""
+    return f"{declared.partition(' DEFAULT ')[2] or 'NULL'} AS {declared.split()[0]}"
 
 
 _TABLE = re.compile(r"CREATE TABLE \w+ ")
@@ -239,8 +247,8 @@ _OF_ANOTHER_SIZE = """AND (
     OR EXISTS (SELECT 1 FROM jobs j WHERE j.cluster = r.cluster AND j.job = r.job))"""
 
 
-def _view(kind: Kind[Any]) -> str:
-    return f"""CREATE VIEW {kind.plural} AS SELECT r.* FROM {kind.table} r
+def _view(kind: Kind[Any], view: str = "VIEW") -> str:
+    return f"""CREATE {view} {kind.plural} AS SELECT r.* FROM {kind.table} r
   WHERE NOT EXISTS (
     SELECT 1 FROM jobs j WHERE j.cluster = r.cluster AND j.job = r.job AND j.state = 'abandoned')
   {_OF_ANOTHER_SIZE}""" + (_TOLD_BY_AN_EVENT if kind.main else "")

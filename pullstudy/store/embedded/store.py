@@ -5,12 +5,11 @@ WAL with full synchronisation: what write() acknowledged survives a kill -9 and 
 
 import asyncio
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +21,7 @@ from pullstudy.pulls.kind import Kind, R, Record
 from pullstudy.pulls.kinds import KINDS, MILESTONE, PULL
 from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.store.embedded import schema
+from pullstudy.store.embedded.read_only import connect_to_read
 from pullstudy.store.embedded.rows import records_from, row_maker
 from pullstudy.store.protocol import AbandonedJob, Identity, Store, StoreBusyError, StoredRun, StoreError
 from pullstudy.store.selection import ALL, Selection
@@ -41,9 +41,10 @@ class NotAStudyError(StoreError):
 
 
 def open_connection(directory: Path, *, create: bool, kinds: tuple[Kind[Any], ...] = KINDS) -> sqlite3.Connection:
-    """A connection to the directory's study, made first if create is set and there is none.
+    """A connection to the directory's study: with ``create`` to write it, made first if there is none.
 
-    Where the user may not write, a study can still be read. Raises NotAStudyError, StoreError.
+    Without it to read it: no file is changed, and one of an earlier layout is read as it is. Raises NotAStudyError,
+    StoreError.
     """
     path = directory / schema.FILE_NAME
     if not create and not path.is_file():
@@ -51,44 +52,65 @@ def open_connection(directory: Path, *, create: bool, kinds: tuple[Kind[Any], ..
             f"{directory} is no study: {schema.FILE_NAME} is not in it; give the --out of a sweep or import"
         )
     with store_errors(path):
-        if create:
-            make_private_directory(directory)
-            make_private_file(path)  # SQLite gives its mode to the two files beside it
-        elif not (os.access(directory, os.W_OK) and os.access(path, os.W_OK)):
-            return _open_to_read(path, kinds)
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
-        try:
-            _prepare(connection, path, kinds)
-        except BaseException:
-            connection.close()
-            raise
-    return connection
+        return _open_to_write(directory, path, kinds) if create else _open_to_read(path, kinds)
 
 
-def _open_to_read(path: Path, kinds: tuple[Kind[Any], ...]) -> sqlite3.Connection:
-    # Beside a file in WAL mode SQLite makes two of its own, even to read, unless it is told that nobody writes.
-    written = path.with_name(f"{path.name}-wal").exists()
-    where = f"{path.absolute().as_uri()}?{'mode=ro' if written else 'immutable=1'}"
-    connection = sqlite3.connect(where, uri=True, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
+def upgrade_to_come(directory: Path) -> str | None:
+    """What a user is to know before the directory's study is opened to be written; None where that changes no layout.
+
+    Raises NotAStudyError, StoreError.
+    """
+    path = directory / schema.FILE_NAME
+    if not path.is_file() or not path.stat().st_size:
+        return None
+    with store_errors(path), closing(connect_to_read(path, BUSY_SECONDS)) as connection:
+        version = _version(connection)
+    if version not in schema.UPGRADES:
+        return None
+    return (
+        f"{path} is of layout {version} and becomes one of layout {schema.VERSION},"
+        " which the pullstudy that made it does not read"
+    )
+
+
+def _open_to_write(directory: Path, path: Path, kinds: tuple[Kind[Any], ...]) -> sqlite3.Connection:
+    make_private_directory(directory)
+    make_private_file(path)  # SQLite gives its mode to the two files beside it
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False, isolation_level=None)
     try:
-        version = connection.execute("PRAGMA user_version").fetchone()[0]
-        if version != schema.VERSION:
-            raise NotAStudyError(
-                f"{path} is of layout {version}, not {schema.VERSION}, and may not be written: read a copy of it"
-            )
-        _execute(connection, schema.stand_ins(connection, kinds))
+        _prepare(connection, path, kinds)
     except BaseException:
         connection.close()
         raise
     return connection
 
 
-def _prepare(connection: sqlite3.Connection, path: Path, kinds: tuple[Kind[Any], ...]) -> None:
-    version = _version(connection)
+def _open_to_read(path: Path, kinds: tuple[Kind[Any], ...]) -> sqlite3.Connection:
+    connection = connect_to_read(path, BUSY_SECONDS)
+    try:
+        version = _version(connection)
+        if version == 0:
+            raise NotAStudyError(f"{path} holds no study; give the --out of a sweep or import")
+        _check_layout(path, version)
+        _execute(connection, schema.stand_ins(connection, kinds))
+        connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        connection.execute("PRAGMA query_only = ON")
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+def _check_layout(path: Path, version: int) -> None:
     if version not in (0, *schema.UPGRADES, schema.VERSION):
         raise NotAStudyError(
             f"{path} is of layout {version}, not {schema.VERSION}: read it with the pullstudy that made it"
         )
+
+
+def _prepare(connection: sqlite3.Connection, path: Path, kinds: tuple[Kind[Any], ...]) -> None:
+    version = _version(connection)
+    _check_layout(path, version)
     _write_ahead(connection)
     connection.execute("PRAGMA synchronous = FULL")
     connection.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
@@ -196,7 +218,7 @@ class EmbeddedStore(Store):
     """The Store on one SQLite file."""
 
     def __init__(self, directory: Path, *, create: bool, kinds: tuple[Kind[Any], ...] = KINDS) -> None:
-        """Raises NotAStudyError where create is not set and the directory holds no study."""
+        """Without ``create`` to read only. Raises NotAStudyError where the directory then holds no study."""
         self.path = directory / schema.FILE_NAME
         self._connection = open_connection(directory, create=create, kinds=kinds)
         self._files = {self.path: _identity(self.path)}  # those beside it are there after the first write
