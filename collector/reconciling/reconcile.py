@@ -7,29 +7,28 @@ event has reported after a grace is asked of the API server once more, and then 
 Only what happened since ``since`` counts: the events of older pods may have expired before anybody watched.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
-import msgspec
-
 from collector.recent import Recent
-from collector.sources.recent_events import LONGEST_UID
 from collector.sources.reported import Reported, ReportedContainers
 from pullstudy.pulls.decode import Origin
-from pullstudy.pulls.pod import ContainerStatus, Pod
-from pullstudy.pulls.pod_owner import belonging
+from pullstudy.pulls.pod import Pod
 from pullstudy.pulls.record import Outcome
-from pullstudy.pulls.witness import PodWitness, container_witness, had_its_image, waits_for_its_image
-
-# Characters of a pod's texts: the API bounds neither images nor annotations.
-LONGEST_TEXT = {"image": 1_024, "image_id": 1_024, "waiting_reason": 1_024, "waiting_message": 4_096}
-MIRROR_KEYS = ("kubernetes.io/config.mirror", "kubernetes.io/config.hash")
-
+from pullstudy.pulls.witness import (
+    PodWitness,
+    Start,
+    container_witnesses,
+    had_its_image,
+    presumed_outcome,
+    start_of,
+    uid_of_events,
+    waits_for_its_image,
+)
 
 Key = tuple[str, str, bool]  # pod_uid, container, whether it is of a failure
-_First = tuple[datetime, str, str]  # the first container that had the image on the node: started_at, pod_uid, name
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ class Reconciler:
         self._pending: dict[Key, Pending] = {}
         self._settled: dict[str, set[str]] = {}  # by uid of each pod that is there: its containers that are done with
         self._open: dict[str, _Open] = {}
-        self._first: Recent[tuple[str | None, str | None], _First] = Recent(places)
+        self._first: Recent[tuple[str | None, str | None], Start] = Recent(places)
         self._listed: set[str] | None = None  # while a list is under way: the pods that it has brought
         self.complete = False  # a list of all pods has come
         self.accounted = 0  # containers whose pull an event reported
@@ -113,14 +112,14 @@ class Reconciler:
 
     def see(self, pod: Pod, now: float) -> None:
         """A pod as it is now."""
-        uid = _uid_of_events(pod)
+        uid = uid_of_events(pod)
         if self._listed is not None:
             self._listed.add(uid)
         settled = self._settled.setdefault(uid, set())
         statuses = {status.name: status for status in pod.status.every_status()}
         if not settled >= statuses.keys():
             too_old = uid not in self._open and self._listed is not None and self._is_before(pod)
-            for row, policy in self._rows(pod, statuses):
+            for row, policy in container_witnesses(pod, self._origin.cluster):
                 pending = Pending(row, pod.metadata.namespace, policy, False, now + self._grace_seconds)
                 self._look(pending, too_old=too_old)
         if statuses and settled >= statuses.keys():
@@ -149,30 +148,17 @@ class Reconciler:
         created = pod.metadata.creation_timestamp
         return self._since is not None and created is not None and created < self._since
 
-    def _rows(self, pod: Pod, statuses: dict[str, ContainerStatus]) -> Iterator[tuple[PodWitness, str]]:
-        meta = pod.metadata
-        job = belonging(meta.name, meta.labels, meta.owner_references).job or ""
-        uid = _uid_of_events(pod)
-        for container in pod.spec.every_container():
-            status = statuses.get(container.name)
-            if status is not None:
-                row = _bounded(container_witness(pod, container, status, self._origin.cluster, job))
-                yield (
-                    row if uid == row.pod_uid else msgspec.structs.replace(row, pod_uid=uid),
-                    (container.image_pull_policy),
-                )
-
     def _note_first(self, row: PodWitness) -> None:
-        if row.started_at is None:
+        place, first = (row.node, row.image), start_of(row)
+        if first is None:
             return
-        place, first = (row.node, row.image), (row.started_at, row.pod_uid, row.container)
         known = self._first.get(place)
         if known is None or first < known:
             self._first.put(place, first)
 
     def gone(self, pod: Pod) -> None:
         """It is deleted. What is still to be reported of it is waited for."""
-        self._forget(_uid_of_events(pod))
+        self._forget(uid_of_events(pod))
 
     def _forget(self, uid: str) -> None:
         self._settled.pop(uid, None)
@@ -222,30 +208,13 @@ class Reconciler:
         row = pending.row
         if pending.failed:
             return Outcome.FAILED
-        if (self._reported.of(row) | by_server.of(row)) & Reported.PULLING or pending.policy == "Always":
-            return Outcome.PULLED
-        first = self._first.get((row.node, row.image))
-        later = (
-            first is not None and row.started_at is not None and first < (row.started_at, row.pod_uid, row.container)
-        )
-        return Outcome.CACHED if later or pending.policy == "Never" else Outcome.PULLED
+        asked = bool((self._reported.of(row) | by_server.of(row)) & Reported.PULLING)
+        return presumed_outcome(row, pending.policy, self._first.get((row.node, row.image)), asked=asked)
 
     def unsettled_since(self, now: datetime) -> datetime:
         """From here on pods have to be looked at again, should this process end now."""
         times = [pod.created_at for pod in self._open.values() if pod.created_at is not None]
         return min([now, *times])
-
-
-def _uid_of_events(pod: Pod) -> str:
-    # A static pod's events have the uid of its file on the node, not that of its mirror in the API.
-    mirror, own = (pod.metadata.annotations.get(key) for key in MIRROR_KEYS)
-    return own if mirror and own and len(own) <= LONGEST_UID else pod.metadata.uid
-
-
-def _bounded(row: PodWitness) -> PodWitness:
-    texts = {name: getattr(row, name) or "" for name in LONGEST_TEXT}
-    cut = {name: text[: LONGEST_TEXT[name]] for name, text in texts.items() if len(text) > LONGEST_TEXT[name]}
-    return msgspec.structs.replace(row, **cut) if cut else row
 
 
 def _failure(row: PodWitness) -> str:

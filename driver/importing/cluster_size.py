@@ -1,18 +1,23 @@
 """How many nodes the cluster of some files had: by a node list, or by the nodes on which the pods of a log ran."""
 
 from collections.abc import Callable, Iterable
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
 from driver.clusters.environment import DescribedNode
 from driver.errors import UsageError
+from driver.importing.archive import Part, parts_of
+from driver.importing.byte_stream import UnreadableFileError
 from driver.importing.listed_nodes import MOST_NODES, is_name, read_node
-from driver.importing.log_file import STANDARD_INPUT, UnreadableFileError, lines_of, opened
+from driver.importing.listed_pods import NoPodError, read_pod
+from driver.importing.log_file import STANDARD_INPUT, lines_of, opened
 from driver.importing.other_document import node_texts, read_document
 from pullstudy.pulls.event import UNREADABLE, Event
-from pullstudy.pulls.eventlog import BarrenError, LoggedEvent, OtherDocument, read_log
+from pullstudy.pulls.eventlog import BarrenError, LoggedEvent, LogItem, OtherDocument, read_log
 from pullstudy.pulls.message import read_scheduled
+from pullstudy.pulls.pod import Pod
 from pullstudy.pulls.pod_owner import belonging
 
 _OF_KUBELET = ("Pulling", "Pulled", "Created", "Started")  # of pods that began while the log was written
@@ -44,6 +49,14 @@ class NodeCount:
         if node is not None:
             _put(self._of_pods, node)
             if belonging(subject.name, subject.labels, subject.owner_references).job is not None:
+                _put(self._of_jobs, node)
+
+    def add_pod(self, pod: Pod) -> None:
+        """The node that a listed pod is on."""
+        node, metadata = pod.spec.node_name, pod.metadata
+        if node is not None and any(status.image_id for status in pod.status.every_status()):
+            _put(self._of_pods, node)
+            if belonging(metadata.name, metadata.labels, metadata.owner_references).job is not None:
                 _put(self._of_jobs, node)
 
     def add_listed(self, node: DescribedNode) -> None:
@@ -86,27 +99,46 @@ def _put(names: set[str], name: str) -> None:
         names.add(name)
 
 
-def count_nodes(paths: Iterable[Path], advance: Callable[[Path, int], None], note: Callable[[str], None]) -> NodeCount:
-    """Of files that can be read twice: pipes are passed over. Raises OSError."""
+def count_nodes(
+    paths: Iterable[Path],
+    advance: Callable[[Path, int], None],
+    note: Callable[[str], None],
+    as_of: datetime | None = None,
+) -> NodeCount:
+    """Of files that can be read twice: pipes are passed over. ``as_of`` as read_log has it. Raises OSError."""
     count = NodeCount()
     for path in paths:
         if path != STANDARD_INPUT and path.is_file():
-            _count_file(path, count, advance, note)
+            _count_file(path, count, advance, note, as_of)
     return count
 
 
 def _count_file(
-    path: Path, count: NodeCount, advance: Callable[[Path, int], None], note: Callable[[str], None]
+    path: Path,
+    count: NodeCount,
+    advance: Callable[[Path, int], None],
+    note: Callable[[str], None],
+    as_of: datetime | None,
 ) -> None:
     with opened(path, note) as file:
         try:
-            for item in read_log(lines_of(file, advance=lambda size: advance(path, size))):
-                if isinstance(item, LoggedEvent):
-                    count.add_event(item.event)
-                elif isinstance(item, OtherDocument):
-                    _count_document(item.raw, count)
-        except (UnreadableFileError, BarrenError):
+            for part in parts_of(file):
+                if isinstance(part, Part):
+                    lines = lines_of(part.stream, advance=lambda size: advance(path, size))
+                    _count_log(read_log(lines, as_of=as_of), count)
+        except UnreadableFileError:
             return  # the import says so
+
+
+def _count_log(log: Iterable[LogItem], count: NodeCount) -> None:
+    try:
+        for item in log:
+            if isinstance(item, LoggedEvent):
+                count.add_event(item.event)
+            elif isinstance(item, OtherDocument):
+                _count_document(item.raw, count)
+    except (UnreadableFileError, BarrenError):
+        return  # the import says so
 
 
 def _count_document(raw: bytes, count: NodeCount) -> None:
@@ -116,5 +148,7 @@ def _count_document(raw: bytes, count: NodeCount) -> None:
             node = read_node(text, of_list)
             if node is not None:
                 count.add_listed(node)
-    except UNREADABLE:
+            elif (pod := read_pod(text)) is not None:
+                count.add_pod(pod)
+    except (*UNREADABLE, NoPodError):
         return  # the import keeps it as a reject

@@ -1,4 +1,4 @@
-"""``pulldriver import``: event logs, node lists and image manifests of an earlier run, into a study's store.
+"""``pulldriver import``: event logs, lists of nodes and pods, image manifests of an earlier run, into a study's store.
 
 Importing again, in pieces or shuffled changes nothing: a record's identity is its event's.
 """
@@ -8,26 +8,31 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
-from itertools import chain
+from itertools import chain, islice
 from pathlib import Path
 from typing import Protocol
 
 import msgspec
 
-from driver.clusters.environment import environment_of
+from driver.clusters.environment import DescribedNode, environment_of
 from driver.errors import UsageError
+from driver.importing.archive import Part, PassedOver, parts_of
+from driver.importing.byte_stream import ByteStream, UnreadableFileError
 from driver.importing.cluster_size import NodeCount
 from driver.importing.listed_nodes import ListedNodes, read_node
-from driver.importing.log_file import BinaryFileError, UnreadableFileError, lines_of, opened
+from driver.importing.listed_pods import ListedPods, NoPodError, read_pod
+from driver.importing.log_file import BinaryFileError, lines_of, opened
 from driver.importing.other_document import Document, node_texts, read_document
-from driver.importing.rejects import KeptRejects
+from driver.importing.rejects import HeldRejects, KeptRejects
 from driver.importing.said import Said, SaidCache
 from pullstudy.atomic_file import atomic_file
 from pullstudy.pulls.batch import Batch, Reject
-from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.decode import Decoded, Origin, decode_event
+from pullstudy.pulls.described_pod import NO_TIME, coarsened
 from pullstudy.pulls.discard import read_discard
+from pullstudy.pulls.enclosed_event import may_enclose_event
 from pullstudy.pulls.event import UNREADABLE
+from pullstudy.pulls.event_table import NO_NAMES
 from pullstudy.pulls.eventlog import (
     BarrenError,
     ExporterLine,
@@ -51,6 +56,7 @@ _BATCH_BYTES = 8 << 20  # of events' text, where they are long
 _EXPORTER_MESSAGES = 100  # different ones that are counted apart
 _MESSAGE_LENGTH = 500
 _OTHER_MESSAGES = "(other messages)"
+_OF_EVENTS = (NO_NAMES, NO_TIME)  # of a member of an archive: reasons to say that it is not read
 
 
 @dataclass
@@ -62,12 +68,24 @@ class FileTally:
     kinds: Counter[str] = field(default_factory=Counter)
     exporter_lines: Counter[str] = field(default_factory=Counter)
     rejects: list[Reject] = field(default_factory=list)  # the first of them
-    rejected: int = 0  # all
+    reasons: Counter[str] = field(default_factory=Counter)  # of all
     unkept: int = 0  # of these, how many are neither in the store nor in the rejects file
+    members: int = 0  # of an archive, that were read
+    passed_over: Counter[str] = field(default_factory=Counter)  # members without events, nodes, pods or manifests
     nodes: int = 0
+    pods: int = 0
     layers: int = 0
     new: int | None = 0  # records of all kinds that the store did not have; None where it does not say
     cut_off: str | None = None  # why the file could not be read to its end
+
+    @property
+    def rejected(self) -> int:
+        return self.reasons.total()
+
+    @property
+    def understood(self) -> bool:
+        """Whether anything in it was."""
+        return bool(self.events or self.nodes or self.pods or self.layers)
 
 
 class ImportStore(Protocol):
@@ -105,12 +123,22 @@ def import_logs(
             _announce(ledger, origin, destination, now())
             _keep_said(ledger, origin, said)
         count = NodeCount()
-        cache = said.cache.state if said.cache is not None else None
-        tallies = [_Import(store, ledger, directory, origin, path, count, cache).run(advance, note) for path in paths]
+        pods = ListedPods(origin)
+        tallies = [
+            _Import(store, ledger, directory, origin, path, count, pods, said).run(advance, note) for path in paths
+        ]
+        _write_proved(store, pods)
         _write_rejects(store, directory)
     if origin.size is not None:
         _check_size(count, origin.size, origin.cluster)
     return tallies
+
+
+def _write_proved(store: ImportStore, pods: ListedPods) -> None:
+    """The pulls that only the status of pods proves."""
+    pulls = pods.pulls()
+    while part := tuple(islice(pulls, _BATCH_RECORDS)):
+        store.write_now(Batch(pulls=part))
 
 
 def _check_size(count: NodeCount, size: int, cluster: str) -> None:
@@ -155,10 +183,13 @@ class _Import:
         origin: Origin,
         path: Path,
         count: NodeCount,
-        cache: CacheState | None,
+        pods: ListedPods,
+        said: Said,
     ) -> None:
         self._count = count
-        self._cache = cache
+        self._listed_pods = pods
+        self._cache = said.cache.state if said.cache is not None else None
+        self._as_of = said.as_of
         self._store = store
         self._ledger = ledger
         self._directory = directory
@@ -171,27 +202,71 @@ class _Import:
         self._rejects = KeptRejects(origin.cluster, path.name)
         self._nodes = ListedNodes(origin.cluster)
         self._described = False  # the ledger has rows of its nodes
+        self._member = ""  # of an archive, that is read now
+        self._held: HeldRejects | None = None  # while nothing of the member is understood
 
     def run(self, advance: Callable[[Path, int], None], note: Callable[[str], None]) -> FileTally:
         """Raises UsageError, StoreError, AnalysisError, OSError."""
         path, tally = self._tally.path, self._tally
         with opened(path, note) as file:
             try:
-                for item in read_log(lines_of(file, advance=lambda size: advance(path, size))):
-                    self._take(item)
-                    if self._batch_is_full:
-                        self._flush()
-            except BinaryFileError as error:
-                self._reject(1, str(error), error.beginning)
-            except (UnreadableFileError, BarrenError) as error:
-                tally.cut_off = str(error)
+                for part in parts_of(file):
+                    self._take_part(part, lambda size: advance(path, size))
+            except UnreadableFileError as error:
+                tally.cut_off = tally.cut_off or str(error)
         self._rejects.end()
         self._flush()
-        tally.rejects, tally.rejected, tally.unkept = self._rejects.first, self._rejects.total, self._rejects.unkept
+        tally.rejects, tally.reasons, tally.unkept = self._rejects.first, self._rejects.reasons, self._rejects.unkept
         tally.nodes = self._nodes.count
         if self._described:
             self._keep_environment()
         return tally
+
+    def _take_part(self, part: Part | PassedOver, advance: Callable[[int], None]) -> None:
+        self._member, self._held = part.name, None
+        if isinstance(part, Part):
+            self._held = HeldRejects() if part.name else None
+            self._tally.members += bool(part.name)
+            self._read(part.stream, advance)
+            self._end_member()
+        elif part.refused:
+            self._reject(1, part.why, b"")
+        else:
+            self._tally.passed_over[part.why] += 1
+
+    def _read(self, stream: ByteStream, advance: Callable[[int], None]) -> None:
+        try:
+            for item in read_log(lines_of(stream, advance=advance), as_of=self._as_of):
+                self._take(item)
+                if self._batch_is_full:
+                    self._flush()
+        except BinaryFileError as error:
+            self._reject(1, str(error), error.beginning)
+        except BarrenError as error:
+            if not self._member:
+                self._tally.cut_off = str(error)
+            self._reject(error.line, str(error), b"")
+        except UnreadableFileError as error:
+            self._tally.cut_off = f"{self._member}: {error}" if self._member else str(error)
+
+    def _understand(self) -> None:
+        """Something of the member: so what else is in it belongs to a log too."""
+        held, self._held = self._held, None
+        if held is not None:
+            for each in held.first:
+                self._reject(each.line, each.problem, each.raw)
+            for problem, times in held.more.items():
+                self._rejects.count(problem, times)
+
+    def _end_member(self) -> None:
+        """Of a member of which nothing was understood, that it is no log, or else its rejects."""
+        held = self._held
+        if held is None or not held.first:
+            return
+        if any(may_enclose_event(each.raw) or each.problem in _OF_EVENTS for each in held.first):
+            self._understand()
+        else:
+            self._tally.passed_over[held.first[0].problem] += 1
 
     @property
     def _batch_is_full(self) -> bool:
@@ -203,8 +278,9 @@ class _Import:
             case LoggedEvent():
                 self._take_event(item)
             case ExporterLine(message=message, raw=raw):
-                self._count_message(message[:_MESSAGE_LENGTH])
                 self._take_discard(raw)
+                if self._held is None:  # logs of other programs have such lines too
+                    self._count_message(message[:_MESSAGE_LENGTH])
             case UnreadableLine(line=line, problem=problem, raw=raw):
                 self._reject(line, problem, raw)
             case OtherDocument(line=line, raw=raw):
@@ -214,12 +290,13 @@ class _Import:
         if item.event.metadata is None or not item.event.metadata.uid:
             self._reject(item.line, "an event without a uid, by which it would be known again", item.raw)
             return
+        self._understand()
         self._need_size("events")
-        decoded: Decoded = decode_event(item.event, self._origin)
+        decoded: Decoded = coarsened(decode_event(item.event, self._origin), item.resolution_seconds)
         self._count.add_event(item.event)
         self._tally.events += 1
         self._tally.kinds[decoded.kind] += 1
-        self._pulls.extend(decoded.pulls)
+        self._take_pulls(decoded)
         self._milestones.extend(decoded.milestones)
         self._others.extend(decoded.others)
         if decoded.pulls or decoded.milestones or decoded.others:
@@ -230,9 +307,15 @@ class _Import:
         if decoded.unknown:
             self._reject(item.line, decoded.unknown, item.raw)
 
+    def _take_pulls(self, decoded: Decoded) -> None:
+        self._pulls.extend(decoded.pulls)
+        for pull in decoded.pulls:
+            self._listed_pods.add_event_pull(pull)
+
     def _take_discard(self, raw: bytes) -> None:
         discard = read_discard(raw, self._origin)
         if discard is not None:
+            self._understand()
             self._need_size("events")
             self._others.append(discard)
             self._bytes += len(raw)
@@ -250,24 +333,47 @@ class _Import:
             document = read_document(raw)
             if document.manifests:
                 self._tally.layers += import_manifests(self._tally.path, self._directory, text=raw)
-            elif not self._take_nodes(raw, document):
-                self._reject(line, "a JSON document that is no event, no node list and no manifests", raw)
+                self._understand()
+            elif not self._take_objects(line, raw, document):
+                self._reject(line, "a JSON document that is no event, no node, no pod and no manifests", raw)
         except ManifestsError as error:
             self._reject(line, str(error), raw)
         except UNREADABLE as error:
-            self._reject(line, f"neither nodes nor manifests: {error}", raw)
+            self._reject(line, f"neither nodes, pods nor manifests: {error}", raw)
 
-    def _take_nodes(self, raw: bytes, document: Document) -> bool:
-        """Whether there was one, in the document or as which it is."""
+    def _take_objects(self, line: int, raw: bytes, document: Document) -> bool:
+        """Whether there was a node or a pod, in the document or as which it is."""
         found = False
         for text, of_list in node_texts(raw, document):
             node = read_node(text, of_list)
             if node is not None:
-                self._need_size("nodes")
-                self._nodes.add(node)
-                self._count.add_listed(node)
-                found = True
+                self._take_node(node)
+            found |= node is not None or self._take_pod(line, text)
         return found
+
+    def _take_node(self, node: DescribedNode) -> None:
+        self._understand()
+        self._need_size("nodes")
+        self._nodes.add(node)
+        self._count.add_listed(node)
+
+    def _take_pod(self, line: int, text: bytes) -> bool:
+        """Whether it is one."""
+        try:
+            pod = read_pod(text)
+            if pod is None:
+                return False
+            self._understand()
+            self._need_size("pods")
+            self._count.add_pod(pod)
+            self._tally.pods += 1
+            self._milestones.extend(self._listed_pods.add(pod))
+            self._bytes += len(text)
+        except NoPodError as error:
+            self._reject(line, str(error), text)
+        except UNREADABLE as error:
+            self._reject(line, f"not a pod: {error}", text)
+        return True
 
     def _need_size(self, what: str) -> None:
         if self._origin.size is None:
@@ -280,7 +386,9 @@ class _Import:
         self._ledger.put_cluster(msgspec.structs.replace(row, environment=text))
 
     def _reject(self, line: int, problem: str, raw: bytes) -> None:
-        if self._rejects.add(line, problem, raw):
+        if self._held is not None:
+            self._held.add(line, problem, raw)
+        elif self._rejects.add(line, problem, raw, self._member):
             self._flush()
 
     def _flush(self) -> None:

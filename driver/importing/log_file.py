@@ -1,36 +1,27 @@
-"""Files, packed files and pipes with logs, opened and read line by line in bounded memory."""
+"""Files and pipes with logs, opened and read line by line in bounded memory."""
 
 import codecs
-import gzip
 import io
 import os
 import select
 import stat
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 
 from driver.errors import UsageError
+from driver.importing.byte_stream import Source, UnreadableFileError
 from driver.importing.yaml_documents import json_lines
 from pullstudy.pulls.eventlog import LIMITS, LinePart
 
 STANDARD_INPUT = Path("-")
 _BUFFER_BYTES = 1 << 18
-_GZIP_MAGIC = b"\x1f\x8b"
 _PATIENCE_MILLISECONDS = 1_000  # before it is said that a pipe is waited for
 _UTF16 = ((codecs.BOM_UTF16_LE, "utf-16-le"), (codecs.BOM_UTF16_BE, "utf-16-be"))
 _HEAD_BYTES = 512
 _NO_BINARY = (b"{", b"[", b"\0")  # a log that is damaged, and /dev/zero or a file with a hole
-# Deflate's own limit is 1,032; event logs pack to a tenth or a fiftieth.
-_MOST_EXPANSION = 500
-_EXPANSION_LOOKED_AT = 4 << 20  # unpacked bytes; a small file of blanks is no harm
-
-
-class UnreadableFileError(Exception):
-    """A file that cannot be read on; what came before is good. ``str()`` is one line."""
 
 
 class BinaryFileError(UnreadableFileError):
@@ -68,12 +59,12 @@ def _problem(path: Path) -> str | None:
 
 @contextmanager
 def opened(path: Path, note: Callable[[str], None]) -> Iterator[BinaryIO]:
-    """Unpacked. ``note`` is told where nobody writes to a pipe. Raises OSError."""
+    """As it is. ``note`` is told where nobody writes to a pipe. Raises OSError."""
     if path == STANDARD_INPUT:
-        yield _unpacked(sys.stdin.buffer)
+        yield sys.stdin.buffer
         return
     with _open_pipe(path, note) if path.is_fifo() else path.open("rb", _BUFFER_BYTES) as file:
-        yield _unpacked(file)
+        yield file
 
 
 def _open_pipe(path: Path, note: Callable[[str], None]) -> BinaryIO:
@@ -88,39 +79,8 @@ def _open_pipe(path: Path, note: Callable[[str], None]) -> BinaryIO:
     return open(descriptor, "rb")
 
 
-def _unpacked(file: BinaryIO) -> BinaryIO:
-    packed = isinstance(file, io.BufferedReader) and file.peek(2).startswith(_GZIP_MAGIC)
-    return _Unpacked(file) if packed else file  # type: ignore[return-value]
-
-
-class _Unpacked:
-    """A packed file's bytes, as long as they are in a proportion to its own."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._file = file
-        self._packed_bytes = 0
-        self._unpacked_bytes = 0
-        self._gzip = gzip.GzipFile(fileobj=self, mode="rb")  # type: ignore[call-overload]
-
-    def read(self, size: int = -1) -> bytes:
-        """Packed bytes, for gzip."""
-        data = self._file.read(size)
-        self._packed_bytes += len(data)
-        return data
-
-    def read1(self, size: int) -> bytes:
-        """Raises UnreadableFileError, EOFError, OSError, zlib.error."""
-        block: bytes = self._gzip.read1(size)
-        self._unpacked_bytes += len(block)
-        if self._unpacked_bytes > max(_EXPANSION_LOOKED_AT, self._packed_bytes * _MOST_EXPANSION):
-            raise UnreadableFileError(
-                f"{self._packed_bytes >> 10} KiB unpack to over {self._unpacked_bytes >> 20} MiB: no event log's do"
-            )
-        return block
-
-
 def lines_of(
-    file: BinaryIO, line_bytes: int = LIMITS.line_bytes, advance: Callable[[int], None] = lambda size: None
+    file: Source, line_bytes: int = LIMITS.line_bytes, advance: Callable[[int], None] = lambda size: None
 ) -> Iterator[bytes]:
     """Lines, and of those over ``line_bytes`` parts; YAML as lines of JSON. ``advance`` is told the bytes read.
 
@@ -148,8 +108,8 @@ def _lines(blocks: Iterator[bytes], line_bytes: int) -> Iterator[bytes]:
         yield rest
 
 
-def _blocks(file: BinaryIO, advance: Callable[[int], None]) -> Iterator[bytes]:
-    while block := _read(file):
+def _blocks(file: Source, advance: Callable[[int], None]) -> Iterator[bytes]:
+    while block := file.read1(_BUFFER_BYTES):
         advance(len(block))
         yield block
 
@@ -168,11 +128,3 @@ def _utf8_blocks(blocks: Iterator[bytes]) -> Iterator[bytes]:
         raise BinaryFileError(first[:_HEAD_BYTES])
     yield first.removeprefix(codecs.BOM_UTF8)
     yield from blocks
-
-
-def _read(file: BinaryIO) -> bytes:
-    try:
-        return file.read1(_BUFFER_BYTES)  # type: ignore[attr-defined, no-any-return]
-    except (EOFError, OSError, zlib.error) as error:
-        # gzip tells a cut-off file by EOFError, a damaged one by the other two.
-        raise UnreadableFileError(str(error) or type(error).__name__) from error

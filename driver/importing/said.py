@@ -1,6 +1,7 @@
 """What whoever imports a log tells beside it: no log says what nodes held before, or cost."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 import msgspec
@@ -33,3 +34,4 @@ class Said:
 
     cache: SaidCache | None = None
     price: SaidPrice | None = None
+    as_of: datetime | None = None  # when kubectl described the pods of the files

@@ -11,10 +11,12 @@ ReadingLimits say, however long a line, a list or a document is.
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import msgspec
 
+from pullstudy.pulls.described_pod import BEGINS, NO_POD, NO_TABLE, NO_TIME, DescribedEvent, DescribedPod
 from pullstudy.pulls.document_scanner import Document, DocumentScanner, Found, Item, TooLong
 from pullstudy.pulls.enclosed_event import enclosed_events, may_enclose_event
 from pullstudy.pulls.event import UNREADABLE, Event, decode_event_json
@@ -46,6 +48,7 @@ class LoggedEvent(msgspec.Struct, frozen=True):
     line: int
     event: Event
     raw: bytes
+    resolution_seconds: float | None = None  # how fine its times are, where an age told them
 
 
 class ExporterLine(msgspec.Struct, frozen=True):
@@ -93,7 +96,6 @@ _FEED_BYTES = 1 << 16  # the scanner is fed with so many lines at a time
 _OPENING, _CLOSING = (b"{", b"["), (b"}", b"]")
 _LIST = re.compile(rb"\[\s*\{")
 _NUMBERED = re.compile(rb"\[\s*\d[\d.]*\s*,\s*\{")  # Fluent Bit's time, and what was logged
-_DESCRIBED = re.compile(rb"Name:\s+\S")
 _DESCRIBED_LINES = 200
 _AUDIT = "audit.k8s.io/"
 _GOES_ON = (b",", b"[", b"{", b":")  # ends a line in the middle of a document
@@ -121,8 +123,10 @@ _shape = msgspec.json.Decoder(_Shape).decode
 _raw_list = msgspec.json.Decoder(list[msgspec.Raw]).decode
 
 
-def read_log(lines: Iterable[bytes], limits: ReadingLimits = LIMITS) -> Iterator[LogItem]:
-    """The items of a log, in its order; numbers of lines start at 1.
+def read_log(
+    lines: Iterable[bytes], limits: ReadingLimits = LIMITS, *, as_of: datetime | None = None
+) -> Iterator[LogItem]:
+    """The items of a log, in its order; numbers of lines start at 1. ``as_of`` is when kubectl described its pods.
 
     Of a line over ``limits.line_bytes`` the lines' maker gives LineParts. Raises BarrenError.
     """
@@ -135,8 +139,8 @@ def read_log(lines: Iterable[bytes], limits: ReadingLimits = LIMITS) -> Iterator
             yield from _read_document(number, line, numbered, limits)
         elif HEADER.match(line):
             yield from _read_table(number, line, numbered, limits)
-        elif _DESCRIBED.match(line):
-            yield _described(number, line, numbered)
+        elif BEGINS.match(line):
+            yield from _read_described(number, line, numbered, as_of)
         elif text:
             yield from _read_line(number, line, text, numbered, limits)
 
@@ -218,17 +222,28 @@ def _read_table(number: int, header: bytes, rest: _Lines, limits: ReadingLimits)
             yield UnreadableLine(at, "no row of the table of events above", line)
 
 
-def _described(number: int, first: bytes, rest: _Lines) -> UnreadableLine:
-    """``kubectl describe``, up to where JSON begins."""
-    held = [first]
+def _read_described(number: int, first: bytes, rest: _Lines, as_of: datetime | None) -> Iterator[LogItem]:
+    """``kubectl describe``, up to where JSON begins; where its time is known, up to the next object too."""
+    held, pod = [first], DescribedPod(as_of) if as_of is not None else None
+    if pod is not None:
+        pod.add(number, first)
     for at, line in rest:
-        if line.startswith(_OPENING):
+        if line.startswith(_OPENING) or HEADER.match(line) or (pod is not None and BEGINS.match(line)):
             rest.put_back(at, line)
             break
         if len(held) < _DESCRIBED_LINES:
-            held.append(line)
-    problem = "kubectl describe tells ages, and no event by its name: take kubectl get events -o json, or -o wide"
-    return UnreadableLine(number, problem, b"".join(held))
+            held.append(line[:_SHOWN_BYTES])
+        if pod is not None and (event := pod.add(at, line)) is not None:
+            yield _described_event(event)
+    if pod is not None and (event := pod.end()) is not None:
+        yield _described_event(event)
+    problem = NO_TIME if pod is None else NO_POD if not pod.is_pod else NO_TABLE if not pod.reads_events else None
+    if problem is not None:
+        yield UnreadableLine(number, problem, b"".join(held))
+
+
+def _described_event(event: DescribedEvent) -> LoggedEvent:
+    return LoggedEvent(event.line, event.event, event.text, event.resolution_seconds)
 
 
 def _is_whole(text: bytes) -> bool:

@@ -5,10 +5,13 @@ Everything is optional, because everything was seen missing. Source: kubernetes 
 
 from collections.abc import Iterator
 from datetime import datetime
+from typing import Annotated
 
 import msgspec
 
 from pullstudy.pulls.pod_owner import OwnerReference
+
+Time = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class _Object(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -20,8 +23,8 @@ class Metadata(_Object, frozen=True):
     namespace: str = ""
     uid: str = ""
     resource_version: str = ""
-    creation_timestamp: datetime | None = None
-    deletion_timestamp: datetime | None = None
+    creation_timestamp: Time | None = None
+    deletion_timestamp: Time | None = None
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}
     owner_references: tuple[OwnerReference, ...] = ()
@@ -32,7 +35,7 @@ class Condition(_Object, frozen=True):
     status: str = "Unknown"
     reason: str = ""
     message: str = ""
-    last_transition_time: datetime | None = None
+    last_transition_time: Time | None = None
 
     @property
     def true(self) -> bool:
@@ -45,15 +48,15 @@ class Waiting(_Object, frozen=True):
 
 
 class Running(_Object, frozen=True):
-    started_at: datetime | None = None
+    started_at: Time | None = None
 
 
 class Terminated(_Object, frozen=True):
     exit_code: int | None = None
     reason: str = ""
     message: str = ""
-    started_at: datetime | None = None
-    finished_at: datetime | None = None
+    started_at: Time | None = None
+    finished_at: Time | None = None
 
 
 class ContainerState(_Object, frozen=True):

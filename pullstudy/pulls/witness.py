@@ -4,7 +4,7 @@ Pure. Status has whole seconds and no durations of pulls; what it does not tell 
 has an ``event_uid`` that begins with ``pod-status:``, so that no measured pull can be taken for it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 
 import msgspec
@@ -23,6 +23,13 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 # message is the cause; ImagePullBackOff repeats it only from Kubernetes 1.32 on.
 BACKOFF_REASON = "ImagePullBackOff"
 FAILED_REASONS = PULL_ERRORS - {BACKOFF_REASON}
+
+LONGEST_UID = 128  # characters; a UUID has 36
+# Characters of a pod's texts: the API bounds neither images nor annotations.
+LONGEST_TEXT = {"image": 1_024, "image_id": 1_024, "waiting_reason": 1_024, "waiting_message": 4_096}
+MIRROR_KEYS = ("kubernetes.io/config.mirror", "kubernetes.io/config.hash")
+
+Start = tuple[datetime, str, str]  # of a container: when, pod_uid, name
 
 
 class PodWitness(msgspec.Struct, frozen=True, kw_only=True):
@@ -72,6 +79,50 @@ def container_witness(pod: Pod, container: Container, status: ContainerStatus, c
         job_uid=belongs.job_uid,
         owner=belongs.owner,
     )
+
+
+def container_witnesses(pod: Pod, cluster: str) -> Iterator[tuple[PodWitness, str]]:
+    """Of each container that has a status, with its pull policy; texts are cut to LONGEST_TEXT."""
+    statuses = {status.name: status for status in pod.status.every_status()}
+    meta = pod.metadata
+    job = belonging(meta.name, meta.labels, meta.owner_references).job or ""
+    uid = uid_of_events(pod)
+    for container in pod.spec.every_container():
+        status = statuses.get(container.name)
+        if status is not None:
+            row = _bounded(container_witness(pod, container, status, cluster, job))
+            if uid != row.pod_uid:
+                row = msgspec.structs.replace(row, pod_uid=uid)
+            yield row, container.image_pull_policy
+
+
+def uid_of_events(pod: Pod) -> str:
+    """The uid that the pod's events name: a static pod's have that of its file on the node, not its mirror's."""
+    mirror, own = (pod.metadata.annotations.get(key) for key in MIRROR_KEYS)
+    return own if mirror and own and len(own) <= LONGEST_UID else pod.metadata.uid
+
+
+def _bounded(row: PodWitness) -> PodWitness:
+    texts = {name: getattr(row, name) or "" for name in LONGEST_TEXT}
+    cut = {name: text[: LONGEST_TEXT[name]] for name, text in texts.items() if len(text) > LONGEST_TEXT[name]}
+    return msgspec.structs.replace(row, **cut) if cut else row
+
+
+def start_of(row: PodWitness) -> Start | None:
+    """None where the status tells no start."""
+    return None if row.started_at is None else (row.started_at, row.pod_uid, row.container)
+
+
+def presumed_outcome(row: PodWitness, policy: str, first: Start | None, *, asked: bool = False) -> Outcome:
+    """Status proves that the image is there. Whether it was pulled, from what else is known, else presumed.
+
+    ``first`` is the first container that had the image on the node, ``asked`` whether an event tells of a pull's begin.
+    """
+    if asked or policy == "Always":
+        return Outcome.PULLED
+    own = start_of(row)
+    later = first is not None and own is not None and first < own
+    return Outcome.CACHED if later or policy == "Never" else Outcome.PULLED
 
 
 def _scheduled_at(pod: Pod) -> datetime | None:

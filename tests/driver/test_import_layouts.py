@@ -9,6 +9,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from driver.importing.archive import Part, parts_of
 from driver.importing.log_file import lines_of, opened
 from pullstudy.pulls.decode import Origin, decode_event
 from pullstudy.pulls.eventlog import ExporterLine, LoggedEvent, OtherDocument, UnreadableLine, read_log
@@ -19,7 +20,8 @@ ORIGIN = Origin(cluster="c")
 
 def read(path: Path) -> tuple[list[PullRecord], int]:
     with opened(path, lambda line: None) as file:
-        return counted(list(read_log(lines_of(file))))
+        parts = [part for part in parts_of(file) if isinstance(part, Part)]
+        return counted(list(read_log(lines_of(parts[0].stream))))
 
 
 def counted(items: list[Any]) -> tuple[list[PullRecord], int]:

@@ -137,7 +137,8 @@ def test_bad_lines_without_number_are_kept_up_to_a_limit_and_counted(tmp_path: P
     held(ended)
     assert ended.code == 0
     assert f"{pipe}: 19990 more in rejects.jsonl, of which 10000 are only counted\n" in ended.err
-    assert ended.err.count("\n") == 11
+    assert "rejected: 20000 (" in ended.err
+    assert ended.err.count("\n") == 12
     kept = rejects(tmp_path)
     assert len(kept) == 10_001
     assert sum("10000 more of this file were counted and not kept" in each["problem"] for each in kept) == 1
