@@ -21,7 +21,7 @@ from collector.sources.scope import Scope
 from collector.sources.source import SourceSpool
 from pullstudy.kube.client import KubeClient, Query
 from pullstudy.kube.errors import ApiError
-from pullstudy.kube.event_pages import event_pages
+from pullstudy.kube.list_pages import list_pages
 from pullstudy.kube.list_watch import ListWatch
 from pullstudy.kube.page import RawPage, read_page
 from pullstudy.polling import ticks
@@ -114,7 +114,7 @@ class PodReconciler:
         async def ask(query: Query) -> RawPage:
             return read_page(await self._client.get(what, self._events_path, query), what)
 
-        async for page in event_pages(ask, [("fieldSelector", f"reason={reason}")], self._page_items):
+        async for page in list_pages(ask, [("fieldSelector", f"reason={reason}")], self._page_items):
             for item in page.items or ():
                 self._read_event(item, reported)
 

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from pathlib import Path
 from random import Random
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -17,7 +17,7 @@ from pullstudy.kube.access import Access
 from pullstudy.kube.client import KubeClient, Query, open_client
 from pullstudy.kube.clock import LoopClock
 from pullstudy.kube.errors import ApiError, KubeconfigError, TooLargeError, TransportError
-from pullstudy.kube.event_pages import event_pages
+from pullstudy.kube.list_pages import list_pages
 from pullstudy.kube.list_watch import ListWatch
 from pullstudy.kube.object_watch import TRANSIENT, Change, Named, ObjectHandler
 from pullstudy.kube.objects import Job, Node, Page
@@ -27,18 +27,33 @@ from pullstudy.kube.watch_protocol import WatchProtocol
 from pullstudy.polling import Sleep
 from pullstudy.pulls.backoff import Backoff
 from pullstudy.pulls.event import EventList, decode_event_list
-from pullstudy.pulls.pod import Pod
+from pullstudy.pulls.pod import Metadata, Pod
+
+
+class _Listed(Protocol):
+    """An object of a list."""
+
+    @property
+    def metadata(self) -> Metadata: ...
+
+
+class _NodeAsServed(msgspec.Struct, frozen=True):
+    metadata: Metadata
+    text: bytes
+
 
 T = TypeVar("T")
 N = TypeVar("N", bound=Named)
+L = TypeVar("L", bound=_Listed)
 
 PATIENCE_SECONDS = 120.0  # an API server that is upgraded is away for about a minute; a sweep has limits.api_seconds
 OPTIONAL_SECONDS = 2.0  # the same for what a sweep can do without
 UNAUTHORIZED, NOT_FOUND, CONFLICT = 401, 404, 409
 PAGE_ITEMS = 1000  # events a page, some 1 MB
+PAGE_OBJECTS = 500  # nodes, of some 20 kB each, or pods
 # Sweeps wait for each change: sooner than a collector, and without gathering events for the disk.
 SETTINGS = WatchSettings(
-    answer_bytes=256 << 20,  # all nodes of a cluster come in one answer, at some 20 kB each
+    answer_bytes=256 << 20,
     backoff=Backoff(first_seconds=0.25, most_seconds=10.0),
     pause_seconds=0.0,
     reconnect_seconds=0.0,
@@ -47,14 +62,17 @@ SETTINGS = WatchSettings(
 _job = msgspec.json.Decoder(Job).decode
 _pods = msgspec.json.Decoder(Page[Pod]).decode
 _nodes = msgspec.json.Decoder(Page[Node]).decode
+_node = msgspec.json.Decoder(Node).decode
+_raw_objects = msgspec.json.Decoder(Page[msgspec.Raw]).decode
 
 
 def _version(content: bytes) -> str:
     return str(msgspec.json.decode(content, type=dict[str, str]).get("gitVersion", ""))
 
 
-def _node_tuple(content: bytes) -> tuple[Node, ...]:
-    return _nodes(content).objects
+def _nodes_as_served(content: bytes) -> Page[_NodeAsServed]:
+    page = _raw_objects(content)
+    return Page(page.metadata, tuple(_NodeAsServed(_node(raw).metadata, bytes(raw)) for raw in page.objects))
 
 
 class ClusterApi:
@@ -86,15 +104,16 @@ class ClusterApi:
         return self._client.server_time
 
     async def nodes(self) -> tuple[Node, ...]:
-        return await self._ask("list the nodes", "GET", "/api/v1/nodes", self._node_query, decode=_node_tuple)
+        return await self._all("list the nodes", "/api/v1/nodes", self._node_query, _nodes)
 
     async def server_version(self) -> str:
         """As the API server calls itself: v1.34.4, v1.31.2-eks-7f9249a."""
         return await self._ask("read the version", "GET", "/version", decode=_version)
 
     async def nodes_json(self) -> bytes:
-        """All nodes, as served."""
-        return await self._ask("list the nodes", "GET", "/api/v1/nodes", self._node_query, decode=bytes)
+        """All nodes, each as served."""
+        nodes = await self._all("list the nodes", "/api/v1/nodes", self._node_query, _nodes_as_served)
+        return b'{"kind":"NodeList","apiVersion":"v1","items":[%b]}\n' % b",".join(node.text for node in nodes)
 
     async def configz(self, node: str) -> bytes:
         """The kubelet's own configuration."""
@@ -156,11 +175,24 @@ class ClusterApi:
             if error.status != NOT_FOUND:
                 raise
 
-    async def pods(self, job: str, *, limit: int | None = None) -> tuple[Pod, ...]:
-        """The pods of a job: all, or so many of them."""
-        query = [self.pods_of(job)] + ([("limit", str(limit))] if limit is not None else [])
+    async def pods(self, job: str) -> tuple[Pod, ...]:
+        return await self._all(f"list the pods of job {job}", self.pods_path, [self.pods_of(job)], _pods)
+
+    async def has_pods(self, job: str) -> bool:
+        query = [self.pods_of(job), ("limit", "1")]
         page = await self._ask(f"list the pods of job {job}", "GET", self.pods_path, query, decode=_pods)
-        return page.objects
+        return bool(page.objects)
+
+    async def _all(self, what: str, path: str, query: Query, decode: Callable[[bytes], Page[L]]) -> tuple[L, ...]:
+        """Page by page; each object once, also where the list began anew meanwhile."""
+
+        async def ask(asked: Query) -> Page[L]:
+            return await self._ask(what, "GET", path, asked, decode=decode, paged=_of_several(asked))
+
+        found: dict[tuple[str, str], L] = {}
+        async for page in list_pages(ask, query, PAGE_OBJECTS):
+            found |= {(each.metadata.name, each.metadata.uid): each for each in page.objects}
+        return tuple(found.values())
 
     async def events(self, reason: str | None = None) -> EventList:
         """The events of the namespace, of one reason or all, that the API server still has."""
@@ -168,13 +200,11 @@ class ClusterApi:
 
     def event_pages(self) -> AsyncIterator[EventList]:
         """All of them, some at a time."""
-        return event_pages(self._list_events, (), PAGE_ITEMS)
+        return list_pages(self._list_events, (), PAGE_ITEMS)
 
     async def _list_events(self, query: Query) -> EventList:
-        # Of several events, a smaller page is the next try.
-        several = dict(query).get("limit", "1") != "1"
         what = "list the events"
-        return await self._ask(what, "GET", self.events_path, query, decode=decode_event_list, paged=several)
+        return await self._ask(what, "GET", self.events_path, query, decode=decode_event_list, paged=_of_several(query))
 
     async def pod_refusals(self, owner: str) -> list[str]:
         """Why a Job's or DaemonSet's pods could not be made (a quota, a policy, a webhook): only events tell."""
@@ -263,6 +293,11 @@ class ClusterApi:
             await self._client.renew_login()
         except KubeconfigError as error:
             raise refused from error
+
+
+def _of_several(query: Query) -> bool:
+    """Whether a page of several objects is asked for: a smaller one is the next try."""
+    return dict(query).get("limit", "1") != "1"
 
 
 def _decoded(what: str, content: bytes, decode: Callable[[bytes], T]) -> T:

@@ -142,7 +142,7 @@ class JobRunner:
         await self._context.api.delete_job(job)
         limit, next_look = self._context.study.limits.pods_gone_seconds, FIRST_LOOK_SECONDS
         async for waited in polls(PODS_GONE_PACE, limit, sleep=self._context.sleep):
-            if not await self._context.api.pods(job, limit=1):
+            if not await self._context.api.has_pods(job):
                 return
             if waited >= min(next_look, limit):
                 if await self._are_on_lost_nodes(job):

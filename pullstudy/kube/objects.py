@@ -97,5 +97,9 @@ class Page(msgspec.Struct, Generic[T], frozen=True, gc=False):
     items: tuple[T, ...] | None = None  # Go writes an empty list as null
 
     @property
+    def continue_token(self) -> str | None:
+        return self.metadata.continue_token or None
+
+    @property
     def objects(self) -> tuple[T, ...]:
         return self.items or ()

@@ -8,7 +8,7 @@ import typer
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
-MOST_NODES = 5000  # what Kubernetes is made for
+MOST_NODES = 20_000  # Kubernetes is made for 5,000
 
 _EPILOG = """
 Examples: pulldriver sim --nodes 16 --port 8001 --kubeconfig sim.yaml, and then in another window

@@ -238,7 +238,7 @@ def test_a_command_that_is_offered_can_be_pasted_whatever_the_directory_is_calle
 @pytest.mark.parametrize(
     ("words", "table", "said"),
     [
-        (["--sizes", "6000"], "", "the simulator has at most 5,000 nodes, not 6,000"),
+        (["--sizes", "30000"], "", "the simulator has at most 20,000 nodes, not 30,000"),
         ([], '[sim]\nspeed = "fast"', "speed = 'fast': write max"),
         ([], '[sim]\nkubernetes_version = "two"', "not a Kubernetes version"),
         ([], '[[sim.faults]]\nfault = "no-such"', "no fault"),

@@ -1,6 +1,7 @@
 """A job watched to its end, through the ways in which an API server lets one down."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -251,6 +252,23 @@ async def test_an_answer_of_429_is_waited_out_as_long_as_the_server_says(tmp_pat
         script.say("/api/v1/nodes", {"items": []})
         assert await client.nodes() == ()
     assert slept == [3.0] * 20
+
+
+async def test_nodes_come_page_by_page_and_each_once_where_the_list_began_anew_meanwhile(tmp_path: Path) -> None:
+    def page(*names: str, more: str | None = None) -> dict[str, Any]:
+        return {"metadata": {"continue": more}, "items": [{"metadata": {"name": name}} for name in names]}
+
+    async with scripted(tmp_path) as (script, client):
+        script.say("/api/v1/nodes", page("a", "b", more="token"))
+        script.say("/api/v1/nodes", {"kind": "Status", "message": "expired", "code": 410}, status=410)
+        script.say("/api/v1/nodes", page("a", "b", "c"))
+        assert [node.metadata.name for node in await client.nodes()] == ["a", "b", "c"]
+    (tmp_path / "other").mkdir()
+    async with scripted(tmp_path / "other") as (script, client):
+        script.say("/api/v1/nodes", page("a", more="token"))
+        script.say("/api/v1/nodes", page("b"))
+        listed = json.loads(await client.nodes_json())
+    assert listed["items"] == [{"metadata": {"name": "a"}}, {"metadata": {"name": "b"}}]
 
 
 async def test_a_proxy_that_asks_for_an_hour_is_waited_for_no_longer_than_any_other_failure(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from collector.sources.recent_events import RecentEvents
 from pullstudy.kube.access import Access
 from pullstudy.kube.client import Query, open_client
 from pullstudy.kube.errors import TooLargeError, TransportError
-from pullstudy.kube.event_pages import event_pages
+from pullstudy.kube.list_pages import list_pages
 from pullstudy.kube.settings import WatchSettings
 from pullstudy.pulls.decode import Origin
 from pullstudy.pulls.event import EventList, Metadata
@@ -48,7 +48,7 @@ async def test_a_list_without_end_is_given_up(new_tokens: bool, attack: Attack) 
         return EventList(metadata=Metadata(continue_token=str(number) if new_tokens else "same"), items=[])
 
     with pytest.raises(TransportError, match="do not end"):
-        await all_of(event_pages(ask, (), 500))
+        await all_of(list_pages(ask, (), 500))
     assert next(numbers) < 100
     attack(f"events of a reason in pages without end ({new_tokens=})", "given up, and said")
 

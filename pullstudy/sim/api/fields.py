@@ -18,9 +18,6 @@ class Fields:
     names: tuple[str, ...]
     read: Callable[[Json], Values]
 
-    def named(self, values: Values) -> dict[str, str]:
-        return dict(zip(self.names, values, strict=True))
-
 
 def _meta(obj: Json) -> Values:
     meta = obj["metadata"]

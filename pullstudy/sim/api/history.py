@@ -5,7 +5,7 @@ window does.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import msgspec
@@ -61,6 +61,8 @@ class History:
         self._revisions: list[Revision] = []
         self._first_held = first_version + 1  # the version of _revisions[0], kept ones and those not yet cut
         self._entries: dict[str, dict[Key, ObjectVersion]] = {}
+        # The last list, which whoever asks for it page by page goes on with: kind, version, objects.
+        self._listed: tuple[str, int, tuple[ObjectVersion, ...]] = ("", 0, ())
         self.on_write: Callable[[], None] = lambda: None
 
     def put(self, resource: Resource, obj: Json) -> ObjectVersion:
@@ -112,13 +114,17 @@ class History:
     def count(self, resource: Resource) -> int:
         return len(self._entries.get(resource.store_key, ()))
 
-    def entries(self, resource: Resource) -> list[ObjectVersion]:
+    def entries(self, resource: Resource) -> Sequence[ObjectVersion]:
         """All that is there now, in the order of their keys, as etcd gives them."""
-        entries = self._entries.get(resource.store_key, {})
-        return [entries[key] for key in sorted(entries)]
+        return self.entries_at(resource, self.version)
 
-    def entries_at(self, resource: Resource, version: int) -> list[ObjectVersion]:
-        """All that was there at a version of the window."""
+    def entries_at(self, resource: Resource, version: int) -> Sequence[ObjectVersion]:
+        """All that was there at a version of the window, in the order of their keys."""
+        if self._listed[:2] != (resource.store_key, version):
+            self._listed = (resource.store_key, version, self._sorted_entries(resource, version))
+        return self._listed[2]
+
+    def _sorted_entries(self, resource: Resource, version: int) -> tuple[ObjectVersion, ...]:
         entries = dict(self._entries.get(resource.store_key, {}))
         for revision in reversed(self._revisions[self._index(version + 1) :]):
             if revision.store_key != resource.store_key:
@@ -127,7 +133,7 @@ class History:
                 del entries[revision.entry.key]
             else:
                 entries[revision.entry.key] = revision.previous
-        return [entries[key] for key in sorted(entries)]
+        return tuple(entries[key] for key in sorted(entries))
 
     def since(self, version: int, limit: int) -> Iterator[Revision]:
         """At most ``limit`` revisions after ``version``, which must not be older than ``oldest``."""

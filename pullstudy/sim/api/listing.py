@@ -2,7 +2,8 @@
 
 import base64
 import binascii
-from collections.abc import Callable
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -95,16 +96,15 @@ def _next_page(history: History, resource: Resource, query: ListQuery) -> Object
         raise status.expired_continue(ContinueToken(INCONSISTENT, token.start).text())
     else:
         version, entries = token.rv, history.entries_at(resource, token.rv)
-    return _cut(version, [entry for entry in entries if _key_text(entry) >= token.start], query)
+    return _cut(version, entries[bisect_left(entries, token.start, key=_key_text) :], query)
 
 
-def _cut(version: int, entries: list[ObjectVersion], query: ListQuery) -> ObjectPage:
-    if query.keep is not None:
-        entries = [entry for entry in entries if query.keep(entry)]
-    if not query.limit or len(entries) <= query.limit:
-        return ObjectPage(version, entries)
-    rest = entries[query.limit :]
-    return ObjectPage(version, entries[: query.limit], ContinueToken(version, _key_text(rest[0])).text(), len(rest))
+def _cut(version: int, entries: Sequence[ObjectVersion], query: ListQuery) -> ObjectPage:
+    kept = list(entries if query.keep is None else filter(query.keep, entries))
+    if not query.limit or len(kept) <= query.limit:
+        return ObjectPage(version, kept)
+    rest = len(kept) - query.limit
+    return ObjectPage(version, kept[: query.limit], ContinueToken(version, _key_text(kept[query.limit])).text(), rest)
 
 
 def _key_text(entry: ObjectVersion) -> str:

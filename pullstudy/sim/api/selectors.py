@@ -1,7 +1,7 @@
 """Label and field selectors, as they stand in a query string."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 Match = Callable[[Mapping[str, str]], bool]
 
@@ -20,10 +20,15 @@ def parse_labels(text: str) -> Match | None:
     return _all_of(tests)
 
 
-def parse_fields(text: str, known: frozenset[str]) -> Match | None:
-    """A test of an object's selectable fields. Raises SelectorError for a field that is not ``known``."""
-    tests = [_field_test(term, known) for term in _terms(text)]
-    return _all_of(tests)
+def parse_fields(text: str, known: Sequence[str]) -> Callable[[Sequence[str]], bool] | None:
+    """A test of an object's selectable fields, whose values come in the order of ``known``.
+
+    Raises SelectorError for a field that is not known.
+    """
+    wanted = [_field_term(term, known) for term in _terms(text)]
+    if not wanted:
+        return None
+    return lambda values: all((values[at] == value) is equal for at, value, equal in wanted)
 
 
 def _all_of(tests: list[Match]) -> Match | None:
@@ -52,13 +57,14 @@ def _label_test(term: str) -> Match:
     raise SelectorError(f"unable to parse requirement: {term}")
 
 
-def _field_test(term: str, known: frozenset[str]) -> Match:
+def _field_term(term: str, known: Sequence[str]) -> tuple[int, str, bool]:
+    """Which field, its value, and whether it has to be that or must not be."""
     match = _EQUAL.fullmatch(term)
     if not match:
         raise SelectorError(f"invalid field selector: {term}")
     if match[1] not in known:
         raise SelectorError(f'field label not supported: "{match[1]}"')
-    return _equality(*match.groups())
+    return known.index(match[1]), match[3], match[2] != "!="
 
 
 def _equality(key: str, operator: str, value: str) -> Match:

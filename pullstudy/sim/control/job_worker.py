@@ -46,6 +46,7 @@ class JobWorker:
         self._completions: int = spec.get("completions") or spec.get("parallelism") or 1
         self._parallelism: int = spec["parallelism"]
         self._active: dict[str, int] = {}  # pod uid to index
+        self._running: set[str] = set()  # of the active
         self._pods: dict[str, Json] = {}
         self._ended: dict[str, Json] = {}  # seen to have ended, not yet looked at
         self._counting: set[str] = set()  # seen to have ended, not yet counted
@@ -119,6 +120,10 @@ class JobWorker:
             self._sync_soon()
         if kind == "DELETED":
             self._pods.pop(uid, None)
+        if uid in self._active and kind != "DELETED" and pods.is_running(pod):
+            self._running.add(uid)
+        else:
+            self._running.discard(uid)
 
     def _index_of(self, pod: Json) -> int:
         text = (pod["metadata"].get("annotations") or {}).get(pods.INDEX_KEY)
@@ -150,6 +155,7 @@ class JobWorker:
         retry = []
         for uid in uids:
             index = self._active.pop(uid)
+            self._running.discard(uid)
             self._counting.discard(uid)
             pod = self._pods.get(uid)
             if pod is not None and pod["status"]["phase"] == "Succeeded":
@@ -214,10 +220,9 @@ class JobWorker:
             api.clock.call_later(ttl, lambda: api.delete(JOBS, job), Urgency.BACKGROUND)
 
     def _write_status(self) -> None:
-        running = [] if self._finished else [self._pods[uid] for uid in self._active if uid in self._pods]
         tally = job_status.JobCounts(
             active=0 if self._finished else len(self._active),
-            ready=sum(pods.is_running(pod) for pod in running),
+            ready=0 if self._finished else len(self._running),
             succeeded=self._succeeded,
             failures=self._failures,
             failed_indexes=self._failed_indexes,

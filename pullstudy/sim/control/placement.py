@@ -4,9 +4,11 @@ Source: kubernetes ``pkg/scheduler/framework/plugins``. How many matching pods e
 counted anew for each pod.
 """
 
+from bisect import bisect_left
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, overload
 
 import msgspec
 
@@ -15,6 +17,7 @@ from pullstudy.sim.api import selectors
 Json = dict[str, Any]
 
 MAX_PODS = 110
+_NOT_APART = "node(s) didn't match pod anti-affinity rules"
 
 
 class _DomainCount:
@@ -25,7 +28,24 @@ class _DomainCount:
         self.selector = selector
         self.topology_key = topology_key
         self.pods: Counter[str] = Counter()
+        self.taken: set[str] = set()  # values with a pod
+        self.turned: list[str] = []  # values that came to be taken or ceased to, in their order
         self.total = 0
+        self._untaken: _Untaken | None = None
+
+    def add(self, value: str, change: int) -> None:
+        self.pods[value] += change
+        self.total += change
+        if (self.pods[value] > 0) is (value not in self.taken):
+            self.taken ^= {value}
+            self.turned.append(value)
+
+    def untaken(self, fitting: "_Fitting") -> "_Untaken":
+        """The nodes among these that no matching pod has taken."""
+        if self._untaken is None or self._untaken.fitting is not fitting:
+            self._untaken = _Untaken(fitting, self)
+        self._untaken.catch_up()
+        return self._untaken
 
     def matches(self, pod: Json) -> bool:
         meta = pod["metadata"]
@@ -75,12 +95,55 @@ class _Fitting:
         return self._values[key]
 
 
+class _Untaken(Sequence[str]):
+    """Those fitting nodes, in their order, on whose value of a topology key no matching pod is.
+
+    Brought up to date by what has turned since it was last asked for: of thousands of nodes each pod takes one.
+    """
+
+    def __init__(self, fitting: _Fitting, count: _DomainCount) -> None:
+        self.fitting = fitting
+        self._names = fitting.names
+        self._count = count
+        self._places: dict[str, list[int]] = {}
+        for place, value in enumerate(fitting.values(count.topology_key).values()):
+            if value is not None:
+                self._places.setdefault(value, []).append(place)
+        free = (places for value, places in self._places.items() if value not in count.taken)
+        self._free = sorted(place for places in free for place in places)
+        self._turned = len(count.turned)
+
+    def __len__(self) -> int:
+        return len(self._free)
+
+    @overload
+    def __getitem__(self, at: int) -> str: ...
+    @overload
+    def __getitem__(self, at: slice) -> Sequence[str]: ...
+    def __getitem__(self, at: int | slice) -> str | Sequence[str]:
+        if isinstance(at, slice):
+            return [self._names[place] for place in self._free[at]]
+        return self._names[self._free[at]]
+
+    def catch_up(self) -> None:
+        turned = self._count.turned
+        for value in turned[self._turned :]:
+            for place in self._places.get(value, ()):
+                at = bisect_left(self._free, place)
+                if at < len(self._free) and self._free[at] == place:
+                    del self._free[at]
+                else:
+                    self._free.insert(at, place)
+        self._turned = len(turned)
+
+
 class Placement:
     """The nodes' labels and what runs where. Nodes and pods are told to it; it asks nobody."""
 
     def __init__(self) -> None:
         self._nodes: dict[str, _Traits] = {}
         self._running: dict[str, dict[str, Json]] = {}  # node, pod uid
+        self._full: set[str] = set()  # nodes with as many pods as they take
         self._counts: dict[bytes, _DomainCount] = {}
         self._fitting: dict[bytes, _Fitting] = {}
 
@@ -97,7 +160,10 @@ class Placement:
         self._fitting.clear()
 
     def occupy(self, pod: Json, name: str) -> None:
-        self._running[name][pod["metadata"]["uid"]] = pod
+        running = self._running[name]
+        running[pod["metadata"]["uid"]] = pod
+        if len(running) >= MAX_PODS:
+            self._full.add(name)
         self._count(pod, name, 1)
 
     def release(self, pod: Json) -> bool:
@@ -105,6 +171,7 @@ class Placement:
         name = pod["spec"].get("nodeName", "")
         if self._running.get(name, {}).pop(pod["metadata"]["uid"], None) is None:
             return False
+        self._full.discard(name)
         self._count(pod, name, -1)
         return True
 
@@ -112,8 +179,7 @@ class Placement:
         labels = self._labels(name)
         for key, count in list(self._counts.items()):
             if count.matches(pod) and count.topology_key in labels:
-                count.pods[labels[count.topology_key]] += change
-                count.total += change
+                count.add(labels[count.topology_key], change)
                 if not count.total:
                     del self._counts[key]
 
@@ -129,21 +195,26 @@ class Placement:
             for name, running in self._running.items():
                 value = self._labels(name).get(topology_key)
                 if value is not None:
-                    found.pods[value] += sum(found.matches(pod) for pod in running.values())
-            found.total = found.pods.total()
+                    found.add(value, sum(found.matches(pod) for pod in running.values()))
         return found
 
-    def feasible(self, pod: Json) -> tuple[list[str], Counter[str]]:
+    def feasible(self, pod: Json) -> tuple[Sequence[str], Counter[str]]:
         """Names of the nodes that will do, and, for those that will not, how many were refused for which reason."""
         fitting = self._fitting_nodes(pod)
-        names, refusals = fitting.names, Counter(fitting.refusals)
-        for key, full, why in [*self._anti_affinity(pod), *self._spread(pod)]:
+        names: Sequence[str] = fitting.names
+        refusals = Counter(fitting.refusals)
+        apart, spread = self._anti_affinity(pod), self._spread(pod)
+        if len(apart) == 1 and not spread:
+            names = apart.pop().untaken(fitting)
+            if len(names) < len(fitting.names):
+                refusals[_NOT_APART] += len(fitting.names) - len(names)
+        for key, full, why in [*((count.topology_key, count.taken, _NOT_APART) for count in apart), *spread]:
             values = fitting.values(key)
             left = [name for name in names if (value := values[name]) is not None and value not in full]
             if len(left) < len(names):
                 refusals[why] += len(names) - len(left)
             names = left
-        free = [name for name in names if len(self._running[name]) < MAX_PODS]
+        free = [name for name in names if name not in self._full] if self._full else names
         if len(free) < len(names):
             refusals["Too many pods"] += len(names) - len(free)
         return free, refusals
@@ -165,14 +236,12 @@ class Placement:
             found.names = list(found.labels)
         return found
 
-    def _anti_affinity(self, pod: Json) -> list[tuple[str, set[str], str]]:
+    def _anti_affinity(self, pod: Json) -> list[_DomainCount]:
         affinity = (pod["spec"].get("affinity") or {}).get("podAntiAffinity") or {}
-        tests = []
-        for term in affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or ():
-            count = self._counter(pod["metadata"]["namespace"], term.get("labelSelector") or {}, term["topologyKey"])
-            taken = {value for value, number in count.pods.items() if number > 0}
-            tests.append((term["topologyKey"], taken, "node(s) didn't match pod anti-affinity rules"))
-        return tests
+        return [
+            self._counter(pod["metadata"]["namespace"], term.get("labelSelector") or {}, term["topologyKey"])
+            for term in affinity.get("requiredDuringSchedulingIgnoredDuringExecution") or ()
+        ]
 
     def _spread(self, pod: Json) -> list[tuple[str, set[str], str]]:
         tests = []

@@ -5,6 +5,7 @@ pods apart is anti-affinity or a topology spread, not luck.
 """
 
 import random
+from collections import OrderedDict
 from typing import Any
 
 from pullstudy.sim.api import pods
@@ -27,7 +28,7 @@ class Scheduler:
         self._settings = settings
         self._random = source
         self._placement = Placement()
-        self._queue: dict[str, Json] = {}  # uid; in order of arrival
+        self._queue: OrderedDict[str, Json] = OrderedDict()  # uid; in order of arrival
         self._unschedulable: dict[str, Json] = {}
         self._timer: Timer | None = None
         api.listen(NODES, self._node_changed)
@@ -66,8 +67,7 @@ class Scheduler:
         self._timer = None
         if not self._queue:
             return
-        uid = next(iter(self._queue))
-        pod = self._queue.pop(uid)
+        _, pod = self._queue.popitem(last=False)
         names, refusals = self._placement.feasible(pod)
         if names:
             self._bind(pod, self._random.choice(names))

@@ -56,13 +56,12 @@ class ReadRequests:
     def keep(self, request: web.Request, target: ApiPath) -> Callable[[ObjectVersion], bool] | None:
         """Scope and selectors as one test, or None where all of the kind is meant. Raises ApiFailureError 400."""
         resource, namespace = target.resource, target.namespace
-        known = frozenset(resource.fields.names)
         text = request.query.get("fieldSelector", "")
         for alias, name in resource.field_aliases.items():
             text = text.replace(alias, name)
         try:
             labels = selectors.parse_labels(request.query.get("labelSelector", ""))
-            fields = selectors.parse_fields(text, known)
+            fields = selectors.parse_fields(text, resource.fields.names)
         except selectors.SelectorError as error:
             raise status.bad_request(str(error)) from error
         if namespace is None and labels is None and fields is None:
@@ -72,7 +71,7 @@ class ReadRequests:
             return (
                 (namespace is None or entry.key[0] == namespace)
                 and (labels is None or labels(entry.labels))
-                and (fields is None or fields(resource.fields.named(entry.fields)))
+                and (fields is None or fields(entry.fields))
             )
 
         return keep

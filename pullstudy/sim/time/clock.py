@@ -40,6 +40,16 @@ class Timer:
             action()
 
 
+_Due = tuple[float, int, Timer]  # when, in which order asked for, what
+
+
+def _first(queue: list[_Due]) -> _Due | None:
+    """The earliest that was not cancelled."""
+    while queue and not queue[0][2].pending:
+        heapq.heappop(queue)
+    return queue[0] if queue else None
+
+
 class VirtualClock:
     """Seconds since ``start_at``. Time moves only inside ``run_next`` and ``run_until``."""
 
@@ -49,7 +59,7 @@ class VirtualClock:
         self.on_change: Action = lambda: None  # told when something was put on the queue
         self._start_ns = int(start_at.timestamp()) * 1_000_000_000 + start_at.microsecond * 1_000
         self._order = itertools.count()
-        self._queues: tuple[list[tuple[float, int, Timer]], ...] = ([], [], [])
+        self._queues: tuple[list[_Due], ...] = ([], [], [])
 
     def call_later(self, delay: float, action: Action, urgency: Urgency = Urgency.FOREGROUND) -> Timer:
         return self.call_at(self.now + delay, action, urgency)
@@ -72,26 +82,23 @@ class VirtualClock:
 
     def next_at(self, urgency: Urgency) -> float | None:
         """When the earliest action of this urgency is due, or None."""
-        queue = self._queues[urgency]
-        while queue and not queue[0][2].pending:
-            heapq.heappop(queue)
-        return queue[0][0] if queue else None
+        first = _first(self._queues[urgency])
+        return None if first is None else first[0]
 
     def next_of_any(self) -> float | None:
-        due = [when for urgency in Urgency if (when := self.next_at(urgency)) is not None]
+        due = [first[0] for queue in self._queues if (first := _first(queue)) is not None]
         return min(due, default=None)
 
     def run_next(self, horizon: float) -> bool:
         """Run the earliest action due at or before the horizon; False if there is none (time then stays)."""
-        first: list[tuple[float, int, Timer]] | None = None
-        for urgency in Urgency:
-            if self.next_at(urgency) is not None:
-                queue = self._queues[urgency]
-                if first is None or queue[0] < first[0]:
-                    first = queue
-        if first is None or first[0][0] > horizon:
+        earliest: list[_Due] | None = None
+        for queue in self._queues:
+            first = _first(queue)
+            if first is not None and (earliest is None or first < earliest[0]):
+                earliest = queue
+        if earliest is None or earliest[0][0] > horizon:
             return False
-        when, _, timer = heapq.heappop(first)
+        when, _, timer = heapq.heappop(earliest)
         self.now = max(self.now, when)
         timer.run()
         return True

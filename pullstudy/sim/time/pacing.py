@@ -7,7 +7,7 @@ from contextlib import suppress
 
 from pullstudy.sim.time.clock import Urgency, VirtualClock
 
-BATCH_ACTIONS = 64  # actions between two looks at the sockets: small enough for a quick answer to a request
+BATCH_ACTIONS = 256  # actions between two looks at the sockets: small enough for a quick answer to a request
 PATIENCE_SECONDS = 0.05  # real: how long clients may think before time jumps to a retry or a deadline
 LONGEST_SLEEP_SECONDS = 3600.0
 

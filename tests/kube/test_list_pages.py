@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from pullstudy.kube.errors import ApiError, IncompleteError, StatusError, TooLargeError, TransportError
-from pullstudy.kube.event_pages import event_pages
+from pullstudy.kube.list_pages import list_pages
 from pullstudy.kube.status import Status
 from pullstudy.pulls.event import Event, EventList, Metadata
 
@@ -43,7 +43,7 @@ class Server:
 
 async def listed(server: Server, most_items: int) -> list[str | None]:
     return [
-        event.reason async for page in event_pages(server.ask, [("a", "b")], most_items) for event in page.items or ()
+        event.reason async for page in list_pages(server.ask, [("a", "b")], most_items) for event in page.items or ()
     ]
 
 

@@ -1,4 +1,4 @@
-"""The events of a namespace or cluster, some at a time: all of a large cluster's would fill the memory at once."""
+"""A list, some objects at a time: all events, or nodes, of a large cluster would fill the memory at once."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sized
 from typing import Protocol, TypeVar
@@ -24,8 +24,8 @@ class Page(Protocol):
 P = TypeVar("P", bound=Page)
 
 
-async def event_pages(ask: Callable[[Query], Awaitable[P]], query: Query, most_items: int) -> AsyncIterator[P]:
-    """What the query selects, of at most so many events a page; ``ask`` makes one request and decodes its answer.
+async def list_pages(ask: Callable[[Query], Awaitable[P]], query: Query, most_items: int) -> AsyncIterator[P]:
+    """What the query selects, of at most so many objects a page; ``ask`` makes one request and decodes its answer.
 
     Raises what ``ask`` does, and TransportError for a list without end.
 
