@@ -15,6 +15,7 @@ from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.store.selection import ALL, Selection
 
 Identity = tuple[str, str, int]  # cluster, event_uid and count
+JobName = tuple[str, str]  # cluster and job
 
 
 class StoreError(Exception):
@@ -133,6 +134,30 @@ class Records(Protocol):
 
     def gaps(self, selection: Selection = ALL) -> Iterator[Gap]:
         return self.records(GAP, selection)
+
+
+class RecordsByJob(Records, Protocol):
+    """What holds its records so that those of one job are found at once. Every method raises StoreError."""
+
+    def jobs(self, selection: Selection = ALL) -> Iterator[JobName]:
+        """Those with pulls or milestones, in order, without those that pulls() leaves out."""
+        ...
+
+    def proves_job(self, job: JobName) -> bool:
+        """Whether more than the names of pods tells that there is such a job.
+
+        A DaemonSet or a DeploymentConfig whose name ends in a number has pods that are called as an Indexed Job's are,
+        but never one of index 0, and no record of theirs names a job's uid or a controller that is a job.
+        """
+        ...
+
+    def of_job(self, kind: Kind[R], job: JobName, selection: Selection = ALL) -> Iterator[R]:
+        """The records of one of jobs(), as the kind orders them. Made to be asked in the order of jobs()."""
+        ...
+
+    def of_no_job(self, kind: Kind[R], selection: Selection = ALL) -> Iterator[R]:
+        """The others, in the order of records()."""
+        ...
 
 
 class Store(RecordStore, Records, Protocol):

@@ -4,13 +4,15 @@ The client is imported where a store is opened: a collector without one starts a
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 from typing import Any, Protocol
 
 from pullstudy.pulls.notices import Notices
-from pullstudy.store.protocol import Records, SharedStore
+from pullstudy.store.protocol import Records, RecordsByJob, SharedStore
+from pullstudy.store.selection import Selection
 from pullstudy.timing import Timing
 
 INFLUXDB = "influxdb"
@@ -48,6 +50,7 @@ class StoreType:
     open: Callable[[Any, Notices, Random, Timing], SharedStore]
     reader: Callable[[Any], Records]
     why_not_usable: Callable[[Any, datetime], Awaitable[str | None]]
+    by_job: Callable[[Any, Selection], AbstractContextManager[RecordsByJob]] | None = None  # where it can be read so
 
 
 def store_settings(
@@ -70,6 +73,12 @@ def open_store(settings: StoreSettings, notices: Notices, random: Random, timing
 def open_reader(settings: StoreSettings) -> Records:
     """For reading alone: plain blocking calls."""
     return STORES[settings.store].reader(settings)
+
+
+def opened_by_job(settings: StoreSettings, selection: Selection) -> AbstractContextManager[RecordsByJob] | None:
+    """The clusters of the selection as they are now, for as long as the block lasts; None where it has to be copied."""
+    by_job = STORES[settings.store].by_job
+    return by_job(settings, selection) if by_job is not None else None
 
 
 async def why_not_usable(settings: StoreSettings, now: datetime) -> str | None:
@@ -125,6 +134,12 @@ def _archive_reader(settings: Any) -> Records:
     return ArchiveReader(settings)
 
 
+def _archive_by_job(settings: Any, selection: Selection) -> AbstractContextManager[RecordsByJob]:
+    from pullstudy.store.archive.read import opened_archive
+
+    return opened_archive(settings, selection)
+
+
 def _why_archive_is_not_usable(settings: Any, now: datetime) -> Awaitable[str | None]:
     from pullstudy.store.archive.check import why_not_usable as why
 
@@ -133,5 +148,5 @@ def _why_archive_is_not_usable(settings: Any, now: datetime) -> Awaitable[str | 
 
 STORES: dict[str, StoreType] = {
     INFLUXDB: StoreType(_influx_settings, _influx_store, _influx_reader, _why_influx_is_not_usable),
-    ARCHIVE: StoreType(_archive_settings, _archive_store, _archive_reader, _why_archive_is_not_usable),
+    ARCHIVE: StoreType(_archive_settings, _archive_store, _archive_reader, _why_archive_is_not_usable, _archive_by_job),
 }

@@ -70,7 +70,7 @@ def sweep(tmp_path: Path) -> Path:
     synthetic_sweep(directory, image_bytes=IMAGE_BYTES)
     reject = Reject(cluster="sim-hand-2", source="watch", position="7", problem="odd", raw="{}")
     gap = Gap(cluster="sim-hand-4", from_version="1", to_version="9", found_at=ZERO, why="compacted")
-    store = EmbeddedStore(directory, create=False)
+    store = EmbeddedStore(directory, create=True)
     store.write_now(Batch(rejects=(reject,), gaps=(gap,)))
     store.close_now()
     return directory

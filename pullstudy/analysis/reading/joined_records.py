@@ -2,7 +2,7 @@
 
 import heapq
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -15,7 +15,7 @@ from pullstudy.pulls.record import PullRecord
 from pullstudy.store.embedded.store import EmbeddedStore
 from pullstudy.store.protocol import Records, StoredRun
 from pullstudy.store.selection import Selection
-from pullstudy.store.stores import open_reader
+from pullstudy.store.stores import open_reader, opened_by_job
 
 T = TypeVar("T")
 
@@ -55,17 +55,15 @@ class JoinedRecords:
 def opened(source: StudySource) -> Iterator[JoinedRecords]:
     """Its records, for as long as the block lasts. Raises NotAStudyError, StoreError."""
     parts: list[tuple[Records, Selection]] = []
-    file: EmbeddedStore | None = None
-    if source.file is not None and source.directory is not None:
-        file = EmbeddedStore(source.directory, create=False)
-        parts.append((file, source.file))
-    try:
+    with ExitStack() as stack:
+        if source.file is not None and source.directory is not None:
+            file = EmbeddedStore(source.directory, create=False)
+            stack.callback(file.close_now)
+            parts.append((file, source.file))
         for settings, selection in source.buckets:
-            parts.append((open_reader(settings), selection))
+            by_job = opened_by_job(settings, selection)
+            parts.append((stack.enter_context(by_job) if by_job is not None else open_reader(settings), selection))
         yield JoinedRecords(tuple(parts))
-    finally:
-        if file is not None:
-            file.close_now()
 
 
 def check_chosen(source: StudySource, runs: Sequence[str | None], clusters: Sequence[str]) -> None:

@@ -1,7 +1,7 @@
 """A study as it is read: what is small of it at once, its records a job at a time.
 
 A fleet's year does not fit into memory. What is read from InfluxDB is copied to a temporary file first, so that
-everything is read in the order of one: by cluster and job.
+everything is read in the order of one: by cluster and job. An archive is read in that order as it is.
 """
 
 import gc
@@ -36,10 +36,10 @@ from pullstudy.pulls.kinds import DISCARD, GAP, KINDS, MILESTONE, PULL, REJECT, 
 from pullstudy.pulls.record import PullRecord
 from pullstudy.pulls.streaming import Streaming
 from pullstudy.store.embedded.ledger import ClusterRow, JobRow, NodeRow
-from pullstudy.store.embedded.store import EmbeddedStore, JobName, open_connection, store_errors
-from pullstudy.store.protocol import Records, StoredRun
+from pullstudy.store.embedded.store import EmbeddedStore, open_connection, store_errors
+from pullstudy.store.protocol import JobName, Records, RecordsByJob, StoredRun
 from pullstudy.store.selection import ALL, Selection
-from pullstudy.store.stores import open_reader
+from pullstudy.store.stores import open_reader, opened_by_job
 
 SIMULATED_PREFIXES = ("sim-", "kwok-")  # kwok's nodes pull nothing: their times are the simulator's
 _COPIED_AT_ONCE = 10_000  # records of a transaction
@@ -82,7 +82,7 @@ def said_simulated(row: ClusterRow) -> bool:
     return bool(saved.get("provider", {}).get("simulated"))
 
 
-Part = tuple[EmbeddedStore, Selection]
+Part = tuple[RecordsByJob, Selection]
 
 
 class StudyRecords:
@@ -194,8 +194,13 @@ def opened_study(where: Path | StudySource) -> Iterator[StudyRecords]:
             file = EmbeddedStore(source.directory, create=False)
             stack.callback(file.close_now)
             parts.append((file, source.file))
-        if source.buckets:
-            readers = [(open_reader(settings), selection) for settings, selection in source.buckets]
+        readers = []
+        for settings, selection in source.buckets:
+            if (by_job := opened_by_job(settings, selection)) is not None:
+                parts.append((stack.enter_context(by_job), selection))
+            else:
+                readers.append((open_reader(settings), selection))
+        if readers:
             parts.append((stack.enter_context(copied(readers)), ALL))
         yield stack.enter_context(study_of(source.name, parts, source.directory, source.ledger))
 

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,17 @@ from typing import Any
 from pullstudy.pulls.kind import Kind, R
 from pullstudy.pulls.kinds import MILESTONE, PULL
 from pullstudy.pulls.record import WITNESS_PREFIX, Outcome, PullRecord
-from pullstudy.store.archive.merge import engine, files_sql, literal
+from pullstudy.store.archive.job_stream import JobStream
+from pullstudy.store.archive.merge import engine, files_sql, literal, order_sql
 from pullstudy.store.archive.parquet_file import batches_of
 from pullstudy.store.archive.settings import ArchiveSettings
 from pullstudy.store.archive.snapshot import Snapshot
 from pullstudy.store.archive.tables import ABANDONED, records_of
-from pullstudy.store.protocol import Identity, Records, StoredRun
+from pullstudy.store.protocol import Identity, JobName, Records, RecordsByJob, StoredRun
 from pullstudy.store.selection import ALL, Selection
 
 _AT_ONCE = 8_192  # records
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_JobName = tuple[str, str]  # cluster and job
 
 
 class ArchiveReader(Records):
@@ -60,13 +61,14 @@ class ArchiveReader(Records):
             }
 
 
-class OpenArchive(Records):
+class OpenArchive(RecordsByJob):
     """The records of one snapshot."""
 
     def __init__(self, files: Snapshot, connection: Any) -> None:
         self._files = files
         self._connection = connection
         self._abandoned = self._read_abandoned()
+        self._streams: dict[tuple[str, Selection], JobStream[Any]] = {}
 
     def runs(self) -> list[StoredRun]:
         paths = self._paths(PULL, ALL)
@@ -102,6 +104,68 @@ class OpenArchive(Records):
             for batch in batches_of(path, _AT_ONCE):
                 yield from records_of(kind, chosen(batch))
 
+    # -- by job ------------------------------------------------------------------------------------------------------
+
+    def jobs(self, selection: Selection = ALL) -> Iterator[JobName]:
+        kinds = [kind for kind in (PULL, MILESTONE) if self._paths(kind, selection)]
+        if not kinds:
+            return iter(())
+        parts = (f"SELECT cluster, job FROM {self._rows_of_jobs(kind, selection)}" for kind in kinds)
+        rows = self._connection.execute(f"SELECT DISTINCT * FROM ({' UNION ALL '.join(parts)}) ORDER BY 1, 2")
+        names: list[JobName] = rows.fetchall()
+        return (name for name in names if name not in self._abandoned)
+
+    def proves_job(self, job: JobName) -> bool:
+        return job in self._proven
+
+    @cached_property
+    def _proven(self) -> frozenset[JobName]:
+        # <job>-<index from 1>-<five letters>: DaemonSets and DeploymentConfigs have such pods too.
+        like_others = (
+            "starts_with(pod, job || '-') AND regexp_full_match(substr(pod, length(job) + 2), '[1-9].*-.{5}', 's')"
+        )
+        proof = {PULL.plural: "", MILESTONE.plural: " OR job_uid IS NOT NULL OR owner IS NOT NULL"}
+        parts = [
+            f"SELECT cluster, job FROM {self._rows_of_jobs(kind, ALL)}"
+            f" WHERE pod IS NULL OR NOT ({like_others}){proof[kind.plural]}"
+            for kind in (PULL, MILESTONE)
+            if self._paths(kind, ALL)
+        ]
+        if not parts:
+            return frozenset()
+        return frozenset(self._connection.execute(f"SELECT DISTINCT * FROM ({' UNION ALL '.join(parts)})").fetchall())
+
+    def of_job(self, kind: Kind[R], job: JobName, selection: Selection = ALL) -> Iterator[R]:
+        stream = self._streams.get((kind.plural, selection))
+        if stream is None:
+            stream = self._streams[kind.plural, selection] = JobStream(lambda: self._by_job(kind, selection))
+        return iter(stream.take(job))
+
+    def of_no_job(self, kind: Kind[R], selection: Selection = ALL) -> Iterator[R]:
+        records: Iterator[Any] = self.pulls(selection) if kind is PULL else self.records(kind, selection)
+        return (record for record in records if record.job is None)
+
+    def _by_job(self, kind: Kind[R], selection: Selection) -> Iterator[R]:
+        if not self._paths(kind, selection):
+            return
+        superseded = self._superseded(selection) if kind.main else set()
+        sql = f"SELECT * FROM {self._rows_of_jobs(kind, selection)} ORDER BY {order_sql(kind, 'cluster', 'job')}"
+        # A cursor of its own: other queries are made while it is read.
+        for batch in self._connection.cursor().sql(sql).to_arrow_reader(_AT_ONCE):
+            for record in self._live(kind, records_of(kind, batch)):
+                if not superseded or (record.cluster, record.event_uid, record.count) not in superseded:  # type: ignore[attr-defined]
+                    yield record
+
+    def _rows_of_jobs(self, kind: Kind[Any], selection: Selection) -> str:
+        """Those of the selected runs that are of a job, as a table."""
+        named = [literal(run) for run in selection.runs if run is not None]
+        chosen = [f"run IN ({', '.join(named)})"] if named else []
+        chosen += ["run IS NULL"] if None in selection.runs else []
+        runs = f" AND ({' OR '.join(chosen)})" if chosen else ""
+        return f"(SELECT * FROM {files_sql(self._paths(kind, selection))} WHERE job > ''{runs})"
+
+    # -- files -------------------------------------------------------------------------------------------------------
+
     def _live(self, kind: Kind[R], records: Iterable[Any]) -> Iterator[R]:
         """Those of no abandoned attempt."""
         if not kind.of_job or not self._abandoned:
@@ -111,7 +175,7 @@ class OpenArchive(Records):
     def _paths(self, kind: Kind[Any], selection: Selection) -> list[Path]:
         return [each.path for each in self._files.of(kind, selection.clusters)]
 
-    def _read_abandoned(self) -> set[_JobName]:
+    def _read_abandoned(self) -> set[JobName]:
         batches = chain.from_iterable(batches_of(path, _AT_ONCE) for path in self._paths(ABANDONED, ALL))
         return {(each.cluster, each.job) for batch in batches for each in records_of(ABANDONED, batch)}
 

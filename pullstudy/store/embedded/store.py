@@ -23,7 +23,16 @@ from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.store.embedded import schema
 from pullstudy.store.embedded.read_only import connect_to_read
 from pullstudy.store.embedded.rows import records_from, row_maker
-from pullstudy.store.protocol import AbandonedJob, Identity, Store, StoreBusyError, StoredRun, StoreError
+from pullstudy.store.protocol import (
+    AbandonedJob,
+    Identity,
+    JobName,
+    RecordsByJob,
+    Store,
+    StoreBusyError,
+    StoredRun,
+    StoreError,
+)
 from pullstudy.store.selection import ALL, Selection
 
 BUSY_SECONDS = 30.0  # how long a writer waits for the other writer of the file
@@ -31,7 +40,6 @@ CACHE_KIB = 8 << 10  # uids are random, so every record touches another page of 
 CHECKPOINT_PAGES = 4_000  # of 4 KiB, for the same reason: a page that was touched often is copied back once
 T = TypeVar("T")
 S = TypeVar("S", bound=msgspec.Struct)
-JobName = tuple[str, str]  # cluster and job
 _OF_CLUSTERS = "(?1 IS NULL OR cluster IN (SELECT value FROM json_each(?1)))"
 _SELECTED = f"{_OF_CLUSTERS} AND (?2 IS NULL OR EXISTS (SELECT 1 FROM json_each(?2) j WHERE j.value IS run))"
 
@@ -214,7 +222,7 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return there.st_dev, there.st_ino
 
 
-class EmbeddedStore(Store):
+class EmbeddedStore(Store, RecordsByJob):
     """The Store on one SQLite file."""
 
     def __init__(self, directory: Path, *, create: bool, kinds: tuple[Kind[Any], ...] = KINDS) -> None:
@@ -288,7 +296,6 @@ class EmbeddedStore(Store):
         return self._of_kind(kind, selection)
 
     def jobs(self, selection: Selection = ALL) -> Iterator[JobName]:
-        """Cluster and name of the jobs with pulls or milestones, in order, without those that pulls() leaves out."""
         chosen = _SELECTED if selection.runs else _OF_CLUSTERS  # without a run an index alone has the answer
         kinds = (PULL, MILESTONE)
         names = " UNION ".join(f"SELECT cluster, job FROM {kind.table} WHERE {chosen} AND job > ''" for kind in kinds)
@@ -301,11 +308,6 @@ class EmbeddedStore(Store):
                     yield name
 
     def proves_job(self, job: JobName) -> bool:
-        """Whether more than the names of pods tells that there is such a job.
-
-        A DaemonSet or a DeploymentConfig whose name ends in a number has pods that are called as an Indexed Job's are,
-        but never one of index 0, and no record of theirs names a job's uid or a controller that is a job.
-        """
         like_others = "pod GLOB ?2 || '-[1-9]*-?????'"
         sql = f"""SELECT 1 FROM pulls WHERE cluster = ?1 AND job = ?2 AND (pod IS NULL OR NOT {like_others})
             UNION ALL SELECT 1 FROM milestones WHERE cluster = ?1 AND job = ?2
@@ -313,13 +315,11 @@ class EmbeddedStore(Store):
         return bool(self._all(sql, job))
 
     def of_job(self, kind: Kind[R], job: JobName, selection: Selection = ALL) -> Iterator[R]:
-        """The records of one of jobs(), as the kind orders them."""
         table = kind.plural if kind.main else kind.table
         sql = f"SELECT * FROM {table} WHERE cluster = ?3 AND job = ?4 AND {_SELECTED} ORDER BY {', '.join(kind.order)}"
         return self._read(kind.struct, sql, (*_lists(selection), *job))
 
     def of_no_job(self, kind: Kind[R], selection: Selection = ALL) -> Iterator[R]:
-        """The others, in the order of records()."""
         return self._of_kind(kind, selection, "job IS NULL")
 
     def _of_kind(self, kind: Kind[R], selection: Selection, more: str = "TRUE", *values: object) -> Iterator[R]:
