@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from pullstudy.pulls.described_pod import BEGINS, NO_POD, NO_TABLE, NO_TIME, DescribedEvent, DescribedPod
-from pullstudy.pulls.document_scanner import Document, DocumentScanner, Found, Item, TooLong
+from pullstudy.pulls.document_scanner import Document, DocumentScanner, Found, Item, TooLong, part_bytes
 from pullstudy.pulls.enclosed_event import enclosed_events, may_enclose_event
 from pullstudy.pulls.event import UNREADABLE, Event, decode_event_json
 from pullstudy.pulls.event_table import HEADER, NO_NAMES, EventTable
@@ -351,6 +351,7 @@ class _Stream:
         self._limits = limits
         self._scanner = DocumentScanner(limits.item_bytes, limits.document_bytes)
         self._barren = 0
+        self._found_events = False  # in a document that was opened
         self.gave = False  # anything
 
     @property
@@ -373,12 +374,27 @@ class _Stream:
 
     def _read(self, found: Found) -> Iterator[LogItem]:
         match found:
+            case Item(text=text, enclosed=True) | Document(text=text, opened=True):
+                yield from self._read_enclosed(text, ended=isinstance(found, Document))
             case Item(text=text) | Document(text=text):
                 yield from self._read_lines_of_broken(text)
                 if not (isinstance(found, Document) and found.items):
                     yield from _read_object(self._number, text, text, self._limits)
             case TooLong(what=what, limit=limit, beginning=beginning):
                 yield UnreadableLine(self._number, f"{what} of more than {limit >> 20} MiB", beginning)
+
+    def _read_enclosed(self, text: bytes, *, ended: bool) -> Iterator[LogItem]:
+        """Of a document that is too long to be held: what in it is no event belongs to its envelope."""
+        if may_enclose_event(text):
+            for item in _read_enclosed_object(self._number, text, self._limits):
+                self._found_events |= isinstance(item, LoggedEvent)
+                if not isinstance(item, OtherDocument | ExporterLine):
+                    yield item
+        if ended:
+            if not self._found_events:
+                problem = f"a document of more than {self._limits.item_bytes >> 20} MiB without an event in its arrays"
+                yield UnreadableLine(self._number, problem, text[:_SHOWN_BYTES])
+            self._found_events = False
 
     def _read_lines_of_broken(self, text: bytes) -> Iterator[LogItem]:
         """The lines of a text that is no JSON that are whole objects: a log's, which a stray bracket swallowed."""
@@ -418,6 +434,17 @@ def _read_object(number: int, text: bytes, raw: bytes, limits: ReadingLimits) ->
         yield UnreadableLine(number, f"not an event: {error}", raw)
 
 
+def _read_enclosed_object(number: int, text: bytes, limits: ReadingLimits) -> Iterator[LogItem]:
+    """The same for an element of an array, which may be an array."""
+    if text.startswith(b"{"):
+        yield from _read_object(number, text, text, limits)
+        return
+    try:
+        yield from _read_enclosing(number, text, limits)
+    except UNREADABLE as error:
+        yield UnreadableLine(number, f"not an event: {error}", text[:_SHOWN_BYTES])
+
+
 def _read_leveled(number: int, shape: _Shape, text: bytes) -> LogItem:
     if shape.reason:
         problem = "an event in a layout of its own, without involvedObject and uid: have the exporter write it whole"
@@ -426,7 +453,7 @@ def _read_leveled(number: int, shape: _Shape, text: bytes) -> LogItem:
 
 
 def _read_enclosing(number: int, text: bytes, limits: ReadingLimits) -> Iterator[LogItem]:
-    if len(text) > limits.item_bytes:
+    if len(text) > limits.item_bytes + 4 * part_bytes(limits.item_bytes):
         problem = f"a document of more than {limits.item_bytes >> 20} MiB around events: give them one by one"
         yield UnreadableLine(number, problem, text[:_SHOWN_BYTES])
         return

@@ -1,7 +1,9 @@
 """The same events in every layout that people have them in give the same records."""
 
+import io
+import itertools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from hypothesis import strategies as st
 from driver.importing.archive import Part, parts_of
 from driver.importing.log_file import lines_of, opened
 from pullstudy.pulls.decode import Origin, decode_event
-from pullstudy.pulls.eventlog import ExporterLine, LoggedEvent, OtherDocument, UnreadableLine, read_log
+from pullstudy.pulls.eventlog import ExporterLine, LoggedEvent, OtherDocument, ReadingLimits, UnreadableLine, read_log
 from pullstudy.pulls.record import PullRecord
 
 ORIGIN = Origin(cluster="c")
@@ -126,6 +128,72 @@ def test_the_layout_of_events_changes_nothing_of_what_is_read(layout: str, numbe
     ]
     assert {pull.finished_at for pull in pulls} == {pulls[0].finished_at}
     assert pulls[0].finished_at is not None
+
+
+SMALL = ReadingLimits(line_bytes=1_000, item_bytes=3_000, document_bytes=20_000)
+
+
+def in_parts(text: bytes, size: int) -> Iterator[bytes]:
+    """Lines, those over 1,000 bytes in parts of about ``size``."""
+
+    class Cut(io.BytesIO):
+        def read1(self, _: int | None = -1) -> bytes:
+            return self.read(size)
+
+    return lines_of(Cut(text), SMALL.line_bytes)
+
+
+@pytest.mark.parametrize("layout", [name for name in LAYOUTS if name != "kubectl get events -o wide"])
+@settings(max_examples=8, deadline=None)
+@given(count=st.integers(20, 90), size=st.integers(1, 5_000))
+def test_an_envelope_of_any_length_is_read_event_by_event(layout: str, count: int, size: int) -> None:
+    text = LAYOUTS[layout]([event(number) for number in range(count)]).encode()
+    items = list(read_log(in_parts(text, size), SMALL))
+    read = [item.event.metadata.uid for item in items if isinstance(item, LoggedEvent) and item.event.metadata]
+    assert read == [f"uid-{number}" for number in range(count)]
+    assert len(items) == count
+
+
+def envelopes(inner: st.SearchStrategy[Any]) -> st.SearchStrategy[Any]:
+    other = st.sampled_from([1, "text", 'a [ { \\ " ] }', None, {"a": [{"b": []}]}, [], [[1], [{"c": "]"}]]])
+    return st.one_of(
+        st.lists(st.one_of(inner, other), max_size=8),
+        st.dictionaries(st.sampled_from("abcdef"), st.one_of(inner, other), max_size=4),
+    )
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    shape=st.recursive(st.just("EVENTS"), envelopes, max_leaves=12),
+    each=st.integers(1, 30),
+    size=st.integers(1, 3_000),
+    wrapped=st.booleans(),
+)
+def test_events_are_found_in_arrays_wherever_these_stand(shape: Any, each: int, size: int, wrapped: bool) -> None:
+    numbers = itertools.count()
+
+    def filled(value: Any) -> Any:
+        if value == "EVENTS":
+            made = [event(next(numbers)) for _ in range(each)]
+            return [{"_source": one} for one in made] if wrapped else made
+        if isinstance(value, dict):
+            return {name: filled(one) for name, one in value.items()}
+        return [filled(one) for one in value] if isinstance(value, list) else value
+
+    text = json.dumps({"answer": filled(shape)}).encode() + b"\n"
+    items = list(read_log(in_parts(text, size), SMALL))
+    read = [item.event.metadata.uid for item in items if isinstance(item, LoggedEvent) and item.event.metadata]
+    lost = [item for item in items if isinstance(item, UnreadableLine)]
+    assert lost or read == [f"uid-{number}" for number in range(next(numbers))]
+    # What is lost is a document of some events beside much else: never without a word.
+    assert len(lost) <= 1 + text.count(b"uid-") // 2
+
+
+def test_an_answer_that_is_too_long_and_has_no_event_is_one_reject() -> None:
+    text = json.dumps({"hits": {"hits": [{"_source": {"message": "regarding " * 9}} for _ in range(300)]}}).encode()
+    (item,) = read_log(in_parts(text, 500), SMALL)
+    assert isinstance(item, UnreadableLine)
+    assert "without an event in its arrays" in item.problem
 
 
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be"])
