@@ -1,21 +1,13 @@
-"""What a sweep says while it runs: a live display on a terminal, plain lines anywhere else."""
+"""What a sweep tells of itself while it runs, and the words for it."""
 
-import sys
-from collections.abc import Callable
 from datetime import timedelta
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import msgspec
 
 from driver.planning.plan import image_slug
-from driver.terminal import LeavableStream
 from pullstudy.pulls.image import parse_image, study_shape
-from pullstudy.pulls.printable import printable
 from pullstudy.store.embedded.ledger import JobRow, JobState
-
-if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import TaskID
 
 
 class JobTally(msgspec.Struct, frozen=True):
@@ -49,7 +41,15 @@ class Progress(Protocol):
 
     def note(self, text: str) -> None: ...
 
-    def size_started(self, cluster: str, size: int, jobs: int) -> None: ...
+    def doing(self, what: str, found: str = "") -> None:
+        """What happens from now on. Told again with what was ``found`` as it goes on."""
+        ...
+
+    def size_begun(self, cluster: str, size: int, jobs: int) -> None: ...
+
+    def size_started(self, cluster: str, size: int, jobs: int) -> None:
+        """Its nodes are up."""
+        ...
 
     def job_started(self, row: JobRow, number: int, jobs: int) -> None: ...
 
@@ -57,85 +57,15 @@ class Progress(Protocol):
 
     def job_ended(self, summary: JobSummary) -> None: ...
 
-    def size_ended(self, cluster: str, accounted: str) -> None: ...
+    def size_ended(self, cluster: str, accounted: str) -> None:
+        """It is taken down."""
+        ...
+
+    def tick(self) -> None:
+        """Called from time to time, whatever happens."""
+        ...
 
     def close(self) -> None: ...
-
-
-class PlainProgress:
-    """A line for whatever is over."""
-
-    def __init__(self, write: Callable[[str], None]) -> None:
-        self._write = write
-
-    def note(self, text: str) -> None:
-        self._write(text)
-
-    def size_started(self, cluster: str, size: int, jobs: int) -> None:
-        self._write(f"{cluster}: {size} nodes up, {jobs} jobs")
-
-    def job_started(self, row: JobRow, number: int, jobs: int) -> None:
-        pass
-
-    def tally(self, tally: JobTally) -> None:
-        pass
-
-    def job_ended(self, summary: JobSummary) -> None:
-        self._write(say_job(summary))
-
-    def size_ended(self, cluster: str, accounted: str) -> None:
-        self._write(f"{cluster}: {accounted}; taken down")
-
-    def close(self) -> None:
-        pass
-
-
-class LiveProgress:
-    """One bar for the sweep and one for the running job; what is over scrolls by above them."""
-
-    def __init__(self, total_jobs: int, done_jobs: int, console: "Console | None" = None) -> None:
-        from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-        from rich.progress import Progress as RichProgress
-
-        self._bars: RichProgress = RichProgress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), console=console
-        )
-        self._sweep: TaskID = self._bars.add_task("jobs", total=total_jobs, completed=done_jobs)
-        self._job: TaskID = self._bars.add_task("", total=None, visible=False)
-        self._bars.start()
-
-    def note(self, text: str) -> None:
-        self._bars.console.print(printable(text), markup=False, highlight=False)
-
-    def size_started(self, cluster: str, size: int, jobs: int) -> None:
-        self.note(f"{cluster}: {size} nodes up, {jobs} jobs")
-
-    def job_started(self, row: JobRow, number: int, jobs: int) -> None:
-        what = f"{row.size} nodes, {say_image(row.image)}"
-        self._bars.update(self._job, description=what, total=row.size, completed=0, visible=True)
-
-    def tally(self, tally: JobTally) -> None:
-        self._bars.update(self._job, completed=max(tally.started, tally.succeeded))
-
-    def job_ended(self, summary: JobSummary) -> None:
-        self._bars.update(self._job, visible=False)
-        self._bars.advance(self._sweep)
-        self.note(say_job(summary))
-
-    def size_ended(self, cluster: str, accounted: str) -> None:
-        self.note(f"{cluster}: {accounted}; taken down")
-
-    def close(self) -> None:
-        self._bars.stop()
-
-
-def make_progress(write: Callable[[str], None], *, total_jobs: int, done_jobs: int) -> Progress:
-    """The live display where somebody looks at it."""
-    if not sys.stdout.isatty():
-        return PlainProgress(write)
-    from rich.console import Console
-
-    return LiveProgress(total_jobs, done_jobs, Console(file=LeavableStream(sys.stdout)))
 
 
 def say_job(summary: JobSummary) -> str:

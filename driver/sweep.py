@@ -179,6 +179,7 @@ class Sweep:
 
     async def _size(self, row: ClusterRow, jobs: list[JobRow], lifecycle: ClusterLifecycle, progress: Progress) -> bool:
         began = self._now()
+        progress.size_begun(row.cluster, row.size, len(jobs))
 
         def limit(what: str) -> AbstractAsyncContextManager[None]:
             return within(self._budget, row.size, (self._now() - began).total_seconds(), what)
@@ -199,6 +200,7 @@ class Sweep:
             )
             async with open_runner(context) as runner:
                 go_on = await self._jobs(runner, jobs)
+                progress.doing("listing all events once more")
                 await runner.finish()
         await self._publish_phases(row.cluster, progress)
         audits = [audit for audit in self._ledger.audits(self.name) if audit.cluster == row.cluster]

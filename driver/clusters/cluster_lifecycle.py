@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,6 @@ from pullstudy.store.embedded.ledger import ClusterRow, ClusterState, Ledger
 from pullstudy.store.protocol import StoreError
 
 NODES_PACE = Pace(0.05, 5.0, factor=1.5)
-NODES_TOLD = timedelta(seconds=30)  # between two lines of nodes that come one by one
 STRANGER_GRACE_SECONDS = 30.0  # a collector whose driver died drains before it ends
 
 
@@ -74,12 +73,14 @@ class ClusterLifecycle:
         leave = self._down
         try:
             async with making():
+                self._progress.doing("making the cluster")
                 cluster = await self._up(state)
             with first_error():
                 async with asyncio.TaskGroup() as guards, self._api(cluster) as api:
                     watching = [guards.create_task(self._provider.lost(cluster))]
                     async with making():
                         await self._wait_for_nodes(api, cluster)
+                    self._progress.doing("starting the collector")
                     collector = self._collector(cluster, state)
                     await collector.start()
                     watching.append(guards.create_task(collector.keep()))
@@ -92,6 +93,7 @@ class ClusterLifecycle:
         finally:
             try:
                 if collector is not None:
+                    self._progress.doing("ending the collector")
                     await collector.stop()
             finally:
                 await _whole(leave(state))
@@ -134,6 +136,7 @@ class ClusterLifecycle:
 
     async def _empty(self, state: ClusterRecord) -> None:
         """Leave a size that went well: its nodes go, and the rest where no other size can use it."""
+        self._progress.doing("taking the cluster down")
         if isinstance(self._provider, ReusesClusters):
             self._try_put(state, state=ClusterState.DELETING)
             try:
@@ -145,6 +148,7 @@ class ClusterLifecycle:
         await self._down(state)
 
     async def _down(self, state: ClusterRecord) -> None:
+        self._progress.doing("taking the cluster down")
         self._try_put(state, state=ClusterState.DELETING)
         await self._provider.down(state.row.cluster, state.handle.provider)
         self._try_put(state, state=ClusterState.DOWN, down_at=self._now())
@@ -169,16 +173,16 @@ class ClusterLifecycle:
 
     async def _wait_for_nodes(self, api: ClusterApi, cluster: Cluster) -> None:
         limit = self._study.limits.nodes_ready_seconds
-        told, told_at = "", self._now()
+        too_many = False
         async for _ in polls(NODES_PACE, limit, sleep=self._sleep):
             nodes = [node for node in await api.nodes() if node.takes(self._study.job.tolerations)]
             ready = sum(node.ready for node in nodes)
             if ready == len(nodes) == cluster.size:
                 return
-            found = f"{ready} of {len(nodes)} nodes ready; wanted: {cluster.size}"
-            if not told or (found != told and self._now() - told_at >= NODES_TOLD):
-                self._progress.note(f"{cluster.name}: waiting, {found}")
-                told, told_at = found, self._now()
+            self._progress.doing("waiting for nodes", f"{ready} of {cluster.size} nodes ready")
+            if len(nodes) > cluster.size and not too_many:
+                too_many = True
+                self._progress.note(say_too_many(cluster, len(nodes), limit))
         raise LimitError(
             f"{cluster.name}: {ready} of {len(nodes)} nodes ready after {limit:.0f} s; wanted: {cluster.size}"
         )
@@ -197,6 +201,14 @@ def save_nodes(directory: Path, cluster: str, nodes_json: bytes) -> Path:
     path = directory / "nodes" / f"nodes-{cluster}.json"
     write_file(path, nodes_json)
     return path
+
+
+def say_too_many(cluster: Cluster, nodes: int, limit_seconds: float) -> str:
+    """A job of fewer pods than nodes would measure no size, so it does not begin."""
+    return (
+        f"{cluster.name}: {nodes} nodes take pods where {cluster.size} are wanted: scale the cluster to {cluster.size},"
+        f" or end this and give --sizes {nodes}; waiting for that up to {limit_seconds / 60:.0f} min"
+    )
 
 
 async def _whole(work: Coroutine[Any, Any, None]) -> None:

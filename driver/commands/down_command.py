@@ -4,6 +4,7 @@ import asyncio
 import sys
 from contextlib import closing
 from pathlib import Path
+from time import monotonic
 
 from driver.commands.options import DEFAULT_OUT, Out
 from driver.errors import UsageError
@@ -34,8 +35,9 @@ def _say(line: str) -> None:
 
 async def _down(out: Path) -> None:
     from driver.clusters.cluster_lifecycle import ClusterLifecycle
+    from driver.course import Course
+    from driver.display import PlainProgress, ticking
     from driver.planning.study import decode_study
-    from driver.progress import PlainProgress
     from driver.providers import make_provider
     from driver.sweep import wall_clock
     from pullstudy.store.embedded.ledger import Ledger
@@ -47,13 +49,13 @@ async def _down(out: Path) -> None:
         # The last one first: what it took over from the one before is then gone with it.
         left = [row for row in reversed(ledger.clusters(run.run)) if row.alive]
         provider = make_provider(run.provider)
-        lifecycle = ClusterLifecycle(
-            provider, ledger, decode_study(run.study), out, PlainProgress(_say), now=wall_clock
-        )
+        progress = PlainProgress(_say, Course(clock=monotonic), monotonic)
+        lifecycle = ClusterLifecycle(provider, ledger, decode_study(run.study), out, progress, now=wall_clock)
         try:
-            for row in left:
-                await lifecycle.clean_up(row)
-                _say(f"{row.cluster}: down")
+            async with ticking(progress):
+                for row in left:
+                    await lifecycle.clean_up(row)
+                    progress.note(f"{row.cluster}: down")
         finally:
             await provider.close()
         if not left:

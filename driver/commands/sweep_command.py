@@ -6,7 +6,9 @@ import shlex
 import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Annotated
 
 import msgspec
@@ -18,6 +20,7 @@ from driver.commands.directory_lock import directory_lock
 from driver.commands.interrupt import InterruptedByUserError, interruptible
 from driver.commands.options import (
     DEFAULT_OUT,
+    SIMULATED,
     Cache,
     EksMode,
     Influx,
@@ -36,11 +39,13 @@ from driver.commands.options import (
 )
 from driver.commands.plan_command import hourly_price, plan_of, say_plan, with_price
 from driver.commands.summary import size_lines
+from driver.course import Course
+from driver.display import make_progress, ticking
 from driver.errors import SweepError, UnaskedError, UsageError
 from driver.planning.budget import Budget, rest_of
 from driver.planning.plan import Plan
 from driver.planning.study import Overrides, Study, load_study
-from driver.progress import make_progress
+from driver.planning.time_left import time_left
 from driver.recording.destinations import (
     AskedDestination,
     check_reachable,
@@ -49,7 +54,7 @@ from driver.recording.destinations import (
 )
 from driver.recording.stores import Stores, open_stores
 from driver.sweep import Sweep, SweepResult, begun_run, study_of, wall_clock
-from driver.terminal import write_text
+from driver.terminal import StatusArea, write_text
 from pullstudy.kube.errors import KubeError
 from pullstudy.pulls.printable import printable
 from pullstudy.store.embedded.ledger import Ledger
@@ -146,15 +151,17 @@ def _sweep(
         study = _study(ledger, out, asked, where, provider, resume=resume)
         plan = plan_of(study, provider)
         run = ledger.swept_run()
-        _say(*say_plan(plan if run is None else rest_of(plan, study, ledger.jobs(run.run))))
+        rest = plan if run is None else rest_of(plan, study, ledger.jobs(run.run))
+        _say(*say_plan(rest))
         if study.collect.shared:
             _say(f"  records  in {study.collect}")
         limit = None if budget is None else _budget(budget, plan, study, provider, ledger)
         _confirm(provider, yes=yes)
-        stores = open_stores(study, out, os.environ, _say)
+        area = StatusArea(sys.stdout)
+        stores = open_stores(study, out, os.environ, lambda line: area.say(printable(line)))
         sweep = Sweep(study, provider, out, ledger, stores.records, budget=limit, publish_phases=stores.publish_phases)
         with _resume_command(resume_command):
-            outcome, lines = _run(sweep, provider, ledger, stores)
+            outcome, lines = _run(sweep, study, rest, provider, ledger, stores, area)
         _say(*lines)
     return _report(outcome, out)
 
@@ -202,16 +209,26 @@ def _study(
     return study
 
 
-def _run(sweep: Sweep, provider: Provider, ledger: Ledger, stores: Stores) -> tuple[SweepResult, list[str]]:
-    """What it came to, and each size in a line."""
+def _run(
+    sweep: Sweep, study: Study, rest: Plan, provider: Provider, ledger: Ledger, stores: Stores, area: StatusArea
+) -> tuple[SweepResult, list[str]]:
+    """What it came to, and each size in a line. ``rest`` is the plan of what is left."""
     left = sweep.remaining()
     if left.done:
         _say(f"resumed: {left.done} jobs are done, {len(left.jobs)} are left")
-    progress = make_progress(_say, total_jobs=left.done + len(left.jobs), done_jobs=left.done)
+    course = Course(
+        clock=monotonic,
+        jobs=left.done + len(left.jobs),
+        done=left.done,
+        left=time_left(study, rest, left.jobs),
+        cost=partial(_say_cost, ledger, study, provider, rest) if _is_paid(rest) else None,
+    )
+    progress = make_progress(area, sys.stdout, course, monotonic, os.environ)
 
     async def work() -> tuple[SweepResult, list[str]]:
         try:
-            return await sweep.run(progress), list(size_lines(ledger, stores.whole, sweep.name))
+            async with ticking(progress):
+                return await sweep.run(progress), list(size_lines(ledger, stores.whole, sweep.name))
         finally:
             await provider.close()
             await stores.whole.close()
@@ -220,6 +237,17 @@ def _run(sweep: Sweep, provider: Provider, ledger: Ledger, stores: Stores) -> tu
         return asyncio.run(interruptible(work(), progress.note))
     finally:
         progress.close()
+
+
+def _is_paid(plan: Plan) -> bool:
+    return plan.provider not in SIMULATED and plan.cost > 0
+
+
+def _say_cost(ledger: Ledger, study: Study, provider: Provider, plan: Plan) -> str:
+    """By the clusters' times in the ledger until now."""
+    run = ledger.swept_run()
+    paid = cost_so_far(ledger.clusters(run.run), hourly_price(study, provider), wall_clock()) if run else 0.0
+    return f"{paid:,.2f} {plan.currency}"
 
 
 def _confirm(provider: Provider, *, yes: bool) -> None:

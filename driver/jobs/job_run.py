@@ -72,7 +72,13 @@ class JobRunner:
         self._context = context
         self._accounting = accounting
         self._caches = NodeCaches(
-            context.study, context.provider, context.cluster, context.api, context.ledger, sleep=context.sleep
+            context.study,
+            context.provider,
+            context.cluster,
+            context.api,
+            context.ledger,
+            doing=context.progress.doing,
+            sleep=context.sleep,
         )
 
     async def run(self, row: JobRow, number: int, jobs: int) -> JobRow:
@@ -86,6 +92,7 @@ class JobRunner:
         context.progress.job_started(record.row, number, jobs)
         end = await self._watch(job, row.size)
         record.put(state=JobState.COMPLETE, completed_at=completed_at(end.job), error=end.error)
+        context.progress.doing("accounting for the pulls")
         account = await self._accounting.account(record.row, end, caches)
         record.put(state=JobState.FAILED if account.error else JobState.DONE, error=account.error)
         context.progress.job_ended(

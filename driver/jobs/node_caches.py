@@ -6,7 +6,7 @@ What a runtime said to be gone is believed over the kubelet's list, which comes 
 import asyncio
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 from driver.clusters.cache import cache_state, cached_names, canonical, holding, wait_until_cleared
@@ -33,8 +33,10 @@ class NodeCaches:
         api: ClusterApi,
         ledger: Ledger,
         *,
+        doing: Callable[[str], None],
         sleep: Sleep = asyncio.sleep,
     ) -> None:
+        self._doing = doing
         self._study = study
         self._provider = provider
         self._cluster = cluster
@@ -85,6 +87,7 @@ class NodeCaches:
 
     async def _clear(self, image: str) -> None:
         """All of the study's images: one whose job was ended may have come after it was cleared."""
+        self._doing("clearing images from the nodes")
         images = tuple(dict.fromkeys((image, *self._study.images.references)))
         self._cleared = await self._provider.clear_cache(self._cluster, images)
         cleared = self._cleared or frozenset()

@@ -47,9 +47,18 @@ class RecordedProgress:
         self.notes: list[str] = []
         self.jobs: list[JobSummary] = []
         self.sizes: list[str] = []
+        self.done: list[str] = []  # what was being done, with what was found
 
     def note(self, text: str) -> None:
         self.notes.append(text)
+
+    def doing(self, what: str, found: str = "") -> None:
+        told = f"{what}: {found}" if found else what
+        if not self.done or self.done[-1] != told:
+            self.done.append(told)
+
+    def size_begun(self, cluster: str, size: int, jobs: int) -> None:
+        pass
 
     def size_started(self, cluster: str, size: int, jobs: int) -> None:
         pass
@@ -65,6 +74,9 @@ class RecordedProgress:
 
     def size_ended(self, cluster: str, accounted: str) -> None:
         self.sizes.append(accounted)
+
+    def tick(self) -> None:
+        pass
 
     def close(self) -> None:
         pass

@@ -53,7 +53,15 @@ class World:
             run=RunPlan(cache=cache),
         )
         cluster = Cluster(name=HERE.cluster, size=2, kubeconfig=self._directory, handle={})
-        return NodeCaches(study, provider, cluster, self._api, self.ledger, sleep=lambda seconds: asyncio.sleep(0))
+        return NodeCaches(
+            study,
+            provider,
+            cluster,
+            self._api,
+            self.ledger,
+            doing=lambda what: None,
+            sleep=lambda seconds: asyncio.sleep(0),
+        )
 
 
 class Claiming(ExistingCluster):
