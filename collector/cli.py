@@ -98,12 +98,33 @@ def _command(arguments: list[str]) -> object:
     if first == "--version":
         typer.echo(f"collector {version('pullstudy')}")
         return DONE
+    if first in _COMPLETION_OPTIONS or _COMPLETION_VARIABLE in os.environ:
+        return _whole_app()(arguments, prog_name="collector", standalone_mode=False)
     find = COMMANDS.get(first)
     if find is None and not first.startswith("-"):
         raise _UsageError(f"No such command '{first}': there are {', '.join(COMMANDS)}, or options alone")
     if find is None:
         return collect_app(arguments, prog_name="collector", standalone_mode=False, obj=_all_keys)
     return find()(arguments[1:], prog_name=f"collector {arguments[0]}", standalone_mode=False, obj=_all_keys)
+
+
+_COMPLETION_OPTIONS = ("--install-completion", "--show-completion")
+_COMPLETION_VARIABLE = "_COLLECTOR_COMPLETE"  # click's name for it: what a shell asks by is in the environment
+
+
+def _whole_app() -> typer.Typer:
+    """All words of the command in one tree, which is what a shell completes them by."""
+    whole = typer.Typer(rich_markup_mode=None, pretty_exceptions_enable=False)
+    whole.callback(invoke_without_command=True)(_function(collect_app))
+    for name, find in COMMANDS.items():
+        whole.command(name)(_function(find()))
+    return whole
+
+
+def _function(app: typer.Typer) -> Callable[..., Any]:
+    callback = app.registered_commands[0].callback
+    assert callback is not None
+    return callback
 
 
 def _all_keys() -> set[str]:

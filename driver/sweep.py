@@ -16,7 +16,7 @@ from driver.jobs.audit import say
 from driver.jobs.job_run import JobContext, JobRunner, open_runner
 from driver.planning.budget import Budget, within
 from driver.planning.plan import cluster_name, planned_jobs
-from driver.planning.resume import Remaining, check_same_study, remaining_jobs
+from driver.planning.resume import Remaining, remaining_jobs
 from driver.planning.study import OnFailure, Study, decode_study, encode_study
 from driver.progress import Progress
 from pullstudy.polling import Sleep
@@ -51,20 +51,10 @@ def begun_run(ledger: Ledger, directory: Path, *, resume: bool) -> Run | None:
     if run is not None and not resume:
         state = "finished" if run.finished_at else "unfinished"
         raise UsageError(
-            f"{directory} already holds a sweep ({state}): add --resume to go on with it, or give another --out"
+            f"{directory} already holds a sweep ({state}): add --resume to go on with it, --extend to add"
+            " sizes or images to it, or give another --out"
         )
     return run
-
-
-def study_of(run: Run, asked: Study | None) -> Study:
-    """The study of a run that goes on; ``asked`` is what the command line says, None where it says nothing.
-
-    Raises UsageError where that is another study.
-    """
-    kept = decode_study(run.study)
-    if asked is not None:
-        check_same_study(msgspec.structs.replace(asked, collect=kept.collect), kept)
-    return kept
 
 
 class Sweep:
@@ -79,17 +69,19 @@ class Sweep:
         store: RecordStore,
         *,
         budget: Budget | None = None,
+        note: str | None = None,
         publish_phases: Callable[[str], Awaitable[int]] | None = None,
         now: Callable[[], datetime] = wall_clock,
         sleep: Sleep = asyncio.sleep,
     ) -> None:
-        """``publish_phases`` is called with each cluster whose jobs are over and accounted for."""
+        """``note``: who runs it and why. ``publish_phases`` is called with each cluster that is accounted for."""
         self._study = study
         self._provider = provider
         self._directory = directory
         self._ledger = ledger
         self._store = store
         self._budget = budget
+        self._note = note
         self._phases = publish_phases
         self._now = now
         self._sleep = sleep
@@ -154,8 +146,9 @@ class Sweep:
             self._ledger.put_job(msgspec.structs.replace(job, state=JobState.ABANDONED))
 
     def _begin(self) -> None:
-        if self._ledger.swept_run() is not None:
-            self._ledger.reopen_run(self.name)
+        run = self._ledger.swept_run()
+        if run is not None:
+            self._go_on(run)
             return
         at = self._now()
         run = Run(
@@ -165,8 +158,20 @@ class Sweep:
             seed=self._study.run.seed,
             started_at=at,
         )
-        names = ((cluster_name(self._provider.prefix, self._study, size), size) for size in self._study.sizes)
-        self._ledger.begin(run, [ClusterRow(cluster=name, run=run.run, size=size) for name, size in names])
+        self._ledger.begin(run.noted(self._note), self._clusters(run.run, self._provider.prefix, self._study.sizes))
+
+    def _go_on(self, run: Run) -> None:
+        """With what the study has more than when the run was begun, or last went on."""
+        known = {row.size for row in self._ledger.clusters(run.run)}
+        new = [size for size in self._study.sizes if size not in known]
+        same = decode_study(run.study) == self._study
+        going_on = msgspec.structs.replace(
+            run.noted(self._note), study=run.study if same else encode_study(self._study), finished_at=None
+        )
+        self._ledger.go_on(going_on, self._clusters(run.run, self._prefix(), new))
+
+    def _clusters(self, run: str, prefix: str, sizes: Iterable[int]) -> list[ClusterRow]:
+        return [ClusterRow(cluster=cluster_name(prefix, self._study, size), run=run, size=size) for size in sizes]
 
     async def _sizes(self, jobs: list[JobRow], lifecycle: ClusterLifecycle, progress: Progress) -> bool:
         """Whether all of them were run, well or badly."""

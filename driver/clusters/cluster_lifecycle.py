@@ -17,7 +17,7 @@ from driver.clusters.environment import node_rows, read_environment
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, Provider, ReusesClusters
 from driver.errors import LimitError, ProviderError, first_error
 from driver.planning.study import Study
-from driver.progress import Progress
+from driver.progress import Progress, say_seconds
 from pullstudy.atomic_file import write_file
 from pullstudy.polling import Pace, Sleep, polls
 from pullstudy.store.embedded.ledger import ClusterRow, ClusterState, Ledger
@@ -207,7 +207,7 @@ def say_too_many(cluster: Cluster, nodes: int, limit_seconds: float) -> str:
     """A job of fewer pods than nodes would measure no size, so it does not begin."""
     return (
         f"{cluster.name}: {nodes} nodes take pods where {cluster.size} are wanted: scale the cluster to {cluster.size},"
-        f" or end this and give --sizes {nodes}; waiting for that up to {limit_seconds / 60:.0f} min"
+        f" or end this and give --sizes {nodes}; waiting for that up to {say_seconds(limit_seconds)}"
     )
 
 

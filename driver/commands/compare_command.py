@@ -98,6 +98,7 @@ def _json(comparison: "Comparison") -> str:
         "first": comparison.first,
         "second": comparison.second,
         "simulated": comparison.simulated,
+        "notes": dict(zip(("first", "second"), comparison.notes, strict=True)),
         "differences": [str(difference) for difference in comparison.differences],
         "findings": findings_of_json([*comparison.findings, *comparison.bars]),
     }

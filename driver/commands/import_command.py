@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from driver.commands.options import Note, check_note
 from driver.importing.said import Said, SaidCache, SaidPrice
 from pullstudy.pulls.names import name_problem
 from pullstudy.pulls.printable import printable
@@ -72,6 +73,7 @@ def import_command(
             "ages alone.",
         ),
     ] = None,
+    note: Note = None,
     influx: Annotated[
         str | None,
         typer.Option("--influx", metavar="URL", help="Records go into this InfluxDB 2. Token: INFLUXDB_V2_..."),
@@ -108,10 +110,12 @@ def import_command(
     for option, name in (("--run", run), ("--cluster", cluster or run)):
         if problem := name_problem(name):
             raise typer.BadParameter(problem, param_hint=f"'{option}'")
+    check_note(note)
     said = Said(
         cache,
         _read_price(price) if price is not None else None,
         _read_as_of(as_of) if as_of is not None else None,
+        note,
     )
     check_readable(files)
     size = _checked_size(files, size, said.as_of)

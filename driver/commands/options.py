@@ -68,10 +68,25 @@ Influx = Annotated[
         "--influx", metavar="URL", help="Records are in this InfluxDB 2. Token: INFLUXDB_V2_... (docs/influxdb.md)."
     ),
 ]
+Note = Annotated[
+    str | None,
+    typer.Option(
+        "--note", metavar="TEXT", help="Who runs it and why: kept with the study, shown in its report. May come again."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 SIMULATED = ("sim", "kwok")  # providers that the simulator's model is of
+
+
+MOST_NOTE_CHARACTERS = 1000
+
+
+def check_note(note: str | None) -> None:
+    """Raises UsageError where it is longer than a header has room for."""
+    if note is not None and len(note) > MOST_NOTE_CHARACTERS:
+        raise UsageError(f"--note: {len(note):,} characters; give at most {MOST_NOTE_CHARACTERS:,}")
 
 
 def check_model(model: Path | None, provider: str) -> None:

@@ -1,11 +1,15 @@
 """``pulldriver plan``."""
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated
 
 import msgspec
+import typer
 
 from driver.clusters.provider import Provider
+from driver.commands.going_on import AskedStudy, study_going_on
 from driver.commands.options import (
     SIMULATED,
     Cache,
@@ -22,11 +26,14 @@ from driver.commands.options import (
     check_model,
     provider_of,
 )
-from driver.planning.plan import DescribesResources, EstimatesOverhead, Plan, make_plan
-from driver.planning.price import HourlyPrice, KnowsPrices, nodes_price
-from driver.planning.study import Overrides, Price, Study, load_study
+from driver.commands.provider_plan import plan_of
+from driver.errors import UsageError
+from driver.planning.budget import rest_of
+from driver.planning.plan import Plan
+from driver.planning.study import Overrides
 from driver.progress import say_image, say_seconds
 from pullstudy.pulls.printable import printable
+from pullstudy.store.embedded.ledger import Ledger
 
 
 def plan_command(
@@ -40,6 +47,12 @@ def plan_command(
     model: Model = None,
     cache: Cache = None,
     eks_mode: EksMode = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Only what is left of the sweep that DIR holds.")
+    ] = None,
+    extend: Annotated[
+        bool, typer.Option("--extend", help="With --out: and of the sizes and images that are given here.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Show what a sweep would do, how long it would take and what it would cost. Starts nothing.
@@ -49,39 +62,32 @@ def plan_command(
       pulldriver plan --sizes 4..256
 
       pulldriver plan --study study.toml --json
+
+      pulldriver plan --out pulling-study --extend --sizes 512
     """
     check_model(model, provider)
     overrides = Overrides(
         sizes=sizes, repeats=repeats, seed=seed, model=model, order=order, cache=cache, eks_mode=eks_mode
     )
-    plan = plan_of(load_study(study, overrides), provider_of(provider, kubeconfig, eks_mode))
+    asked = AskedStudy(file=study, overrides=overrides)
+    plan = _plan(asked, provider_of(provider, kubeconfig, eks_mode), out, extend=extend)
     if json:
         print(msgspec.json.format(msgspec.json.encode(plan)).decode())
     else:
         print("\n".join(map(printable, say_plan(plan))))
 
 
-def hourly_price(study: Study, provider: Provider) -> Callable[[int], HourlyPrice]:
-    """What a cluster of a size costs there."""
-    return partial(provider.price if isinstance(provider, KnowsPrices) else nodes_price, study)
-
-
-def with_price(study: Study, provider: Provider) -> Study:
-    """The study with what a node costs there, as it is kept with a run: reports count by it."""
-    if not isinstance(provider, KnowsPrices):
-        return study
-    found = provider.price(study, study.sizes[0])
-    price = Price(per_node_hour=found.node, currency=found.currency, as_of=found.as_of)
-    return msgspec.structs.replace(study, cluster=msgspec.structs.replace(study.cluster, price=price))
-
-
-def plan_of(study: Study, provider: Provider) -> Plan:
-    hourly = hourly_price(study, provider)
-    overhead = partial(provider.overhead, study) if isinstance(provider, EstimatesOverhead) else None
-    plan = make_plan(study, provider.name, provider.prefix, provider.overhead_seconds, hourly, overhead)
-    return (
-        msgspec.structs.replace(plan, makes=provider.makes(study)) if isinstance(provider, DescribesResources) else plan
-    )
+def _plan(asked: AskedStudy, provider: Provider, out: Path | None, *, extend: bool) -> Plan:
+    if out is None:
+        if extend:
+            raise UsageError("--extend: of which sweep? give its --out DIR")
+        return plan_of(asked.load(), provider)
+    with closing(Ledger(out, create=False)) as ledger:
+        run = ledger.swept_run()
+        if run is None:
+            raise UsageError(f"{out} holds no sweep, only what was imported: leave --out out")
+        study = study_going_on(run, asked, provider, extend=extend)
+        return rest_of(plan_of(study, provider), study, ledger.jobs(run.run))
 
 
 def say_plan(plan: Plan) -> Iterator[str]:

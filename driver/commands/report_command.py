@@ -80,6 +80,7 @@ def _json(facts: "Facts", met: "list[Finding]") -> str:
     told = {
         "study": facts.study.name,
         "simulated": facts.study.simulated,
+        "notes": facts.study.notes,
         "findings": findings_of_json([*findings_of(facts), *met]),
     }
     return msgspec.json.format(msgspec.json.encode(told)).decode()

@@ -34,6 +34,7 @@ class SweepStatus(msgspec.Struct, frozen=True, kw_only=True):
     run: str
     study: str
     provider: str
+    notes: tuple[str, ...]  # who ran it and why, as they said it
     records: str  # where they are
     finished: bool
     driver_pid: int | None
@@ -88,6 +89,7 @@ def _status(ledger: Ledger, run: Run, pid: int | None) -> SweepStatus:
         run=run.run,
         study=study.name,
         provider=run.provider,
+        notes=run.notes,
         records=str(study.collect),
         finished=run.finished_at is not None,
         driver_pid=pid,
@@ -106,6 +108,7 @@ def _count(rows: list[JobRow], cluster: str, state: JobState) -> int:
 
 def say_status(status: SweepStatus, out: Path) -> Iterator[str]:
     yield f"study {status.study} on {status.provider}: {status.done} of {status.jobs} jobs done, {status.failed} failed"
+    yield from (f"  note: {note}" for note in status.notes)
     if status.records != str(Destination()):
         yield f"  records of {status.run}: {status.records}"
     for size in status.sizes:

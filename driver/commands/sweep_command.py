@@ -5,7 +5,7 @@ import os
 import shlex
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from time import monotonic
@@ -17,6 +17,7 @@ import typer
 from driver.clusters.cluster_record import cost_so_far
 from driver.clusters.provider import ChecksStudies, Provider
 from driver.commands.directory_lock import directory_lock
+from driver.commands.going_on import AskedStudy, study_going_on
 from driver.commands.interrupt import InterruptedByUserError, interruptible
 from driver.commands.options import (
     DEFAULT_OUT,
@@ -27,6 +28,7 @@ from driver.commands.options import (
     Kafka,
     Kubeconfig,
     Model,
+    Note,
     OrderOption,
     Out,
     ProviderName,
@@ -35,16 +37,18 @@ from driver.commands.options import (
     Sizes,
     StudyFile,
     check_model,
+    check_note,
     provider_of,
 )
-from driver.commands.plan_command import hourly_price, plan_of, say_plan, with_price
+from driver.commands.plan_command import say_plan
+from driver.commands.provider_plan import hourly_price, plan_of, with_price
 from driver.commands.summary import size_lines
 from driver.course import Course
 from driver.display import make_progress, ticking
-from driver.errors import SweepError, UnaskedError, UsageError
+from driver.errors import SweepError, UnaskedError
 from driver.planning.budget import Budget, rest_of
 from driver.planning.plan import Plan
-from driver.planning.study import Overrides, Study, load_study
+from driver.planning.study import Overrides, Study
 from driver.planning.time_left import time_left
 from driver.recording.destinations import (
     AskedDestination,
@@ -53,12 +57,11 @@ from driver.recording.destinations import (
     destination_of_new_run,
 )
 from driver.recording.stores import Stores, open_stores
-from driver.sweep import Sweep, SweepResult, begun_run, study_of, wall_clock
+from driver.sweep import Sweep, SweepResult, begun_run, wall_clock
 from driver.terminal import StatusArea, write_text
 from pullstudy.kube.errors import KubeError
 from pullstudy.pulls.printable import printable
 from pullstudy.store.embedded.ledger import Ledger
-from pullstudy.store.embedded.store import upgrade_to_come
 from pullstudy.store.protocol import StoreError
 
 
@@ -73,11 +76,18 @@ def sweep_command(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on with the sweep that DIR holds; begin one if none.")
     ] = False,
+    extend: Annotated[
+        bool,
+        typer.Option(
+            "--extend", help="Go on with the sweep that DIR holds, and add the sizes and images that are given here."
+        ),
+    ] = False,
     budget: Annotated[
         float | None,
         typer.Option("--budget", metavar="AMOUNT", min=0, help="End before it costs more, in the plan's currency."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before clusters that cost money.")] = False,
+    note: Note = None,
     repeats: Repeats = None,
     order: OrderOption = None,
     seed: Seed = None,
@@ -88,8 +98,7 @@ def sweep_command(
     """Run a study: for each size a cluster, for each image a job on every node, every pull accounted for.
 
     The clusters are taken down at the end, after a failure, Ctrl-C, SIGTERM and SIGHUP (a closed terminal; not under
-    nohup). What was done is kept in DIR:
-    --resume goes on with it.
+    nohup). What was done is kept in DIR: --resume goes on with it, --extend adds sizes and images to it.
 
     Examples:
 
@@ -102,67 +111,64 @@ def sweep_command(
       pulldriver sweep --kafka broker:9092 --influx http://influx:8086 --out third
 
       pulldriver sweep --out third --resume
+
+      pulldriver sweep --out second --extend --sizes 512 --note 'Ada, for the capacity review'
     """
     check_model(model, provider)
+    check_note(note)
     overrides = Overrides(
         sizes=sizes, repeats=repeats, seed=seed, model=model, order=order, cache=cache, eks_mode=eks_mode
     )
-    asked = None if study is None and overrides == Overrides() else load_study(study, overrides)
+    asked = AskedStudy(file=study, overrides=overrides)
     where = AskedDestination(kafka=kafka, influx=influx)
     cluster_provider = provider_of(provider, kubeconfig, eks_mode)
-    if not resume:
-        asked = _new_study(asked, where)
-    if asked is not None:
-        if isinstance(cluster_provider, ChecksStudies):
-            cluster_provider.check(asked)
-        asked = with_price(asked, cluster_provider)
+    new = None if resume or extend else _new_study(asked, where, cluster_provider)
     resume_command = _command_to_resume(out, provider, kubeconfig, budget, yes=yes)
-    with directory_lock(out):
-        code = _sweep(
-            asked, where, cluster_provider, out, resume=resume, budget=budget, yes=yes, resume_command=resume_command
-        )
+    with directory_lock(out), closing(Ledger(out, create=True)) as ledger:
+        found = _study(ledger, out, asked, new, where, cluster_provider, resume=resume, extend=extend)
+        code = _sweep(found, ledger, cluster_provider, out, budget, note, yes=yes, resume_command=resume_command)
     if code:
         raise typer.Exit(code)
 
 
-def _new_study(asked: Study | None, where: AskedDestination) -> Study:
-    """With its destination, found to be there before anything is made. Raises UsageError."""
-    study = asked or load_study(None, Overrides())
+def _new_study(asked: AskedStudy, where: AskedDestination, provider: Provider) -> Study:
+    """With its destination, and all of it found to be possible before anything is made. Raises UsageError."""
+    study = asked.load()
     destination = destination_of_new_run(where, study.collect, os.environ)
     asyncio.run(check_reachable(destination, os.environ))
-    return msgspec.structs.replace(study, collect=destination)
+    study = msgspec.structs.replace(study, collect=destination)
+    if isinstance(provider, ChecksStudies):
+        provider.check(study)
+    return with_price(study, provider)
 
 
 def _sweep(
-    asked: Study | None,
-    where: AskedDestination,
+    study: Study,
+    ledger: Ledger,
     provider: Provider,
     out: Path,
-    *,
-    resume: bool,
     budget: float | None,
+    note: str | None,
+    *,
     yes: bool,
     resume_command: str,
 ) -> int:
-    with ExitStack() as stack:
-        if line := upgrade_to_come(out):
-            _say(line)
-        ledger = stack.enter_context(closing(Ledger(out, create=True)))
-        study = _study(ledger, out, asked, where, provider, resume=resume)
-        plan = plan_of(study, provider)
-        run = ledger.swept_run()
-        rest = plan if run is None else rest_of(plan, study, ledger.jobs(run.run))
-        _say(*say_plan(rest))
-        if study.collect.shared:
-            _say(f"  records  in {study.collect}")
-        limit = None if budget is None else _budget(budget, plan, study, provider, ledger)
-        _confirm(provider, yes=yes)
-        area = StatusArea(sys.stdout)
-        stores = open_stores(study, out, os.environ, lambda line: area.say(printable(line)))
-        sweep = Sweep(study, provider, out, ledger, stores.records, budget=limit, publish_phases=stores.publish_phases)
-        with _resume_command(resume_command):
-            outcome, lines = _run(sweep, study, rest, provider, ledger, stores, area)
-        _say(*lines)
+    plan = plan_of(study, provider)
+    run = ledger.swept_run()
+    rest = plan if run is None else rest_of(plan, study, ledger.jobs(run.run))
+    _say(*say_plan(rest))
+    if study.collect.shared:
+        _say(f"  records  in {study.collect}")
+    limit = None if budget is None else _budget(budget, plan, study, provider, ledger)
+    _confirm(provider, yes=yes)
+    area = StatusArea(sys.stdout)
+    stores = open_stores(study, out, os.environ, lambda line: area.say(printable(line)))
+    sweep = Sweep(
+        study, provider, out, ledger, stores.records, budget=limit, note=note, publish_phases=stores.publish_phases
+    )
+    with _resume_command(resume_command):
+        outcome, lines = _run(sweep, study, rest, provider, ledger, stores, area)
+    _say(*lines)
     return _report(outcome, out)
 
 
@@ -196,15 +202,21 @@ def _budget(amount: float, plan: Plan, study: Study, provider: Provider, ledger:
 
 
 def _study(
-    ledger: Ledger, out: Path, asked: Study | None, where: AskedDestination, provider: Provider, *, resume: bool
+    ledger: Ledger,
+    out: Path,
+    asked: AskedStudy,
+    new: Study | None,
+    where: AskedDestination,
+    provider: Provider,
+    *,
+    resume: bool,
+    extend: bool,
 ) -> Study:
-    run = begun_run(ledger, out, resume=resume)
+    run = begun_run(ledger, out, resume=resume or extend)
     if run is None:
-        return with_price(_new_study(asked, where), provider) if resume or asked is None else asked
-    if run.provider != provider.name:
-        raise UsageError(f"--resume: this run is on {run.provider}; give --provider {run.provider}")
-    study = study_of(run, asked)
-    check_same_destination(where, asked.collect if asked else None, study.collect, os.environ)
+        return new or _new_study(asked, where, provider)
+    study = study_going_on(run, asked, provider, extend=extend)
+    check_same_destination(where, asked.collect, study.collect, os.environ)
     asyncio.run(check_reachable(study.collect, os.environ))
     return study
 

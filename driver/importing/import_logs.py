@@ -166,8 +166,10 @@ def _announce(ledger: Ledger, origin: Origin, destination: Destination, at: date
 def _keep_said(ledger: Ledger, origin: Origin, said: Said) -> None:
     if said.cache is SaidCache.UNKNOWN:
         ledger.forget_node_caches(origin.cluster)
+    run = next(run for run in ledger.runs() if run.run == (origin.run or "")).noted(said.note)
+    if said.note is not None:
+        ledger.put_run(run)
     if said.price is not None:
-        run = next(run for run in ledger.runs() if run.run == (origin.run or ""))
         study = msgspec.json.decode(run.study) | {"cluster": {"price": said.price}}
         ledger.put_run(msgspec.structs.replace(run, study=msgspec.json.encode(study).decode()))
 

@@ -35,3 +35,4 @@ class Said:
     cache: SaidCache | None = None
     price: SaidPrice | None = None
     as_of: datetime | None = None  # when kubectl described the pods of the files
+    note: str | None = None  # who imports it and why

@@ -13,8 +13,9 @@ import msgspec
 from driver.errors import LimitError, UsageError
 from driver.planning.job_estimate import estimated_job_seconds, job_pace
 from driver.planning.plan import Overhead, Plan, SizePlan, planned_jobs
+from driver.planning.resume import done_jobs, key
 from driver.planning.study import Study
-from pullstudy.store.embedded.ledger import JobRow, JobState
+from pullstudy.store.embedded.ledger import JobRow
 
 
 class Budget(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,11 +66,11 @@ async def within(
 
 def rest_of(plan: Plan, study: Study, rows: Iterable[JobRow]) -> Plan:
     """The plan of the jobs that are not done by the ledger; what is made once is made again for the first size."""
-    done = {row.position for row in rows if row.state is JobState.DONE}
+    done = done_jobs(rows)
     pace = job_pace(study, plan.provider)
     left: dict[int, list[float]] = defaultdict(list)
     for job in planned_jobs(study):
-        if job.position not in done:
+        if key(job) not in done:
             left[job.size].append(estimated_job_seconds(job.image, job.size, pace))
     sizes = [size for size in plan.sizes if size.size in left]
     rest = []

@@ -1,6 +1,7 @@
 """What is left to do: the plan less what the ledger says is done. Pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from itertools import count
 
 import msgspec
 
@@ -9,6 +10,7 @@ from driver.planning.plan import PlannedJob, cluster_name
 from driver.planning.study import Study
 from pullstudy.store.embedded.ledger import JobRow, JobState
 
+JobKey = tuple[int, str, int]  # size, image, repeat
 _OVER = (JobState.DONE, JobState.ABANDONED)
 
 
@@ -27,19 +29,36 @@ def remaining_jobs(
 
     Its pulls so far are left out by the store's views, so that none is counted twice.
     """
-    done = {row.position for row in rows if row.state is JobState.DONE}
-    attempts: dict[int, int] = {}
+    done = done_jobs(rows)
+    attempts: dict[JobKey, int] = {}
     for row in rows:
-        attempts[row.position] = max(row.attempt, attempts.get(row.position, 0))
+        attempts[key(row)] = max(row.attempt, attempts.get(key(row), 0))
+    left = [job for job in planned if key(job) not in done]
     return Remaining(
         abandoned=[row for row in rows if row.state not in _OVER],
         jobs=[
-            _row(study, run, prefix, job, attempts.get(job.position, 0) + 1, mark)
-            for job in planned
-            if job.position not in done
+            _row(study, run, prefix, job, attempts.get(key(job), 0) + 1, mark) for job in _with_positions(left, rows)
         ],
         done=len(done),
     )
+
+
+def key(job: PlannedJob | JobRow) -> JobKey:
+    """What the job is, in whatever order it comes: a study that has got more images has another order."""
+    return job.size, job.image, job.repeat
+
+
+def done_jobs(rows: Iterable[JobRow]) -> set[JobKey]:
+    return {key(row) for row in rows if row.state is JobState.DONE}
+
+
+def _with_positions(left: Iterable[PlannedJob], rows: Iterable[JobRow]) -> Iterator[PlannedJob]:
+    """A job that was begun keeps its position; the others come after all that were."""
+    begun = {key(row): row.position for row in rows}
+    new = count(max(begun.values(), default=-1) + 1)
+    for job in left:
+        position = begun[key(job)] if key(job) in begun else next(new)
+        yield msgspec.structs.replace(job, position=position)
 
 
 def _row(study: Study, run: str, prefix: str, job: PlannedJob, attempt: int, mark: str) -> JobRow:
@@ -56,15 +75,20 @@ def _row(study: Study, run: str, prefix: str, job: PlannedJob, attempt: int, mar
     )
 
 
-def check_same_study(asked: Study, kept: Study) -> None:
-    """Raises UsageError, naming what differs: a run is of one study."""
+def check_same_study(
+    asked: Study,
+    kept: Study,
+    option: str = "--resume",
+    advice: str = "resume without study options, with --extend where sizes and images are to be added,",
+) -> None:
+    """Raises UsageError, naming what differs and what to do: a run is of one study."""
     before, now = (msgspec.json.decode(msgspec.json.encode(study)) for study in (kept, asked))
     different = [name for name in _names(before) if _at(before, name) != _at(now, name)]
     if different:
         name = different[0]
         raise UsageError(
-            f"--resume: this run has {name} = {_say(_at(before, name))}, not {_say(_at(now, name))};"
-            " resume without study options, or give another --out"
+            f"{option}: this run has {name} = {_say(_at(before, name))}, not {_say(_at(now, name))};"
+            f" {advice} or give another --out"
         )
 
 

@@ -237,8 +237,17 @@ def load_study(named: str | Path | None, overrides: Overrides) -> Study:
     Raises UsageError.
     """
     name = SEED if named is None else named
-    study = _override(BUILT_IN[name] if name in BUILT_IN else _read(Path(name)), overrides)
-    _check(study, str(named or "the default study"))
+    study = BUILT_IN[name] if name in BUILT_IN else _read(Path(name))
+    return _checked(_override(study, overrides), str(named or "the default study"))
+
+
+def change_study(study: Study, overrides: Overrides) -> Study:
+    """A loaded study, the command line's say over it, checked. Raises UsageError."""
+    return _checked(_override(study, overrides), f"study {study.name}")
+
+
+def _checked(study: Study, where: str) -> Study:
+    _check(study, where)
     return msgspec.structs.replace(study, cluster=msgspec.structs.replace(study.cluster, sizes=study.sizes))
 
 

@@ -7,6 +7,7 @@ import resource
 import signal
 import socket
 import sqlite3
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -293,3 +294,22 @@ def test_the_line_that_ends_it_is_json_where_the_log_is(
     assert run_command(["--cluster", "a", "--kubeconfig", str(tmp_path / "none"), *words.split()]) == 1
     line = json.loads(capsys.readouterr().err)
     assert (line["level"], "no kubeconfig at" in line["message"]) == ("error", True)
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [("collector si", "sink"), ("collector --clu", "--cluster"), ("collector sink --kaf", "--kafka")],
+)
+def test_a_shell_completes_words_and_options(words: str, completed: str) -> None:
+    asked = {"_COLLECTOR_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(len(words.split()) - 1)}
+    command = [sys.executable, "-m", "collector"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **asked})
+    assert completed in ended.stdout.split()
+    assert ended.returncode == 0
+
+
+def test_the_script_that_completes_is_shown() -> None:
+    command = [sys.executable, "-m", "collector", "--show-completion", "bash"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert "_COLLECTOR_COMPLETE=complete_bash" in ended.stdout

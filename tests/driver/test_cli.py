@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -73,7 +74,7 @@ def test_files_of_which_nothing_is_understood_are_a_failure_that_offers_no_repor
     empty.write_text("")
     assert cli.run(["import", str(other), "--size", "4", "--out", out]) == 1
     told = capsys.readouterr()
-    assert told.err.endswith("nothing in these files was understood; pulldriver import --help says what it takes\n")
+    assert told.err.endswith("nothing in it was understood; pulldriver import --help says what it takes\n")
     assert "next:" not in told.out
     assert cli.run(["import", str(empty), "--size", "4", "--out", out]) == 0  # a piece of a log may hold nothing
 
@@ -266,3 +267,9 @@ def test_an_api_server_that_is_not_there_is_said_before_anything_is_begun(
         assert cli.run(["sweep", *words, "--sizes", "2"]) == 1
     assert "API server" in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("module", "command"), [("driver", "pulldriver"), ("collector", "collector")])
+def test_a_command_is_its_package_too(module: str, command: str) -> None:
+    ended = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=False)
+    assert (ended.returncode, ended.stdout) == (0, f"{command} {version('pullstudy')}\n")

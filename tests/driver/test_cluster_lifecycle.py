@@ -16,9 +16,10 @@ from driver.errors import LimitError, ProviderError
 from driver.planning.budget import Budget, within
 from driver.planning.plan import make_plan
 from driver.planning.study import Overrides, Study, load_study
+from driver.providers.sim import SimProvider
 from pullstudy.store.embedded.ledger import ClusterRow, ClusterState, Ledger, Run
 from tests.driver.existing_cluster import ExistingCluster
-from tests.driver.sweeps import RecordedProgress
+from tests.driver.sweeps import RecordedProgress, run_sweep, small_study
 
 AT = datetime(2026, 1, 1, tzinfo=UTC)
 ROW = ClusterRow(cluster="sim-test-2", run="run1", size=2)
@@ -101,3 +102,19 @@ async def test_what_a_killed_driver_left_is_taken_down_by_its_handle(ledger: Led
     await lifecycle(provider, ledger, RecordedProgress()).clean_up(left)
     assert provider.down_with == [{"step": "nodes"}]
     assert ledger.clusters("run1")[0].state is ClusterState.DOWN
+
+
+async def test_more_nodes_than_are_wanted_are_said_at_once_with_what_to_do(tmp_path: Path) -> None:
+    class Roomy(SimProvider):
+        async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
+            found = await super().up(msgspec.structs.replace(order, size=order.size + 2), save)
+            return msgspec.structs.replace(found, size=order.size)
+
+    study, heard = small_study(), RecordedProgress()
+    study = msgspec.structs.replace(study, limits=msgspec.structs.replace(study.limits, nodes_ready_seconds=1.0))
+    with pytest.raises(LimitError, match="4 of 4 nodes ready after 1 s; wanted: 2"):
+        await run_sweep(study, tmp_path, Roomy(), heard)
+    (said,) = heard.notes
+    assert said.startswith("sim-test-2: 4 nodes take pods where 2 are wanted: scale the cluster to 2, or end this and")
+    assert heard.done[:2] == ["making the cluster", "waiting for nodes: 4 of 2 nodes ready"]
+    assert heard.done[-1] == "taking the cluster down"

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import sqlite3
 import subprocess
 import sys
@@ -177,7 +178,7 @@ def test_a_full_disk_is_one_line_and_keeps_what_was_there(tmp_path: Path) -> Non
     pages = store._connection.execute("PRAGMA page_count").fetchone()[0]
     store._connection.execute(f"PRAGMA max_page_count = {pages}")
     many = tuple(record(f"u{number}", error="x" * 500) for number in range(2000))
-    with pytest.raises(StoreError, match="disk full"):
+    with pytest.raises(StoreError, match=re.escape(f"disk full at {tmp_path / 'study.sqlite3'}")):
         store.write_now(Batch(pulls=many))
     store.close_now()
     assert [each.event_uid for each in read(tmp_path)] == ["kept"]

@@ -22,6 +22,7 @@ class Comparison:
     first: str
     second: str
     simulated: bool
+    notes: tuple[tuple[str, ...], tuple[str, ...]]  # of those who ran the first, and the second
     differences: tuple[Difference, ...]
     compared: ComparedStudies
     findings: tuple[Finding, ...]
@@ -43,6 +44,7 @@ def compare(
     return Comparison(
         first=str(first),
         second=str(second),
+        notes=(facts[0].study.notes, facts[1].study.notes),
         simulated=any(each.study.simulated for each in facts),
         differences=tuple(study_differences(facts, sides)),
         compared=found,

@@ -24,6 +24,8 @@ _TITLES = {
 def lines(comparison: Comparison, *, whole: bool = False) -> Iterator[str]:
     """``whole``: each image at each size too, each quantity by size, and all that differs."""
     yield f"first: {comparison.first}   second: {comparison.second}"
+    for which, notes in zip(("first", "second"), comparison.notes, strict=True):
+        yield from (f"note on the {which}: {note}" for note in notes)
     yield ""
     found = comparison.compared
     if not found.quantities:

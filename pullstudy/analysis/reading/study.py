@@ -61,6 +61,11 @@ class Study:
         return tuple(dict.fromkeys([*names, *(each.cluster for each in self.stored)]))
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What those who ran it said of it, each once."""
+        return tuple(dict.fromkeys(note for run in self.ledger.runs for note in run.notes))
+
+    @property
     def sizes(self) -> dict[str, int | None]:
         """Nodes by cluster, as its records have them."""
         return {each.cluster: each.size for each in self.stored}

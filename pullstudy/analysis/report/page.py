@@ -14,14 +14,15 @@ _NO_SCRIPT = "The charts are drawn by a script, which does not run here; the tab
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline' 'unsafe-eval'; img-src data:"
 
 
-def page(title: str, provenance: str, simulated: bool, sections: Iterable[Section]) -> str:
-    """The whole document. Raises MissingExtraError."""
+def page(title: str, provenance: str, simulated: bool, sections: Iterable[Section], notes: Iterable[str] = ()) -> str:
+    """The whole document; ``notes`` are of those who ran the study. Raises MissingExtraError."""
     sections = list(sections)
     badge = [element("span", "simulated", class_="badge")] if simulated else []
     header = element(
         "header",
         element("h1", title, " ", *badge),
         element("p", provenance, class_="soft"),
+        *(element("p", "Note: ", note) for note in notes),
         element("nav", *(element("a", section.title, href=f"#{section.identity}") for section in sections)),
     )
     mark = "simulated" if simulated else ""

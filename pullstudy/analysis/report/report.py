@@ -78,7 +78,7 @@ def write_report(where: Path | StudySource, to: Path | None = None) -> list[Path
     _return_freed_memory()
     report = directory / REPORT_FILE
     with output_file(report) as file:
-        file.write(page(told.title, told.provenance_line, told.simulated, told.sections).encode())
+        file.write(page(told.title, told.provenance_line, told.simulated, told.sections, told.notes).encode())
     figures = [figure for section in told.sections for figure in section.figures]
     return [report, *_write_figures(directory / FIGURES_DIRECTORY, figures, told.provenance_line)]
 
@@ -99,11 +99,12 @@ class _Told:
     provenance_line: str
     simulated: bool
     sections: Sequence[Section]
+    notes: tuple[str, ...]
 
 
 def _told(facts: Facts) -> _Told:
     title = f"Image pulls: {facts.study.name}"
-    return _Told(title, provenance(facts), facts.study.simulated, sections_of(facts))
+    return _Told(title, provenance(facts), facts.study.simulated, sections_of(facts), facts.study.notes)
 
 
 def _directory(source: StudySource, to: Path | None) -> Path:

@@ -56,6 +56,18 @@ class Run(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None
     started_at: datetime
     finished_at: datetime | None = None
+    note: str | None = None  # who ran it and why, as they said it: a line each time
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple((self.note or "").splitlines())
+
+    def noted(self, text: str | None) -> "Run":
+        """With one note more, if it has not got it already."""
+        line = " ".join((text or "").split())
+        if not line or line in self.notes:
+            return self
+        return msgspec.structs.replace(self, note="\n".join((*self.notes, line)))
 
 
 class ClusterRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -172,11 +184,18 @@ class Ledger:
 
     def begin(self, run: Run, clusters: Iterable[ClusterRow]) -> None:
         """Write the run and all its clusters as planned, in one transaction."""
+        self._write_run(run, clusters, "INSERT")
+
+    def go_on(self, run: Run, clusters: Iterable[ClusterRow]) -> None:
+        """Write the run as it is from now on, and the clusters that it gets more, in one transaction."""
+        self._write_run(run, clusters, "INSERT OR REPLACE")
+
+    def _write_run(self, run: Run, clusters: Iterable[ClusterRow], verb: str) -> None:
         with store_errors(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                self._put("runs", [run])
-                self._put("clusters", clusters)
+                self._put("runs", [run], verb)
+                self._put("clusters", clusters, "INSERT")
                 self._connection.execute("COMMIT")
             except BaseException:
                 self._connection.execute("ROLLBACK")
@@ -197,9 +216,6 @@ class Ledger:
 
     def finish_run(self, run: str, at: datetime) -> None:
         self._change("UPDATE runs SET finished_at = ?2 WHERE run = ?1", run, time_text(at))
-
-    def reopen_run(self, run: str) -> None:
-        self._change("UPDATE runs SET finished_at = NULL WHERE run = ?1", run)
 
     def clusters(self, run: str) -> list[ClusterRow]:
         """In the order in which they were planned."""

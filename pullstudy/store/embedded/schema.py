@@ -56,7 +56,8 @@ CREATE TABLE runs (                 -- one row a pass over the sizes
   study TEXT NOT NULL,              -- the study as it was run, JSON
   seed INTEGER,                     -- of the order of the jobs
   started_at TEXT NOT NULL,
-  finished_at TEXT
+  finished_at TEXT,
+  note TEXT                         -- who ran it and why, as they said it, a line each time
 );
 CREATE TABLE clusters (             -- one row a cluster size of a run
   cluster TEXT PRIMARY KEY,

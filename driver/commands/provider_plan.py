@@ -1,0 +1,34 @@
+"""The plan of a study on a provider, by what that one knows of prices and times."""
+
+from collections.abc import Callable
+from functools import partial
+
+import msgspec
+
+from driver.clusters.provider import Provider
+from driver.planning.plan import DescribesResources, EstimatesOverhead, Plan, make_plan
+from driver.planning.price import HourlyPrice, KnowsPrices, nodes_price
+from driver.planning.study import Price, Study
+
+
+def hourly_price(study: Study, provider: Provider) -> Callable[[int], HourlyPrice]:
+    """What a cluster of a size costs there."""
+    return partial(provider.price if isinstance(provider, KnowsPrices) else nodes_price, study)
+
+
+def with_price(study: Study, provider: Provider) -> Study:
+    """The study with what a node costs there, as it is kept with a run: reports count by it."""
+    if not isinstance(provider, KnowsPrices):
+        return study
+    found = provider.price(study, study.sizes[0])
+    price = Price(per_node_hour=found.node, currency=found.currency, as_of=found.as_of)
+    return msgspec.structs.replace(study, cluster=msgspec.structs.replace(study.cluster, price=price))
+
+
+def plan_of(study: Study, provider: Provider) -> Plan:
+    hourly = hourly_price(study, provider)
+    overhead = partial(provider.overhead, study) if isinstance(provider, EstimatesOverhead) else None
+    plan = make_plan(study, provider.name, provider.prefix, provider.overhead_seconds, hourly, overhead)
+    return (
+        msgspec.structs.replace(plan, makes=provider.makes(study)) if isinstance(provider, DescribesResources) else plan
+    )
