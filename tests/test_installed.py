@@ -124,7 +124,9 @@ def test_a_report_is_written_beside_a_users_own_store_and_analysis(study: Path, 
     assert (study / "report.html").is_file()
 
 
-@pytest.mark.parametrize("command", ["pulldriver", "collector", "collector check", "collector sink", "pulldriver sim"])
+@pytest.mark.parametrize(
+    "command", ["pulldriver", "collector", "collector check", "collector sink", "collector archive", "pulldriver sim"]
+)
 def test_the_help_of_a_command_needs_no_extra_and_no_file_of_the_users(
     command: str, home: Path, package: Path, core_only: Path
 ) -> None:
@@ -156,6 +158,7 @@ def test_a_notebook_beside_such_files_gets_the_pulls_as_a_frame(study: Path, pac
         ("pulldriver report --out {study}", "vl_convert", "report"),
         ("pulldriver export pulls --out {study} --format parquet --to pulls.parquet", "pyarrow", "parquet"),
         ("pulldriver dashboards build grafana", "grafanalib", "dashboards"),
+        ("pulldriver export pulls --archive {study}", "duckdb", "archive"),
         ("pulldriver janitor", "boto3", "eks"),
         ("pulldriver sweep --provider eks --sizes 2 --out third --yes", "boto3", "eks"),
     ],

@@ -2,7 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from itertools import chain
@@ -14,7 +14,9 @@ from pullstudy.pulls.kinds import MILESTONE, PULL
 from pullstudy.pulls.record import WITNESS_PREFIX, Outcome, PullRecord
 from pullstudy.store.archive.job_stream import JobStream
 from pullstudy.store.archive.merge import engine, files_sql, literal, order_sql
+from pullstudy.store.archive.objects import Objects
 from pullstudy.store.archive.parquet_file import batches_of
+from pullstudy.store.archive.places import objects_of
 from pullstudy.store.archive.settings import ArchiveSettings
 from pullstudy.store.archive.snapshot import Snapshot
 from pullstudy.store.archive.tables import ABANDONED, records_of
@@ -30,31 +32,35 @@ class ArchiveReader(Records):
 
     def __init__(self, settings: ArchiveSettings) -> None:
         self._settings = settings
+        self._objects = objects_of(settings)  # once: a client of S3 takes a second of CPU to make
 
     def runs(self) -> list[StoredRun]:
-        with opened_archive(self._settings, ALL) as archive:
+        with self._opened(ALL) as archive:
             return archive.runs()
 
     def pulls(
         self, selection: Selection = ALL, *, outcome: Outcome | None = None, job: str | None = None
     ) -> Iterator[PullRecord]:
-        with opened_archive(self._settings, selection) as archive:
+        with self._opened(selection) as archive:
             yield from archive.pulls(selection, outcome=outcome, job=job)
 
     def records(self, kind: Kind[R], selection: Selection = ALL) -> Iterator[R]:
-        with opened_archive(self._settings, selection) as archive:
+        with self._opened(selection) as archive:
             yield from archive.records(kind, selection)
+
+    def _opened(self, selection: Selection) -> AbstractContextManager["OpenArchive"]:
+        return opened_archive(self._settings, selection, self._objects)
 
     def job_pulls(self, cluster: str, run: str | None, job: str) -> list[PullRecord]:
         """All of the job's: nothing is left out."""
         chosen = Selection((run,), (cluster,))
-        with opened_archive(self._settings, chosen) as archive:
+        with self._opened(chosen) as archive:
             return list(archive.all_of(PULL, chosen, job=job))
 
     def identities(self, cluster: str, run: str | None) -> set[Identity]:
         """Of all pulls and milestones."""
         chosen = Selection((run,), (cluster,))
-        with opened_archive(self._settings, chosen) as archive:
+        with self._opened(chosen) as archive:
             kinds: tuple[Kind[Any], ...] = (PULL, MILESTONE)
             return {
                 (each.cluster, each.event_uid, each.count) for kind in kinds for each in archive.all_of(kind, chosen)
@@ -198,12 +204,15 @@ class OpenArchive(RecordsByJob):
 
 
 @contextmanager
-def opened_archive(settings: ArchiveSettings, selection: Selection) -> Iterator[OpenArchive]:
+def opened_archive(
+    settings: ArchiveSettings, selection: Selection, objects: Objects | None = None
+) -> Iterator[OpenArchive]:
     """The clusters that are selected, as they are now, for as long as the block lasts. Raises StoreError."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pullstudy-")))
         connection = stack.enter_context(engine(settings.memory_bytes, directory))
-        yield OpenArchive(Snapshot(settings, selection.clusters, directory, stack), connection)
+        there = objects if objects is not None else objects_of(settings)
+        yield OpenArchive(Snapshot(there, settings, selection.clusters, directory, stack), connection)
 
 
 def _chooser(kind: Kind[Any], selection: Selection, equal: dict[str, str | None]) -> Callable[[Any], Any]:

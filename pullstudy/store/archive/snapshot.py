@@ -15,9 +15,9 @@ from pullstudy.pulls.kind import Kind
 from pullstudy.store.archive.compaction import Merging, fetch_all
 from pullstudy.store.archive.incoming import incoming_of
 from pullstudy.store.archive.merge import engine
+from pullstudy.store.archive.objects import Objects
 from pullstudy.store.archive.parquet_file import CLUSTER_KEY, schema_in
 from pullstudy.store.archive.partition import Partition, PartitionKey
-from pullstudy.store.archive.places import objects_of
 from pullstudy.store.archive.settings import ArchiveSettings
 from pullstudy.store.protocol import StoreError
 
@@ -36,10 +36,17 @@ class PartitionFile:
 class Snapshot:
     """The partitions of each kind as they are when they are first asked for, until the stack ends."""
 
-    def __init__(self, settings: ArchiveSettings, clusters: tuple[str, ...], directory: Path, stack: ExitStack) -> None:
+    def __init__(
+        self,
+        objects: Objects,
+        settings: ArchiveSettings,
+        clusters: tuple[str, ...],
+        directory: Path,
+        stack: ExitStack,
+    ) -> None:
         """Of these clusters, or of all; what is no file of this machine yet is put into the directory."""
         self._settings = settings
-        self._objects = objects_of(settings)
+        self._objects = objects
         self._clusters = clusters
         self._directory = directory
         self._stack = stack
