@@ -48,9 +48,15 @@ class PullRecord(Record, frozen=True, kw_only=True, gc=False):
     ] = None
     pull_seconds: Annotated[float | None, Meta(description="the first duration of the kubelet's message")] = None
     waiting_seconds: Annotated[
-        float | None, Meta(description='the second duration ("including waiting") less the first')
+        float | None,
+        Meta(
+            description='the second duration ("including waiting") less the first; empty where the message has one '
+            "duration (kubelets before 1.26): that includes the waiting"
+        ),
     ] = None
-    image_bytes: Annotated[int | None, Meta(description="as the kubelet says, from Kubernetes 1.30 on")] = None
+    image_bytes: Annotated[
+        int | None, Meta(description="as the kubelet says, from Kubernetes 1.30 on; empty before")
+    ] = None
     error: Annotated[str | None, Meta(description="of a failed pull")] = None
     count: Annotated[int, Meta(description="how often the event was seen; with cluster and event_uid the identity")]
     event_uid: Annotated[

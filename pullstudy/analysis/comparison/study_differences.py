@@ -50,6 +50,7 @@ def study_differences(sides: Sides, compared: tuple[ComparedStudy, ComparedStudy
         *_simulated(sides),
         *_streamed(compared),
         *_kubelets(sides),
+        *_undivided(sides),
         *_simulators(sides),
         *_environments(sides),
         *_caches(compared),
@@ -98,6 +99,20 @@ def _kubelets(sides: Sides) -> Iterator[Difference]:
         if old:
             words = f"kubelets of the {word} are {wording.listed(old)}: before 1.26 a duration can include waiting"
             yield Difference(Weight.NOT_THE_SAME_KIND, f"{words} for other pulls")
+
+
+def _undivided(sides: Sides) -> Iterator[Difference]:
+    """Where the messages of one side tell the waiting apart and those of the other do not."""
+    counts = [facts.counts for facts in sides]
+    if not all(count.timed for count in counts) or all(count.undivided == count.timed for count in counts):
+        return
+    for word, count in zip(_WORDS, counts, strict=True):
+        if count.undivided:
+            words = (
+                f"{count.undivided:,} of {wording.plural(count.timed, 'pull')} of the {word} tell one duration alone"
+            )
+            why = "as kubelets before 1.26 do: it includes waiting for other pulls"
+            yield Difference(Weight.NOT_THE_SAME_KIND, f"{words}, {why}")
 
 
 def _kubelet_versions(facts: Facts) -> Iterator[str]:

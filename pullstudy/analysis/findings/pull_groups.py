@@ -107,6 +107,8 @@ class PullCounts:
     """What pulls there are."""
 
     pulled: int = 0
+    timed: int = 0  # of these, with a duration
+    undivided: int = 0  # of these, by a message with one duration: it includes the waiting in the kubelet's queue
     images: set[str] = field(default_factory=set)  # pulled
     nodes: set[str] = field(default_factory=set)
     sizes: set[int] = field(default_factory=set)  # of their clusters
@@ -116,6 +118,8 @@ class PullCounts:
     def add(self, pull: PullRecord) -> None:
         if pull.outcome is Outcome.PULLED:
             self.pulled += 1
+            self.timed += pull.pull_seconds is not None
+            self.undivided += pull.pull_seconds is not None and pull.waiting_seconds is None
             self.images.add(pull.image or "")
         if pull.node:
             self.nodes.add(pull.node)

@@ -34,7 +34,7 @@ def build(facts: Facts) -> Section:
     if not groups:
         words = "No pull with a duration is in this study."
         return Section("durations", "Pull durations", (paragraph(words),))
-    blocks: list[Block] = [paragraph(_DEFINITION), *_riders(facts)]
+    blocks: list[Block] = [paragraph(_DEFINITION), *_undivided(facts), *_riders(facts)]
     for group in groups:
         blocks.extend(_group_blocks(group, facts))
     blocks.append(paragraph(_intervals(facts)))
@@ -52,6 +52,15 @@ def _intervals(facts: Facts) -> str:
         f"{units} p95 is given of 20 pulls or more, p99 of 100: of fewer they would be the slowest pull under another "
         "name. An interval without an end says that so few pulls do not bound that side."
     )
+
+
+def _undivided(facts: Facts) -> list[Markup]:
+    """How many of the durations are not what the definition says."""
+    counts = facts.counts
+    if not counts.undivided:
+        return []
+    told = f"{counts.undivided:,} of {wording.plural(counts.timed, 'pull')}"
+    return [paragraph(f"{told} tell one duration alone, as kubelets before 1.26 do: it includes waiting in the queue.")]
 
 
 def _riders(facts: Facts) -> list[Markup]:
