@@ -111,7 +111,7 @@ async def test_the_same_sweep_through_kafka_into_influxdb_and_into_its_own_file_
 ) -> None:
     sizes = ("--sizes", "4..8")
     said = await driver.run("sweep", *sizes, "--kafka", kafka.bootstrap, "--influx", influx.url, **driver.names)
-    assert "144/144 accounted for\n" in said
+    assert "384/384 accounted for\n" in said
     bucket, topic = driver.names.values()
     assert f"in bucket {bucket} of InfluxDB {influx.url}, through topic {topic} of Kafka {kafka.bootstrap}" in said
 
@@ -121,7 +121,7 @@ async def test_the_same_sweep_through_kafka_into_influxdb_and_into_its_own_file_
     selection = Selection(runs=(driver.run_name,))
     pulls = await driver.read(lambda store: list(store.pulls(selection)))
     assert sorted(map(pull_facts, pulls), key=repr) == sorted(map(pull_facts, file.pulls()), key=repr)
-    assert len({pull.identity for pull in pulls}) == 144
+    assert len({pull.identity for pull in pulls}) == 384
     milestones = await driver.read(lambda store: list(store.milestones(selection)))
     assert Counter(map(milestone_facts, milestones)) == Counter(map(milestone_facts, file.milestones()))
     file.close_now()

@@ -169,8 +169,8 @@ async def test_the_drivers_role_is_enough_and_a_user_without_is_told_the_rule(
     access = existing.machines.plane.access
     code, said = await existing.run(*existing.sweep(existing.study("one"), "1", kubeconfig=access.kubeconfig("guest")))
     assert code == 1
-    rule = '{apiGroups: [""], resources: ["namespaces"], verbs: ["get"]}'
-    assert f"user guest needs a Role in namespace default with the rule {rule}" in said
+    rule = '{apiGroups: [""], resources: ["nodes"], verbs: ["list"]}'
+    assert f"user guest needs a ClusterRole with the rule {rule}" in said
     kubectl = Kubectl(stack_home, access.kubeconfig())
     for part in ("base", "driver"):
         await kubectl.run("apply", "--server-side", "-f", KUSTOMIZE / part / "namespace.yaml")
