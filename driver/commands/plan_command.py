@@ -29,6 +29,7 @@ from driver.commands.options import (
 from driver.commands.provider_plan import plan_of
 from driver.errors import UsageError
 from driver.planning.budget import rest_of
+from driver.planning.job_estimate import BETWEEN_JOBS_SECONDS
 from driver.planning.plan import Plan
 from driver.planning.study import Overrides
 from driver.progress import say_image, say_seconds
@@ -111,7 +112,8 @@ def say_plan(plan: Plan) -> Iterator[str]:
     total = f"{plan.cost:,.2f} {plan.currency}"
     yield f"  {'in all':<24}{'':>6}{plan.jobs:>6}{plan.pulls:>8,}{say_seconds(plan.seconds):>12}{total:>14}"
     if plan.provider == "sim":
-        yield "  simulated: time is virtual, and nothing is paid; the figures are those of real nodes"
+        more = f"real nodes take some {BETWEEN_JOBS_SECONDS:.0f} s more a job"
+        yield f"  simulated: time is virtual, and nothing is paid; {more}"
     if plan.provider == "kwok":
         yield "  simulated nodes: nothing is paid; the cost is that of real nodes for this time"
 

@@ -16,7 +16,7 @@ from pullstudy.sim.model.parameters import EKS, PROFILES, ControlPlaneSettings, 
 JOB_BASE_SECONDS = 6.0
 JOB_SECONDS_PER_BYTE = 7.7e-9
 UNKNOWN_JOB_SECONDS = 60.0  # for images whose size nothing tells
-BETWEEN_JOBS_SECONDS = 5.0  # deletion, cache clearing
+BETWEEN_JOBS_SECONDS = 5.0  # deletion, cache clearing, of real nodes
 
 
 class JobPace(msgspec.Struct, frozen=True, kw_only=True):
@@ -24,12 +24,14 @@ class JobPace(msgspec.Struct, frozen=True, kw_only=True):
 
     control: ControlPlaneSettings = EKS.control
     speed: float = 1.0  # seconds of the model a second
+    between_seconds: float = BETWEEN_JOBS_SECONDS
 
 
 def job_pace(study: Study, provider: str) -> JobPace:
     """Of a loaded study there."""
     if provider == "sim":
-        return JobPace(control=_control(study.sim))
+        # Its caches are cleared at once, and its time stands still while nothing is to come.
+        return JobPace(control=_control(study.sim), between_seconds=0.0)
     if provider == "kwok":
         control = replace(_control(study.kwok), controller_qps=study.kwok.controller_qps)
         return JobPace(control=control, speed=study.kwok.speed)
@@ -52,7 +54,7 @@ def estimated_job_seconds(image: str, size: int, pace: JobPace) -> float:
     pull = JOB_BASE_SECONDS + JOB_SECONDS_PER_BYTE * shape[1] if shape else UNKNOWN_JOB_SECONDS
     made = _calls_seconds(control, size * control.job_calls_per_pod)
     collected = _calls_seconds(control, size * control.collector_calls_per_pod)
-    return pull / pace.speed + made + collected + BETWEEN_JOBS_SECONDS
+    return pull / pace.speed + made + collected + pace.between_seconds
 
 
 def _calls_seconds(control: ControlPlaneSettings, calls: int) -> float:

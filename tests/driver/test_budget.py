@@ -12,7 +12,7 @@ from driver import cli
 from driver.clusters.cluster_record import SavedHandle, cost_so_far
 from driver.errors import LimitError, UsageError
 from driver.planning.budget import Budget, rest_of, within
-from driver.planning.job_estimate import JobPace, estimated_job_seconds
+from driver.planning.job_estimate import estimated_job_seconds, job_pace
 from driver.planning.plan import Overhead, PlannedJob, make_plan, planned_jobs
 from driver.planning.price import nodes_price
 from driver.planning.study import Overrides, encode_study, load_study
@@ -81,7 +81,7 @@ def test_what_is_done_costs_nothing_more_and_what_is_made_once_is_made_again() -
     assert (size.size, size.jobs, rest.pulls) == (4, 31, 124)
     assert size.overhead == Overhead(make_seconds=1000.0, delete_seconds=500.0)
     assert size.seconds == pytest.approx(
-        PLAN.sizes[1].seconds + 800.0 - estimated_job_seconds(jobs[32].image, 4, JobPace())
+        PLAN.sizes[1].seconds + 800.0 - estimated_job_seconds(jobs[32].image, 4, job_pace(STUDY, "sim"))
     )
     assert rest.cost == pytest.approx(4 * 0.616 * size.seconds / 3600)
     assert rest_of(PLAN, STUDY, [job_row(job) for job in jobs]).cost == 0
