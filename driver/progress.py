@@ -27,6 +27,7 @@ class JobSummary(msgspec.Struct, frozen=True, kw_only=True):
     jobs: int
     accounted: str  # the audit's words
     caches: str  # "cold", or "cold 3, warm 1"
+    size_guessed: bool = False  # of its image, which is simulated
 
     @property
     def makespan(self) -> str:
@@ -71,7 +72,8 @@ class Progress(Protocol):
 def say_job(summary: JobSummary) -> str:
     """One line."""
     row = summary.row
-    head = f"  {summary.number}/{summary.jobs} {say_image(row.image)}"
+    guessed = " (size guessed)" if summary.size_guessed else ""
+    head = f"  {summary.number}/{summary.jobs} {say_image(row.image)}{guessed}"
     repeat = f" r{row.repeat}" if row.repeat > 1 else ""
     attempt = f" attempt {row.attempt}" if row.attempt > 1 else ""
     end = f"FAILED: {row.error}" if row.state is JobState.FAILED else summary.makespan

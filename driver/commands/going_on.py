@@ -3,9 +3,10 @@
 import msgspec
 
 from driver.clusters.provider import ChecksStudies, Provider
-from driver.commands.provider_plan import with_price
+from driver.commands.provider_plan import with_image_sizes, with_price
 from driver.errors import UsageError
 from driver.planning.extension import extended
+from driver.planning.image_sizes import with_sizes
 from driver.planning.resume import check_same_study
 from driver.planning.study import Overrides, Study, change_study, decode_study, load_study
 from pullstudy.store.destination import Destination
@@ -17,6 +18,7 @@ class AskedStudy(msgspec.Struct, frozen=True, kw_only=True):
 
     file: str | None
     overrides: Overrides
+    ask_registry: bool = False  # for the bytes of images that are new
 
     @property
     def told(self) -> bool:
@@ -47,9 +49,10 @@ def study_going_on(run: Run, asked: AskedStudy, provider: Provider, *, extend: b
         return kept
     wanted = asked.over(kept, provider)
     if extend:
-        study = extended(kept, wanted)
+        study = with_image_sizes(extended(kept, wanted), provider, ask_registry=asked.ask_registry)
         if isinstance(provider, ChecksStudies):
             provider.check(study)
         return study
-    check_same_study(msgspec.structs.replace(wanted, collect=kept.collect), kept)
+    # Sizes that a registry told, or nobody, are not asked for again.
+    check_same_study(with_sizes(msgspec.structs.replace(wanted, collect=kept.collect), kept.images.sizes), kept)
     return kept

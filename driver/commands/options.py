@@ -47,6 +47,22 @@ Model = Annotated[
         help="A JSON file of the simulator's parameters to change, by group (docs/sim-model.md).",
     ),
 ]
+Manifests = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--manifests",
+        metavar="FILE",
+        help="Images' manifests, which tell their bytes: a JSON file, or IMAGE=FILE where it does not name its image; "
+        "may be repeated.",
+    ),
+]
+AskRegistry = Annotated[
+    bool,
+    typer.Option(
+        "--ask-registry",
+        help="Ask the registries for the bytes of the images of which nothing else tells them; logins are Docker's.",
+    ),
+]
 OrderOption = Annotated[Order | None, typer.Option("--order", help="Order of the jobs at each size.")]
 Cache = Annotated[
     CacheMode | None, typer.Option("--cache", help="Clear the nodes' image caches between jobs, or leave them warm.")

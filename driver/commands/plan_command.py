@@ -1,5 +1,6 @@
 """``pulldriver plan``."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,10 +13,12 @@ from driver.clusters.provider import Provider
 from driver.commands.going_on import AskedStudy, study_going_on
 from driver.commands.options import (
     SIMULATED,
+    AskRegistry,
     Cache,
     EksMode,
     Json,
     Kubeconfig,
+    Manifests,
     Model,
     OrderOption,
     ProviderName,
@@ -26,13 +29,14 @@ from driver.commands.options import (
     check_model,
     provider_of,
 )
-from driver.commands.provider_plan import plan_of
+from driver.commands.provider_plan import plan_of, with_image_sizes
 from driver.errors import UsageError
 from driver.planning.budget import rest_of
 from driver.planning.job_estimate import BETWEEN_JOBS_SECONDS
 from driver.planning.plan import Plan
 from driver.planning.study import Overrides
 from driver.progress import say_image, say_seconds
+from pullstudy.pulls.image_size import USUAL_COMPRESSION, SizeSource
 from pullstudy.pulls.printable import printable
 from pullstudy.store.embedded.ledger import Ledger
 
@@ -54,6 +58,8 @@ def plan_command(
     extend: Annotated[
         bool, typer.Option("--extend", help="With --out: and of the sizes and images that are given here.")
     ] = False,
+    manifests: Manifests = None,
+    ask_registry: AskRegistry = False,
     json: Json = False,
 ) -> None:
     """Show what a sweep would do, how long it would take and what it would cost. Starts nothing.
@@ -64,13 +70,16 @@ def plan_command(
 
       pulldriver plan --study study.toml --json
 
+      pulldriver plan --study study.toml --ask-registry
+
       pulldriver plan --out pulling-study --extend --sizes 512
     """
     check_model(model, provider)
     overrides = Overrides(
-        sizes=sizes, repeats=repeats, seed=seed, model=model, order=order, cache=cache, eks_mode=eks_mode
-    )
-    asked = AskedStudy(file=study, overrides=overrides)
+        sizes=sizes, repeats=repeats, seed=seed, model=model, order=order, cache=cache, eks_mode=eks_mode,
+        manifests=tuple(manifests) if manifests else None,
+    )  # fmt: skip
+    asked = AskedStudy(file=study, overrides=overrides, ask_registry=ask_registry)
     plan = _plan(asked, provider_of(provider, kubeconfig, eks_mode), out, extend=extend)
     if json:
         print(msgspec.json.format(msgspec.json.encode(plan)).decode())
@@ -82,7 +91,7 @@ def _plan(asked: AskedStudy, provider: Provider, out: Path | None, *, extend: bo
     if out is None:
         if extend:
             raise UsageError("--extend: of which sweep? give its --out DIR")
-        return plan_of(asked.load(), provider)
+        return plan_of(with_image_sizes(asked.load(), provider, ask_registry=asked.ask_registry), provider)
     with closing(Ledger(out, create=False)) as ledger:
         run = ledger.swept_run()
         if run is None:
@@ -101,8 +110,7 @@ def say_plan(plan: Plan) -> Iterator[str]:
     if plan.price_parts:
         yield f"  by hour  {plan.price_parts}"
     yield from (f"  makes    {line}" for line in plan.makes)
-    if plan.guessed:
-        yield f"  guessed  the sizes, and so the times, of {len(plan.guessed)} images, whose names tell no size"
+    yield from _say_image_sizes(plan)
     said_cost = "would cost" if plan.provider in SIMULATED else "cost"
     yield f"  {'cluster':<24}{'nodes':>6}{'jobs':>6}{'pulls':>8}{'about':>12}{said_cost:>14}"
     for size in plan.sizes:
@@ -116,6 +124,21 @@ def say_plan(plan: Plan) -> Iterator[str]:
         yield f"  simulated: time is virtual, and nothing is paid; {more}"
     if plan.provider == "kwok":
         yield "  simulated nodes: nothing is paid; the cost is that of real nodes for this time"
+
+
+def _say_image_sizes(plan: Plan) -> Iterator[str]:
+    """Who tells them, where the images' names do not."""
+    told = [size for size in plan.image_sizes.values() if size.source is not SizeSource.GUESSED]
+    if told:
+        sources = Counter(size.source.value for size in told).items()
+        estimated = sum(size.unpacked_bytes is None for size in told)
+        unpacked = f"; of {estimated} taken as {1 / USUAL_COMPRESSION:.1f} times as many unpacked" if estimated else ""
+        yield f"  bytes    of {', '.join(f'{count} images from {source}' for source, count in sources)}{unpacked}"
+    if plan.guessed:
+        named = f"{', '.join(map(say_image, plan.guessed[:3]))}{' ...' if len(plan.guessed) > 3 else ''}"
+        count = f"{len(plan.guessed)} of {len(plan.images)} images"
+        yield f"  guessed  the sizes, and so the times, of {count}, whose names tell no size: {named}"
+        yield "           state them in [images.sizes] of study.toml, or give --manifests or --ask-registry"
 
 
 def _more(plan: Plan) -> str:

@@ -1,11 +1,15 @@
 """The plan of a study on a provider, by what that one knows of prices and times."""
 
+import asyncio
+import os
 from collections.abc import Callable
 from functools import partial
 
 import msgspec
 
 from driver.clusters.provider import Provider
+from driver.commands.options import SIMULATED
+from driver.planning.image_sizes import untold, with_guesses, with_sizes
 from driver.planning.plan import DescribesResources, EstimatesOverhead, Plan, make_plan
 from driver.planning.price import HourlyPrice, KnowsPrices, nodes_price
 from driver.planning.study import Price, Study
@@ -23,6 +27,18 @@ def with_price(study: Study, provider: Provider) -> Study:
     found = provider.price(study, study.sizes[0])
     price = Price(per_node_hour=found.node, currency=found.currency, as_of=found.as_of)
     return msgspec.structs.replace(study, cluster=msgspec.structs.replace(study.cluster, price=price))
+
+
+def with_image_sizes(study: Study, provider: Provider, *, ask_registry: bool) -> Study:
+    """As it is run there: where images are simulated each has a size, guessed if nothing tells it.
+
+    Registries are asked for those that nothing else tells. Raises RegistryError, UsageError.
+    """
+    if ask_registry:
+        from driver.registries.registry import sizes_from_registries
+
+        study = with_sizes(study, asyncio.run(sizes_from_registries(untold(study.images), os.environ)))
+    return with_guesses(study) if provider.name in SIMULATED else study
 
 
 def plan_of(study: Study, provider: Provider) -> Plan:

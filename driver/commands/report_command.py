@@ -81,6 +81,7 @@ def _json(facts: "Facts", met: "list[Finding]") -> str:
         "study": facts.study.name,
         "simulated": facts.study.simulated,
         "notes": facts.study.notes,
+        "guessed_sizes": facts.guessed_images,
         "findings": findings_of_json([*findings_of(facts), *met]),
     }
     return msgspec.json.format(msgspec.json.encode(told)).decode()

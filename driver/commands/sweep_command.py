@@ -22,11 +22,13 @@ from driver.commands.interrupt import InterruptedByUserError, interruptible
 from driver.commands.options import (
     DEFAULT_OUT,
     SIMULATED,
+    AskRegistry,
     Cache,
     EksMode,
     Influx,
     Kafka,
     Kubeconfig,
+    Manifests,
     Model,
     Note,
     OrderOption,
@@ -41,7 +43,7 @@ from driver.commands.options import (
     provider_of,
 )
 from driver.commands.plan_command import say_plan
-from driver.commands.provider_plan import hourly_price, plan_of, with_price
+from driver.commands.provider_plan import hourly_price, plan_of, with_image_sizes, with_price
 from driver.commands.summary import size_lines
 from driver.course import Course
 from driver.display import make_progress, ticking
@@ -62,6 +64,7 @@ from driver.terminal import StatusArea, write_text
 from pullstudy.kube.errors import KubeError
 from pullstudy.pulls.printable import printable
 from pullstudy.store.embedded.ledger import Ledger
+from pullstudy.store.embedded.store import upgrade_to_come
 from pullstudy.store.protocol import StoreError
 
 
@@ -94,6 +97,8 @@ def sweep_command(
     model: Model = None,
     cache: Cache = None,
     eks_mode: EksMode = None,
+    manifests: Manifests = None,
+    ask_registry: AskRegistry = False,
 ) -> None:
     """Run a study: for each size a cluster, for each image a job on every node, every pull accounted for.
 
@@ -117,23 +122,31 @@ def sweep_command(
     check_model(model, provider)
     check_note(note)
     overrides = Overrides(
-        sizes=sizes, repeats=repeats, seed=seed, model=model, order=order, cache=cache, eks_mode=eks_mode
-    )
-    asked = AskedStudy(file=study, overrides=overrides)
+        sizes=sizes, repeats=repeats, seed=seed, model=model, order=order, cache=cache, eks_mode=eks_mode,
+        manifests=tuple(manifests) if manifests else None,
+    )  # fmt: skip
+    asked = AskedStudy(file=study, overrides=overrides, ask_registry=ask_registry)
     where = AskedDestination(kafka=kafka, influx=influx)
     cluster_provider = provider_of(provider, kubeconfig, eks_mode)
     new = None if resume or extend else _new_study(asked, where, cluster_provider)
     resume_command = _command_to_resume(out, provider, kubeconfig, budget, yes=yes)
-    with directory_lock(out), closing(Ledger(out, create=True)) as ledger:
+    with directory_lock(out), closing(_ledger(out)) as ledger:
         found = _study(ledger, out, asked, new, where, cluster_provider, resume=resume, extend=extend)
         code = _sweep(found, ledger, cluster_provider, out, budget, note, yes=yes, resume_command=resume_command)
     if code:
         raise typer.Exit(code)
 
 
+def _ledger(out: Path) -> Ledger:
+    """Says so where that makes a study of an earlier layout one of this."""
+    if line := upgrade_to_come(out):
+        _say(line)
+    return Ledger(out, create=True)
+
+
 def _new_study(asked: AskedStudy, where: AskedDestination, provider: Provider) -> Study:
     """With its destination, and all of it found to be possible before anything is made. Raises UsageError."""
-    study = asked.load()
+    study = with_image_sizes(asked.load(), provider, ask_registry=asked.ask_registry)
     destination = destination_of_new_run(where, study.collect, os.environ)
     asyncio.run(check_reachable(destination, os.environ))
     study = msgspec.structs.replace(study, collect=destination)

@@ -19,6 +19,7 @@ from driver.jobs.job_watch import JobEnd, JobWatch
 from driver.jobs.node_caches import NodeCaches, say_caches
 from driver.jobs.pod_status import completed_at
 from driver.jobs.pull_events import watch_pull_events
+from driver.planning.image_sizes import is_guess
 from driver.planning.study import Study
 from driver.progress import JobSummary, Progress
 from pullstudy.kube.errors import ApiError
@@ -102,6 +103,7 @@ class JobRunner:
                 jobs=jobs,
                 accounted=account.accounted,
                 caches=say_caches(caches.values()),
+                size_guessed=is_guess(context.study.images, row.image),
             )
         )
         await self._delete(row.job)

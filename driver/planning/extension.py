@@ -7,6 +7,7 @@ import msgspec
 
 from driver.planning.resume import check_same_study
 from driver.planning.study import Images, Study
+from pullstudy.pulls.image_size import ImageSize
 
 
 def extended(kept: Study, asked: Study) -> Study:
@@ -14,7 +15,7 @@ def extended(kept: Study, asked: Study) -> Study:
     alike = msgspec.structs.replace(
         asked,
         cluster=msgspec.structs.replace(asked.cluster, sizes=kept.sizes),
-        images=kept.images,
+        images=msgspec.structs.replace(kept.images, sizes={**kept.images.sizes, **_sizes(asked, kept)}),
         collect=kept.collect,
     )
     check_same_study(alike, kept, "--extend", "only sizes and images can be added: leave it as it was,")
@@ -28,7 +29,14 @@ def extended(kept: Study, asked: Study) -> Study:
 def _with_images(kept: Study, asked: Study) -> Images:
     there = kept.images.references
     new = tuple(image for image in asked.images.references if image not in there)
-    return msgspec.structs.replace(kept.images, more=(*kept.images.more, *new))
+    sizes = {**_sizes(asked, asked), **kept.images.sizes}
+    return msgspec.structs.replace(kept.images, more=(*kept.images.more, *new), sizes=sizes)
+
+
+def _sizes(told: Study, study: Study) -> dict[str, ImageSize]:
+    """What is told of the study's images."""
+    there = study.images.references
+    return {image: size for image, size in told.images.sizes.items() if image in there}
 
 
 def _joined(kept: tuple[int, ...], asked: tuple[int, ...]) -> tuple[int, ...]:

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import msgspec
 
-from driver.planning.study import KwokPlan, SimPlan, Study
-from pullstudy.pulls.image import parse_image, study_shape
+from driver.planning.image_sizes import unpacked_bytes
+from driver.planning.study import Images, KwokPlan, SimPlan, Study
 from pullstudy.sim.model.parameters import EKS, PROFILES, ControlPlaneSettings, override
 
 # Read off the upstream logs (c5a.4xlarge, 4 to 16 nodes): a job takes 14.7 s for 1.18 GB and 153 s for 19.03 GB.
@@ -20,8 +20,9 @@ BETWEEN_JOBS_SECONDS = 5.0  # deletion, cache clearing, of real nodes
 
 
 class JobPace(msgspec.Struct, frozen=True, kw_only=True):
-    """What of a provider decides how long its jobs take."""
+    """What of a provider and a study decides how long its jobs take."""
 
+    images: Images = Images()
     control: ControlPlaneSettings = EKS.control
     speed: float = 1.0  # seconds of the model a second
     between_seconds: float = BETWEEN_JOBS_SECONDS
@@ -31,27 +32,22 @@ def job_pace(study: Study, provider: str) -> JobPace:
     """Of a loaded study there."""
     if provider == "sim":
         # Its caches are cleared at once, and its time stands still while nothing is to come.
-        return JobPace(control=_control(study.sim), between_seconds=0.0)
+        return JobPace(images=study.images, control=_control(study.sim), between_seconds=0.0)
     if provider == "kwok":
         control = replace(_control(study.kwok), controller_qps=study.kwok.controller_qps)
-        return JobPace(control=control, speed=study.kwok.speed)
-    return JobPace()
+        return JobPace(images=study.images, control=control, speed=study.kwok.speed)
+    return JobPace(images=study.images)
 
 
 def _control(plan: SimPlan | KwokPlan) -> ControlPlaneSettings:
     return override(PROFILES[plan.profile], plan.changes).control
 
 
-def is_guessed(image: str) -> bool:
-    """Whether nothing tells the image's size: then a job of it is of ``UNKNOWN_JOB_SECONDS``."""
-    return study_shape(parse_image(image).tag) is None
-
-
 def estimated_job_seconds(image: str, size: int, pace: JobPace) -> float:
     """From its creation to the next job's, on ``size`` nodes."""
     control = pace.control
-    shape = study_shape(parse_image(image).tag)
-    pull = JOB_BASE_SECONDS + JOB_SECONDS_PER_BYTE * shape[1] if shape else UNKNOWN_JOB_SECONDS
+    size_bytes = unpacked_bytes(pace.images, image)
+    pull = UNKNOWN_JOB_SECONDS if size_bytes is None else JOB_BASE_SECONDS + JOB_SECONDS_PER_BYTE * size_bytes
     made = _calls_seconds(control, size * control.job_calls_per_pod)
     collected = _calls_seconds(control, size * control.collector_calls_per_pod)
     return pull / pace.speed + made + collected + pace.between_seconds

@@ -7,10 +7,12 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from driver.planning.job_estimate import estimated_job_seconds, is_guessed, job_pace
+from driver.planning.image_sizes import guessed
+from driver.planning.job_estimate import estimated_job_seconds, job_pace
 from driver.planning.price import HourlyPrice, nodes_price
 from driver.planning.study import Order, RunPlan, Study
 from pullstudy.pulls.image import parse_image, study_shape
+from pullstudy.pulls.image_size import ImageSize
 
 JOB_NAME_LENGTH = 52  # a pod's name adds "-<index>-<5 chars>", and 63 is the longest label
 _NOT_IN_NAMES = re.compile(r"[^a-z0-9]+")
@@ -87,6 +89,7 @@ class Plan(msgspec.Struct, frozen=True, kw_only=True):
     provider: str
     images: tuple[str, ...]
     guessed: tuple[str, ...] = ()  # of the images, those whose size nothing tells
+    image_sizes: dict[str, ImageSize] = {}  # of those whose names do not tell it
     repeats: int
     order: str
     seed: int
@@ -169,7 +172,8 @@ def make_plan(
         study=study.name,
         provider=provider,
         images=study.images.references,
-        guessed=tuple(filter(is_guessed, study.images.references)),
+        guessed=guessed(study.images),
+        image_sizes=study.images.sizes,
         repeats=study.run.repeats,
         order=study.run.order,
         seed=study.run.seed,

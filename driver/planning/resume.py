@@ -83,23 +83,24 @@ def check_same_study(
 ) -> None:
     """Raises UsageError, naming what differs and what to do: a run is of one study."""
     before, now = (msgspec.json.decode(msgspec.json.encode(study)) for study in (kept, asked))
-    different = [name for name in _names(before) if _at(before, name) != _at(now, name)]
+    different = [path for path in _paths(before) if _at(before, path) != _at(now, path)]
     if different:
-        name = different[0]
+        path = different[0]
         raise UsageError(
-            f"{option}: this run has {name} = {_say(_at(before, name))}, not {_say(_at(now, name))};"
+            f"{option}: this run has {'.'.join(path)} = {_say(_at(before, path))}, not {_say(_at(now, path))};"
             f" {advice} or give another --out"
         )
 
 
-def _names(value: object, prefix: str = "") -> list[str]:
+def _paths(value: object, before: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Of keys, which may have dots in them: images' names do."""
     if not isinstance(value, dict) or not value:
-        return [prefix]
-    return [name for key, inner in value.items() for name in _names(inner, f"{prefix}.{key}".lstrip("."))]
+        return [before]
+    return [path for key, inner in value.items() for path in _paths(inner, (*before, key))]
 
 
-def _at(value: object, name: str) -> object:
-    for key in name.split("."):
+def _at(value: object, path: tuple[str, ...]) -> object:
+    for key in path:
         value = value.get(key) if isinstance(value, dict) else None
     return value
 

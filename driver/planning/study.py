@@ -16,7 +16,8 @@ from driver.planning.eks_plan import EksPlan, Mode
 from driver.planning.kubernetes_names import is_label_key, is_label_value, is_reference
 from driver.planning.seed_images import REPOSITORY, SEED, TAGS
 from driver.planning.study_file import read_study_file
-from driver.planning.wrong_key import explain_mistake
+from driver.planning.wrong_key import explain_mistake, near_word
+from pullstudy.pulls.image_size import ImageSize
 from pullstudy.pulls.sizes import SizesError, parse_sizes
 from pullstudy.sim.model.parameters import PROFILES, Changes, ParametersError, override, parse_changes
 from pullstudy.store.destination import Destination
@@ -75,6 +76,8 @@ class Images(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     repository: str = REPOSITORY
     tags: tuple[str, ...] = TAGS[SEED]
     more: tuple[str, ...] = ()
+    manifests: tuple[str, ...] = ()  # files that tell sizes, FILE or IMAGE=FILE; a loaded study has what they told
+    sizes: dict[str, ImageSize] = {}  # by reference: of those whose names do not tell it, or tell it wrongly
 
     @property
     def references(self) -> tuple[str, ...]:
@@ -220,6 +223,7 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
     repeats: int | None = None
     seed: int | None = None  # of all that is random: the order, and what is simulated
     model: Path | None = None  # of what is simulated
+    manifests: tuple[str, ...] | None = None  # beside the file's own
     order: Order | None = None
     cache: CacheMode | None = None
     eks_mode: Mode | None = None
@@ -256,13 +260,14 @@ def _read(path: Path) -> Study:
         study = msgspec.convert(read_study_file(path), Study)
     except msgspec.ValidationError as error:
         raise UsageError(f"study {path}: {explain_mistake(error, Study)}; pulldriver docs study explains") from error
-    return _with_models(study, path.parent)
+    return _with_manifests(_with_models(study, path.parent), study.images.manifests, path.parent)
 
 
 def _override(study: Study, overrides: Overrides) -> Study:
     given = {name: value for name, value in msgspec.structs.asdict(overrides).items() if value is not None}
     sizes = given.pop("sizes", study.cluster.sizes)
     mode = given.pop("eks_mode", study.eks.mode)
+    study = _with_manifests(study, given.pop("manifests", ()), Path())
     simulated: dict[str, Any] = {"seed": overrides.seed} if overrides.seed is not None else {}
     if (model := given.pop("model", None)) is not None:
         simulated["model"] = _read_model(model, f"--model {model}")
@@ -285,6 +290,16 @@ def _with_models(study: Study, directory: Path) -> Study:
             model = _read_model(directory / plan.model, f"[{name}] model = {plan.model!r}")
             study = msgspec.structs.replace(study, **{name: msgspec.structs.replace(plan, model=model)})
     return study
+
+
+def _with_manifests(study: Study, files: tuple[str, ...], directory: Path) -> Study:
+    """What the files of manifests say of images' sizes, in their place. Raises UsageError."""
+    if not files:
+        return study
+    from driver.planning.manifest_files import sizes_of_files
+
+    sizes = {**sizes_of_files(files, directory, study.images.references), **study.images.sizes}
+    return msgspec.structs.replace(study, images=msgspec.structs.replace(study.images, manifests=(), sizes=sizes))
 
 
 def _read_model(path: Path, where: str) -> dict[str, dict[str, float | int | bool | None]]:
@@ -316,6 +331,7 @@ def _check(study: Study, where: str) -> None:
             raise UsageError(f"{where}: {what} {twice[0]} stands there twice")
     if study.job.image_pull_policy not in ("IfNotPresent", "Always"):
         raise UsageError(f"{where}: job.image_pull_policy must be IfNotPresent or Always")
+    _check_image_sizes(study.images, where)
     _check_kubernetes(study, where)
     _check_model(study.sim, f"{where}: [sim] model")
     _check_model(study.kwok, f"{where}: [kwok] model")
@@ -323,6 +339,16 @@ def _check(study: Study, where: str) -> None:
         for key in getattr(study.job, table):
             if key in own:
                 raise UsageError(f"{where}: job.{table} must leave {key} to the driver; docs/study.md lists the keys")
+
+
+def _check_image_sizes(images: Images, where: str) -> None:
+    for image, size in images.sizes.items():
+        if image not in images.references:
+            near = near_word(image, images.references)
+            hint = f"did you mean {near!r}?" if near else "name it as it stands there, with its repository"
+            raise UsageError(f"{where}: images.sizes: {image!r} is no image of the study: {hint}")
+        if size.mistake:
+            raise UsageError(f"{where}: images.sizes of {image!r}: {size.mistake}; docs/study.md")
 
 
 def _check_kubernetes(study: Study, where: str) -> None:

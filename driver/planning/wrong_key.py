@@ -59,6 +59,8 @@ def _known_at(at: msgspec.inspect.Type, keys: list[str]) -> tuple[str, ...]:
 def _inner(at: msgspec.inspect.Type, key: str) -> msgspec.inspect.Type:
     if isinstance(at, msgspec.inspect.StructType):
         return next(field.type for field in at.fields if field.encode_name == key)
+    if isinstance(at, msgspec.inspect.DictType):
+        return at.value_type
     return getattr(at, "item_type", msgspec.inspect.AnyType())
 
 

@@ -140,7 +140,7 @@ def sim_command(order: ClusterOrder, kubeconfig: Path, incarnation: int) -> list
     ]
     argv += ["--cluster", order.name, "--seed", str(seed), "--exit-with-stdin"]
     argv += ["--profile", plan.profile, "--version", plan.kubernetes_version, "--speed", plan.speed]
-    for name, value in (("model", plan.model), ("faults", plan.faults)):
+    for name, value in (("model", plan.model), ("faults", plan.faults), ("images", order.study.images.sizes)):
         if value:
             path = kubeconfig.with_suffix(f".{name}.json")
             path.write_bytes(msgspec.json.encode(value))

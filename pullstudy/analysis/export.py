@@ -12,22 +12,31 @@ import msgspec
 from pullstudy.analysis.errors import ChoiceError, NoLayersError, TerminalError
 from pullstudy.analysis.findings.similarity import ImagePair, pairs
 from pullstudy.analysis.output_file import output_file
+from pullstudy.analysis.reading.image_sizes import sizes_of_run
 from pullstudy.analysis.reading.joined_records import opened
 from pullstudy.analysis.reading.layers import Layer, choose_tags, read_layers, read_tags, shared_by_all, without
 from pullstudy.analysis.reading.ledger import cache_before
-from pullstudy.analysis.reading.source import StudySource, as_source
+from pullstudy.analysis.reading.source import StudySource, as_source, runs_of
 from pullstudy.analysis.reading.study import opened_study
 from pullstudy.analysis.tables import WRITERS, Table, TableColumn, columns_of
 from pullstudy.analysis.timelines.assembly import timelines_of
 from pullstudy.analysis.timelines.moments import MomentRow, moment_rows
 from pullstudy.analysis.timelines.phases import PhaseRow, phase_rows
 from pullstudy.pulls.image import study_shape
+from pullstudy.pulls.image_size import ImageSize
 from pullstudy.pulls.record import PullRecord
 from pullstudy.store.embedded.store import open_connection, store_errors
 from pullstudy.store.protocol import StoredRun
 
 # What pulls are compared by, and no record holds.
-_PULL_MORE = (TableColumn("cache", str), TableColumn("layers", int), TableColumn("unpacked_bytes", int))
+_PULL_MORE = (
+    TableColumn("cache", str),
+    TableColumn("layers", int),
+    TableColumn("unpacked_bytes", int),
+    TableColumn("compressed_bytes", int),
+    TableColumn("size_source", str),
+)
+_BY_NAME = "name"  # as size_source: the tag says it
 
 
 @dataclass(frozen=True)
@@ -67,8 +76,9 @@ def export(where: Path | StudySource, what: str, format: str, to: Path | None, c
 @contextmanager
 def pulls_table(source: StudySource, choice: LayerChoice) -> Iterator[Table]:
     """Every record, the study's own and those around it, in the columns of PullRecord and _PULL_MORE."""
+    size_of = _sizes(source)
     with opened(source) as store, _caches(source) as cache_of:
-        rows = ((*msgspec.structs.astuple(pull), cache_of(pull), *_shape(pull)) for pull in store.pulls())
+        rows = ((*msgspec.structs.astuple(pull), cache_of(pull), *size_of(pull)) for pull in store.pulls())
         yield Table((*columns_of(PullRecord), *_PULL_MORE), rows)
 
 
@@ -82,9 +92,23 @@ def _caches(source: StudySource) -> Iterator[Callable[[PullRecord], str | None]]
         yield lambda pull: cache_before(connection, pull)
 
 
-def _shape(pull: PullRecord) -> tuple[int | None, int | None]:
-    """Layers and unpacked bytes."""
-    return study_shape(pull.tag) or (None, None)
+_Size = tuple[int | None, int | None, int | None, str | None]
+
+
+def _sizes(source: StudySource) -> Callable[[PullRecord], _Size]:
+    """Layers, unpacked bytes and compressed ones of a pull's image, and who says them."""
+    runs = runs_of(source.directory) if source.directory is not None else []
+    known = {(run.run, image): _size(size) for run in runs for image, size in sizes_of_run(run).items()}
+    return lambda pull: known.get((pull.run or "", pull.image or "")) or _shape(pull)
+
+
+def _size(size: ImageSize) -> _Size:
+    return len(size.layer_bytes), size.unpacked_bytes, size.compressed, size.source.value
+
+
+def _shape(pull: PullRecord) -> _Size:
+    shape = study_shape(pull.tag)
+    return (*shape, None, _BY_NAME) if shape else (None, None, None, None)
 
 
 @contextmanager

@@ -38,6 +38,31 @@ def registry_of(repository: str) -> str:
     return first if slash and ("." in first or ":" in first or first == "localhost") else "docker.io"
 
 
+class FullReference(msgspec.Struct, frozen=True):
+    """A reference with the defaults filled in, as a runtime asks a registry for it: tag or digest are there."""
+
+    host: str
+    repository: str  # on that host
+    tag: str | None
+    digest: str | None
+
+    def same_image(self, other: "FullReference") -> bool:
+        """Whether both name one image, as far as their names tell: by a tag, whatever it once had as its digest."""
+        alike = (self.host, self.repository) == (other.host, other.repository)
+        by_tag = self.tag == other.tag if self.tag and other.tag else self.digest == other.digest
+        return alike and by_tag
+
+
+def full_reference(reference: str) -> FullReference:
+    """Source: distribution/reference, normalize.go."""
+    parsed = parse_image(reference)
+    host = registry_of(parsed.repository)
+    name = parsed.repository.removeprefix(f"{host}/")
+    if host in ("docker.io", "index.docker.io"):
+        host, name = "docker.io", name if "/" in name else f"library/{name}"
+    return FullReference(host, name, parsed.tag or (None if parsed.digest else "latest"), parsed.digest)
+
+
 def study_shape(tag: str | None) -> tuple[int, int] | None:
     """(layers, total bytes unpacked) that a tag ``<L>-layers-size-<B>-bytes`` states, or None for other tags."""
     match = STUDY_TAG.fullmatch(tag or "")

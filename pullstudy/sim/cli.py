@@ -42,6 +42,10 @@ def sim(
     faults: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A JSON list of faults to begin with; see docs/sim.md.")
     ] = None,
+    images: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="A JSON file of images' sizes; others go by their names. See docs/sim.md."),
+    ] = None,
     start_at: Annotated[
         str | None, typer.Option(metavar="TIME", help="Virtual time at the start, RFC 3339; the real now if not given.")
     ] = None,
@@ -70,8 +74,8 @@ def sim(
     options = Options(
         nodes=nodes, port=port, kubeconfig=kubeconfig, speed=speed, cluster=cluster, seed=seed, profile=profile,
         model=model,
-        version=version, faults=faults, start_at=start_at, event_seconds=event_seconds, keep_revisions=keep_revisions,
-        keep_seconds=keep_seconds, exit_with_stdin=exit_with_stdin,
+        version=version, faults=faults, images=images, start_at=start_at, event_seconds=event_seconds,
+        keep_revisions=keep_revisions, keep_seconds=keep_seconds, exit_with_stdin=exit_with_stdin,
     )  # fmt: skip
     try:
         code = asyncio.run(run(options))

@@ -2,12 +2,14 @@
 
 import random
 import zlib
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from fnmatch import fnmatchcase
 from functools import partial
 from typing import Any
 
+from pullstudy.pulls.image_size import ImageSize
 from pullstudy.sim.api.apiserver import ApiServer, Identities
 from pullstudy.sim.api.history import History
 from pullstudy.sim.api.pods import request_deletion
@@ -19,6 +21,7 @@ from pullstudy.sim.control.scheduler import Scheduler
 from pullstudy.sim.events.recorder import Recorder
 from pullstudy.sim.events.registry import EventRegistry
 from pullstudy.sim.faults.cluster import ClusterFaults
+from pullstudy.sim.model.images import ImageCatalogue
 from pullstudy.sim.model.parameters import EKS, ModelParameters
 from pullstudy.sim.model.pull_model import PullModel
 from pullstudy.sim.node import nodes
@@ -50,6 +53,7 @@ class ClusterSettings:
     keep_seconds: float | None = None  # compaction by time: 300 on a real server (--etcd-compaction-interval)
     slow_share: float = 0.0  # of the nodes
     slow_factor: float = 1.5
+    images: Mapping[str, ImageSize] = field(default_factory=dict)  # by reference; others go by their names
 
 
 class SimCluster:
@@ -69,7 +73,8 @@ class SimCluster:
         self.faults = ClusterFaults(random.Random(settings.seed + 1))
         control = settings.parameters.control
         self.events = EventRegistry(self.clock, self.history, self.identities, control.event_seconds)
-        self.fleet = nodes.Fleet(self.api)
+        self._images = ImageCatalogue(settings.images)
+        self.fleet = nodes.Fleet(self.api, self._images)
         self.recorders: dict[str, Recorder] = {}
         self.kubelets = Kubelets(self.api)
         self.scheduler = Scheduler(self.api, self._recorder("default-scheduler"), control, self.random)
@@ -113,7 +118,7 @@ class SimCluster:
         recorder, wording = self._recorder("kubelet", node.name), Messages(settings.version)
         puller = ImagePuller(
             self.clock, node, model, recorder, self.truth, wording, settings.parameters.kubelet, self.faults,
-            self.fleet.note_images,
+            self.fleet.note_images, self._images,
         )  # fmt: skip
         self.kubelets.add(
             Kubelet(self.api, node, puller, recorder, wording, settings.parameters, self.random, self.faults.exit_code)

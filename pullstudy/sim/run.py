@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from pullstudy.pulls.image_size import ImageSize
 from pullstudy.sim.api.version import KubernetesVersion
 from pullstudy.sim.cluster import ClusterSettings
 from pullstudy.sim.faults.kinds import AnyFault, FaultError, parse_faults
@@ -42,6 +43,7 @@ class Options:
     model: Path | None
     version: str
     faults: Path | None
+    images: Path | None
     start_at: str | None
     event_seconds: float
     keep_revisions: int
@@ -111,6 +113,7 @@ def _settings(options: Options, speed: float | None) -> ClusterSettings:
         parameters=replace(parameters, control=replace(parameters.control, event_seconds=options.event_seconds)),
         keep_revisions=options.keep_revisions,
         keep_seconds=keep_seconds,
+        images=_images(options.images),
     )
 
 
@@ -132,6 +135,21 @@ def _parameters(options: Options) -> ModelParameters:
         raise WrongUseError(f"--model {options.model}: {error.strerror}") from error
     except ParametersError as error:
         raise WrongUseError(f"--model {options.model}: {error}") from error
+
+
+def _images(path: Path | None) -> dict[str, ImageSize]:
+    if path is None:
+        return {}
+    try:
+        sizes = msgspec.json.decode(path.read_bytes(), type=dict[str, ImageSize])
+    except OSError as error:
+        raise WrongUseError(f"--images {path}: {error.strerror}") from error
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise WrongUseError(f"--images {path}: sizes by reference are wanted (docs/sim.md): {error}") from error
+    for reference, size in sizes.items():
+        if size.mistake:
+            raise WrongUseError(f"--images {path}: {reference}: {size.mistake}")
+    return sizes
 
 
 def _faults(path: Path | None) -> list[AnyFault]:

@@ -30,7 +30,7 @@ from pullstudy.store.selection import Selection
 from tests.analysis.hand_made import HandMade, image_of
 
 HEADERS = {
-    "pulls": (*PULL_COLUMNS, "cache", "layers", "unpacked_bytes"),
+    "pulls": (*PULL_COLUMNS, "cache", "layers", "unpacked_bytes", "compressed_bytes", "size_source"),
     "phases": PHASE_COLUMNS,
     "moments": MOMENT_COLUMNS,
     "runs": ("run", "cluster", "size", "pulls", "first_at", "last_at"),
@@ -291,6 +291,7 @@ def test_a_pull_of_a_sweep_has_its_nodes_cache_and_its_images_shape(sweep_direct
     assert {f"{row['layers']}-layers-size-{row['unpacked_bytes']}-bytes" for row in rows} == {
         row["tag"] for row in rows
     }
+    assert {row["size_source"] for row in rows} == {"name"}
     one_pull(tmp_path / "study", tag="1")
     (row,) = exported(tmp_path / "study", "pulls", tmp_path / "p.csv")
-    assert (row["cache"], row["layers"], row["unpacked_bytes"]) == ("", "", "")
+    assert (row["cache"], row["layers"], row["unpacked_bytes"], row["size_source"]) == ("", "", "", "")

@@ -13,6 +13,7 @@ import pytest
 
 from pullstudy.analysis.findings.finding import FindingId
 from pullstudy.analysis.reading.environments import differences
+from pullstudy.analysis.reading.layers import Layer, write_layers
 from pullstudy.analysis.reading.study import Study, StudyRecords, opened_study
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.report.all_findings import findings_of
@@ -24,6 +25,7 @@ from pullstudy.analysis.report.page import page
 from pullstudy.analysis.report.report import SECTIONS, provenance, write_report
 from pullstudy.analysis.report.sections import (
     after_pull,
+    all_pulls,
     by_nodes,
     durations,
     failures,
@@ -338,6 +340,45 @@ def test_images_that_compress_to_nothing_have_no_rate_of_compressed_bytes(tmp_pa
         "rate-unpacked-unknown-9-layers",
     ]
     assert "1 image unpacks to 1,000 times the bytes" in "".join(map(str, section.blocks))
+
+
+def medians(figure: Figure) -> list[float]:
+    return [row["median"] for row in figure.spec["data"]["values"]]
+
+
+def test_where_kubelets_count_unpacked_bytes_the_rate_shown_is_that_of_what_the_manifest_lists(tmp_path: Path) -> None:
+    """200 MB come over the link in 10 s, and unpack to 1,000 MB, which CRI-O says: the link has 20 MB/s."""
+    made = HandMade()
+    made.pull("j", "p", "registry.example/app:v1", 10.0, image_bytes=1_000_000_000)
+    made.write(tmp_path)
+    layers = [("sha256:a", 150_000_000), ("sha256:b", 50_000_000)]
+    write_layers(
+        tmp_path,
+        [
+            Layer(repository="registry.example/app", tag="v1", position=place, digest=digest, layer_bytes=size)
+            for place, (digest, size) in enumerate(layers)
+        ],
+    )
+    facts = gather_facts(tmp_path)
+    section = rates.build(facts)
+    assert [figure.name for figure in section.figures] == ["rate-manifest-unknown-other-layers"]
+    assert medians(section.figures[0]) == [20.0]
+    assert "count 5.0 times the bytes that the manifest lists: unpacked ones" in "".join(map(str, section.blocks))
+    assert "for 1 image are unpacked ones: not the rate of the link" in "".join(map(str, all_pulls.build(facts).blocks))
+
+
+def test_a_size_that_agrees_with_the_manifest_is_the_links_and_told_once(tmp_path: Path) -> None:
+    made = HandMade()
+    made.pull("j", "p", "registry.example/app:v1", 10.0, image_bytes=200_004_000)
+    made.write(tmp_path)
+    write_layers(
+        tmp_path, [Layer(repository="registry.example/app", tag="v1", position=0, digest="d", layer_bytes=200_000_000)]
+    )
+    facts = gather_facts(tmp_path)
+    section = rates.build(facts)
+    assert [figure.name for figure in section.figures] == ["rate-image-unknown-other-layers"]
+    assert medians(section.figures[0]) == [20.0]
+    assert "unpacked ones" not in "".join(map(str, [*section.blocks, *all_pulls.build(facts).blocks]))
 
 
 @pytest.mark.parametrize("sizes", [(4,), (4, 8)])

@@ -1,5 +1,6 @@
 """``pulldriver dashboards``: the same commands and exit codes as elsewhere, and one line where something is wrong."""
 
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,37 @@ def test_wrong_use_is_one_line_and_code_2(
     monkeypatch.delenv("GRAFANA_TOKEN_FILE", raising=False)
     assert cli.run(["dashboards", *words]) == 2
     assert capsys.readouterr().err == f"pulldriver: {complaint}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "complaint"),
+    [
+        (["build", "OUT", "--colour"], 2, "No such option: --colour; see pulldriver dashboards --help"),
+        (["paint"], 2, "No such command 'paint'; see pulldriver dashboards --help"),
+        (["build", "FILE"], 1, "FILE: File exists; give a directory that can be written to"),
+        (["fill", "OUT", "--influx", "http://localhost:1"], 2, "OUT is no study: study.sqlite3 is not in it"),
+        (["fill", "OUT", "--influx", "localhost:8086"], 2, "'localhost:8086'"),
+        (["push", "ftp://grafana"], 2, "Grafana: 'ftp://grafana' is no address; write it as http://HOST:3000"),
+    ],
+)
+def test_as_a_module_it_has_the_same_errors_and_exit_codes(
+    words: list[str], code: int, complaint: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["dashboards", *(_placed(word, tmp_path) for word in words)])
+    monkeypatch.setenv("INFLUXDB_V2_TOKEN", "token")
+    monkeypatch.setenv("INFLUXDB_V2_ORG", "organisation")
+    (tmp_path / "FILE").touch()
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module("dashboards", run_name="__main__")
+    told = capsys.readouterr()
+    assert (ended.value.code, told.out) == (code, "")
+    assert told.err.startswith("pulldriver: ")
+    assert told.err.count("\n") == 1
+    assert complaint in told.err.replace(f"{tmp_path}/", "")
+
+
+def _placed(word: str, directory: Path) -> str:
+    return str(directory / word) if word in ("OUT", "FILE") else word
 
 
 def test_a_directory_without_a_study_is_wrong_use(tmp_path: Path, capsys: Capture) -> None:

@@ -136,5 +136,5 @@ def test_an_image_whose_name_tells_no_size_is_said_to_be_guessed() -> None:
     plan = make_plan(own, "kwok", "kwok-", 0.0)
     assert plan.guessed == ("docker.io/library/nginx:1.27",)
     said = "\n".join(say_plan(plan))
-    assert "guessed  the sizes, and so the times, of 1 images" in said
+    assert "guessed  the sizes, and so the times, of 1 of 1 images, whose names tell no size: nginx-1-27" in said
     assert "nothing is paid" in said

@@ -4,7 +4,7 @@ Seen by users of EKS: a stack takes 1 to 2 min, a control plane 8 to 12, nodes 2
 """
 
 from driver.planning.eks_plan import Mode
-from driver.planning.job_estimate import JobPace, estimated_job_seconds
+from driver.planning.job_estimate import estimated_job_seconds, job_pace
 from driver.planning.plan import Overhead
 from driver.planning.study import Study
 
@@ -29,9 +29,9 @@ def overhead_of(study: Study, size: int) -> Overhead:
 
 def longest_seconds(study: Study) -> float:
     """For which one control plane is up."""
-    each = []
+    each, pace = [], job_pace(study, "eks")
     for size in study.sizes:
-        jobs = sum(estimated_job_seconds(image, size, JobPace()) for image in study.images.references)
+        jobs = sum(estimated_job_seconds(image, size, pace) for image in study.images.references)
         beside = overhead_of(study, size)
         each.append(beside.make_seconds + study.run.repeats * jobs + beside.delete_seconds)
     return max(each) if study.eks.mode is Mode.PER_SIZE else sum(each)

@@ -278,6 +278,7 @@ def nodes_order(order: ClusterOrder, kubeconfig: Path, handle: KwokHandle) -> No
         speed=plan.speed,
         seed=plan.seed,
         model=plan.changes,
+        images=order.study.images.sizes,
         domain=f"{handle.mark}.kwok" if shared else None,
         labels={LABEL: handle.mark},
         annotations={LABEL: handle.mark},

@@ -124,6 +124,7 @@ def _simulators(sides: Sides) -> Iterator[Difference]:
     """Profile, parameters, seed and faults, as the runs' studies have them."""
     if not all(facts.study.simulated for facts in sides):
         return
+    yield from _simulated_sizes(sides)
     settings = [_sim_settings(facts) for facts in sides]
     for name in sorted(settings[0].keys() | settings[1].keys()):
         seen = [each.get(name, frozenset({"the default"})) for each in settings]
@@ -133,11 +134,22 @@ def _simulators(sides: Sides) -> Iterator[Difference]:
             yield Difference(weight, f"the simulator's {name}: {told[0]} and {told[1]}")
 
 
+def _simulated_sizes(sides: Sides) -> Iterator[Difference]:
+    guessed = [len(facts.guessed_images) for facts in sides]
+    if any(guessed):
+        words = f"sizes of images are guessed: of {guessed[0]} in the first, of {guessed[1]} in the second"
+        yield Difference(Weight.NOT_THE_SAME_KIND, words)
+    first, second = (facts.simulated_sizes for facts in sides)
+    differing = sorted(image for image in first.keys() & second.keys() if first[image] != second[image])
+    if differing:
+        yield Difference(Weight.TREATMENT, f"the simulated sizes of {wording.listed(differing, at_most=2)}")
+
+
 def _sim_settings(facts: Facts) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
     for run in facts.study.ledger.runs:
         study: Any = json.loads(run.study)
-        sim = study.get("sim") if isinstance(study, dict) else None
+        sim = study.get("kwok" if run.provider == "kwok" else "sim") if isinstance(study, dict) else None
         for name, value in _leaves("", sim or {}):
             found.setdefault(name, set()).add(value)
     return {name: frozenset(values) for name, values in found.items() if name != "speed"}

@@ -1,6 +1,6 @@
-"""Image manifests and configs, gathered in one JSON file, read into layers.
+"""Image manifests: single ones, and with their configs gathered in one JSON file, which is read into layers.
 
-The file's keys: ``manifests`` and ``configs``, each from tag to the registry's own document
+That file's keys: ``manifests`` and ``configs``, each from tag to the registry's own document
 (Docker manifest v2 schema 2 or OCI image manifest), and perhaps ``uri``, the repository of all of them.
 """
 
@@ -23,14 +23,18 @@ _MOST_OBJECTS = 400_000  # manifests, configs and layers of a file: of more the 
 _Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]  # no store holds more
 
 
-class _Layer(msgspec.Struct):
+class ManifestLayer(msgspec.Struct):
+    """A layer as an image's manifest lists it; ``size`` is of its compressed bytes."""
+
     digest: str
     size: _Int64
     media_type: str | None = msgspec.field(default=None, name="mediaType")
 
 
-class _Manifest(msgspec.Struct):
-    layers: list[_Layer]
+class Manifest(msgspec.Struct):
+    """Docker's manifest v2 schema 2, or OCI's image manifest."""
+
+    layers: list[ManifestLayer]
     schema_version: _Int64 | None = msgspec.field(default=None, name="schemaVersion")
 
 
@@ -45,8 +49,34 @@ class _Config(msgspec.Struct):
         return "/".join(parts) or None
 
 
+class _Platform(msgspec.Struct):
+    os: str = ""
+    architecture: str = ""
+
+    @property
+    def pair(self) -> tuple[str, str]:
+        return (self.os, self.architecture)
+
+
+class _Descriptor(msgspec.Struct):
+    platform: _Platform = msgspec.field(default_factory=_Platform)
+
+
+class _Inspected(msgspec.Struct, rename="pascal"):
+    """What ``docker manifest inspect --verbose`` says of one platform of an image."""
+
+    ref: str
+    descriptor: _Descriptor = msgspec.field(default_factory=_Descriptor)
+    schema_v2_manifest: Manifest | None = msgspec.field(default=None, name="SchemaV2Manifest")
+    oci_manifest: Manifest | None = msgspec.field(default=None, name="OCIManifest")
+
+    @property
+    def manifest(self) -> Manifest | None:
+        return self.schema_v2_manifest or self.oci_manifest
+
+
 class _File(msgspec.Struct):
-    manifests: dict[str, _Manifest]
+    manifests: dict[str, Manifest]
     configs: dict[str, _Config] = {}
     uri: str | None = None
 
@@ -67,12 +97,56 @@ def read_manifests(path: Path, repository: str | None = None) -> list[Layer]:
         raise ManifestsError(path, getattr(error, "strerror", None) or str(error)) from error
 
 
-def decode_manifests(path: Path, text: bytes, repository: str | None = None) -> list[Layer]:
-    """The same of a text that was read from there. Raises ManifestsError."""
+PLATFORM = ("linux", "amd64")  # of several that an image is there for
+_INDEX = "an index of platforms, which has no layers: crane manifest --platform linux/amd64 IMAGE gives them"
+
+
+def read_image_manifests(path: Path) -> dict[str | None, list[ManifestLayer]]:
+    """The layers of the images of a file, by name; None is a single manifest, which does not name its image.
+
+    Besides the gathered ones: what ``crane manifest`` and ``docker manifest inspect`` print, with ``--verbose`` too.
+    Raises ManifestsError.
+    """
+    try:
+        text = _read(path)
+        _check_size(path, text)
+        document = msgspec.json.decode(text)
+        if looks_like_manifests(document):
+            return _gathered(decode_manifests(path, text))
+        if isinstance(document, dict) and isinstance(document.get("manifests"), list):
+            raise ManifestsError(path, _INDEX)
+        if isinstance(document, dict) and "layers" in document:
+            return {None: msgspec.convert(document, Manifest).layers}
+        return _inspected(document)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ManifestsError(path, getattr(error, "strerror", None) or str(error)) from error
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise ManifestsError(path, f"no image manifest ({error})") from error
+
+
+def _gathered(layers: list[Layer]) -> dict[str | None, list[ManifestLayer]]:
+    found: dict[str | None, list[ManifestLayer]] = {}
+    for layer in layers:
+        found.setdefault(layer.image, []).append(ManifestLayer(layer.digest, layer.layer_bytes))
+    return found
+
+
+def _inspected(document: Any) -> dict[str | None, list[ManifestLayer]]:
+    told = msgspec.convert(document if isinstance(document, list) else [document], list[_Inspected])
+    chosen = [each for each in told if len(told) == 1 or each.descriptor.platform.pair == PLATFORM]
+    return {each.ref: each.manifest.layers for each in chosen if each.manifest is not None}
+
+
+def _check_size(path: Path, text: bytes) -> None:
     if len(text) > _MOST_BYTES or text.count(b"{") > _MOST_OBJECTS:
         raise ManifestsError(
             path, f"more than {_MOST_BYTES >> 20} MiB, or {_MOST_OBJECTS} manifests, configs and layers"
         )
+
+
+def decode_manifests(path: Path, text: bytes, repository: str | None = None) -> list[Layer]:
+    """The same of a text that was read from there. Raises ManifestsError."""
+    _check_size(path, text)
     try:
         file = msgspec.json.decode(text, type=_File)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -92,7 +166,7 @@ def _read(path: Path) -> bytes:
         return (gzip.GzipFile(fileobj=file) if packed else file).read(_MOST_BYTES + 1)
 
 
-def _layers(repository: str, tag: str, manifest: _Manifest, config: _Config) -> list[Layer]:
+def _layers(repository: str, tag: str, manifest: Manifest, config: _Config) -> list[Layer]:
     return [
         Layer(
             repository=repository,

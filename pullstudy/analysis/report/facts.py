@@ -18,6 +18,7 @@ from pullstudy.analysis.findings.loss import Unaudited, without_audit
 from pullstudy.analysis.findings.pull_groups import PullCounts, PullGroups
 from pullstudy.analysis.findings.stragglers import Stragglers
 from pullstudy.analysis.findings.writeback import JobPoint, point_of
+from pullstudy.analysis.reading.image_sizes import compressed_bytes, guessed_images, sizes_of_run
 from pullstudy.analysis.reading.job_records import JobRecords
 from pullstudy.analysis.reading.source import StudySource
 from pullstudy.analysis.reading.study import Study, StudyRecords, opened_study
@@ -28,6 +29,7 @@ from pullstudy.analysis.timelines.phase_seconds import PhaseSeconds
 from pullstudy.analysis.timelines.timeline import JobTimeline
 from pullstudy.pulls.batch import Gap, Reject
 from pullstudy.pulls.image import parse_image, study_shape
+from pullstudy.pulls.image_size import ImageSize
 from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.pulls.streamed import StreamedPulls, streams_images
 
@@ -117,6 +119,23 @@ class Facts:
     def unaudited(self) -> tuple[Unaudited, ...]:
         """Of each cluster with jobs how many pulls there would be, which counts where there is no audit."""
         return tuple(without_audit(self.jobs, self.present, self.discards))
+
+    @cached_property
+    def guessed_images(self) -> tuple[str, ...]:
+        """Whose size nobody told a simulation. Real nodes pull what there is."""
+        if not self.study.simulated:
+            return ()
+        return tuple(guessed_images(self.study.ledger.runs, self.counts.images))
+
+    @cached_property
+    def simulated_sizes(self) -> Mapping[str, ImageSize]:
+        """By image, where the runs have kept them."""
+        return {image: size for run in self.study.ledger.runs for image, size in sizes_of_run(run).items()}
+
+    @cached_property
+    def compressed_bytes(self) -> Mapping[str, int]:
+        """By image, as manifests or the study tell it."""
+        return compressed_bytes(self.study.ledger.runs, self.study.layers)
 
     @property
     def dates(self) -> tuple[datetime, datetime] | None:

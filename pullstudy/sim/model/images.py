@@ -1,11 +1,13 @@
-"""What an image consists of, by its name: the layers of the study's images, and plausible ones for others."""
+"""What an image consists of: by what is known of it, by the name of the study's own images, or else guessed."""
 
 import hashlib
+from collections.abc import Mapping
 from functools import lru_cache
 
 import msgspec
 
 from pullstudy.pulls.image import parse_image, study_shape
+from pullstudy.pulls.image_size import MOST_LAYERS, ImageSize, guessed_size
 
 
 class ImageLayer(msgspec.Struct, frozen=True):
@@ -43,19 +45,43 @@ COMPRESSION = 9.7192e-4
 CONFIG_BYTES = 1_437
 CONFIG_BYTES_A_LAYER = 422
 
-MOST_LAYERS = 1_000  # that a name can order: runtimes take 128
-OTHER_LAYERS = 5
-OTHER_COMPRESSED_BYTES = 60_000_000
-OTHER_COMPRESSION = 0.38  # of ordinary file systems under gzip
+
+class ImageCatalogue:
+    """The images that a registry has: every name, of the size that is known of it."""
+
+    def __init__(self, sizes: Mapping[str, ImageSize]) -> None:
+        self._known = {reference: _image(reference, _layers(reference, size)) for reference, size in sizes.items()}
+
+    def describe(self, reference: str) -> Image:
+        """The image that a reference names; the same for the same name, always."""
+        return self._known.get(reference) or describe(reference)
 
 
 @lru_cache(maxsize=1024)
 def describe(reference: str) -> Image:
-    """The image that a reference names; the same for the same name, always."""
+    """The image that a reference names where nothing but its name is known."""
     shape = study_shape(parse_image(reference).tag)
-    layers = _study_layers(*shape) if shape and shape[0] <= MOST_LAYERS else _other_layers(reference)
+    if shape and shape[0] <= MOST_LAYERS:
+        return _image(reference, _study_layers(*shape))
+    return _image(reference, _layers(reference, guessed_size(reference)))
+
+
+def _image(reference: str, layers: tuple[ImageLayer, ...]) -> Image:
     size = sum(layer.compressed_bytes for layer in layers) + CONFIG_BYTES + CONFIG_BYTES_A_LAYER * len(layers)
     return Image(reference, _digest(f"manifest {reference}"), layers, size)
+
+
+def _layers(reference: str, size: ImageSize) -> tuple[ImageLayer, ...]:
+    """Each unpacks as the whole does."""
+    factor = size.unpacked / size.compressed if size.compressed else 0.0
+    return tuple(
+        ImageLayer(
+            size.digests[position] if size.digests else _digest(f"layer {reference} {position}"),
+            compressed,
+            round(compressed * factor),
+        )
+        for position, compressed in enumerate(size.layer_bytes)
+    )
 
 
 def _study_layers(count: int, total_bytes: int) -> tuple[ImageLayer, ...]:
@@ -68,16 +94,6 @@ def _study_layers(count: int, total_bytes: int) -> tuple[ImageLayer, ...]:
             ImageLayer(_digest(f"study {count} {total_bytes} {position}"), compressed, round(each))
             for position in range(1, count)
         ),
-    )
-
-
-def _other_layers(reference: str) -> tuple[ImageLayer, ...]:
-    # Between a half and twice the usual size, by the name's own digest.
-    scale = 0.5 * 4 ** (int(_digest(reference)[-4:], 16) / 0xFFFF)
-    each = round(OTHER_COMPRESSED_BYTES * scale / OTHER_LAYERS)
-    return tuple(
-        ImageLayer(_digest(f"layer {reference} {position}"), each, round(each / OTHER_COMPRESSION))
-        for position in range(OTHER_LAYERS)
     )
 
 

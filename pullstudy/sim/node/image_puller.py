@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from pullstudy.sim.api.apiserver import owner_of, reference
 from pullstudy.sim.api.resources import PODS
 from pullstudy.sim.events.recorder import Recorder, Sent
-from pullstudy.sim.model.images import Image, describe
+from pullstudy.sim.model.images import Image, ImageCatalogue
 from pullstudy.sim.model.parameters import KubeletSettings
 from pullstudy.sim.model.pull_model import Missing, PullModel
 from pullstudy.sim.node import messages
@@ -95,6 +95,7 @@ class ImagePuller:
         settings: KubeletSettings,
         failures: FailureSource,
         images_changed: Callable[[SimNode], None],
+        images: ImageCatalogue,
     ) -> None:
         self._clock = clock
         self._node = node
@@ -105,6 +106,7 @@ class ImagePuller:
         self._settings = settings
         self._failures = failures
         self._images_changed = images_changed
+        self._images = images
         self._rate = TokenBucket(settings.registry_pull_qps, settings.registry_burst)
         self._back_offs: dict[tuple[str, str], _BackOff] = {}
         self._under_way: dict[str, _OngoingPull] = {}
@@ -170,7 +172,7 @@ class ImagePuller:
             # The runtime fetches a layer once: who comes later waits for the same bytes.
             self._under_way[ask.image].asks.append(ask)
         else:
-            pulling = _OngoingPull(describe(ask.image), started_at, [ask])
+            pulling = _OngoingPull(self._images.describe(ask.image), started_at, [ask])
             self._under_way[ask.image] = pulling
             missing = Missing.of(pulling.image, self._node.layers)
             self._model.pull(missing, self._node.disk, self._node.slowdown, lambda: self._pulled(pulling))
@@ -179,7 +181,7 @@ class ImagePuller:
         if kind == "timeout":
             return TIMEOUT_SECONDS
         if kind == "no_space":
-            missing = Missing.of(describe(image), self._node.layers)
+            missing = Missing.of(self._images.describe(image), self._node.layers)
             return NO_SPACE_SHARE * self._model.unpack_seconds(missing)
         return REFUSAL_SECONDS if failure.code else 0.0
 

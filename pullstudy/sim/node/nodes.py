@@ -8,7 +8,7 @@ from pullstudy.sim.api.apiserver import ApiServer
 from pullstudy.sim.api.resources import NODES
 from pullstudy.sim.api.version import KubernetesVersion
 from pullstudy.sim.model.disk import Disk
-from pullstudy.sim.model.images import Image, describe
+from pullstudy.sim.model.images import Image, ImageCatalogue
 from pullstudy.sim.model.parameters import ModelParameters
 
 Json = dict[str, Any]
@@ -153,8 +153,9 @@ def set_ready(api: ApiServer, obj: Json, ready: bool) -> None:
 class Fleet:
     """All machines of the cluster by name, and their Node objects kept up to date."""
 
-    def __init__(self, api: ApiServer) -> None:
+    def __init__(self, api: ApiServer, images: ImageCatalogue) -> None:
         self._api = api
+        self._images = images
         self._nodes: dict[str, SimNode] = {}
         self._unreported: set[str] = set()
 
@@ -195,7 +196,7 @@ class Fleet:
     def preload(self, references: list[str]) -> None:
         for node in self._nodes.values():
             for reference in references:
-                node.add(describe(reference))
+                node.add(self._images.describe(reference))
             self.note_images(node)
         self.report_images()
 

@@ -16,6 +16,7 @@ from pullstudy.sim.api.resources import NODES, PODS
 from pullstudy.sim.api.version import KubernetesVersion
 from pullstudy.sim.events.recorder import Recorder
 from pullstudy.sim.faults.cluster import ClusterFaults
+from pullstudy.sim.model.images import ImageCatalogue
 from pullstudy.sim.model.pull_model import PullModel
 from pullstudy.sim.node.image_puller import ImagePuller
 from pullstudy.sim.node.kubelet import Kubelet, Kubelets
@@ -49,7 +50,8 @@ class Machines:
         self._wording = Messages(version)
         self._random = random.Random(order.seed)
         self._api = ApiServer(self.clock, History(self.clock, 0, keep_revisions=1), Identities(self._random))
-        self._fleet = Fleet(self._api)
+        self._images = ImageCatalogue(order.images)
+        self._fleet = Fleet(self._api, self._images)
         self._kubelets = Kubelets(self._api)
         self._model = PullModel(
             self.clock, self._parameters, self._random, random.Random(f"{order.seed} {order.cluster}")
@@ -92,7 +94,7 @@ class Machines:
         )
         puller = ImagePuller(
             self.clock, node, self._model, recorder, self.truth, self._wording, settings, self._faults,
-            self._fleet.note_images,
+            self._fleet.note_images, self._images,
         )  # fmt: skip
         self._kubelets.add(
             Kubelet(

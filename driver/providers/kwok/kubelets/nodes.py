@@ -4,6 +4,7 @@ from typing import Any
 
 import msgspec
 
+from pullstudy.pulls.image_size import ImageSize
 from pullstudy.sim.api.version import KubernetesVersion
 from pullstudy.sim.model.parameters import PROFILES, Changes, ModelParameters, accelerated, override
 from pullstudy.sim.node.nodes import SimNode, make_node
@@ -22,6 +23,7 @@ class NodesOrder(msgspec.Struct, frozen=True, kw_only=True):
     speed: float  # model seconds a second
     seed: int
     model: Changes = {}
+    images: dict[str, ImageSize] = {}  # by reference
     domain: str | None = None  # ends the nodes' names, where the simulator's own could be another cluster's
     labels: dict[str, str] = {}
     annotations: dict[str, str] = {}

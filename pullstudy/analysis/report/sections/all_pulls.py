@@ -10,7 +10,7 @@ from pullstudy.analysis.report.figure import Figure
 from pullstudy.analysis.report.html import Markup, paragraph, table
 from pullstudy.analysis.report.section import Block, Section
 from pullstudy.analysis.report.sections.box_chart import rounded
-from pullstudy.analysis.report.sections.rates import hardly_sent
+from pullstudy.analysis.report.sections.rates import counts_unpacked, hardly_sent
 from pullstudy.analysis.statistics.quantiles import quantile, upper_quantile
 
 _SHOWN = 20
@@ -67,6 +67,7 @@ def _words(facts: Facts) -> str:
     whole = facts.pulls.all
     rated = whole.rated_pulls and _is_rated(facts)
     rate = "; a rate is all bytes of a group, as the kubelet counts images, over all its seconds" if rated else ""
+    rate += _not_of_the_link(facts) if rated else ""
     durations = f" ({_quantiles(whole)})" if whole.seconds else ""
     return (
         f"Every pull that is recorded, of a job's pod or of any other: {wording.plural(whole.pulled, 'pull')}"
@@ -76,6 +77,16 @@ def _words(facts: Facts) -> str:
         f"pulling, those of nodes of {_LEAST_PULLS} pulls or more by how slow these are: the median of a pull's "
         "seconds over the median of its image on all nodes."
     )
+
+
+def _not_of_the_link(facts: Facts) -> str:
+    """What a rate is where kubelets count more bytes than came."""
+    more = sum(
+        counts_unpacked(group.rated_bytes / group.rated_pulls, facts.compressed_bytes.get(name[0]))
+        for name, group in facts.pulls.by(Grouping.IMAGE).items()
+        if group.rated_pulls
+    )
+    return f", which for {wording.plural(more, 'image')} are unpacked ones: not the rate of the link" if more else ""
 
 
 def _over_time(facts: Facts) -> list[Block]:

@@ -25,11 +25,15 @@ Units = Sequence[Sequence[float]]  # seconds of the downloads of one image, by j
 
 @dataclass(frozen=True)
 class SampledImage:
-    """One image's downloads. ``image_bytes`` is as its kubelets count it; None where they do not say."""
+    """One image's downloads.
+
+    ``image_bytes`` is as its kubelets count it, ``sent_bytes`` what a registry sends by its manifest; None: unknown.
+    """
 
     key: ImageKey
     image_bytes: int | None
     units: Mapping[str, Units]  # by series
+    sent_bytes: int | None = None
 
     @property
     def order(self) -> tuple[int, str]:
@@ -82,7 +86,9 @@ def sample_groups(facts: Facts) -> list[SampleGroup]:
     image_bytes = _image_bytes(facts)
     found: dict[tuple[str, int | None, bool], list[SampledImage]] = defaultdict(list)
     for (cache, streamed, key), units in _units(facts).items():
-        found[cache, key.layers, streamed].append(SampledImage(key, image_bytes.get(key), units))
+        found[cache, key.layers, streamed].append(
+            SampledImage(key, image_bytes.get(key), units, facts.compressed_bytes.get(key.image))
+        )
     groups = [
         SampleGroup(*kind, tuple(sorted(images, key=lambda image: image.order))) for kind, images in found.items()
     ]

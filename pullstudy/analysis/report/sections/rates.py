@@ -21,6 +21,7 @@ from pullstudy.analysis.statistics.quantiles import quantile
 
 # Images of programs and data come compressed to a half or a third. What comes to less than a twentieth is made to.
 _MOST_COMPRESSION = 20
+_MORE_THAN_SENT = 1.2  # times a manifest's layers: beside these containerd counts configuration and manifest, some kB
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,8 @@ class _Counted:
 _UNPACKED = _Counted(
     "unpacked",
     "Unpacked bytes a second",
-    "The unpacked bytes that the image's tag states, over the pull's duration: what the node wrote.",
+    "The unpacked bytes that the image's tag states, over the pull's duration: what the node wrote, and not what came "
+    "over the link.",
 )
 _COMPRESSED = _Counted(
     "image",
@@ -44,11 +46,20 @@ _COMPRESSED = _Counted(
     "layers, which the registry sends; layers that the node had already are counted too.",
 )
 
+_SENT = _Counted(
+    "manifest",
+    "Compressed bytes a second, by manifests",
+    "The bytes of the layers that the image's manifest lists, which the registry sends, over the pull's duration; "
+    "layers that the node had already are counted too.",
+)
+
 
 def build(facts: Facts) -> Section:
     blocks: list[Block] = []
     for group in sample_groups(facts):
-        counted = [each for each in (_UNPACKED, _COMPRESSED) if any(_bytes(image, each) for image in group.images)]
+        counted = [
+            each for each in (_UNPACKED, _COMPRESSED, _SENT) if any(_bytes(image, each) for image in group.images)
+        ]
         blocks += [figure for each in counted if (figure := _figure(group, each, facts.series))]
         blocks += _left_out(group)
     if not blocks:
@@ -67,7 +78,16 @@ def _bytes(image: SampledImage, counted: _Counted) -> int | None:
     """None where they are unknown, or, of compressed ones, say nothing of the work."""
     if counted is _UNPACKED:
         return image.key.unpacked_bytes
-    return None if _hardly_sent(image) else image.image_bytes
+    unpacked = counts_unpacked(image.image_bytes, image.sent_bytes)
+    if counted is _SENT:
+        wanted = image.image_bytes is None or unpacked
+        return image.sent_bytes if wanted and not hardly_sent(image.key.unpacked_bytes, image.sent_bytes) else None
+    return None if _hardly_sent(image) or unpacked else image.image_bytes
+
+
+def counts_unpacked(image_bytes: float | None, sent_bytes: int | None) -> bool:
+    """Whether the kubelet's size of an image is more than the registry sends: CRI-O and Docker tell it unpacked."""
+    return bool(image_bytes and sent_bytes and image_bytes > _MORE_THAN_SENT * sent_bytes)
 
 
 def hardly_sent(unpacked: int | None, compressed: float | None) -> bool:
@@ -80,6 +100,23 @@ def _hardly_sent(image: SampledImage) -> bool:
 
 
 def _left_out(group: SampleGroup) -> list[Markup]:
+    return [*_unpacked_counted(group), *_hardly_counted(group)]
+
+
+def _unpacked_counted(group: SampleGroup) -> list[Markup]:
+    more = [image for image in group.images if counts_unpacked(image.image_bytes, image.sent_bytes)]
+    if not more:
+        return []
+    ratios = sorted((image.image_bytes or 0) / (image.sent_bytes or 1) for image in more)
+    return [
+        paragraph(
+            f"Of {wording.plural(len(more), 'image')} kubelets count {_times(ratios)} the bytes that the manifest "
+            "lists: unpacked ones. A rate of those would not be that of the link: the one by manifests is shown."
+        )
+    ]
+
+
+def _hardly_counted(group: SampleGroup) -> list[Markup]:
     hardly = [image for image in group.images if _hardly_sent(image)]
     if not hardly:
         return []
@@ -95,7 +132,7 @@ def _left_out(group: SampleGroup) -> list[Markup]:
 
 def _times(ratios: list[float]) -> str:
     """``930 to 1,000 times``, or one of them where they are as good as equal."""
-    low, high = (f"{ratio:,.0f}" for ratio in (ratios[0], ratios[-1]))
+    low, high = (f"{ratio:,.{1 if ratio < 10 else 0}f}" for ratio in (ratios[0], ratios[-1]))
     return f"{low} times" if low == high else f"{low} to {high} times"
 
 

@@ -16,6 +16,7 @@ from pullstudy.pulls.streamed import Streamed
 _VERDICTS = {Verdict.YES: "yes", Verdict.NO: "no", Verdict.UNKNOWN: "cannot tell"}
 _ROWS = 12  # of the table of durations
 _STRAGGLERS = 3  # that are told here
+_NAMED_IMAGES = 5
 _GROWTH = {FindingId.PULL_GROWTH: "Pulls", FindingId.MAKESPAN_GROWTH: "Makespans"}
 
 Answer = tuple[str, Sequence[Markup]]  # to a question
@@ -41,7 +42,17 @@ def _answers(answers: Iterable[Answer]) -> Markup:
 def _simulated(facts: Facts) -> list[Markup]:
     if not facts.study.simulated:
         return []
-    return [warning("simulated clusters: every figure here comes from a model, none from real nodes.")]
+    said = [warning("simulated clusters: every figure here comes from a model, none from real nodes.")]
+    guessed = facts.guessed_images
+    if guessed:
+        named = wording.listed([image.rpartition("/")[2] for image in guessed], at_most=_NAMED_IMAGES)
+        said.append(
+            warning(
+                f"the sizes of {len(guessed)} of {wording.plural(len(facts.counts.images), 'image')} are guessed from "
+                f"the letters of their names, and so are their times: {named}."
+            )
+        )
+    return said
 
 
 def _headlines(facts: Facts) -> Markup:

@@ -1,0 +1,1 @@
+"""Registries of images, asked how large images are."""
