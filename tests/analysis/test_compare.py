@@ -1,7 +1,9 @@
 """Two studies side by side."""
 
+import json
 import random
 import re
+from contextlib import closing
 from pathlib import Path
 
 import msgspec
@@ -13,11 +15,13 @@ from pullstudy.analysis.comparison.text import lines
 from pullstudy.analysis.findings.comparison import Compared, Quantity
 from pullstudy.analysis.findings.finding import Verdict
 from pullstudy.analysis.findings.thresholds import parse_threshold
+from pullstudy.analysis.report.facts import gather_facts
+from pullstudy.analysis.report.sections.environment import build as environment_section
 from pullstudy.analysis.statistics.speed_up import Answer
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.milestone import Moment
 from pullstudy.pulls.record import Outcome
-from pullstudy.store.embedded.ledger import JobState
+from pullstudy.store.embedded.ledger import JobState, Ledger
 from tests.analysis.hand_made import HandMade, image_of
 
 M = Moment
@@ -269,3 +273,30 @@ def test_a_p95_of_many_pulls_has_an_interval(tmp_path: Path) -> None:
     assert tail.answer is Answer.SLOWER
     assert (tail.speed_up.high or 1) < 1 / 1.3
     assert [bar.verdict for bar in found.bars] == [Verdict.YES]
+
+
+def simulated(directory: Path, provider: str, model: dict[str, dict[str, float]], image_bytes: int) -> Path:
+    """A run of an image of so many bytes, and of one of which nobody told them."""
+    made = HandMade(cluster=f"{provider}-c-4", size=4, environment={"provider": {"model": model}})
+    for job, image in (("j", "app:1"), ("k", "other:1")):
+        made.pull(job, f"{job}-0", image, 5.0)
+        made.job(job, image, 0.0, 10.0)
+    made.write(directory, provider=provider)
+    sizes = {"app:1": {"compressed_bytes": image_bytes}, "other:1": {"compressed_bytes": 7, "source": "guessed"}}
+    with closing(Ledger(directory, create=True)) as ledger:
+        (run,) = ledger.runs()
+        study = {**json.loads(run.study), provider: {"model": model}, "images": {"sizes": sizes}}
+        ledger.put_run(msgspec.structs.replace(run, study=json.dumps(study)))
+    return directory
+
+
+@pytest.mark.parametrize("provider", ["sim", "kwok"])
+def test_what_was_simulated_differently_is_told(tmp_path: Path, provider: str) -> None:
+    first = simulated(tmp_path / "a", provider, {"volume": {"write_bytes_per_second": 1e8}}, 5)
+    second = simulated(tmp_path / "b", provider, {"volume": {"write_bytes_per_second": 2e8}}, 6)
+    told = [str(each) for each in compare(first, second).differences]
+    assert "the simulator's model.volume.write_bytes_per_second: 100000000.0 and 200000000.0" in told
+    assert "the simulated sizes of app:1" in told
+    assert "sizes of images are guessed: of 1 in the first, of 1 in the second" in told
+    page = "".join(map(str, environment_section(gather_facts(second)).blocks))
+    assert "provider.model.volume.write bytes per second" in page

@@ -14,6 +14,7 @@ from driver.planning.resume import remaining_jobs
 from driver.planning.study import ClusterPlan, Images, Overrides, Study, change_study, encode_study, load_study
 from driver.sweep import wall_clock
 from pullstudy.analysis.report.facts import gather_facts
+from pullstudy.pulls.image_size import ImageSize
 from pullstudy.store.embedded.ledger import ClusterRow, Ledger, Run
 from tests.driver.sweeps import LARGE, REPOSITORY, SMALL, pulled, rows, run_sweep, small_study
 from tests.driver.test_resume import row
@@ -146,3 +147,15 @@ def test_jobs_that_were_begun_keep_their_positions_whatever_comes_between() -> N
     left = remaining_jobs(more, "run1", "sim-", planned_jobs(more), [row(0, JobState.DONE), row(1, JobState.FAILED)])
     assert [job.position for job in left.jobs[:3]] == [2, 1, 3]
     assert len({job.position for job in left.jobs}) == len(left.jobs) == 32
+
+
+def own(*images: str, **sizes: int) -> Study:
+    told = {name: ImageSize(compressed_bytes=size) for name, size in sizes.items()}
+    return msgspec.structs.replace(small_study(), images=Images(tags=(), more=images, sizes=told))
+
+
+def test_an_image_that_is_added_comes_with_its_size_and_the_others_keep_theirs() -> None:
+    assert extended(own("a", a=1), own("b", b=2)).images == own("a", "b", a=1, b=2).images
+    assert extended(own("a", a=1), own("a", "b", b=2)).images == own("a", "b", a=1, b=2).images
+    with pytest.raises(UsageError, match=r"images\.sizes\.a\.compressed_bytes = 1, not 3"):
+        extended(own("a", a=1), own("a", "b", a=3))

@@ -133,5 +133,8 @@ def test_who_writes_into_an_older_study_is_told_what_becomes_of_it(
     assert f"and becomes one of layout {VERSION}" in capsys.readouterr().err
     run(["import", str(log), "--size", "4", "--out", str(study)])
     assert "becomes" not in capsys.readouterr().err
+    shutil.copytree(tmp_path / "kept", tmp_path / "swept")
+    run(["sweep", "--resume", "--sizes", "5", "--out", str(tmp_path / "swept")])  # which the old study has not
+    assert f"and becomes one of layout {VERSION}" in capsys.readouterr().out
     assert run(["down", "--out", str(tmp_path / "kept")]) == 0
     assert f"and becomes one of layout {VERSION}" in capsys.readouterr().out
