@@ -80,6 +80,7 @@ class ClusterLifecycle:
                     watching = [guards.create_task(self._provider.lost(cluster))]
                     async with making():
                         await self._wait_for_nodes(api, cluster)
+                    await self._see_to_namespace(api)
                     self._progress.doing("starting the collector")
                     collector = self._collector(cluster, state)
                     await collector.start()
@@ -186,6 +187,11 @@ class ClusterLifecycle:
         raise LimitError(
             f"{cluster.name}: {ready} of {len(nodes)} nodes ready after {limit:.0f} s; wanted: {cluster.size}"
         )
+
+    async def _see_to_namespace(self, api: ClusterApi) -> None:
+        """A cluster that was made for the study has none but its own; another's is let be."""
+        if not self._provider.lasting and api.namespace != "default":
+            await api.create("/api/v1/namespaces", {"metadata": {"name": api.namespace}})
 
     async def _describe(self, api: ClusterApi, cluster: Cluster, state: ClusterRecord) -> None:
         nodes_json = await api.nodes_json()

@@ -84,8 +84,17 @@ class ReusesClusters(Protocol):
 
 @runtime_checkable
 class ChecksStudies(Protocol):
-    """A provider that can tell what is wrong with a study, or with this machine, before anything is begun."""
+    """A provider that can tell what is wrong with a study before anything is begun."""
 
-    def check(self, study: Study) -> None:
-        """Raises UsageError, ProviderError."""
+    def check_study(self, study: Study) -> None:
+        """By the study alone. Raises UsageError, ProviderError."""
+        ...
+
+
+@runtime_checkable
+class ChecksPlace(Protocol):
+    """A provider that can tell what is wrong with where a sweep is begun: this machine, or the cluster given."""
+
+    def check_place(self, study: Study) -> None:
+        """Within seconds, and nothing is made or changed. Raises UsageError, ProviderError."""
         ...

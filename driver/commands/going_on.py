@@ -2,8 +2,8 @@
 
 import msgspec
 
-from driver.clusters.provider import ChecksStudies, Provider
-from driver.commands.provider_plan import with_image_sizes, with_price
+from driver.clusters.provider import Provider
+from driver.commands.provider_plan import check_study, with_image_sizes, with_price
 from driver.errors import UsageError
 from driver.planning.extension import extended
 from driver.planning.image_sizes import with_sizes
@@ -50,8 +50,7 @@ def study_going_on(run: Run, asked: AskedStudy, provider: Provider, *, extend: b
     wanted = asked.over(kept, provider)
     if extend:
         study = with_image_sizes(extended(kept, wanted), provider, ask_registry=asked.ask_registry)
-        if isinstance(provider, ChecksStudies):
-            provider.check(study)
+        check_study(study, provider)
         return study
     # Sizes that a registry told, or nobody, are not asked for again.
     check_same_study(with_sizes(msgspec.structs.replace(wanted, collect=kept.collect), kept.images.sizes), kept)

@@ -29,7 +29,7 @@ from driver.commands.options import (
     check_model,
     provider_of,
 )
-from driver.commands.provider_plan import plan_of, with_image_sizes
+from driver.commands.provider_plan import check_study, plan_of, with_image_sizes
 from driver.errors import UsageError
 from driver.planning.budget import rest_of
 from driver.planning.job_estimate import BETWEEN_JOBS_SECONDS
@@ -91,7 +91,9 @@ def _plan(asked: AskedStudy, provider: Provider, out: Path | None, *, extend: bo
     if out is None:
         if extend:
             raise UsageError("--extend: of which sweep? give its --out DIR")
-        return plan_of(with_image_sizes(asked.load(), provider, ask_registry=asked.ask_registry), provider)
+        study = asked.load()
+        check_study(study, provider)
+        return plan_of(with_image_sizes(study, provider, ask_registry=asked.ask_registry), provider)
     with closing(Ledger(out, create=False)) as ledger:
         run = ledger.swept_run()
         if run is None:

@@ -7,12 +7,24 @@ from functools import partial
 
 import msgspec
 
-from driver.clusters.provider import Provider
+from driver.clusters.provider import ChecksPlace, ChecksStudies, Provider
 from driver.commands.options import SIMULATED
 from driver.planning.image_sizes import untold, with_guesses, with_sizes
 from driver.planning.plan import DescribesResources, EstimatesOverhead, Plan, make_plan
 from driver.planning.price import HourlyPrice, KnowsPrices, nodes_price
 from driver.planning.study import Price, Study
+
+
+def check_study(study: Study, provider: Provider) -> None:
+    """Raises UsageError, ProviderError where its clusters cannot be what the study wants."""
+    if isinstance(provider, ChecksStudies):
+        provider.check_study(study)
+
+
+def check_place(study: Study, provider: Provider) -> None:
+    """Raises UsageError, ProviderError where this machine or the cluster that is given is not fit for it."""
+    if isinstance(provider, ChecksPlace):
+        provider.check_place(study)
 
 
 def hourly_price(study: Study, provider: Provider) -> Callable[[int], HourlyPrice]:

@@ -15,7 +15,7 @@ import msgspec
 import typer
 
 from driver.clusters.cluster_record import cost_so_far
-from driver.clusters.provider import ChecksStudies, Provider
+from driver.clusters.provider import Provider
 from driver.commands.directory_lock import directory_lock
 from driver.commands.going_on import AskedStudy, study_going_on
 from driver.commands.interrupt import InterruptedByUserError, interruptible
@@ -43,7 +43,7 @@ from driver.commands.options import (
     provider_of,
 )
 from driver.commands.plan_command import say_plan
-from driver.commands.provider_plan import hourly_price, plan_of, with_image_sizes, with_price
+from driver.commands.provider_plan import check_place, check_study, hourly_price, plan_of, with_image_sizes, with_price
 from driver.commands.summary import size_lines
 from driver.course import Course
 from driver.display import make_progress, ticking
@@ -129,6 +129,8 @@ def sweep_command(
     where = AskedDestination(kafka=kafka, influx=influx)
     cluster_provider = provider_of(provider, kubeconfig, eks_mode)
     new = None if resume or extend else _new_study(asked, where, cluster_provider)
+    if new is not None and budget is not None:
+        Budget(amount=budget, plan=plan_of(new, cluster_provider)).check()
     resume_command = _command_to_resume(out, provider, kubeconfig, budget, yes=yes)
     with directory_lock(out), closing(_ledger(out)) as ledger:
         found = _study(ledger, out, asked, new, where, cluster_provider, resume=resume, extend=extend)
@@ -150,8 +152,8 @@ def _new_study(asked: AskedStudy, where: AskedDestination, provider: Provider) -
     destination = destination_of_new_run(where, study.collect, os.environ)
     asyncio.run(check_reachable(destination, os.environ))
     study = msgspec.structs.replace(study, collect=destination)
-    if isinstance(provider, ChecksStudies):
-        provider.check(study)
+    check_study(study, provider)
+    check_place(study, provider)
     return with_price(study, provider)
 
 
@@ -231,6 +233,7 @@ def _study(
     study = study_going_on(run, asked, provider, extend=extend)
     check_same_destination(where, asked.collect, study.collect, os.environ)
     asyncio.run(check_reachable(study.collect, os.environ))
+    check_place(study, provider)
     return study
 
 

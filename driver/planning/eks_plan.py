@@ -79,6 +79,8 @@ class EksPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     layer_downloads: Whole = 0  # layers of one image that containerd downloads at once; 0: the AMI's own number
     local_ssd: bool = False
     registry: Registry = Registry.ANY
+    # The quota "Nodes per managed node group". Source: the EKS User Guide's "View and manage service quotas".
+    most_nodes: Annotated[int, msgspec.Meta(ge=1)] = 450
     capacity_retries: Whole = 3
     capacity_wait_seconds: Seconds = 300.0
     ttl_hours: Annotated[float, msgspec.Meta(gt=0, le=168)] = 12.0

@@ -13,11 +13,11 @@ import msgspec
 
 from driver.errors import UsageError
 from driver.planning.eks_plan import EksPlan, Mode
-from driver.planning.kubernetes_names import is_label_key, is_label_value, is_reference
 from driver.planning.seed_images import REPOSITORY, SEED, TAGS
 from driver.planning.study_file import read_study_file
 from driver.planning.wrong_key import explain_mistake, near_word
 from pullstudy.pulls.image_size import ImageSize
+from pullstudy.pulls.kubernetes_names import label_key_fault, label_value_fault, reference_fault, subdomain_fault
 from pullstudy.pulls.sizes import SizesError, parse_sizes
 from pullstudy.sim.model.parameters import PROFILES, Changes, ParametersError, override, parse_changes
 from pullstudy.store.destination import Destination
@@ -354,12 +354,21 @@ def _check_image_sizes(images: Images, where: str) -> None:
 def _check_kubernetes(study: Study, where: str) -> None:
     """What an API server or a kubelet would refuse once the cluster is paid for."""
     for image in study.images.references:
-        if not is_reference(image):
-            raise UsageError(f"{where}: image {image!r} is no reference: NAME[:TAG][@DIGEST], its name in lower case")
+        _check_image(image, f"{where}: image")
+    for table, plan in (("kubeconfig", study.kubeconfig), ("eks", study.eks)):
+        _check_image(plan.cleaner_image, f"{where}: {table}.cleaner_image")
+    for name in study.job.image_pull_secrets:
+        if subdomain_fault(name):
+            raise UsageError(f"{where}: job.image_pull_secrets: {name!r} is no name that Kubernetes takes")
     for table in ("labels", "node_selector"):
         for key, value in getattr(study.job, table).items():
-            if not is_label_key(key) or not is_label_value(value):
+            if label_key_fault(key) or label_value_fault(value):
                 raise UsageError(f"{where}: job.{table} {key} = {value!r} is no label that Kubernetes takes")
+
+
+def _check_image(image: str, where: str) -> None:
+    if wrong := reference_fault(image):
+        raise UsageError(f"{where} {image!r} is no reference ({wrong}): NAME[:TAG][@DIGEST], its name in lower case")
 
 
 def encode_study(study: Study) -> str:

@@ -44,7 +44,7 @@ class SimProvider:
         self._plans: dict[str, SimPlan] = {}
         self._session: aiohttp.ClientSession | None = None
 
-    def check(self, study: Study) -> None:
+    def check_study(self, study: Study) -> None:
         from pullstudy.sim.api.version import KubernetesVersion
         from pullstudy.sim.faults.kinds import FaultError, parse_faults
 

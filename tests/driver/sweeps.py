@@ -132,6 +132,16 @@ def rows(directory: Path, sql: str, *values: object) -> list[tuple[Any, ...]]:
         return shell.execute(sql, values).fetchall()
 
 
+def in_ledger(directory: Path, sql: str) -> bool:
+    """Whether the query finds anything by now."""
+    try:
+        return bool(rows(directory, sql))
+    except Exception as error:
+        if "no such table" in str(error) or "unable to open" in str(error):
+            return False
+        raise
+
+
 def has_ledger(directory: Path) -> bool:
     """Whether a sweep that was just started has got so far."""
     return (directory / "study.sqlite3").exists() and bool(

@@ -1,12 +1,10 @@
 """What the user meets when something is wrong: one line, and the exit code that is documented."""
 
 import os
-import socket
 import sqlite3
 import subprocess
 import sys
 from contextlib import closing
-from importlib.metadata import version
 from pathlib import Path
 
 import msgspec
@@ -21,7 +19,6 @@ from driver.planning.study import Overrides, encode_study, load_study
 from driver.providers import PROVIDERS
 from driver.sweep import wall_clock
 from pullstudy.kube.errors import ApiError
-from pullstudy.sim.kubeconfig import write_kubeconfig
 from pullstudy.store.embedded.ledger import ClusterRow, Ledger, Run
 
 Capture = pytest.CaptureFixture[str]
@@ -234,42 +231,3 @@ def test_a_command_that_is_offered_can_be_pasted_whatever_the_directory_is_calle
     begun(directory)
     assert cli.run(["status", "--out", str(directory)]) == 0
     assert f"pulldriver sweep --out '{directory}' --resume" in capsys.readouterr().out
-
-
-@pytest.mark.parametrize(
-    ("words", "table", "said"),
-    [
-        (["--sizes", "30000"], "", "the simulator has at most 20,000 nodes, not 30,000"),
-        ([], '[sim]\nspeed = "fast"', "speed = 'fast': write max"),
-        ([], '[sim]\nkubernetes_version = "two"', "not a Kubernetes version"),
-        ([], '[[sim.faults]]\nfault = "no-such"', "no fault"),
-        (["--provider", "kubeconfig", "--kubeconfig", "/no/such"], "", "no kubeconfig at /no/such"),
-    ],
-)
-def test_what_a_provider_cannot_do_is_said_before_anything_is_begun(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], words: list[str], table: str, said: str
-) -> None:
-    study, out = tmp_path / "study.toml", tmp_path / "out"
-    study.write_text(table)
-    assert cli.run(["sweep", "--study", str(study), "--out", str(out), *words]) == 2
-    assert said in capsys.readouterr().err
-    assert not out.exists()
-
-
-def test_an_api_server_that_is_not_there_is_said_before_anything_is_begun(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    kubeconfig, out = tmp_path / "kubeconfig", tmp_path / "out"
-    with socket.socket() as bound:  # taken, and nobody listens
-        bound.bind(("127.0.0.1", 0))
-        write_kubeconfig(kubeconfig, "away", f"http://127.0.0.1:{bound.getsockname()[1]}")
-        words = ["--provider", "kubeconfig", "--kubeconfig", str(kubeconfig), "--out", str(out)]
-        assert cli.run(["sweep", *words, "--sizes", "2"]) == 1
-    assert "API server" in capsys.readouterr().err
-    assert not out.exists()
-
-
-@pytest.mark.parametrize(("module", "command"), [("driver", "pulldriver"), ("collector", "collector")])
-def test_a_command_is_its_package_too(module: str, command: str) -> None:
-    ended = subprocess.run([sys.executable, "-m", module, "--version"], capture_output=True, text=True, check=False)
-    assert (ended.returncode, ended.stdout) == (0, f"{command} {version('pullstudy')}\n")

@@ -21,6 +21,7 @@ from tests.driver.sweeps import (
     SMALL,
     RecordedProgress,
     TruthfulSim,
+    in_ledger,
     left_running,
     pulled,
     rows,
@@ -42,15 +43,6 @@ def wait_for(what: Callable[[], bool], process: subprocess.Popen[str] | None = N
         assert time.monotonic() < deadline, "it never came to that"
         assert process is None or process.poll() is None, process.communicate()
         time.sleep(0.002)
-
-
-def in_ledger(directory: Path, sql: str) -> bool:
-    try:
-        return bool(rows(directory, sql))
-    except Exception as error:
-        if "no such table" in str(error) or "unable to open" in str(error):
-            return False
-        raise
 
 
 MOMENTS = {

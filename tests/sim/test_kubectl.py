@@ -73,6 +73,13 @@ async def test_a_client_that_asks_for_a_table_gets_the_columns_of_a_real_server(
     assert table["rows"][0]["cells"][1:3] == ["Complete", "2/2"]
 
 
+async def test_a_client_that_sorts_gets_the_whole_objects_with_its_table(api: Api) -> None:
+    headers = {"Accept": "application/json;as=Table;v=v1;g=meta.k8s.io"}
+    for asked, held in (("", {"metadata"}), ("?includeObject=Object", {"metadata", "spec", "status"})):
+        _, table = await api.ask("GET", f"/api/v1/nodes{asked}", headers=headers)
+        assert {*table["rows"][0]["object"]} == {"kind", "apiVersion", *held}
+
+
 async def test_an_order_for_a_dry_run_is_refused_since_it_would_be_carried_out(api: Api) -> None:
     code, answer = await api.ask("POST", "/api/v1/namespaces?dryRun=All", {"metadata": {"name": "x"}})
     assert (code, "dryRun" in answer["message"]) == (400, True)
@@ -97,6 +104,10 @@ async def kubectl(stack_home: StackHome, tmp_path: Path) -> AsyncIterator[Kubect
         yield run
 
 
+async def rows(kubectl: Kubectl, *words: str) -> list[str]:
+    return [row for row in (await kubectl(*words)).splitlines() if row and not row.startswith("NAME ")]
+
+
 @pytest.mark.real
 async def test_kubectl_gets_creates_applies_waits_and_asks_what_it_may(kubectl: Kubectl, tmp_path: Path) -> None:
     head, *nodes = (await kubectl("get", "nodes")).splitlines()
@@ -111,7 +122,8 @@ async def test_kubectl_gets_creates_applies_waits_and_asks_what_it_may(kubectl: 
     assert "condition met" in await kubectl("wait", "--for=condition=complete", "job/a", "--timeout=30s")
     assert (await kubectl("get", "jobs")).splitlines()[1].split()[:3] == ["a", "Complete", "1/1"]
     assert "Completed" in await kubectl("get", "pods")
-    assert "Pulled" in await kubectl("get", "events")
+    assert "Pulled" in await kubectl("get", "events", "--sort-by=.lastTimestamp")
+    assert {"pod/a", "job.batch/a"} == {row.split("-")[0].split()[0] for row in await rows(kubectl, "get", "all")}
     assert await kubectl("run", "p", "--image=busybox:2", "--restart=Never") == "pod/p created\n"
 
     for step, said in (("one", "created"), ("one", "unchanged"), ("two", "configured")):

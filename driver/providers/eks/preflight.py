@@ -21,6 +21,7 @@ def check_study(study: Study) -> None:
     """Raises UsageError."""
     plan = study.eks
     for wrong in (
+        _size(study),
         _zones(plan),
         _ami(plan),
         _volume(plan),
@@ -31,6 +32,17 @@ def check_study(study: Study) -> None:
     ):
         if wrong:
             raise UsageError(wrong)
+
+
+def _size(study: Study) -> str:
+    """EKS says so after the control plane is paid for."""
+    largest, limit = max(study.sizes), study.eks.most_nodes
+    if largest <= limit:
+        return ""
+    return (
+        f"--sizes: a managed node group has at most {limit} nodes, not {largest}; where the account's quota is raised,"
+        " say so with eks.most_nodes"
+    )
 
 
 def _zones(plan: EksPlan) -> str:

@@ -92,6 +92,9 @@ class EksProvider:
         self._tunnels = Tunnels(sleep)
         self._studies: dict[str, Study] = {}
 
+    def check_study(self, study: Study) -> None:
+        check_study(study)
+
     def price(self, study: Study, size: int) -> HourlyPrice:
         check_study(study)
         return price_of(study, size, load_table())

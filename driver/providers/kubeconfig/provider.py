@@ -9,6 +9,7 @@ from typing import Any, NoReturn
 
 import msgspec
 
+from driver.clusters.answering import answering
 from driver.clusters.cluster_api import CONFLICT, NOT_FOUND, PATIENCE_SECONDS, ClusterApi, open_cluster
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.errors import ProviderError, UsageError
@@ -24,7 +25,6 @@ from pullstudy.kube.objects import Node
 from pullstudy.polling import Pace, Sleep, polls
 
 SCALING_PACE = Pace(0.5, 10.0)
-ANSWER_SECONDS = 15.0
 CLEARS_AT_ONCE = 8  # local commands
 
 
@@ -61,23 +61,19 @@ class KubeconfigProvider:
         self._studies: dict[str, Study] = {}
         self._context: str | None = None  # of all sizes: the one that was current at the first
 
-    def check(self, study: Study) -> None:
+    def check_place(self, study: Study) -> None:
         if not self._kubeconfig.is_file():
             raise UsageError(f"no kubeconfig at {self._kubeconfig}: give --kubeconfig FILE, or set KUBECONFIG")
-        asyncio.run(self._see_an_answer(study))
+        asyncio.run(self._check_cluster(study))
 
-    async def _see_an_answer(self, study: Study) -> None:
-        """The jobs' patience is of a server that was there; one that never answers is said at once."""
-        place, limit = study.cluster.namespace, ANSWER_SECONDS
-        try:
-            with provider_errors():
-                async with (
-                    asyncio.timeout(limit),
-                    open_cluster(self._kubeconfig, place, patience_seconds=limit, sleep=self._sleep) as api,
-                ):
-                    await api.exists("/api/v1/nodes?limit=1")
-        except TimeoutError:
-            raise ProviderError(f"the API server of {self._kubeconfig} did not answer within {limit:.0f} s") from None
+    async def _check_cluster(self, study: Study) -> None:
+        with provider_errors():
+            async with answering(self._kubeconfig, study.cluster.namespace, self._sleep) as api:
+                if not study.kubeconfig.create_namespace and not await self._has_namespace(api):
+                    raise _no_namespace(api.namespace)
+                if not study.kubeconfig.scale_command:
+                    # Those of a sweep that was killed bear its label until it goes on.
+                    choose_nodes(map(_without_label, await api.nodes()), study, max(study.sizes))
 
     async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
         study, plan = order.study, order.study.kubeconfig
@@ -196,9 +192,7 @@ class KubeconfigProvider:
         if await self._has_namespace(api):
             return
         if not study.kubeconfig.create_namespace:
-            raise ProviderError(
-                f"namespace {api.namespace} is not there; make it, or set kubeconfig.create_namespace in study.toml"
-            )
+            raise _no_namespace(api.namespace)
         await api.create("/api/v1/namespaces", {"metadata": {"name": api.namespace}})
 
     async def _has_namespace(self, api: ClusterApi) -> bool:
@@ -270,6 +264,15 @@ class KubeconfigProvider:
         except ApiError as error:
             if error.status != NOT_FOUND:  # scaled away
                 raise
+
+
+def _no_namespace(name: str) -> ProviderError:
+    return ProviderError(f"namespace {name} is not there; make it, or set kubeconfig.create_namespace in study.toml")
+
+
+def _without_label(node: Node) -> Node:
+    labels = {key: value for key, value in node.metadata.labels.items() if key != RUN_LABEL}
+    return msgspec.structs.replace(node, metadata=msgspec.structs.replace(node.metadata, labels=labels))
 
 
 def _name(node: Node) -> str:

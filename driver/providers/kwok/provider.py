@@ -13,11 +13,13 @@ from typing import Any, NoReturn
 import msgspec
 
 from driver.child_process import end_child, end_stranger, last_line, start_child
+from driver.clusters.answering import answering
 from driver.clusters.cluster_api import ClusterApi, open_cluster
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.errors import ProviderError, UsageError
 from driver.planning.study import Study
 from driver.providers.kubeconfig.context import hold_context, keep_context, kept_context
+from driver.providers.kubeconfig.permissions import provider_errors
 from driver.providers.kwok.kubelets.nodes import NodesOrder, node_names
 from driver.providers.kwok.servers import (
     PROGRAMS,
@@ -75,14 +77,25 @@ class KwokProvider:
         self._orders: dict[str, NodesOrder] = {}
         self._context: str | None = None  # of the given kubeconfig
 
-    def check(self, study: Study) -> None:
+    def check_study(self, study: Study) -> None:
+        if self._given is not None:
+            _check_tolerations(study)
+
+    def check_place(self, study: Study) -> None:
         if self._given is not None and not self._given.is_file():
             raise UsageError(f"--kubeconfig {self._given}: no such file")
         find_programs(("kwok",) if self._given else PROGRAMS)
+        if self._given is not None:
+            asyncio.run(self._check_given(self._given, study.cluster.namespace))
+
+    async def _check_given(self, kubeconfig: Path, namespace: str) -> None:
+        with provider_errors():
+            async with answering(kubeconfig, namespace, self._sleep) as api:
+                if not await api.exists(f"/api/v1/namespaces/{namespace}"):
+                    raise ProviderError(f"namespace {namespace} is not there: kubectl create namespace {namespace}")
 
     async def up(self, order: ClusterOrder, save: SaveHandle) -> Cluster:
-        if self._given is not None:
-            _check_tolerations(order)
+        self.check_study(order.study)
         find_programs(("kwok",) if self._given else PROGRAMS)
         directory = (order.directory / "clusters" / order.name).resolve()
         given = str(self._held(self._given, directory)) if self._given else None
@@ -169,8 +182,7 @@ class KwokProvider:
         for command in (etcd_command(layout), api_server_command(layout)):
             handle = await self._start(order, command, handle, save)
         await self._until(order.name, lambda: _has(layout.certificate), "wrote no certificate")
-        namespace = order.study.cluster.namespace
-        async with open_cluster(layout.kubeconfig, namespace, sleep=self._sleep) as api:
+        async with open_cluster(layout.kubeconfig, "default", sleep=self._sleep) as api:
             await self._until(order.name, lambda: _serves(api), "did not answer")
         plan = order.study.kwok
         for command in (
@@ -286,8 +298,8 @@ def nodes_order(order: ClusterOrder, kubeconfig: Path, handle: KwokHandle) -> No
     )
 
 
-def _check_tolerations(order: ClusterOrder) -> None:
-    if not TAINT.tolerated(order.study.job.tolerations):
+def _check_tolerations(study: Study) -> None:
+    if not TAINT.tolerated(study.job.tolerations):
         wanted = f'[job] tolerations = [{{ key = "{LABEL}", operator = "Exists" }}]'
         raise ProviderError(f"the fake nodes keep other pods off by a taint: study.toml needs {wanted}")
 

@@ -62,13 +62,6 @@ def admit_job(obj: Json, namespace: str, identities: Identities) -> Json:
 
 
 def _check_job(name: str, spec: Json, indexed: bool) -> None:
-    containers = ((spec.get("template") or {}).get("spec") or {}).get("containers")
-    if not containers:
-        raise status.invalid("Job", "batch", name, "spec.template.spec.containers", "Required value")
-    for position, container in enumerate(containers):
-        if not container.get("name") or not container.get("image"):
-            field = f"spec.template.spec.containers[{position}]"
-            raise status.invalid("Job", "batch", name, field, "Required value: name and image are required")
     policy = spec["template"]["spec"].get("restartPolicy")
     if policy not in ("OnFailure", "Never"):
         why = f'Required value: valid values: "OnFailure", "Never"; got {policy!r}'
@@ -88,10 +81,7 @@ def _check_job(name: str, spec: Json, indexed: bool) -> None:
 def admit_pod(obj: Json, namespace: str) -> Json:
     """Raises ApiFailureError 422."""
     pod = admit_meta(obj, namespace)
-    spec = pod.get("spec") or {}
-    if not spec.get("containers"):
-        raise status.invalid("Pod", "", pod["metadata"].get("name", ""), "spec.containers", "Required value")
-    return {"metadata": pod["metadata"], "spec": with_defaults(spec), "status": new_status()}
+    return {"metadata": pod["metadata"], "spec": with_defaults(pod["spec"]), "status": new_status()}
 
 
 def admit_namespace(obj: Json) -> Json:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from pullstudy.sim.api.resources import RESOURCES, Resource
+from pullstudy.sim.api.resources import JOBS, PODS, RESOURCES, Resource
 from pullstudy.sim.api.version import KubernetesVersion
 
 Json = dict[str, Any]
@@ -98,4 +98,6 @@ def _resource(resource: Resource) -> Json:
         "kind": resource.kind,
         "verbs": list(resource.verbs),
         "shortNames": list(resource.short_names),
+        # Of what ``kubectl get all`` lists, this is served.
+        "categories": ["all"] if resource in (PODS, JOBS) else [],
     }

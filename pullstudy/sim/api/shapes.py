@@ -13,8 +13,6 @@ from pullstudy.sim.api.resources import EVENTS, JOBS, NAMESPACES, NODES, PODS, R
 
 Json = dict[str, Any]
 
-# A path segment of printable ASCII: looser than the API's own names, so that none of them is refused.
-_Name = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9._:-]*$", max_length=253)]
 _Count = Annotated[int, msgspec.Meta(ge=0, le=100_000)]  # Kubernetes' own limit of an Indexed Job
 _Int32 = Annotated[int, msgspec.Meta(ge=-(2**31), lt=2**31)]
 _Natural = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]
@@ -32,9 +30,9 @@ class _Owner(_Shape, frozen=True):
 
 
 class _Metadata(_Shape, frozen=True):
-    name: _Name | None = None
-    generate_name: _Name | None = None
-    namespace: _Name | None = None
+    name: str | None = None
+    generate_name: str | None = None
+    namespace: str | None = None
     labels: _Texts | None = None
     annotations: _Texts | None = None
     finalizers: list[str] | None = None

@@ -1,6 +1,7 @@
 """Status objects: what the API server answers where it refuses (apimachinery ``api/errors/errors.go``)."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -78,17 +79,48 @@ def bad_request(message: str) -> ApiFailureError:
     return ApiFailureError(400, "BadRequest", message)
 
 
+class Cause(NamedTuple):
+    """One field that is wrong, and why: ``Invalid value: "A": a lowercase RFC 1123 ...``."""
+
+    field: str
+    why: str
+
+
+# By how the message of a field begins (apimachinery's ``util/validation/field``).
+_CAUSES = {
+    "Required value": "FieldValueRequired",
+    "Unsupported value": "FieldValueNotSupported",
+    "Duplicate value": "FieldValueDuplicate",
+    "Forbidden": "FieldValueForbidden",
+    "Too long": "FieldValueTooLong",
+}
+
+
 def invalid(kind: str, group: str, name: str, field: str, why: str) -> ApiFailureError:
+    return invalid_fields(kind, group, name, [Cause(field, why)])
+
+
+def invalid_fields(kind: str, group: str, name: str, causes: Sequence[Cause]) -> ApiFailureError:
+    said = [f"{cause.field}: {cause.why}" for cause in causes]
+    details = {
+        "name": name,
+        "group": group,
+        "kind": kind,
+        "causes": [
+            {
+                "reason": _CAUSES.get(cause.why.partition(":")[0], "FieldValueInvalid"),
+                "message": cause.why,
+                "field": cause.field,
+            }
+            for cause in causes
+        ],
+    }
+    told = said[0] if len(said) == 1 else f"[{', '.join(said)}]"
     return ApiFailureError(
         422,
         "Invalid",
-        f'{kind}{"." + group if group else ""} "{name}" is invalid: {field}: {why}',
-        {
-            "name": name,
-            "group": group,
-            "kind": kind,
-            "causes": [{"reason": "FieldValueInvalid", "message": why, "field": field}],
-        },
+        f'{kind}{"." + group if group else ""} "{name}" is invalid: {told}',
+        {key: value for key, value in details.items() if value},
     )
 
 

@@ -20,8 +20,8 @@ def wanted(accept: str) -> bool:
     return "as=Table" in accept
 
 
-def table(resource: Resource, objects: Iterable[Json], meta: Json, now: datetime) -> Json:
-    """Of these objects, in their order."""
+def table(resource: Resource, objects: Iterable[Json], meta: Json, now: datetime, *, whole: bool = False) -> Json:
+    """Of these objects, in their order; ``whole``: each row with all of its object, which a client sorts by."""
     columns, cells = _PRINTERS[resource.plural]
     definitions = [
         {"name": name.lstrip("+"), "type": "string", "format": "", "description": "", "priority": int(name[0] == "+")}
@@ -29,7 +29,7 @@ def table(resource: Resource, objects: Iterable[Json], meta: Json, now: datetime
     ]
     for each in definitions:
         each["format"] = "name" if each["name"] == "Name" else ""
-    rows = [{"cells": list(cells(obj, now)), "object": _partial(obj)} for obj in objects]
+    rows = [{"cells": list(cells(obj, now)), "object": obj if whole else _partial(obj)} for obj in objects]
     kind = {"kind": "Table", "apiVersion": "meta.k8s.io/v1"}
     return {**kind, "metadata": meta, "columnDefinitions": definitions, "rows": rows}
 

@@ -35,9 +35,12 @@ class ReadRequests:
         self._pace = seconds_a_virtual_second
         self._random = random.Random(cluster.settings.seed)
 
-    def _table(self, resource: Resource, items: list[bytes], meta: dict[str, str | int]) -> web.Response:
+    def _table(
+        self, request: web.Request, resource: Resource, items: list[bytes], meta: dict[str, str | int]
+    ) -> web.Response:
         objects = [msgspec.json.decode(as_seen_at(resource, data)) for data in items]
-        return json_answer(tables.table(resource, objects, meta, self._cluster.clock.at()))
+        whole = request.query.get("includeObject") == "Object"
+        return json_answer(tables.table(resource, objects, meta, self._cluster.clock.at(), whole=whole))
 
     def get(self, request: web.Request, target: ApiPath) -> web.Response:
         resource, name = target.resource, str(target.name)
@@ -50,7 +53,7 @@ class ReadRequests:
         if target.subresource not in (None, "status"):
             raise status.no_such_path()
         if tables.wanted(request.headers.get("Accept", "")):
-            return self._table(resource, [entry.data], {})
+            return self._table(request, resource, [entry.data], {})
         return raw_answer(as_seen_at(resource, entry.data) + b"\n")
 
     def keep(self, request: web.Request, target: ApiPath) -> Callable[[ObjectVersion], bool] | None:
@@ -92,7 +95,7 @@ class ReadRequests:
         if self._faults.list_doubled(resource.plural):
             page.items.extend(list(page.items))
         if tables.wanted(request.headers.get("Accept", "")):
-            return self._table(resource, [entry.data for entry in page.items], page.meta)
+            return self._table(request, resource, [entry.data for entry in page.items], page.meta)
         head = len(resource.head)
         return raw_answer(render(resource, page, lambda data: b"{" + as_seen_at(resource, data)[head:]))
 

@@ -10,6 +10,7 @@ from pullstudy.sim.api.listing import ListQuery, list_page, render
 from pullstudy.sim.api.pods import request_deletion
 from pullstudy.sim.api.resources import EVENTS, JOBS, NAMESPACES, PODS, Resource
 from pullstudy.sim.api.shapes import check_shape
+from pullstudy.sim.api.validation import check_names
 from pullstudy.sim.cluster import SimCluster
 from pullstudy.sim.http.read_requests import ReadRequests
 from pullstudy.sim.http.requests import ApiPath, integer, json_answer, raw_answer, read_body
@@ -35,6 +36,7 @@ class WriteRequests:
             self._api.get(NAMESPACES, "", namespace)
         body = await read_body(request)
         check_shape(resource, body)
+        check_names(resource, body)
         if resource is EVENTS:
             return self._create_event(body, namespace)
         admitted = {
@@ -118,6 +120,7 @@ class WriteRequests:
         put = request.method == "PUT"
         changed = {**obj, **body} if put else patching.apply(obj, body, request.content_type)
         check_shape(resource, changed)
+        check_names(resource, changed)
         version = changed["metadata"].get("resourceVersion")
         if version not in (None, "", obj["metadata"]["resourceVersion"]):
             raise status.conflict(resource.plural, str(target.name))

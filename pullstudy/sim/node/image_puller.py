@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from pullstudy.pulls.kubernetes_names import reference_fault
 from pullstudy.sim.api.apiserver import owner_of, reference
 from pullstudy.sim.api.resources import PODS
 from pullstudy.sim.events.recorder import Recorder, Sent
@@ -122,15 +123,14 @@ class ImagePuller:
         name, image, policy = container["name"], container["image"], container["imagePullPolicy"]
         ask = _PullRequest(pod, name, image, result, self._clock.now)
         present = self._node.images.get(image)
-        if present and policy != "Always":
+        if fault := reference_fault(image):
+            self._refuse(ask, "InspectFailed", "InvalidImageName", messages.invalid_name(image, fault))
+        elif present and policy != "Always":
             sent = self._event(ask, "Normal", "Pulled", self._wording.present(image))
             self._note(ask, "cached", sent)
             result(Ready(_image_id(present)))
         elif not present and policy == "Never":
-            text = messages.never(image)
-            self._note(ask, "failed", self._event(ask, "Warning", "ErrImageNeverPull", text), error=text)
-            self._event(ask, "Warning", "Failed", "Error: ErrImageNeverPull")
-            result(NotReady("ErrImageNeverPull", text))
+            self._refuse(ask, "ErrImageNeverPull", "ErrImageNeverPull", messages.never(image))
         elif back_off := self._held_back(ask):
             self._note(ask, "backoff", self._event(ask, "Normal", "BackOff", messages.back_off(image)))
             self._event(ask, "Warning", "Failed", "Error: ImagePullBackOff")
@@ -144,6 +144,12 @@ class ImagePuller:
             ask.cancelled = True
 
         return give_up
+
+    def _refuse(self, ask: _PullRequest, event: str, reason: str, text: str) -> None:
+        """No pull is tried: until the pod is another nothing changes."""
+        self._note(ask, "failed", self._event(ask, "Warning", event, text), error=text)
+        self._event(ask, "Warning", "Failed", f"Error: {reason}")
+        ask.result(NotReady(reason, text))
 
     def forget(self, pod_uid: str) -> None:
         """The pod is gone, and its back-off with it."""

@@ -84,3 +84,8 @@ def pull_failed(image: str, error: str) -> str:
 
 def never(image: str) -> str:
     return f'Container image "{image}" is not present with pull policy of Never'
+
+
+def invalid_name(image: str, fault: str) -> str:
+    """Of the event InspectFailed, and of the container that waits."""
+    return f'Failed to apply default image tag "{image}": couldn\'t parse image name "{image}": {fault}'

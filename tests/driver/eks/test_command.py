@@ -14,6 +14,7 @@ from aiohttp.test_utils import unused_port
 from tests.driver.eks.aws_proxy import AwsProxy
 from tests.driver.eks.studies import NOTHING, everything
 from tests.driver.sweeps import SMALL, left_running
+from tests.driver.terminal import Terminal
 
 # A sweep and its moto take some seconds each, and on a busy machine more than a minute.
 pytestmark = [pytest.mark.real, pytest.mark.timeout(300)]
@@ -127,6 +128,19 @@ async def test_signals_at_any_step_end_with_nothing_left(
     out, err = await process.communicate()
     assert process.returncode == 130, (out + err).decode()
     assert await everything() == NOTHING
+
+
+@pytest.mark.parametrize(("mode", "operation", "after"), STEPS)
+async def test_a_terminal_that_is_closed_at_any_step_leaves_nothing(
+    aws: AwsProxy, tmp_path: Path, study: Path, mode: str, operation: str, after: int
+) -> None:
+    terminal = Terminal()
+    words = sweep(tmp_path / "out", study, "--sizes", "4..16", "--eks-mode", mode)
+    process = await terminal.start(str(Path(sys.executable).with_name("pulldriver")), *words)
+    aws.then(operation, terminal.close, after=after)
+    assert await process.wait() == 130, terminal.said
+    assert await everything() == NOTHING
+    assert left_running(tmp_path / "out") == []
 
 
 WAYS: dict[str, Callable[[Path, Path], tuple[str, ...]]] = {
