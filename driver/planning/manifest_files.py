@@ -4,11 +4,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from driver.errors import UsageError
-from driver.planning.kubernetes_names import is_reference
 from pullstudy.analysis.errors import ManifestsError
 from pullstudy.analysis.reading.manifests import ManifestLayer, read_image_manifests
 from pullstudy.pulls.image import full_reference, parse_image, study_shape
 from pullstudy.pulls.image_size import MOST_BYTES, MOST_LAYERS, ImageSize, SizeSource
+from pullstudy.pulls.kubernetes_names import reference_fault
 
 
 def sizes_of_files(files: Sequence[str], directory: Path, references: Sequence[str]) -> dict[str, ImageSize]:
@@ -39,7 +39,7 @@ def size_of_layers(image: str, layers: Sequence[ManifestLayer], source: SizeSour
 
 def _image_and_path(text: str, directory: Path) -> tuple[str | None, Path]:
     image, equals, file = text.partition("=")
-    if equals and is_reference(image) and not (directory / text).exists():
+    if equals and not reference_fault(image) and not (directory / text).exists():
         return image, directory / file
     return None, directory / text
 
