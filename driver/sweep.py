@@ -168,7 +168,7 @@ class Sweep:
         going_on = msgspec.structs.replace(
             run.noted(self._note), study=run.study if same else encode_study(self._study), finished_at=None
         )
-        self._ledger.go_on(going_on, self._clusters(run.run, self._prefix(), new))
+        self._ledger.begin(going_on, self._clusters(run.run, self._prefix(), new))
 
     def _clusters(self, run: str, prefix: str, sizes: Iterable[int]) -> list[ClusterRow]:
         return [ClusterRow(cluster=cluster_name(prefix, self._study, size), run=run, size=size) for size in sizes]

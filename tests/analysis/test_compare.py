@@ -241,7 +241,7 @@ def test_json_has_a_finding_for_each_figure_and_each_bar(tmp_path: Path, capsys:
     assert cli.run(["compare", *sides, "--format", "json"]) == 0
     assert capsys.readouterr().out == told
     found = msgspec.json.decode(told)
-    assert found.keys() == {"first", "second", "simulated", "differences", "findings"}
+    assert found.keys() == {"first", "second", "simulated", "notes", "differences", "findings"}
     first = found["findings"][0]
     assert (first["id"], first["subject"], first["verdict"], first["n"], first["counts"]) == (
         *("speed-up", "all", "yes", 6, "jobs"),

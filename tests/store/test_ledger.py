@@ -108,7 +108,7 @@ def test_a_finished_run_can_be_opened_again(ledger: Ledger) -> None:
     finished = msgspec.structs.replace(RUN, finished_at=AT)
     ledger.finish_run("run1", AT)
     assert ledger.swept_run() == finished
-    ledger.go_on(RUN, [])
+    ledger.begin(RUN, [])
     assert ledger.swept_run() == RUN
 
 

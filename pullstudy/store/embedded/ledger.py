@@ -183,19 +183,12 @@ class Ledger:
         self._connection = open_connection(directory, create=create)
 
     def begin(self, run: Run, clusters: Iterable[ClusterRow]) -> None:
-        """Write the run and all its clusters as planned, in one transaction."""
-        self._write_run(run, clusters, "INSERT")
-
-    def go_on(self, run: Run, clusters: Iterable[ClusterRow]) -> None:
-        """Write the run as it is from now on, and the clusters that it gets more, in one transaction."""
-        self._write_run(run, clusters, "INSERT OR REPLACE")
-
-    def _write_run(self, run: Run, clusters: Iterable[ClusterRow], verb: str) -> None:
+        """Write the run as it is from now on, and these of its clusters as planned, in one transaction."""
         with store_errors(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
-                self._put("runs", [run], verb)
-                self._put("clusters", clusters, "INSERT")
+                self._put("runs", [run])
+                self._put("clusters", clusters)
                 self._connection.execute("COMMIT")
             except BaseException:
                 self._connection.execute("ROLLBACK")
