@@ -80,17 +80,21 @@ class OpenArchive(RecordsByJob):
         self._streams: dict[tuple[str, Selection], JobStream[Any]] = {}
 
     def runs(self) -> list[StoredRun]:
-        paths = self._paths(PULL, ALL)
-        if not paths:
-            return []
+        found = [run for each in self._clusters(ALL, PULL) for run in self._runs_of(each)]
+        # What is unknown comes first, as in SQLite.
+        return sorted(
+            found, key=lambda run: (run.run is not None, run.run, run.size is not None, run.size, run.cluster)
+        )
+
+    def _runs_of(self, cluster: str) -> Iterator[StoredRun]:
         rows = self._connection.execute(
             "SELECT run, cluster, size, count(*), epoch_us(min(finished_at)), epoch_us(max(finished_at))"
-            f" FROM {files_sql(paths)} GROUP BY ALL ORDER BY run NULLS FIRST, size NULLS FIRST, cluster"
+            f" FROM {files_sql(self._paths(PULL, Selection(clusters=(cluster,))))} GROUP BY ALL"
         )
-        return [
-            StoredRun(run=run, cluster=cluster, size=size, pulls=pulls, first_at=_second(first), last_at=_second(last))
-            for run, cluster, size, pulls, first, last in rows.fetchall()
-        ]
+        for run, name, size, pulls, first, last in rows.fetchall():
+            yield StoredRun(
+                run=run, cluster=name, size=size, pulls=pulls, first_at=_second(first), last_at=_second(last)
+            )
 
     def pulls(
         self, selection: Selection = ALL, *, outcome: Outcome | None = None, job: str | None = None
@@ -116,13 +120,18 @@ class OpenArchive(RecordsByJob):
     # -- by job ------------------------------------------------------------------------------------------------------
 
     def jobs(self, selection: Selection = ALL) -> Iterator[JobName]:
-        kinds = [kind for kind in (PULL, MILESTONE) if self._paths(kind, selection)]
-        if not kinds:
-            return iter(())
-        parts = (f"SELECT cluster, job FROM {self._rows_of_jobs(kind, selection)}" for kind in kinds)
-        rows = self._connection.execute(f"SELECT DISTINCT * FROM ({' UNION ALL '.join(parts)}) ORDER BY 1, 2")
-        names: list[JobName] = rows.fetchall()
-        return (name for name in names if name not in self._abandoned)
+        for cluster in self._clusters(selection, PULL, MILESTONE):
+            of_cluster = _within(selection, cluster)
+            kinds: list[Kind[Any]] = [kind for kind in (PULL, MILESTONE) if self._paths(kind, of_cluster)]
+            parts = [f"SELECT cluster, job FROM {self._rows_of_jobs(kind, of_cluster)}" for kind in kinds]
+            for name in self._distinct(parts):
+                if name not in self._abandoned:
+                    yield name
+
+    def _distinct(self, parts: Sequence[str]) -> list[JobName]:
+        sql = f"SELECT DISTINCT * FROM ({' UNION ALL '.join(parts)}) ORDER BY 1, 2"
+        names: list[JobName] = self._connection.execute(sql).fetchall()
+        return names
 
     def proves_job(self, job: JobName) -> bool:
         return job in self._proven
@@ -134,15 +143,17 @@ class OpenArchive(RecordsByJob):
             "starts_with(pod, job || '-') AND regexp_full_match(substr(pod, length(job) + 2), '[1-9].*-.{5}', 's')"
         )
         proof = {PULL.plural: "", MILESTONE.plural: " OR job_uid IS NOT NULL OR owner IS NOT NULL"}
-        parts = [
-            f"SELECT cluster, job FROM {self._rows_of_jobs(kind, ALL)}"
-            f" WHERE pod IS NULL OR NOT ({like_others}){proof[kind.plural]}"
-            for kind in (PULL, MILESTONE)
-            if self._paths(kind, ALL)
-        ]
-        if not parts:
-            return frozenset()
-        return frozenset(self._connection.execute(f"SELECT DISTINCT * FROM ({' UNION ALL '.join(parts)})").fetchall())
+        names: list[JobName] = []
+        for cluster in self._clusters(ALL, PULL, MILESTONE):
+            of_cluster = _within(ALL, cluster)
+            parts = [
+                f"SELECT cluster, job FROM {self._rows_of_jobs(kind, of_cluster)}"
+                f" WHERE pod IS NULL OR NOT ({like_others}){proof[kind.plural]}"
+                for kind in (PULL, MILESTONE)
+                if self._paths(kind, of_cluster)
+            ]
+            names += self._distinct(parts)
+        return frozenset(names)
 
     def of_job(self, kind: Kind[R], job: JobName, selection: Selection = ALL) -> Iterator[R]:
         stream = self._streams.get((kind.plural, selection))
@@ -155,15 +166,16 @@ class OpenArchive(RecordsByJob):
         return (record for record in records if record.job is None)
 
     def _by_job(self, kind: Kind[R], selection: Selection) -> Iterator[R]:
-        if not self._paths(kind, selection):
-            return
         superseded = self._superseded(selection) if kind.main else set()
-        sql = f"SELECT * FROM {self._rows_of_jobs(kind, selection)} ORDER BY {order_sql(kind, 'cluster', 'job')}"
-        # A cursor of its own: other queries are made while it is read.
-        for batch in self._connection.cursor().sql(sql).to_arrow_reader(_AT_ONCE):
-            for record in self._live(kind, records_of(kind, batch)):
-                if not superseded or (record.cluster, record.event_uid, record.count) not in superseded:  # type: ignore[attr-defined]
-                    yield record
+        for cluster in self._clusters(selection, kind):
+            rows = self._rows_of_jobs(kind, _within(selection, cluster))
+            # A cursor of its own: other queries are made while it is read.
+            ordered = self._connection.cursor().sql(f"SELECT * FROM {rows} ORDER BY {order_sql(kind, 'job')}")
+            for batch in ordered.to_arrow_reader(_AT_ONCE):
+                record: Any
+                for record in self._live(kind, records_of(kind, batch)):
+                    if not superseded or (record.cluster, record.event_uid, record.count) not in superseded:
+                        yield record
 
     def _rows_of_jobs(self, kind: Kind[Any], selection: Selection) -> str:
         """Those of the selected runs that are of a job, as a table."""
@@ -181,6 +193,10 @@ class OpenArchive(RecordsByJob):
             return iter(records)
         return (record for record in records if (record.cluster, record.job) not in self._abandoned)
 
+    def _clusters(self, selection: Selection, *kinds: Kind[Any]) -> list[str]:
+        """In order. They are asked one by one: DuckDB holds what it knows of each file of a query."""
+        return sorted({each.cluster for kind in kinds for each in self._files.of(kind, selection.clusters)})
+
     def _paths(self, kind: Kind[Any], selection: Selection) -> list[Path]:
         return [each.path for each in self._files.of(kind, selection.clusters)]
 
@@ -190,9 +206,11 @@ class OpenArchive(RecordsByJob):
 
     def _superseded(self, selection: Selection) -> set[Identity]:
         """What only pod status witnessed, where an event came after all, on whatever day."""
+        clusters = self._clusters(selection, PULL)
+        return {each for cluster in clusters for each in self._superseded_of(_within(selection, cluster))}
+
+    def _superseded_of(self, selection: Selection) -> set[Identity]:
         paths = self._paths(PULL, selection)
-        if not paths:
-            return set()
         # By their order, so that statistics of row groups tell where there are none: uids are hexadecimal digits.
         is_witness = f"event_uid BETWEEN {literal(WITNESS_PREFIX)} AND {literal(WITNESS_PREFIX + _LAST_CHARACTER)}"
         witnessed = (
@@ -218,6 +236,10 @@ def opened_archive(
         connection = stack.enter_context(engine(settings.memory_bytes, directory))
         there = objects if objects is not None else objects_of(settings)
         yield OpenArchive(Snapshot(there, settings, selection.clusters, directory, stack), connection)
+
+
+def _within(selection: Selection, cluster: str) -> Selection:
+    return Selection(selection.runs, (cluster,))
 
 
 def _chooser(kind: Kind[Any], selection: Selection, equal: dict[str, str | None]) -> Callable[[Any], Any]:
