@@ -222,6 +222,10 @@ def _member(tar: ByteStream, block: bytes, header: tarfile.TarInfo, size: int, t
 # -- zip ---------------------------------------------------------------------------------------------------------------
 
 
+class _TooManyMembersError(Exception):
+    """A zip whose directory would take too much memory."""
+
+
 class _WithDirectory:
     """A zip's file, of whose directory no more is taken than fits."""
 
@@ -231,7 +235,7 @@ class _WithDirectory:
 
     def read(self, size: int = -1) -> bytes:
         if size > _MOST_DIRECTORY_BYTES:
-            raise zipfile.BadZipFile("it has too many members")
+            raise _TooManyMembersError
         return self._file.read(size if size >= 0 else _MOST_DIRECTORY_BYTES)
 
     def seekable(self) -> bool:
@@ -246,6 +250,9 @@ def _members_of_zip(outer: str, file: BinaryIO | None, depth: int, archive: _Arc
     bound = ExpansionBound(file.seek(0, io.SEEK_END))
     try:
         opened = zipfile.ZipFile(_WithDirectory(file))
+    except _TooManyMembersError:
+        yield PassedOver("", "a zip archive of too many members: unpack it and give the logs in it", refused=True)
+        return
     except _DAMAGED_ZIP as error:
         yield PassedOver("", f"a zip archive that is cut off or damaged ({error}): get it again", refused=True)
         return

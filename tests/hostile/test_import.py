@@ -1,9 +1,12 @@
 """Files made to harm: an import stays under 256 MiB, says what is wrong in a line, and keeps what is good."""
 
+import io
 import json
 import os
 import subprocess
 import sys
+import tarfile
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -250,6 +253,50 @@ def test_a_line_that_no_decoder_likes_stops_nothing(
     shown = said.out + said.err
     assert all(line.isprintable() for line in shown.removesuffix("\n").split("\n"))
     assert max(map(len, shown.split("\n"))) < 1_000
+
+
+def members(path: Path, sizes: dict[str, int], end: bytes = b"") -> Path:
+    """A tar, packed, whose members are zeros, with a log at its end."""
+    with tarfile.open(path, "w:gz") as file:
+        for name, size in sizes.items():
+            info = tarfile.TarInfo(name)
+            info.size = size
+            file.addfile(info, io.BytesIO(bytes(size)))
+        info = tarfile.TarInfo("log")
+        info.size = len(end)
+        file.addfile(info, io.BytesIO(end))
+    return path
+
+
+def test_a_bomb_in_a_zip_is_told(tmp_path: Path, attack: Attack) -> None:
+    attack("import: zip bomb", "expansion of 500 at most, over all members")
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("log", event("before"))
+        for number in range(4):
+            file.writestr(f"bomb-{number}", bytes(8 * MIB))
+    ended = run_import(tmp_path, "bomb.zip")
+    held(ended)
+    assert (ended.code, "unpack to over" in ended.err) == (1, True)
+    assert {record.event_uid for record in stored(tmp_path)} == {"before"}
+
+
+def test_a_name_of_gigabytes_in_a_tar_is_not_read(tmp_path: Path, attack: Attack) -> None:
+    attack("import: a tar whose name has 8 GiB", "names are read to 1 MiB")
+    header = tarfile.TarInfo("x")
+    header.size, header.type = 8 << 30, tarfile.XHDTYPE
+    (tmp_path / "a.tar").write_bytes(header.tobuf() + bytes(MIB))
+    ended = run_import(tmp_path, "a.tar")
+    held(ended)
+    assert (ended.code, "a name of more than 1 MiB" in ended.err) == (1, True)
+
+
+def test_a_core_dump_among_logs_is_passed_over(tmp_path: Path, attack: Attack) -> None:
+    attack("import: a core dump and a member of zeros in a bundle", "a word by reason, no rejects")
+    bundle = members(tmp_path / "a.tgz", {"core": MIB, "a/b": 2 * MIB}, event("after"))
+    ended = run_import(tmp_path, str(bundle))
+    held(ended)
+    assert (ended.code, ended.err) == (0, "")
+    assert {record.event_uid for record in stored(tmp_path)} == {"after"}
 
 
 def test_messages_without_number_of_an_exporter_are_counted_in_bounded_memory(tmp_path: Path, attack: Attack) -> None:
