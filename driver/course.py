@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from driver.planning.time_left import TimeLeft
 from driver.progress import JobSummary, JobTally, say_image, say_seconds
-from pullstudy.store.embedded.ledger import JobRow
+from pullstudy.store.embedded.ledger import JobRow, JobState
 
 COST_SECONDS = 5.0  # between two looks at what was paid
 
@@ -59,7 +59,8 @@ class Course:
     def job_ended(self, summary: JobSummary) -> None:
         self.done += 1
         self.cluster_done += 1
-        self._pulls += _there(self.tally)
+        # A job may be complete before the last change of its pods is heard of.
+        self._pulls += summary.row.size if summary.row.state is JobState.DONE else _there(self.tally)
         self.tally = None
         self.does(f"deleting the job of {say_image(summary.row.image)}")
         if self._left:

@@ -6,7 +6,6 @@ Needs the extra ``report``, chromium and tmux on PATH. The dashboards' pictures 
 """
 
 import io
-import re
 import shlex
 import shutil
 import subprocess
@@ -43,7 +42,7 @@ def draw_real_logs(study: Path) -> None:
 
 
 def draw_sweep(directory: Path) -> None:
-    """The screen at the last moment at which half of the largest cluster's nodes or more have the image."""
+    """The screen at the last moment at which the largest cluster has done four of its jobs."""
     words = [PULLDRIVER, "sweep", "--study", "quick", "--sizes", "4..128", "--out", directory / "live"]
     command = "clear; echo '$ pulldriver sweep --study quick --sizes 4..128'; " + shlex.join(map(str, words))
     tmux = ("tmux", "-L", f"pictures-{directory.name}")  # a server of its own
@@ -61,11 +60,11 @@ def interesting_screen(tmux: tuple[str, str, str]) -> str:
         screen = subprocess.run([*tmux, "capture-pane", "-e", "-p"], check=False, capture_output=True, text=True)
         if screen.returncode != 0 or "next: " in screen.stdout:
             break
-        if any(64 <= int(done) < 128 for done in re.findall(r"(\d+)/128\b", screen.stdout)):
+        if "sim-quick-128: 4 of 6 jobs" in screen.stdout:
             kept = screen.stdout
         time.sleep(0.1)
     if not kept:
-        raise SystemExit("no screen was seen on which a job of 128 nodes was under way")
+        raise SystemExit("no screen was seen on which four jobs of 128 nodes were done")
     return kept
 
 
@@ -76,9 +75,11 @@ def as_page(screen: str) -> str:
         "body{{margin:0;background:#16181d;color:{foreground}}}"
         "pre{{margin:14px;font:14px/1.35 'DejaVu Sans Mono',monospace}}"
     )
-    return console.export_html(
-        inline_styles=True, code_format=f"<style>{style}</style><body><pre>{{code}}</pre></body>"
-    ).replace("#000000", "#d8dbe2")
+    return (
+        console.export_html(inline_styles=True, code_format=f"<style>{style}</style><body><pre>{{code}}</pre></body>")
+        .replace("background-color: #ffffff", "")
+        .replace("#000000", "#d8dbe2")
+    )
 
 
 def screenshot(page: Path, picture: Path, width: int, height: int) -> None:

@@ -23,7 +23,7 @@ from driver.course import Course
 from driver.display import PlainProgress, make_progress
 from driver.planning.plan import Overhead
 from driver.planning.time_left import ClusterLeft, TimeLeft
-from driver.progress import JobTally
+from driver.progress import JobSummary, JobTally
 from driver.terminal import StatusArea
 from tests.driver.told_sweep import JOBS, job, progress_on, tell
 
@@ -162,6 +162,18 @@ def test_rows_tell_of_the_sweep_its_cluster_and_what_happens_there() -> None:
             "eks-x-4: 0 of 2 jobs, about 3 min left, 2 pulls (0.0 a second)",
             "pulling job-1-end: 2 of 4 nodes, 1 failing, 50 s",
         ]
+
+
+def test_all_pulls_of_a_job_count_that_is_done_before_the_last_of_its_pods_was_heard_of() -> None:
+    clock = Clock()
+    course = Course(clock=clock, jobs=2)
+    course.size_begun("sim-x-4", 2)
+    course.size_started()
+    course.job_started(job(1))
+    course.tallied(JobTally(4, 1, 0, 0))
+    clock.now += 2
+    course.job_ended(JobSummary(row=job(1), number=1, jobs=2, accounted="4/4 accounted for", caches="cold"))
+    assert course.say_cluster() == "sim-x-4: 1 of 2 jobs, 4 pulls (2.0 a second)"
 
 
 def test_nothing_is_said_of_cost_where_nothing_is_paid() -> None:
