@@ -47,6 +47,7 @@ N = TypeVar("N", bound=Named)
 L = TypeVar("L", bound=_Listed)
 
 PATIENCE_SECONDS = 120.0  # an API server that is upgraded is away for about a minute; a sweep has limits.api_seconds
+TOLD_SECONDS = 2.0  # before a next try; a shorter wait is of a server that is restarted
 OPTIONAL_SECONDS = 2.0  # the same for what a sweep can do without
 UNAUTHORIZED, NOT_FOUND, CONFLICT = 401, 404, 409
 PAGE_ITEMS = 1000  # events a page, some 1 MB
@@ -87,9 +88,10 @@ class ClusterApi:
         patience_seconds: float = PATIENCE_SECONDS,
         sleep: Sleep = asyncio.sleep,
         random: Random | None = None,
+        note: Callable[[str], None] = lambda text: None,
     ) -> None:
         """``node_selector`` has the labels of the nodes that count; none: all. For ``patience_seconds`` the API server
-        may be away."""
+        may be away, which ``note`` is told where it lasts."""
         self._client = client
         wanted = ",".join(f"{key}={value}" for key, value in (node_selector or {}).items())
         self._node_query: Query = [("labelSelector", wanted)] if wanted else []
@@ -97,6 +99,7 @@ class ClusterApi:
         self._patience_seconds = patience_seconds
         self._clock = LoopClock(sleep)
         self._random = random or Random()
+        self._note = note
 
     @property
     def server_time(self) -> datetime | None:
@@ -286,6 +289,8 @@ class ClusterApi:
                 wait = min(error.retry_after_seconds or SETTINGS.backoff.seconds(failures, self._random), patience)
                 if error.status == UNAUTHORIZED:
                     await self._renew_login(error)
+                if wait >= TOLD_SECONDS and patience_seconds is None:
+                    self._note(f"{error}; tried again in {wait:.0f} s, for {patience - waited:.0f} s in all")
             await self._clock.sleep(wait)
 
     async def _renew_login(self, refused: ApiError) -> None:
@@ -316,6 +321,7 @@ async def open_cluster(
     patience_seconds: float = PATIENCE_SECONDS,
     sleep: Sleep = asyncio.sleep,
     random: Random | None = None,
+    note: Callable[[str], None] = lambda text: None,
 ) -> AsyncIterator[ClusterApi]:
     """The API of the kubeconfig's current context; paths are merged as KUBECONFIG's are. Raises KubeconfigError."""
     async with open_client(Access(str(kubeconfig)), SETTINGS) as client:
@@ -326,4 +332,5 @@ async def open_cluster(
             patience_seconds=patience_seconds,
             sleep=sleep,
             random=random,
+            note=note,
         )

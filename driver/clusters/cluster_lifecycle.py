@@ -113,6 +113,7 @@ class ClusterLifecycle:
             self._study.cluster.namespace,
             node_selector=cluster.node_selector,
             patience_seconds=self._study.limits.api_seconds,
+            note=self._progress.note,
         )
 
     async def _up(self, state: ClusterRecord) -> Cluster:

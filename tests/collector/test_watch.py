@@ -244,6 +244,8 @@ async def test_case_7_an_api_server_away_for_30_seconds_is_asked_ever_more_slowl
         await running.until_stored(2 * PULL)
     assert stored_counts(tmp_path) == expected
     assert running.backoffs == [0.8, 1.6, 3.2, 6.4, 12.8, 25.6]
+    said = [line.partition(" next_try_seconds=")[2] for line in running.told("was cut")]
+    assert said == [str(seconds) for seconds in running.backoffs]
     assert running.status.lists == 1
 
 
