@@ -15,6 +15,7 @@ from typing import Any, BinaryIO, get_args, get_type_hints
 import msgspec
 
 from pullstudy.extras import require
+from pullstudy.pulls.text_cache import cached_by_text
 from pullstudy.store.embedded.rows import time_text
 
 # What spreadsheets read as the beginning of a formula, wide East Asian forms too. Source: OWASP, "CSV Injection".
@@ -64,15 +65,20 @@ def write_csv(table: Table, file: BinaryIO) -> int:
 
 
 def _csv_cell(value: Any) -> str:
-    """RFC 4180. Not the csv module's: with lines that end in a newline it leaves a bare carriage return unquoted."""
     if value is None:
         return ""
     if isinstance(value, str):
-        text = f"'{value}" if value.startswith(FORMULA_BEGINNINGS) else str(value)
-        return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
+        return _csv_text(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     return time_text(value) if isinstance(value, datetime) else repr(value)
+
+
+@cached_by_text(4096)  # most of a table's texts stand in many of its rows
+def _csv_text(value: str) -> str:
+    """RFC 4180. Not the csv module's: with lines that end in a newline it leaves a bare carriage return unquoted."""
+    text = f"'{value}" if value.startswith(FORMULA_BEGINNINGS) else str(value)
+    return '"' + text.replace('"', '""') + '"' if _SPECIAL.search(text) else text
 
 
 def write_jsonl(table: Table, file: BinaryIO) -> int:

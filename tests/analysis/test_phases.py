@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from pullstudy.analysis.timelines.critical_path import critical_container, critical_path
+from pullstudy.analysis.timelines.critical_path import critical_path
 from pullstudy.analysis.timelines.phases import BRIDGES, PHASES, phase_rows
 from pullstudy.analysis.timelines.timeline import JobTimeline
 from pullstudy.pulls.milestone import Moment, Witness
@@ -94,7 +94,7 @@ def test_the_critical_pod_is_the_one_that_finished_last(tmp_path: Path) -> None:
     for pod, finished in (("early", 30.0), ("late", 38.0)):
         made.life("j", pod, IMAGE, {**ALL, M.FINISHED: finished})
     (job,) = jobs_of(made, tmp_path)
-    critical = critical_container(job)
+    critical = job.critical_container
     assert critical is not None
     assert critical.pod == "late"
     assert critical_path(job)[-1].seconds == pytest.approx(2)
@@ -108,7 +108,7 @@ def test_ends_in_the_same_second_are_told_apart_by_the_start(tmp_path: Path) -> 
         made.life("j", pod, IMAGE, times)
         made.mark("j", pod, M.FINISHED, 30, witness=Witness.POD, resolution_seconds=1.0)
     (job,) = jobs_of(made, tmp_path)
-    critical = critical_container(job)
+    critical = job.critical_container
     assert critical is not None
     assert critical.pod == "b-later"
 
@@ -120,7 +120,7 @@ def test_a_moment_that_few_pods_have_does_not_choose_the_critical_one(tmp_path: 
     for pod in ("b", "c"):
         made.life("j", pod, IMAGE, {**ALL, M.STARTED: 20})
     (job,) = jobs_of(made, tmp_path)
-    critical = critical_container(job)
+    critical = job.critical_container
     assert critical is not None
     assert critical.pod in ("b", "c")
 

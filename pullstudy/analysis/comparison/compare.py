@@ -4,14 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pullstudy.analysis.comparison.compared_facts import compared_study
+from pullstudy.analysis.comparison.compared_facts import compared_facts
 from pullstudy.analysis.comparison.study_differences import Difference, study_differences
 from pullstudy.analysis.findings.bars import Bar, bar_findings
 from pullstudy.analysis.findings.comparison import ComparedStudies, compared
 from pullstudy.analysis.findings.comparison_findings import comparison_findings
 from pullstudy.analysis.findings.finding import Finding
 from pullstudy.analysis.reading.source import StudySource
-from pullstudy.analysis.report.facts import gather_facts
 from pullstudy.analysis.statistics.speed_up import ASSUMED_CLUSTER_SPREAD
 
 
@@ -38,15 +37,14 @@ def compare(
     cluster_spread: float = ASSUMED_CLUSTER_SPREAD,
 ) -> Comparison:
     """``images`` are patterns of which one has to fit an image. Raises NotAStudyError, StoreError."""
-    facts = gather_facts(first), gather_facts(second)
-    sides = compared_study(facts[0], images), compared_study(facts[1], images)
-    found = compared(*sides, cluster_spread)
+    sides = compared_facts(first, images), compared_facts(second, images)
+    found = compared(sides[0].compared, sides[1].compared, cluster_spread)
     return Comparison(
         first=str(first),
         second=str(second),
-        notes=(facts[0].study.notes, facts[1].study.notes),
-        simulated=any(each.study.simulated for each in facts),
-        differences=tuple(study_differences(facts, sides)),
+        notes=(sides[0].study.notes, sides[1].study.notes),
+        simulated=any(each.study.simulated for each in sides),
+        differences=tuple(study_differences(sides)),
         compared=found,
         findings=tuple(comparison_findings(found)),
         bars=tuple(bar_findings(bars, found)),

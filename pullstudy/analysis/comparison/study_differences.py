@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from pullstudy.analysis.findings.comparison import ComparedStudy
+from pullstudy.analysis.comparison.compared_facts import ComparedFacts
 from pullstudy.analysis.reading.environments import differences, environment_of
+from pullstudy.analysis.reading.image_sizes import guessed_images, sizes_of_runs
 from pullstudy.analysis.report import wording
-from pullstudy.analysis.report.facts import UNKNOWN_CACHE, Facts
+from pullstudy.analysis.report.facts import UNKNOWN_CACHE
 from pullstudy.pulls.image import parse_image
 from pullstudy.pulls.kubelet import duration_includes_waiting
 from pullstudy.pulls.node_treatment import is_treatment
@@ -41,19 +42,19 @@ class Difference:
         return self.words
 
 
-Sides = tuple[Facts, Facts]
+Sides = tuple[ComparedFacts, ComparedFacts]
 
 
-def study_differences(sides: Sides, compared: tuple[ComparedStudy, ComparedStudy]) -> list[Difference]:
+def study_differences(sides: Sides) -> list[Difference]:
     """The weightiest first."""
     found = [
         *_simulated(sides),
-        *_streamed(compared),
+        *_streamed(sides),
         *_kubelets(sides),
         *_undivided(sides),
         *_simulators(sides),
         *_environments(sides),
-        *_caches(compared),
+        *_caches(sides),
         *_unfinished(sides),
         *_repositories(sides),
     ]
@@ -69,11 +70,11 @@ def _simulated(sides: Sides) -> Iterator[Difference]:
         yield Difference(Weight.NOT_THE_SAME_KIND, "both are simulated")
 
 
-def _streamed(compared: tuple[ComparedStudy, ComparedStudy]) -> Iterator[Difference]:
+def _streamed(sides: Sides) -> Iterator[Difference]:
     """A pull that streamed has mounted the image; its bytes come when they are read."""
-    counts = [Counter[Streamed]() for _ in compared]
-    for count, side in zip(counts, compared, strict=True):
-        for each in side.pulls:
+    counts = [Counter[Streamed]() for _ in sides]
+    for count, side in zip(counts, sides, strict=True):
+        for each in side.compared.pulls:
             count[each.streamed] += len(each.seconds)
     told = [_streamed_words(count) for count in counts]
     if any(told):
@@ -115,7 +116,7 @@ def _undivided(sides: Sides) -> Iterator[Difference]:
             yield Difference(Weight.NOT_THE_SAME_KIND, f"{words}, {why}")
 
 
-def _kubelet_versions(facts: Facts) -> Iterator[str]:
+def _kubelet_versions(facts: ComparedFacts) -> Iterator[str]:
     for row in facts.study.ledger.clusters:
         yield from filter(None, environment_of(row).get("kubelets", "").split(", "))
 
@@ -135,17 +136,17 @@ def _simulators(sides: Sides) -> Iterator[Difference]:
 
 
 def _simulated_sizes(sides: Sides) -> Iterator[Difference]:
-    guessed = [len(facts.guessed_images) for facts in sides]
+    guessed = [len(guessed_images(facts.study.ledger.runs, facts.counts.images)) for facts in sides]
     if any(guessed):
         words = f"sizes of images are guessed: of {guessed[0]} in the first, of {guessed[1]} in the second"
         yield Difference(Weight.NOT_THE_SAME_KIND, words)
-    first, second = (facts.simulated_sizes for facts in sides)
+    first, second = (sizes_of_runs(facts.study.ledger.runs) for facts in sides)
     differing = sorted(image for image in first.keys() & second.keys() if first[image] != second[image])
     if differing:
         yield Difference(Weight.TREATMENT, f"the simulated sizes of {wording.listed(differing, at_most=2)}")
 
 
-def _sim_settings(facts: Facts) -> dict[str, frozenset[str]]:
+def _sim_settings(facts: ComparedFacts) -> dict[str, frozenset[str]]:
     found: dict[str, set[str]] = {}
     for run in facts.study.ledger.runs:
         study: Any = json.loads(run.study)
@@ -189,8 +190,8 @@ def _short(value: str) -> str:
     return text if len(text) <= _LISTED_VALUES else f"{text[:_LISTED_VALUES]}…"
 
 
-def _caches(compared: tuple[ComparedStudy, ComparedStudy]) -> Iterator[Difference]:
-    states = [{each.item.cache for each in side.pulls} for side in compared]
+def _caches(sides: Sides) -> Iterator[Difference]:
+    states = [{each.item.cache for each in side.compared.pulls} for side in sides]
     for place, word in enumerate(_WORDS):
         alone = sorted(states[place] - states[1 - place])
         if alone:
@@ -205,10 +206,10 @@ def _caches(compared: tuple[ComparedStudy, ComparedStudy]) -> Iterator[Differenc
 
 def _unfinished(sides: Sides) -> Iterator[Difference]:
     """What did not end well has no duration: a side with more of it looks faster than it was."""
-    told: Iterable[tuple[Callable[[Facts], int], str]] = (
-        (lambda facts: facts.failed.attempts, "failed attempts in the first and {1:,} in the second are in no median"),
-        (_failed_jobs, "failed jobs in the first and {1:,} in the second are in no makespan"),
-        (lambda facts: sum(facts.discards.values()), "events of the first and {1:,} of the second were discarded"),
+    told: Iterable[tuple[Callable[[ComparedFacts], int], str]] = (
+        (lambda facts: facts.failed_attempts, "failed attempts in the first and {1:,} in the second are in no median"),
+        (lambda facts: facts.failed_jobs, "failed jobs in the first and {1:,} in the second are in no makespan"),
+        (lambda facts: facts.discards, "events of the first and {1:,} of the second were discarded"),
         (_missing, "pulls of the first and {1:,} of the second are not accounted for"),
     )
     for count, words in told:
@@ -217,11 +218,7 @@ def _unfinished(sides: Sides) -> Iterator[Difference]:
             yield Difference(Weight.NOT_COMPARED, f"{{0:,}} {words}".format(*counts))
 
 
-def _failed_jobs(facts: Facts) -> int:
-    return sum(job.failed for job in facts.jobs)
-
-
-def _missing(facts: Facts) -> int:
+def _missing(facts: ComparedFacts) -> int:
     return sum(audit.expected - audit.accounted for audit in facts.study.ledger.audits)
 
 

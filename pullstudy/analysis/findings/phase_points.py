@@ -11,7 +11,7 @@ from typing import Any
 from pullstudy.analysis.findings.stragglers import job_spread, pod_starts
 from pullstudy.analysis.reading.job_records import JobRecords
 from pullstudy.analysis.timelines.assembly import timelines_of
-from pullstudy.analysis.timelines.critical_path import critical_container, critical_path
+from pullstudy.analysis.timelines.critical_path import critical_path
 from pullstudy.analysis.timelines.timeline import JOB_MOMENTS, MOMENTS, ContainerTimeline, JobTimeline
 from pullstudy.pulls.milestone import Moment
 from pullstudy.store.influx.point_layout import JobPhases, PodPhases, PullCache
@@ -49,7 +49,7 @@ def _until(segments: Iterable[tuple[Moment, float]]) -> dict[str, Any]:
 
 
 def _job(job: JobTimeline) -> JobPhases:
-    critical = critical_container(job)
+    critical = job.critical_container
     return JobPhases(
         **_of(job),
         cache=job.cache,

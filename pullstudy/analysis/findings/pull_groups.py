@@ -69,17 +69,14 @@ class PullTotals:
     def commonest_failure(self) -> FailureClass | None:
         return self.failures.most_common(1)[0][0] if self.failures else None
 
-    def add(self, pull: PullRecord) -> None:
-        if pull.outcome is Outcome.PULLED:
-            self.pulled += 1
-            if pull.pull_seconds is not None:
-                self.seconds.append(pull.pull_seconds)
-                if pull.image_bytes and pull.pull_seconds > 0:
-                    self.rated_bytes += pull.image_bytes
-                    self.rated_seconds += pull.pull_seconds
-                    self.rated_pulls += 1
-        elif pull.outcome is Outcome.CACHED:
-            self.cached += 1
+    def add_pulled(self, seconds: float | None, image_bytes: int | None) -> None:
+        self.pulled += 1
+        if seconds is not None:
+            self.seconds.append(seconds)
+            if image_bytes and seconds > 0:
+                self.rated_bytes += image_bytes
+                self.rated_seconds += seconds
+                self.rated_pulls += 1
 
     def add_failures(self, outcome: Outcome, kind: FailureClass, count: int) -> None:
         if outcome is Outcome.FAILED:
@@ -131,7 +128,8 @@ class PullCounts:
             self.last_at = at if self.last_at is None or at > self.last_at else self.last_at
 
 
-def _image(pull: PullRecord) -> Name | None:
+def image_of(pull: PullRecord) -> Name | None:
+    """Its name; None where it is unknown."""
     return (pull.image,) if pull.image is not None else None
 
 
@@ -143,7 +141,7 @@ def _namespace(pull: PullRecord) -> Name | None:
     return (pull.namespace,) if pull.namespace is not None else None
 
 
-def _owner(pull: PullRecord) -> Name | None:
+def owner_of(pull: PullRecord) -> Name | None:
     """Namespace, kind and name of what people deployed the pod by; the kind is empty where its name cannot tell it."""
     if pull.pod is None:
         return None
@@ -152,10 +150,10 @@ def _owner(pull: PullRecord) -> Name | None:
 
 
 _GATHERED: Mapping[Grouping, Callable[[PullRecord], Name | None]] = {
-    Grouping.IMAGE: _image,
+    Grouping.IMAGE: image_of,
     Grouping.NODE: _node,
     Grouping.NAMESPACE: _namespace,
-    Grouping.OWNER: _owner,
+    Grouping.OWNER: owner_of,
 }
 
 
@@ -172,9 +170,16 @@ class PullGroups:
 
     def add(self, pull: PullRecord) -> None:
         """A pull that was made or needed none; failures are told by add_failures."""
+        if pull.outcome is Outcome.PULLED:
+            self._add_pulled(pull, pull.pull_seconds)
+        elif pull.outcome is Outcome.CACHED:
+            for group in self._groups_of(pull):
+                group.cached += 1
+
+    def _add_pulled(self, pull: PullRecord, seconds: float | None) -> None:
         for group in self._groups_of(pull):
-            group.add(pull)
-        if pull.outcome is Outcome.PULLED and pull.pull_seconds is not None and pull.node is not None:
+            group.add_pulled(seconds, pull.image_bytes)
+        if seconds is not None and pull.node is not None:
             number = self._images.setdefault(pull.image or "", len(self._images))
             self._images_of_node.setdefault((pull.cluster, pull.node), array("I")).append(number)
 

@@ -11,6 +11,7 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from pullstudy.analysis.findings.finding import Finding, FindingId, Verdict
 from pullstudy.analysis.statistics.holm import holds
@@ -105,8 +106,7 @@ def pod_starts(job: JobTimeline) -> dict[str, tuple[ContainerTimeline, float]]:
     return {pod: (times.last, times.seconds) for pod, times in found.items() if times.between == usual[0][0]}
 
 
-@dataclass(frozen=True, slots=True)
-class _OwnTime:
+class _OwnTime(NamedTuple):
     """Of one pod, and between which moments of which containers it is."""
 
     last: ContainerTimeline
@@ -123,15 +123,18 @@ def _own_times(job: JobTimeline) -> dict[str, _OwnTime]:
 
 
 def _own_time(containers: Sequence[ContainerTimeline]) -> _OwnTime | None:
-    moment = Moment.PULLING if any(Moment.PULLING in each.times for each in containers) else Moment.SCHEDULED
-    begun = [each for each in containers if moment in each.times]
-    ended = [each for each in containers if Moment.STARTED in each.times]
+    pulling, ended = _came_to(Moment.PULLING, containers), _came_to(Moment.STARTED, containers)
+    begun, moment = (pulling, Moment.PULLING) if pulling else (_came_to(Moment.SCHEDULED, containers), Moment.SCHEDULED)
     if not begun or not ended:
         return None
     first = min(begun, key=lambda each: each.times[moment].at)
     last = max(ended, key=lambda each: each.times[Moment.STARTED].at)
     seconds = last.times[Moment.STARTED].seconds_since(first.times[moment])
     return _OwnTime(last, seconds, (first.container, moment, last.container))
+
+
+def _came_to(moment: Moment, containers: Sequence[ContainerTimeline]) -> list[ContainerTimeline]:
+    return [each for each in containers if moment in each.times]
 
 
 PodStarts = Mapping[str, tuple[ContainerTimeline, float]]

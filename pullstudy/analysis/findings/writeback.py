@@ -24,7 +24,6 @@ from pullstudy.analysis.statistics.fisher import f_tail
 from pullstudy.analysis.statistics.lack_of_fit import curvature, lack_of_fit
 from pullstudy.analysis.statistics.pattern_search import minimise
 from pullstudy.analysis.statistics.quantiles import median
-from pullstudy.analysis.timelines.critical_path import critical_container
 from pullstudy.analysis.timelines.timeline import JobTimeline
 from pullstudy.pulls.image import parse_image, study_shape
 from pullstudy.pulls.milestone import Moment
@@ -109,7 +108,7 @@ def _last(job: JobTimeline, moment: Moment) -> float | None:
     """Of the container that ended last where ends are known, else of the last that came to it."""
     assert job.start is not None  # point_of looked
     known = [container for container in job.containers if moment in container.times]
-    critical = critical_container(job)
+    critical = job.critical_container
     if critical is not None and {moment, Moment.FINISHED} <= critical.times.keys():
         known = [critical]
     return max((each.times[moment].seconds_since(job.start[1]) for each in known), default=None)

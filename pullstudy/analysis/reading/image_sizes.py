@@ -24,9 +24,14 @@ def sizes_of_run(run: Run) -> dict[str, ImageSize]:
     return msgspec.json.decode(run.study, type=_Study).images.sizes
 
 
+def sizes_of_runs(runs: Iterable[Run]) -> dict[str, ImageSize]:
+    """The same of several: where these differ, the last one's."""
+    return {image: size for run in runs for image, size in sizes_of_run(run).items()}
+
+
 def guessed_images(runs: Iterable[Run], pulled: Iterable[str]) -> list[str]:
     """Of the images that were pulled in a simulation those whose size nobody told."""
-    kept = {image: size for run in runs for image, size in sizes_of_run(run).items()}
+    kept = sizes_of_runs(runs)
     return sorted(image for image in pulled if _is_guess(kept.get(image), image))
 
 

@@ -31,9 +31,10 @@ from pullstudy.analysis.reading.ledger import (
 from pullstudy.analysis.reading.source import StudySource, as_source
 from pullstudy.pulls.batch import Batch, Gap, Reject
 from pullstudy.pulls.discard import Discard
-from pullstudy.pulls.kind import Kind, R
 from pullstudy.pulls.kinds import DISCARD, GAP, KINDS, MILESTONE, PULL, REJECT, STREAMING
+from pullstudy.pulls.milestone import Milestone
 from pullstudy.pulls.record import PullRecord
+from pullstudy.pulls.streamed import StreamedPulls, streams_images
 from pullstudy.pulls.streaming import Streaming
 from pullstudy.store.embedded.ledger import ClusterRow, JobRow, NodeRow
 from pullstudy.store.embedded.store import EmbeddedStore, open_connection, store_errors
@@ -107,8 +108,8 @@ class StudyRecords:
             if job in entries or self._is_proven(job):
                 yield JobRecords(
                     *job,
-                    pulls=self._of_job(PULL, job),
-                    milestones=self._of_job(MILESTONE, job),
+                    pulls=tuple(self._pulls(job)),
+                    milestones=tuple(self._milestones(job)),
                     entry=entries.get(job),
                     node_caches=caches.take(job),
                     pods=pods.take(job),
@@ -120,7 +121,7 @@ class StudyRecords:
         entries = self._entries()
         for job in self._names(entries):
             if job not in entries and not self._is_proven(job):
-                yield from self._stream(PULL, job)
+                yield from self._pulls(job)
 
     def discards(self) -> Iterator[Discard]:
         """Events that an exporter saw and did not write."""
@@ -144,21 +145,27 @@ class StudyRecords:
     def gaps(self) -> Iterator[Gap]:
         return self._merged([store.gaps(chosen) for store, chosen in self._parts], GAP.reading_order())
 
-    def streamings(self) -> Iterator[Streaming]:
+    def _streamings(self) -> Iterator[Streaming]:
         return self._merged(
             [store.records(STREAMING, chosen) for store, chosen in self._parts], STREAMING.reading_order()
         )
+
+    def streamed_pulls(self) -> StreamedPulls:
+        """What tells whether a pull was streamed."""
+        nodes = {(row.cluster, row.node): streams_images(json.loads(row.labels)) for row in self.nodes()}
+        return StreamedPulls(self._streamings(), nodes)
 
     def nodes(self) -> Iterator[NodeRow]:
         """As the ledger has them."""
         return nodes(self._ledger) if self._ledger is not None else iter(())
 
-    def _of_job(self, kind: Kind[R], job: JobName) -> tuple[R, ...]:
-        return tuple(self._stream(kind, job))
+    def _pulls(self, job: JobName) -> Iterator[PullRecord]:
+        streams = [store.of_job(PULL, job, chosen) for store, chosen in self._parts]
+        return self._merged(streams, PULL.reading_order())
 
-    def _stream(self, kind: Kind[R], job: JobName) -> Iterator[R]:
-        streams = [store.of_job(kind, job, chosen) for store, chosen in self._parts]
-        return self._merged(streams, kind.reading_order())
+    def _milestones(self, job: JobName) -> Iterator[Milestone]:
+        streams = [store.of_job(MILESTONE, job, chosen) for store, chosen in self._parts]
+        return self._merged(streams, MILESTONE.reading_order())
 
     def _merged(self, streams: Sequence[Iterator[T]], order: Any) -> Iterator[T]:
         return streams[0] if len(streams) == 1 else merge(*streams, key=order)

@@ -1,6 +1,5 @@
 """What the sections of the report share, computed once."""
 
-import json
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -18,7 +17,7 @@ from pullstudy.analysis.findings.loss import Unaudited, without_audit
 from pullstudy.analysis.findings.pull_groups import PullCounts, PullGroups
 from pullstudy.analysis.findings.stragglers import Stragglers
 from pullstudy.analysis.findings.writeback import JobPoint, point_of
-from pullstudy.analysis.reading.image_sizes import compressed_bytes, guessed_images, sizes_of_run
+from pullstudy.analysis.reading.image_sizes import compressed_bytes, guessed_images
 from pullstudy.analysis.reading.job_records import JobRecords
 from pullstudy.analysis.reading.source import StudySource
 from pullstudy.analysis.reading.study import Study, StudyRecords, opened_study
@@ -29,9 +28,8 @@ from pullstudy.analysis.timelines.phase_seconds import PhaseSeconds
 from pullstudy.analysis.timelines.timeline import JobTimeline
 from pullstudy.pulls.batch import Gap, Reject
 from pullstudy.pulls.image import parse_image, study_shape
-from pullstudy.pulls.image_size import ImageSize
 from pullstudy.pulls.record import Outcome, PullRecord
-from pullstudy.pulls.streamed import StreamedPulls, streams_images
+from pullstudy.pulls.streamed import StreamedPulls
 
 COLD, UNKNOWN_CACHE = "cold", "unknown"
 _CACHE_ORDER = (COLD, "partial", "warm", "mixed", UNKNOWN_CACHE)
@@ -128,11 +126,6 @@ class Facts:
         return tuple(guessed_images(self.study.ledger.runs, self.counts.images))
 
     @cached_property
-    def simulated_sizes(self) -> Mapping[str, ImageSize]:
-        """By image, where the runs have kept them."""
-        return {image: size for run in self.study.ledger.runs for image, size in sizes_of_run(run).items()}
-
-    @cached_property
     def compressed_bytes(self) -> Mapping[str, int]:
         """By image, as manifests or the study tell it."""
         return compressed_bytes(self.study.ledger.runs, self.study.layers)
@@ -154,8 +147,7 @@ def gather_facts(where: Path | StudySource) -> Facts:
 
 def facts_of(records: StudyRecords) -> Facts:
     """Raises StoreError."""
-    nodes = {(row.cluster, row.node): streams_images(json.loads(row.labels)) for row in records.nodes()}
-    fold = _Fold(records.study, StreamedPulls(records.streamings(), nodes))
+    fold = _Fold(records.study, records.streamed_pulls())
     for group in records.jobs():
         fold.add_group(group)
     fold.add_others(records.other_pulls())

@@ -4,13 +4,18 @@ A job is over when its last pod is, so its makespan is that pod's phases and not
 after the pod's init containers have ended, so that their pulls and runs lie between scheduled and pulling.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-from pullstudy.analysis.timelines.timeline import MOMENTS, ContainerTimeline, JobTimeline, Timestamp
+from pullstudy.analysis.timelines.timeline import (
+    LAST_WITNESSES,
+    MOMENTS,
+    ContainerTimeline,
+    JobTimeline,
+    MomentTime,
+    latest,
+)
 from pullstudy.pulls.milestone import Moment
-
-_LAST_WITNESSES = (Moment.FINISHED, Moment.STARTED, Moment.PULLED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,29 +36,6 @@ class PathSegment:
 Path = tuple[PathSegment, ...]
 
 
-def critical_container(job: JobTimeline) -> ContainerTimeline | None:
-    """The one that finished last; None for a job without containers.
-
-    Pod status has the end in whole seconds, so ties are decided by when they started, then by pulled.
-    A moment counts only where most containers have it: else the few that have one would seem the last.
-    """
-    counting = [
-        moment
-        for moment in _LAST_WITNESSES
-        if 2 * sum(moment in container.times for container in job.containers) > len(job.containers)
-    ]
-    return _latest(job.containers, counting)
-
-
-def _latest(containers: Sequence[ContainerTimeline], moments: Iterable[Moment]) -> ContainerTimeline | None:
-    """The one that came last to the first of these moments; of equals, the one that came last to the next."""
-    for moment in moments:
-        last = max((each.times[moment].at for each in containers if moment in each.times), default=None)
-        if last is not None:
-            containers = [each for each in containers if moment in each.times and each.times[moment].at == last]
-    return containers[0] if containers else None
-
-
 def critical_path(job: JobTimeline) -> Path:
     """The segments of the critical container from the job's start to its end; they add up to the makespan.
 
@@ -61,7 +43,7 @@ def critical_path(job: JobTimeline) -> Path:
     time puts before the one that it follows, or after the job's end, is moved there: no segment is below zero, and what
     was moved is said of the segment. None where the end is before the start.
     """
-    critical, end = critical_container(job), job.end
+    critical, end = job.critical_container, job.end
     return _path(job, critical, end) if critical is not None and end is not None else ()
 
 
@@ -83,9 +65,9 @@ def paths_until(job: JobTimeline, moments: Iterable[Moment]) -> dict[Moment, Pat
 
 def _last_to_reach(job: JobTimeline, moment: Moment) -> ContainerTimeline | None:
     if moment is Moment.JOB_COMPLETED:
-        return critical_container(job) if moment in job.times else None
+        return job.critical_container if moment in job.times else None
     able = [each for each in job.containers if moment in each.times]
-    return _latest(able, (moment, *_LAST_WITNESSES))
+    return latest(able, (moment, *LAST_WITNESSES))
 
 
 def _beginning(path: Path, moment: Moment) -> Path:
@@ -93,7 +75,7 @@ def _beginning(path: Path, moment: Moment) -> Path:
     return path[: ends.index(moment) + 1] if moment in ends else ()
 
 
-def _path(job: JobTimeline, container: ContainerTimeline, end: tuple[Moment, Timestamp]) -> Path:
+def _path(job: JobTimeline, container: ContainerTimeline, end: MomentTime) -> Path:
     start = job.start
     if start is None or end[1].at < start[1].at:
         return ()

@@ -4,7 +4,6 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import cached_property
 
-from pullstudy.analysis.timelines.critical_path import critical_container
 from pullstudy.analysis.timelines.timeline import ContainerTimeline, JobTimeline
 from pullstudy.pulls.milestone import Moment
 from pullstudy.pulls.record import Outcome
@@ -41,7 +40,7 @@ def overview_of(job: JobTimeline) -> JobOverview:
         job=job,
         pods=len(pods),
         on_node=Counter(pods.values()),
-        critical=critical_container(job),
+        critical=job.critical_container,
         shared_pulls=frozenset(_shared_pulls(job)),
     )
 

@@ -4,14 +4,14 @@ A phase that is negative stays negative and is flagged: within the resolution of
 ``unresolved:<phase>``, beyond it ``negative:<phase>``, which says that two clocks disagree or a time is wrong.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
 import msgspec
 
 from pullstudy.analysis.timelines.job_overview import JobOverview, overview_of
-from pullstudy.analysis.timelines.timeline import MOMENTS, ContainerTimeline, JobTimeline, MomentTimes, Timestamp
+from pullstudy.analysis.timelines.timeline import MOMENTS, ContainerTimeline, JobTimeline, MomentTime, MomentTimes
 from pullstudy.pulls.milestone import Moment
 
 
@@ -28,9 +28,8 @@ class Phase:
 
     def seconds(self, times: MomentTimes) -> float | None:
         """None where one of the two moments is unknown."""
-        if self.begin not in times or self.end not in times:
-            return None
-        return times[self.end].seconds_since(times[self.begin])
+        begin, end = times.get(self.begin), times.get(self.end)
+        return end.seconds_since(begin) if begin is not None and end is not None else None
 
     def resolution_seconds(self, times: MomentTimes) -> float:
         return max(times[self.begin].resolution_seconds, times[self.end].resolution_seconds)
@@ -45,7 +44,6 @@ BRIDGES: tuple[Phase, ...] = (
 )
 _COLUMNS = tuple((f"{phase.name}_seconds", phase) for phase in (*PHASES, *BRIDGES))
 _MISSING = tuple((moment, f"missing:{moment}") for moment in MOMENTS)
-_POD_MOMENTS = tuple(moment for moment in MOMENTS if moment not in (Moment.JOB_CREATED, Moment.JOB_COMPLETED))
 
 PhaseRow = msgspec.defstruct(
     "PhaseRow",
@@ -97,9 +95,6 @@ def _job_row(job: JobTimeline, overview: JobOverview) -> msgspec.Struct:
     critical = overview.critical
     times = critical.times if critical else job.times
     start, end = job.start, job.end
-    flags = _flags(times)
-    if not critical:
-        flags.append("no-pod-seen")
     return _row(
         job,
         times,
@@ -112,33 +107,30 @@ def _job_row(job: JobTimeline, overview: JobOverview) -> msgspec.Struct:
         pods_on_node=None,
         start_rank=None,
         critical=False,
-        flags=flags,
+        marks=() if critical else ("no-pod-seen",),
     )
 
 
 def _container_row(job: JobTimeline, container: ContainerTimeline, overview: JobOverview) -> msgspec.Struct:
-    known = [(moment, container.times[moment]) for moment in _POD_MOMENTS if moment in container.times]
-    flags = _flags(container.times)
     on_node = overview.on_node[container.node] if container.node is not None else None
-    if on_node is not None and on_node > 1:
-        flags.append("shares-node")
-    if overview.shares_pull(container):
-        flags.append("shared-pull")
-    if container.image_inferred:
-        flags.append("image-inferred")
+    marks = {
+        "shares-node": on_node is not None and on_node > 1,
+        "shared-pull": overview.shares_pull(container),
+        "image-inferred": container.image_inferred,
+    }
     return _row(
         job,
         container.times,
         level="pod",
         container=container,
-        start=known[0] if known else None,
-        end=known[-1] if known else None,
+        start=container.first,
+        end=container.last,
         cache=container.cache,
         pods_in_job=overview.pods,
         pods_on_node=on_node,
         start_rank=overview.start_rank(container),
         critical=container is overview.critical,
-        flags=flags,
+        marks=[mark for mark, holds in marks.items() if holds],
     )
 
 
@@ -148,15 +140,16 @@ def _row(
     *,
     level: str,
     container: ContainerTimeline | None,
-    start: tuple[Moment, Timestamp] | None,
-    end: tuple[Moment, Timestamp] | None,
+    start: MomentTime | None,
+    end: MomentTime | None,
     cache: str,
     pods_in_job: int,
     pods_on_node: int | None,
     start_rank: int | None,
     critical: bool,
-    flags: list[str],
+    marks: Iterable[str],
 ) -> msgspec.Struct:
+    seconds = {column: phase.seconds(times) for column, phase in _COLUMNS}
     pull = container.pull if container else None
     resolutions = [time.resolution_seconds for time in times.values()]
     return PhaseRow(
@@ -183,17 +176,18 @@ def _row(
         pods_on_node=pods_on_node,
         start_rank=start_rank,
         critical=critical,
-        flags=" ".join(flags),
-        **{column: phase.seconds(times) for column, phase in _COLUMNS},
+        flags=" ".join((*_flags(times, seconds), *marks)),
+        **seconds,
     )
 
 
-def _flags(times: MomentTimes) -> list[str]:
+def _flags(times: MomentTimes, seconds: Mapping[str, float | None]) -> list[str]:
+    """What is missing of the moments, and which of their phases are below zero."""
     flags = [missing for moment, missing in _MISSING if moment not in times]
-    for phase in (*PHASES, *BRIDGES):
-        seconds = phase.seconds(times)
-        if seconds is not None and seconds < 0:
-            flags.append(f"{below_zero(seconds, phase.resolution_seconds(times))}:{phase.name}")
+    for column, phase in _COLUMNS:
+        took = seconds[column]
+        if took is not None and took < 0:
+            flags.append(f"{below_zero(took, phase.resolution_seconds(times))}:{phase.name}")
     return flags
 
 

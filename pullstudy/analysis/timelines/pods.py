@@ -49,6 +49,13 @@ class GatheredPod(msgspec.Struct):
         if at is not None and (self.first_at is None or at < self.first_at):
             self.first_at = at
 
+    def container(self, name: str) -> GatheredContainer:
+        """The one of that name, from now on at the latest."""
+        found = self.containers.get(name)
+        if found is None:
+            found = self.containers[name] = GatheredContainer()
+        return found
+
     @property
     def images(self) -> dict[str, str]:
         """By container, where known."""
@@ -126,14 +133,14 @@ def _add_pull(pod: GatheredPod, name: str, pull: PullRecord) -> None:
     pod.namespace = pod.namespace or pull.namespace
     pod.node = pod.node or pull.node
     pod.seen(pull.started_at or pull.finished_at)
-    container = pod.containers.setdefault(name, GatheredContainer())
+    container = pod.container(name)
     container.image = container.image or pull.image
     container.pulls.append(pull)
 
 
 def _add_status(pod: GatheredPod, row: PodWitness) -> None:
     pod.node = pod.node or row.node
-    container = pod.containers.setdefault(row.container, GatheredContainer())
+    container = pod.container(row.container)
     container.image = container.image or row.image
     for times, moment, at, clock in (
         (pod.times, Moment.POD_CREATED, row.created_at, CONTROL_PLANE),
@@ -147,13 +154,13 @@ def _add_status(pod: GatheredPod, row: PodWitness) -> None:
 
 
 def _add_milestone(pod: GatheredPod, milestone: Milestone) -> None:
-    pod.run = pod.run if pod.run is not None else milestone.run
-    pod.size = pod.size if pod.size is not None else milestone.size
+    if pod.run is None:
+        pod.run = milestone.run
+    if pod.size is None:
+        pod.size = milestone.size
     pod.namespace = pod.namespace or milestone.namespace
     pod.job_uid = pod.job_uid or milestone.job_uid
     pod.node = pod.node or milestone.node
     pod.seen(milestone.at)
-    times = pod.times
-    if milestone.container is not None:
-        times = pod.containers.setdefault(milestone.container, GatheredContainer()).times
+    times = pod.times if milestone.container is None else pod.container(milestone.container).times
     keep_finest(times, milestone.moment, timestamp_of(milestone))

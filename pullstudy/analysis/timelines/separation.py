@@ -193,8 +193,11 @@ class _Part:
             return False
         if seen.index in self._indices and not _same(self._indices[seen.index], uid):
             return False
-        known = ((image, self._images.get(name)) for name, image in seen.images.items())
-        return not any(other and other[0] != image and not _same(other[1], uid) for image, other in known)
+        for name, image in seen.images.items():
+            known = self._images.get(name)
+            if known is not None and known[0] != image and not _same(known[1], uid):
+                return False
+        return True
 
 
 def _same(uid: str | None, other: str | None) -> bool:

@@ -1,5 +1,6 @@
 """The moments of a job and of its containers, in order."""
 
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -11,6 +12,8 @@ from pullstudy.pulls.record import Outcome, PullRecord
 
 MOMENTS: tuple[Moment, ...] = tuple(Moment)
 JOB_MOMENTS = (Moment.JOB_CREATED, Moment.JOB_COMPLETED)
+POD_MOMENTS = tuple(moment for moment in MOMENTS if moment not in JOB_MOMENTS)
+LAST_WITNESSES = (Moment.FINISHED, Moment.STARTED, Moment.PULLED)
 
 
 class Timestamp(msgspec.Struct, frozen=True, gc=False):
@@ -26,6 +29,7 @@ class Timestamp(msgspec.Struct, frozen=True, gc=False):
 
 
 MomentTimes = dict[Moment, Timestamp]
+MomentTime = tuple[Moment, Timestamp]
 
 
 class ContainerTimeline(msgspec.Struct, frozen=True, dict=True):  # dict: where a cached property keeps its value
@@ -44,6 +48,16 @@ class ContainerTimeline(msgspec.Struct, frozen=True, dict=True):  # dict: where 
     def pull(self) -> PullRecord | None:
         """The first that made the image present."""
         return next((pull for pull in self.pulls if pull.outcome in (Outcome.PULLED, Outcome.CACHED)), None)
+
+    @property
+    def first(self) -> MomentTime | None:
+        """Its first moment that is known, of the pod's and the container's own."""
+        return next(((moment, self.times[moment]) for moment in POD_MOMENTS if moment in self.times), None)
+
+    @property
+    def last(self) -> MomentTime | None:
+        """Its last."""
+        return next(((moment, self.times[moment]) for moment in reversed(POD_MOMENTS) if moment in self.times), None)
 
     @property
     def outcome(self) -> Outcome | None:
@@ -69,20 +83,34 @@ class JobTimeline:
     failed: bool = False  # by the ledger: it ended without having pulled everywhere
 
     @cached_property
-    def start(self) -> tuple[Moment, Timestamp] | None:
+    def start(self) -> MomentTime | None:
         """The job's first known moment: its creation, or the first moment of one of its pods."""
         if Moment.JOB_CREATED in self.times:
             return Moment.JOB_CREATED, self.times[Moment.JOB_CREATED]
-        firsts = [first for first in map(_first, self.containers) if first]
+        firsts = [first for container in self.containers if (first := container.first)]
         return min(firsts, key=lambda pair: pair[1].at, default=None)
 
     @cached_property
-    def end(self) -> tuple[Moment, Timestamp] | None:
+    def end(self) -> MomentTime | None:
         """The job's completion, or where that is unknown the last moment of one of its pods."""
         if Moment.JOB_COMPLETED in self.times:
             return Moment.JOB_COMPLETED, self.times[Moment.JOB_COMPLETED]
-        lasts = [last for last in map(_last, self.containers) if last]
+        lasts = [last for container in self.containers if (last := container.last)]
         return max(lasts, key=lambda pair: pair[1].at, default=None)
+
+    @cached_property
+    def critical_container(self) -> ContainerTimeline | None:
+        """The one that finished last; None for a job without containers.
+
+        Pod status has the end in whole seconds, so ties are decided by when they started, then by pulled.
+        A moment counts only where most containers have it: else the few that have one would seem the last.
+        """
+        counting = [
+            moment
+            for moment in LAST_WITNESSES
+            if 2 * sum(moment in container.times for container in self.containers) > len(self.containers)
+        ]
+        return latest(self.containers, counting)
 
     @property
     def makespan_seconds(self) -> float | None:
@@ -96,17 +124,10 @@ class JobTimeline:
         return states.pop() if len(states) == 1 else ("mixed" if states else "unknown")
 
 
-def _own(container: ContainerTimeline) -> list[tuple[Moment, Timestamp]]:
-    return [
-        (moment, container.times[moment])
-        for moment in MOMENTS
-        if moment in container.times and moment not in JOB_MOMENTS
-    ]
-
-
-def _first(container: ContainerTimeline) -> tuple[Moment, Timestamp] | None:
-    return next(iter(_own(container)), None)
-
-
-def _last(container: ContainerTimeline) -> tuple[Moment, Timestamp] | None:
-    return next(reversed(_own(container)), None)
+def latest(containers: Sequence[ContainerTimeline], moments: Iterable[Moment]) -> ContainerTimeline | None:
+    """The one that came last to the first of these moments; of equals, the one that came last to the next."""
+    for moment in moments:
+        last = max((each.times[moment].at for each in containers if moment in each.times), default=None)
+        if last is not None:
+            containers = [each for each in containers if moment in each.times and each.times[moment].at == last]
+    return containers[0] if containers else None

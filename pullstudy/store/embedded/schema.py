@@ -128,7 +128,7 @@ CREATE TABLE layers (               -- one row a layer of an image's manifest
 
 # Pod status tells that an image is there, and only guesses whether it was pulled: either event tells it better.
 PRESENT = "('pulled', 'cached')"
-_TOLD_BY_AN_EVENT = f"""
+TOLD_ONCE = f"""
   AND NOT (r.event_uid LIKE '{WITNESS_PREFIX}%' AND EXISTS (
     SELECT 1 FROM pull_records e WHERE e.pod_uid = r.pod_uid AND e.container = r.container AND e.cluster = r.cluster
       AND (e.outcome = r.outcome OR (e.outcome IN {PRESENT} AND r.outcome IN {PRESENT}))
@@ -252,7 +252,7 @@ def _view(kind: Kind[Any], view: str = "VIEW") -> str:
     return f"""CREATE {view} {kind.plural} AS SELECT r.* FROM {kind.table} r
   WHERE NOT EXISTS (
     SELECT 1 FROM jobs j WHERE j.cluster = r.cluster AND j.job = r.job AND j.state = 'abandoned')
-  {_OF_ANOTHER_SIZE}""" + (_TOLD_BY_AN_EVENT if kind.main else "")
+  {_OF_ANOTHER_SIZE}""" + (TOLD_ONCE if kind.main else "")
 
 
 def _table(kind: Kind[Any]) -> str:

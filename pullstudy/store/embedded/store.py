@@ -315,8 +315,10 @@ class EmbeddedStore(Store, RecordsByJob):
         return bool(self._all(sql, job))
 
     def of_job(self, kind: Kind[R], job: JobName, selection: Selection = ALL) -> Iterator[R]:
-        table = kind.plural if kind.main else kind.table
-        sql = f"SELECT * FROM {table} WHERE cluster = ?3 AND job = ?4 AND {_SELECTED} ORDER BY {', '.join(kind.order)}"
+        # jobs() has looked the job up in the views: none of its rows is left out but those that are told twice.
+        chosen = (_SELECTED if selection != ALL else "TRUE") + (schema.TOLD_ONCE if kind.main else "")
+        order = ", ".join(kind.order)
+        sql = f"SELECT * FROM {kind.table} r WHERE cluster = ?3 AND job = ?4 AND {chosen} ORDER BY {order}"
         return self._read(kind.struct, sql, (*_lists(selection), *job))
 
     def of_no_job(self, kind: Kind[R], selection: Selection = ALL) -> Iterator[R]:
