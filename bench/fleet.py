@@ -240,18 +240,20 @@ class Aggregates(Lanes):
             "pulls by outcome": f'{outcomes} |> group(columns: ["outcome"]) |> sum()',
             "p95": merged_p95(hours, ""),
             "p95 over time": merged_p95(windows, '"_time"'),
-            "p95 by repository": merged_p95(f"{days} |> sum()", '"repository"'),
+            "p95 by repository": merged_p95(days, '"repository"'),
         }
 
 
 def merged_p95(rows: str, by: str) -> str:
-    """By the groups' buckets: each gives its upper end, and its lower end, at which it has counted nothing yet."""
+    """By the groups' buckets: each gives its upper end, and its lower end, at which it has counted nothing yet.
+
+    group and sum come right after the filter: so the storage engine sums, and only sums are read.
+    """
     keys = ", ".join(filter(None, [by, '"_field"']))
-    kept = ", ".join(filter(None, [by, '"_field"', '"_value"']))
     power = f'math.pow(x: {GROWTH!r}, y: float(v: strings.trimPrefix(v: r._field, prefix: "b")))'
     return (
         'import "math"\nimport "strings"\n'
-        f"buckets = {rows} |> keep(columns: [{kept}]) |> group(columns: [{keys}]) |> sum() |> group(columns: [{by}])\n"
+        f"buckets = {rows} |> group(columns: [{keys}]) |> sum() |> group(columns: [{by}])\n"
         f"  |> map(fn: (r) => ({{r with le: {power}, _value: float(v: r._value)}}))\n"
         f"lower = buckets |> map(fn: (r) => ({{r with le: r.le / {GROWTH!r} * 1.000000001, _value: 0.0}}))\n"
         f'union(tables: [buckets, lower]) |> group(columns: [{by}]) |> sort(columns: ["le"])\n'
