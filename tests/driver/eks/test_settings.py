@@ -12,7 +12,7 @@ from botocore.exceptions import ClientError, NoCredentialsError
 
 from driver import cli
 from driver.clusters.provider import ClusterOrder, Handle
-from driver.commands.plan_command import with_price
+from driver.commands.provider_plan import with_price
 from driver.errors import UsageError
 from driver.planning.eks_plan import EksPlan, EksPrices, Mode, Registry, Snapshotter, Volume
 from driver.planning.study import CacheMode, ClusterPlan, RunPlan, Study
