@@ -99,7 +99,7 @@ def test_report_prints_every_finding_and_writes_no_page(sweep_directory: Path, c
     before = set(sweep_directory.iterdir())
     assert cli.run(["report", "--out", str(sweep_directory), "--json"]) == 0
     found = told(capsys)
-    assert found.keys() == {"study", "simulated", "notes", "findings"}
+    assert found.keys() == {"study", "simulated", "guessed_sizes", "notes", "findings"}
     assert found["simulated"] is True
     assert {each["id"] for each in found["findings"]} >= {"pull-seconds", "loss", "cost"}
     required = {"id", "subject", "value", "interval", "unit", "n", "counts", "verdict", "evidence", "assumptions"}

@@ -7,11 +7,29 @@ import os
 import shutil
 import sqlite3
 import tempfile
+import time
 from pathlib import Path
+
+_LOOKS = 10
+_PAUSE_SECONDS = 0.02
 
 
 def connect_to_read(path: Path, busy_seconds: float) -> sqlite3.Connection:
     """Raises sqlite3.Error, OSError."""
+    for _ in range(_LOOKS - 1):
+        try:
+            return _connect_as_it_lies(path, busy_seconds)
+        except FileNotFoundError:
+            pass
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY):
+                raise
+        # Who closes the file last takes the two beside it away, also between our look at them and SQLite's.
+        time.sleep(_PAUSE_SECONDS)
+    return _connect_as_it_lies(path, busy_seconds)
+
+
+def _connect_as_it_lies(path: Path, busy_seconds: float) -> sqlite3.Connection:
     log, index = (path.with_name(f"{path.name}-{each}") for each in ("wal", "shm"))
     if log.exists() and index.exists():
         # Whoever writes is read beside. What a killed writer left stays as it is, for the next writer: an ordinary
@@ -27,7 +45,13 @@ def connect_to_read(path: Path, busy_seconds: float) -> sqlite3.Connection:
 
 def _connect(path: Path, how: str, busy_seconds: float = 0.0) -> sqlite3.Connection:
     where = f"{path.absolute().as_uri()}?{how}"
-    return sqlite3.connect(where, uri=True, timeout=busy_seconds, check_same_thread=False, isolation_level=None)
+    connection = sqlite3.connect(where, uri=True, timeout=busy_seconds, check_same_thread=False, isolation_level=None)
+    try:
+        connection.execute("PRAGMA user_version")  # SQLite opens the files at the first question
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
 
 def _connect_to_copy(path: Path, log: Path) -> sqlite3.Connection:
