@@ -101,7 +101,7 @@ def _source(copy: str | None) -> "Records | None":
     if copy.startswith(("http://", "https://")):
         from pullstudy.store.stores import open_reader
 
-        return open_reader(asked_store(copy))
+        return open_reader(asked_store(copy, "--copy"))
     from pullstudy.store.embedded.store import EmbeddedStore
 
     return EmbeddedStore(Path(copy), create=False)

@@ -22,12 +22,12 @@ def asked_bus(bootstrap: str) -> BusSettings:
         raise typer.BadParameter(str(error), param_hint="'--kafka'") from error
 
 
-def asked_store(url: str) -> StoreSettings:
-    """Raises typer.BadParameter."""
+def asked_store(url: str, option: str = "--influx") -> StoreSettings:
+    """Raises typer.BadParameter, which names the option."""
     try:
         return store_settings(os.environ, url=url)
     except StoreSettingsError as error:
-        raise typer.BadParameter(str(error), param_hint="'--influx'") from error
+        raise typer.BadParameter(str(error), param_hint=f"'{option}'") from error
 
 
 def asked_archive(place: str) -> ArchiveSettings:

@@ -233,7 +233,11 @@ def _study(
     study = study_going_on(run, asked, provider, extend=extend)
     check_same_destination(where, asked.collect, study.collect, os.environ)
     asyncio.run(check_reachable(study.collect, os.environ))
-    check_place(study, provider)
+    rest = rest_of(plan_of(study, provider), study, ledger.jobs(run.run))
+    if rest.sizes:
+        # The nodes of a size that is done may have gone.
+        left = msgspec.structs.replace(study.cluster, sizes=tuple(size.size for size in rest.sizes))
+        check_place(msgspec.structs.replace(study, cluster=left), provider)
     return study
 
 

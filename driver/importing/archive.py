@@ -127,7 +127,10 @@ def _members_of_tar(outer: str, tar: ByteStream, depth: int, archive: _Archive) 
         if member.sparse:
             yield PassedOver(name, "a file with holes: a disk's image or a core dump")
         elif member.regular and member.size:
-            yield from _parts(name, ByteStream(content), None, depth + 1, archive)
+            try:
+                yield from _parts(name, ByteStream(content), None, depth + 1, archive)
+            except UnreadableFileError as error:  # an archive in this one
+                yield PassedOver(name, str(error), refused=True)
         content.pass_over()
 
 
@@ -163,7 +166,9 @@ def _next_member(tar: ByteStream, archive: _Archive) -> _Member | None:
     told: dict[str, str] = {}
     while True:
         block = tar.read(_BLOCK)
-        if not block or not block.strip(b"\0"):
+        while block and not block.strip(b"\0"):  # archives put together: each ends in blocks of zeros
+            block = tar.read(_BLOCK)
+        if not block:
             return None
         archive.count()
         try:

@@ -33,11 +33,15 @@ class ByteStream:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._head = b""
+        self._damage: UnreadableFileError | None = None  # behind the head
 
     def peek(self, size: int) -> bytes:
-        """The next bytes, fewer only at the end. Raises UnreadableFileError."""
-        while len(self._head) < size and (block := self._read(size - len(self._head))):
-            self._head += block
+        """The next bytes, fewer only at the end and before damage, which the read that comes to it raises."""
+        try:
+            while len(self._head) < size and (block := self._read(size - len(self._head))):
+                self._head += block
+        except UnreadableFileError as error:
+            self._damage = error
         return self._head[:size]
 
     def read1(self, size: int) -> bytes:
@@ -65,6 +69,8 @@ class ByteStream:
         return True
 
     def _read(self, size: int) -> bytes:
+        if self._damage is not None:
+            raise self._damage
         try:
             return self._source.read1(size)
         except _DAMAGE as error:
@@ -185,7 +191,7 @@ _LONGEST_MAGIC = 6
 
 
 def unpacked(stream: ByteStream) -> ByteStream:
-    """The stream itself, or where it is packed what is packed in it. Raises UnreadableFileError."""
+    """The stream itself, or where it is packed what is packed in it."""
     head = stream.peek(_LONGEST_MAGIC)
     unpack = next((unpack for magic, unpack in _UNPACKERS.items() if head.startswith(magic)), None)
     if unpack is None:

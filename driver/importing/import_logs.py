@@ -116,6 +116,8 @@ def import_logs(
     What cannot be read is kept in the store and in ``rejects.jsonl``, up to a limit a file.
     Raises UsageError, StoreError, AnalysisError.
     """
+    if said.note is not None and origin.size is None:
+        raise UsageError("--note: these files have no run that it could be kept with")
     with ExitStack() as stack:
         ledger = Ledger(directory, create=True)
         stack.callback(ledger.close)

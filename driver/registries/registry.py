@@ -5,12 +5,13 @@ own host and to where it has its tokens made, and to no host that one of them re
 """
 
 import asyncio
+import base64
 import hashlib
 import ipaddress
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
-from urllib.parse import urljoin, urlsplit
+from typing import TYPE_CHECKING, Any, NamedTuple
+from urllib.parse import unquote, urljoin, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import msgspec
@@ -178,7 +179,7 @@ class _Asked:
             answer = await self._answer(url, headers, query)
             if answer.status not in (301, 302, 303, 307, 308):
                 return answer
-            url, query = urljoin(url, answer.headers.get("Location", "")), None
+            url, query = self._next_url(url, answer.headers.get("Location", "")), None
             self._check_url(url)
             authorization = authorization if urlsplit(url).netloc == host else None
         raise self._error(f"{host} redirects more than {_MOST_REDIRECTS} times")
@@ -187,8 +188,9 @@ class _Asked:
         import aiohttp
 
         try:
+            proxy = _proxy_of(url)
             async with self._session.get(
-                url, headers=headers, params=query, allow_redirects=False, proxy=_proxy_of(url)
+                url, headers=headers, params=query, allow_redirects=False, proxy=proxy.url, proxy_headers=proxy.headers
             ) as response:
                 body = await response.content.read(MOST_BYTES + 1) if response.status == 200 else b""
                 while body and len(body) <= MOST_BYTES and (more := await response.content.read(MOST_BYTES)):
@@ -202,9 +204,16 @@ class _Asked:
         except (aiohttp.ClientError, ValueError, OSError) as error:
             raise self._error(f"{urlsplit(url).netloc} cannot be asked: {error}", "check its name") from error
 
+    def _next_url(self, url: str, location: str = "") -> str:
+        try:
+            urlsplit(url)
+            return urljoin(url, location)
+        except ValueError as error:
+            raise self._error(f"{self._host} leads to an address that is none ({error})") from error
+
     def _check_url(self, url: str) -> None:
         """Only a registry of this machine may lead on without TLS, and only to this machine."""
-        parts = urlsplit(url)
+        parts = urlsplit(self._next_url(url))
         plain = parts.scheme == "http" and _is_loopback(self._host) and _is_loopback(parts.netloc)
         if parts.scheme != "https" and not plain:
             raise self._error(f"{self._host} leads to {parts.scheme or 'no'}://{parts.netloc}, which is not https")
@@ -236,9 +245,22 @@ def _is_loopback(netloc: str) -> bool:
         return False
 
 
-def _proxy_of(url: str) -> str | None:
-    """By the environment. Not aiohttp's own way, which would send logins from ~/.netrc too."""
+class _Proxy(NamedTuple):
+    """Where to go through, with its login apart: an address stands in errors."""
+
+    url: str | None = None
+    headers: dict[str, str] | None = None
+
+
+def _proxy_of(url: str) -> _Proxy:
+    """By the environment. Not aiohttp's own way, which would send logins from ~/.netrc too. Raises ValueError."""
     parts = urlsplit(url)
-    if _is_loopback(parts.netloc) or proxy_bypass(parts.hostname or ""):
-        return None
-    return getproxies().get(parts.scheme)
+    told = getproxies().get(parts.scheme)
+    if not told or _is_loopback(parts.netloc) or proxy_bypass(parts.hostname or ""):
+        return _Proxy()
+    proxy = urlsplit(told if "://" in told else f"http://{told}")
+    login, _, address = proxy.netloc.rpartition("@")
+    if not login:
+        return _Proxy(proxy.geturl())
+    encoded = base64.b64encode(unquote(login).encode()).decode()
+    return _Proxy(proxy._replace(netloc=address).geturl(), {"Proxy-Authorization": f"Basic {encoded}"})

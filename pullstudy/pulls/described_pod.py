@@ -10,6 +10,7 @@ Sources: kubernetes ``kubectl/pkg/describe/describe.go`` (describePod, DescribeE
 
 import hashlib
 import re
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from itertools import pairwise
@@ -95,6 +96,7 @@ class DescribedPod:
         self._images: dict[str, str] = {}  # by container
         self._starts: list[int] = []  # of the table's columns
         self._row: _Row | None = None
+        self._alike = Counter[str]()
 
     def add(self, number: int, line: bytes) -> DescribedEvent | None:
         """The event that the line before has ended, where one has."""
@@ -194,6 +196,9 @@ class DescribedPod:
         """The same whenever kubectl was run: without the age. The start tells pods of one name apart."""
         pod = [self._fields["Name"], self._fields.get("Namespace", ""), self._started()]
         text = "\0".join([*pod, row.reason, row.component, row.message])
+        self._alike[text] += 1
+        if self._alike[text] > 1:  # two containers of one image
+            text += f"\0{self._alike[text]}"
         return f"described:{hashlib.sha256(text.encode(errors='replace')).hexdigest()[:32]}"
 
     def _started(self) -> str:

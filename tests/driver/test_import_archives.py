@@ -199,3 +199,30 @@ def test_more_members_than_any_bundle_has_end_the_reading(monkeypatch: pytest.Mo
     monkeypatch.setattr(archive, "MOST_MEMBERS", 100)
     with pytest.raises(UnreadableFileError, match="more than 100 members"):
         parts(tar({str(number): b"" for number in range(200)}))
+
+
+def test_a_damaged_member_costs_no_other_and_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    packed = gzip.compress(b"2024-11-11 a log that goes on" * 50)[:-20]
+    members = {"a/events.json": event("a"), "b/current.log.gz": packed, "c/events.json": event("c")}
+    (tmp_path / "bundle.tar").write_bytes(tar(members))
+    code, uids, said = imported(tmp_path / "bundle.tar", capsys)
+    assert (code, len(uids)) == (1, 2)
+    assert "b/current.log.gz" in said
+
+
+def test_a_damaged_archive_in_an_archive_costs_no_other_member() -> None:
+    inner = tar({"log": b"x" * 5000})[:2000]
+    assert [name for name, _ in _whole_parts(tar({"inner.tar": inner, "b": b"plain"}))] == ["b"]
+
+
+def test_archives_put_together_are_read_to_the_end() -> None:
+    assert parts(tar({"a": b"first"}) + tar({"b": b"second"})) == [("a", b"first"), ("b", b"second")]
+
+
+def _whole_parts(data: bytes) -> list[tuple[str, bytes]]:
+    found = []
+    for part in parts_of(io.BytesIO(data)):
+        if isinstance(part, Part):
+            with contextlib.suppress(UnreadableFileError):
+                found.append((part.name, part.stream.read(1 << 20)))
+    return [each for each in found if each[0] != "inner.tar/log"]

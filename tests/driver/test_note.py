@@ -73,3 +73,10 @@ def test_without_a_note_nothing_is_said(tmp_path: Path, capsys: Capture) -> None
         ledger.begin(run, [ClusterRow(cluster="sim-quick-2", run="run1", size=2)])
     assert cli.run(["status", "--out", str(tmp_path)]) == 0
     assert "  note:" not in capsys.readouterr().out
+
+
+def test_a_note_that_no_run_can_keep_is_refused(tmp_path: Path, capsys: Capture) -> None:
+    manifest = tmp_path / "manifest.json"
+    manifest.write_text(json.dumps({"schemaVersion": 2, "layers": []}))
+    assert cli.run(["import", str(manifest), "--note", "for the review", "--out", str(tmp_path / "out")]) == 2
+    assert "--note" in capsys.readouterr().err

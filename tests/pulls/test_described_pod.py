@@ -164,3 +164,14 @@ def test_lines_in_any_order_stop_nothing(lines: list[str]) -> None:
 @given(st.integers(0, len(SAMPLE)), st.text(max_size=30))
 def test_text_put_anywhere_stops_nothing(at: int, text: str) -> None:
     decoded(SAMPLE[:at] + text + SAMPLE[at:])
+
+
+def test_two_rows_that_say_the_same_are_two_events_and_the_same_two_the_next_time() -> None:
+    row = next(line for line in SAMPLE.splitlines() if " Pulled " in line)
+    doubled = SAMPLE.replace(row, f"{row}\n{row}", 1)
+    once, twice, again = (
+        [item for item in read(text) if isinstance(item, LoggedEvent)] for text in (SAMPLE, *[doubled] * 2)
+    )
+    assert len(twice) == len(once) + 1
+    assert len({item.event.metadata.uid for item in twice}) == len(twice)
+    assert [item.event.metadata.uid for item in again] == [item.event.metadata.uid for item in twice]

@@ -1,6 +1,7 @@
 """The archive: each record once as read, by us and by anyone, whatever is killed, replayed or merged at once."""
 
 import asyncio
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -349,3 +350,14 @@ def test_a_day_is_that_of_utc(settings: ArchiveSettings) -> None:
     compact(objects(settings), settings)
     days = {path.parts[-3] for path in Path(settings.url).rglob("*.parquet")}
     assert days == {"day=2024-03-31", "day=1969-12-31", "day=__HIVE_DEFAULT_PARTITION__"}
+
+
+def test_drafts_that_cannot_be_written_are_a_store_that_takes_nothing_for_now(
+    settings: ArchiveSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    batch = Batch(pulls=(pull("a"),))
+    keep(objects(settings), batch)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    for work in (lambda: keep(objects(settings), batch), lambda: compact(objects(settings), settings)):
+        with pytest.raises(StoreError, match="drafts"):
+            work()

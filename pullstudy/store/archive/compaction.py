@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pullstudy.pulls.kind import Kind
+from pullstudy.store.archive.draft import draft_errors
 from pullstudy.store.archive.incoming import incoming_of
 from pullstudy.store.archive.merge import (
     RANK,
@@ -52,7 +53,8 @@ def compact(objects: Objects, settings: ArchiveSettings) -> Compacted:
     """Merge all that is there at the start. Raises StoreError, StoreBusyError where others write without end."""
     done = Compacted()
     for kind, some in _rounds(objects, settings.round_bytes):
-        done += _Round(objects, settings, kind).run(some)
+        with draft_errors():
+            done += _Round(objects, settings, kind).run(some)
     return done
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.kind import Kind, Record
+from pullstudy.store.archive.draft import draft_errors
 from pullstudy.store.archive.objects import Listed, Objects
 from pullstudy.store.archive.parquet_file import write_parquet
 from pullstudy.store.archive.partition import INCOMING
@@ -34,7 +35,7 @@ def keep(objects: Objects, batch: Batch) -> Kept:
     """On return each record is durable, or refused with the reason. Raises StoreError."""
     refused: list[Refused] = []
     written_bytes = 0
-    with tempfile.TemporaryDirectory(prefix="pullstudy-") as directory:
+    with draft_errors(), tempfile.TemporaryDirectory(prefix="pullstudy-") as directory:
         for struct, records in batch.of_kinds.items():
             kind = kind_of(struct)
             table, bad = _storable(kind, records)

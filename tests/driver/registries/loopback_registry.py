@@ -56,7 +56,7 @@ class LoopbackRegistry:
         given = request.headers.get("Authorization")
         self.seen.append((request.path, given))
         if self.redirect is not None:
-            raise web.HTTPTemporaryRedirect(self.redirect)
+            return web.Response(status=307, headers={"Location": self.redirect})
         wanted = {"Bearer": "Bearer t0ken", "Basic": self.login}.get(self.challenge or "")
         if wanted and given != wanted:
             realm = f'{self.challenge} realm="http://{self.netloc}/token",service="loopback"'

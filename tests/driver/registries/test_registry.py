@@ -1,5 +1,6 @@
 """Registries are asked how large images are; whatever they answer is one line, and no login goes astray."""
 
+import asyncio
 import base64
 import json
 from collections.abc import AsyncIterator
@@ -229,3 +230,33 @@ async def test_an_empty_or_broken_login_is_none(
     registry.challenge = "Bearer"
     assert (await size_of(registry.image("app", "1"), environment)).compressed == 10
     assert [given for _, given in registry.seen] == [None, None, "Bearer t0ken"]
+
+
+@pytest.mark.parametrize("target", ["https://[bad", "//[bad/x"])
+async def test_an_address_that_is_none_is_one_line(
+    registry: LoopbackRegistry, environment: dict[str, str], target: str
+) -> None:
+    registry.redirect = target
+    with pytest.raises(RegistryError, match="an address that is none"):
+        await size_of(registry.image("app", "1"), environment)
+
+
+async def test_the_login_of_a_proxy_is_sent_and_never_told(
+    environment: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = b""
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 407 No\r\nContent-Length: 0\r\n\r\n")
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(refuse, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        monkeypatch.setenv("https_proxy", f"alice:s3cret%21@127.0.0.1:{port}")
+        with pytest.raises(RegistryError) as raised:
+            await size_of("registry.example/app:1", environment)
+    assert "s3cret" not in str(raised.value)
+    assert base64.b64encode(b"alice:s3cret!") in asked
