@@ -3,20 +3,17 @@
 import asyncio
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from random import Random
 
 from collector.clock import Clock
 from collector.delivering.sink import SinkSettings
 from collector.monitoring.vitals import Reading, Vitals
 from pullstudy.pulls import metric_names as names
-from pullstudy.pulls.batch import Batch
-from pullstudy.pulls.kind import Record
-from pullstudy.pulls.kinds import KINDS, PULL
 from pullstudy.pulls.notices import Notices
 from pullstudy.store.archive.compaction import Compacted, compact
 from pullstudy.store.archive.places import objects_of
 from pullstudy.store.archive.settings import ArchiveSettings
+from pullstudy.store.copying import all_batches
 from pullstudy.store.protocol import Records, SharedStore, StoreError
 
 ARCHIVING = SinkSettings(batch_messages=50_000, batch_bytes=32 << 20, linger_seconds=30.0, at_once=2)
@@ -84,17 +81,10 @@ async def copy_all(records: Records, archive: SharedStore, notices: Notices) -> 
     Raises StoreError where the store cannot be read; the archive is waited for.
     """
     copied = 0
-    for batch in _batches(records):
+    for batch in all_batches(records, _COPIED_AT_ONCE):
         delivered = await archive.deliver(batch)
         for refused in delivered.refused:
             notices.error(f"left out {refused.record!r}: {refused.reason}")
         copied += delivered.written
         notices.info("copied", records=copied)
     return copied
-
-
-def _batches(records: Records) -> Iterator[Batch]:
-    for kind in KINDS:
-        stream: Iterator[Record] = records.pulls() if kind is PULL else records.records(kind)
-        while some := tuple(islice(stream, _COPIED_AT_ONCE)):
-            yield Batch(more=some)

@@ -11,11 +11,11 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from heapq import merge
-from itertools import groupby, islice
-from operator import attrgetter
+from itertools import groupby
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Any, TypeVar
 
 from pullstudy.analysis.reading.job_records import JobRecords
 from pullstudy.analysis.reading.joined_records import JoinedRecords
@@ -29,15 +29,17 @@ from pullstudy.analysis.reading.ledger import (
     read_ledger,
 )
 from pullstudy.analysis.reading.source import StudySource, as_source
-from pullstudy.pulls.batch import Batch, Gap, Reject
+from pullstudy.pulls.batch import Gap, Reject
 from pullstudy.pulls.discard import Discard
-from pullstudy.pulls.kinds import DISCARD, GAP, KINDS, MILESTONE, PULL, REJECT, STREAMING
+from pullstudy.pulls.kinds import DISCARD, GAP, MILESTONE, PULL, REJECT, STREAMING
 from pullstudy.pulls.milestone import Milestone
 from pullstudy.pulls.record import PullRecord
 from pullstudy.pulls.streamed import StreamedPulls, streams_images
 from pullstudy.pulls.streaming import Streaming
+from pullstudy.store.copying import all_batches
 from pullstudy.store.embedded.ledger import ClusterRow, JobRow, NodeRow
 from pullstudy.store.embedded.store import EmbeddedStore, open_connection, store_errors
+from pullstudy.store.job_stream import JobStream
 from pullstudy.store.protocol import JobName, Records, RecordsByJob, StoredRun
 from pullstudy.store.selection import ALL, Selection
 from pullstudy.store.stores import open_reader, opened_by_job
@@ -103,7 +105,7 @@ class StudyRecords:
     def jobs(self) -> Iterator[JobRecords]:
         """The jobs of each name on each cluster, in order of both; those too of which only the ledger tells."""
         entries = self._entries()
-        caches, pods = (_ByJob(self._of_ledger(read)) for read in (node_caches, pod_witnesses))
+        caches, pods = (JobStream(partial(self._of_ledger, read)) for read in (node_caches, pod_witnesses))
         for job in self._names(entries):
             if job in entries or self._is_proven(job):
                 yield JobRecords(
@@ -174,27 +176,6 @@ class StudyRecords:
         return read(self._ledger) if self._ledger is not None else iter(())
 
 
-_job_name = attrgetter("cluster", "job")
-
-
-class _ByJob(Generic[T]):
-    """Rows in order of cluster and job, taken a job at a time."""
-
-    def __init__(self, rows: Iterable[T]) -> None:
-        self._groups = groupby(rows, key=_job_name)
-        self._next = next(self._groups, None)
-
-    def take(self, job: JobName) -> tuple[T, ...]:
-        """Its rows. Those of jobs before it, which nobody took, are passed over."""
-        while self._next is not None and self._next[0] < job:
-            self._next = next(self._groups, None)
-        if self._next is None or self._next[0] != job:
-            return ()
-        rows = tuple(self._next[1])
-        self._next = next(self._groups, None)
-        return rows
-
-
 @contextmanager
 def opened_study(where: Path | StudySource) -> Iterator[StudyRecords]:
     """For as long as the block lasts. Raises NotAStudyError, StoreError."""
@@ -252,10 +233,8 @@ def copied(parts: Iterable[tuple[Records, Selection]]) -> Iterator[EmbeddedStore
         file = EmbeddedStore(Path(directory), create=True)
         try:
             for records, selection in parts:
-                for kind in KINDS:
-                    stream = records.pulls(selection) if kind is PULL else records.records(kind, selection)
-                    while some := tuple(islice(stream, _COPIED_AT_ONCE)):
-                        file.write_now(Batch(more=some))
+                for batch in all_batches(records, _COPIED_AT_ONCE, selection):
+                    file.write_now(batch)
             yield file
         finally:
             file.close_now()

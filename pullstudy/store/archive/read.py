@@ -12,7 +12,6 @@ from typing import Any
 from pullstudy.pulls.kind import Kind, R
 from pullstudy.pulls.kinds import MILESTONE, PULL
 from pullstudy.pulls.record import WITNESS_PREFIX, Outcome, PullRecord
-from pullstudy.store.archive.job_stream import JobStream
 from pullstudy.store.archive.merge import engine, files_sql, literal, order_sql
 from pullstudy.store.archive.objects import Objects
 from pullstudy.store.archive.parquet_file import batches_of
@@ -20,6 +19,7 @@ from pullstudy.store.archive.places import objects_of
 from pullstudy.store.archive.settings import ArchiveSettings
 from pullstudy.store.archive.snapshot import Snapshot
 from pullstudy.store.archive.tables import ABANDONED, records_of
+from pullstudy.store.job_stream import JobStream
 from pullstudy.store.protocol import Identity, JobName, Records, RecordsByJob, StoredRun
 from pullstudy.store.selection import ALL, Selection
 
