@@ -37,6 +37,10 @@ class _Listed(Protocol):
     def metadata(self) -> Metadata: ...
 
 
+class _AnyObject(msgspec.Struct, frozen=True):
+    metadata: Metadata = Metadata()
+
+
 class _NodeAsServed(msgspec.Struct, frozen=True):
     metadata: Metadata
     text: bytes
@@ -63,7 +67,7 @@ SETTINGS = WatchSettings(
 _job = msgspec.json.Decoder(Job).decode
 _pods = msgspec.json.Decoder(Page[Pod]).decode
 _nodes = msgspec.json.Decoder(Page[Node]).decode
-_node = msgspec.json.Decoder(Node).decode
+_object = msgspec.json.Decoder(_AnyObject).decode
 _raw_objects = msgspec.json.Decoder(Page[msgspec.Raw]).decode
 
 
@@ -73,7 +77,7 @@ def _version(content: bytes) -> str:
 
 def _nodes_as_served(content: bytes) -> Page[_NodeAsServed]:
     page = _raw_objects(content)
-    return Page(page.metadata, tuple(_NodeAsServed(_node(raw).metadata, bytes(raw)) for raw in page.objects))
+    return Page(page.metadata, tuple(_NodeAsServed(_object(raw).metadata, bytes(raw)) for raw in page.objects))
 
 
 class ClusterApi:

@@ -171,6 +171,10 @@ def _sweep(
     plan = plan_of(study, provider)
     run = ledger.swept_run()
     rest = plan if run is None else rest_of(plan, study, ledger.jobs(run.run))
+    if run is not None and rest.sizes:
+        # The nodes of a size that is done may have gone.
+        left = msgspec.structs.replace(study.cluster, sizes=tuple(size.size for size in rest.sizes))
+        check_place(msgspec.structs.replace(study, cluster=left), provider)
     _say(*say_plan(rest))
     if study.collect.shared:
         _say(f"  records  in {study.collect}")
@@ -233,11 +237,6 @@ def _study(
     study = study_going_on(run, asked, provider, extend=extend)
     check_same_destination(where, asked.collect, study.collect, os.environ)
     asyncio.run(check_reachable(study.collect, os.environ))
-    rest = rest_of(plan_of(study, provider), study, ledger.jobs(run.run))
-    if rest.sizes:
-        # The nodes of a size that is done may have gone.
-        left = msgspec.structs.replace(study.cluster, sizes=tuple(size.size for size in rest.sizes))
-        check_place(msgspec.structs.replace(study, cluster=left), provider)
     return study
 
 

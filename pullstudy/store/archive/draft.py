@@ -1,6 +1,5 @@
 """Drafts: files that are written in the temporary directory before they go where they belong."""
 
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -13,5 +12,6 @@ def draft_errors() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        where = tempfile.gettempdir() if tempfile.tempdir else "TMPDIR"
-        raise StoreError(f"archive: its drafts in {where}: {error.strerror or error}") from error
+        raise StoreError(
+            f"archive: its drafts in the temporary directory (TMPDIR): {error.strerror or error}"
+        ) from error

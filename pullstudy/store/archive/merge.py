@@ -49,10 +49,10 @@ def day_sql(kind: Kind[Any]) -> str:
     return f"CAST(CAST({quoted(kind.time)} AT TIME ZONE 'UTC' AS DATE) AS VARCHAR)"
 
 
-def files_sql(paths: Sequence[Path], more: str = "") -> str:
+def files_sql(paths: Sequence[Path]) -> str:
     """All rows of the files, by the names of their columns."""
     names = ", ".join(literal(_GLOB.sub(r"[\g<0>]", str(path))) for path in paths)
-    return f"read_parquet([{names}], union_by_name = true, hive_partitioning = false{more})"
+    return f"read_parquet([{names}], union_by_name = true, hive_partitioning = false)"
 
 
 def literal(text: str) -> str:

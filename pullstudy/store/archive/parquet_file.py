@@ -39,12 +39,10 @@ def _options(schema: Any) -> dict[str, Any]:
     }
 
 
-def batches_of(path: Path, rows: int, columns: list[str] | None = None) -> Iterator[Any]:
+def batches_of(path: Path, rows: int) -> Iterator[Any]:
     """Record batches of a file. Raises StoreError."""
     with _errors(path), _parquet().ParquetFile(path) as file:
-        there = file.schema_arrow.names
-        chosen = None if columns is None else [name for name in columns if name in there]
-        yield from file.iter_batches(rows, columns=chosen)
+        yield from file.iter_batches(rows)
 
 
 def schema_in(path: Path) -> Any:

@@ -35,7 +35,6 @@ ABANDONED = Kind(
     order=("at", "job"),
 )
 ARCHIVED: tuple[Kind[Any], ...] = (*KINDS, ABANDONED)
-BY_TABLE = {kind.plural: kind for kind in ARCHIVED}
 _BY_STRUCT = {kind.struct: kind for kind in ARCHIVED}
 
 
