@@ -1,6 +1,7 @@
 """Studies made by hand: every time is chosen, so that every figure is known beforehand."""
 
 import json
+import sqlite3
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ from pullstudy.pulls.milestone import CONTROL_PLANE, Milestone, Moment, Witness
 from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.pulls.witness import PodWitness
 from pullstudy.store.embedded.ledger import Audit, ClusterRow, ClusterState, JobRow, JobState, Ledger, NodeCache, Run
+from pullstudy.store.embedded.schema import FILE_NAME
 from pullstudy.store.embedded.store import EmbeddedStore
 
 ZERO = datetime(2026, 1, 2, 3, 0, 0, tzinfo=UTC)
@@ -243,3 +245,15 @@ def _synthetic_job(made: HandMade, image: str, begin: float, size: int, seconds:
         )
     )
     return last
+
+
+def ledger_alone(directory: Path, copy: Path) -> Path:
+    """A study's directory as it is where its records are elsewhere: none in its file."""
+    copy.mkdir(parents=True)
+    with sqlite3.connect(directory / FILE_NAME) as source, sqlite3.connect(copy / FILE_NAME) as target:
+        source.backup(target)
+        for table in ("pull_records", "milestone_records", "rejects", "gaps"):
+            target.execute(f"DELETE FROM {table}")
+    source.close()
+    target.close()
+    return copy

@@ -1,7 +1,6 @@
 """A study that is read from an archive has the bytes of its own file's, as it was delivered and as it was merged."""
 
 import asyncio
-import sqlite3
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -22,11 +21,10 @@ from pullstudy.store.archive.places import objects_of
 from pullstudy.store.archive.read import opened_archive
 from pullstudy.store.archive.settings import ArchiveSettings
 from pullstudy.store.archive.store import ArchiveStore
-from pullstudy.store.embedded.schema import FILE_NAME
 from pullstudy.store.embedded.store import EmbeddedStore
 from pullstudy.store.protocol import RecordsByJob
 from pullstudy.store.selection import ALL, Selection
-from tests.analysis.hand_made import ZERO, synthetic_sweep
+from tests.analysis.hand_made import ZERO, ledger_alone, synthetic_sweep
 from tests.notices import KeptNotices
 from tests.store.records import AT, milestone, pull
 
@@ -58,18 +56,6 @@ def archive(directory: Path, settings: ArchiveSettings) -> None:
     store.close_now()
     if settings.url.endswith("merged"):
         compact(objects_of(settings), settings)
-
-
-def ledger_alone(directory: Path, copy: Path) -> Path:
-    """The study's directory without a record in its file."""
-    copy.mkdir(parents=True)
-    with sqlite3.connect(directory / FILE_NAME) as source, sqlite3.connect(copy / FILE_NAME) as target:
-        source.backup(target)
-        for table in ("pull_records", "milestone_records", "rejects", "gaps"):
-            target.execute(f"DELETE FROM {table}")
-    source.close()
-    target.close()
-    return copy
 
 
 @pytest.mark.parametrize("what", ["pulls", "phases", "moments", "runs"])

@@ -23,12 +23,11 @@ from pullstudy.pulls.batch import Batch, Gap, Reject
 from pullstudy.pulls.record import PullRecord
 from pullstudy.store.destination import Destination
 from pullstudy.store.embedded.ledger import Ledger
-from pullstudy.store.embedded.schema import FILE_NAME
 from pullstudy.store.embedded.store import EmbeddedStore
 from pullstudy.store.influx.settings import InfluxSettings
 from pullstudy.store.influx.store import InfluxStore
 from pullstudy.store.protocol import AbandonedJob
-from tests.analysis.hand_made import RUN, ZERO, synthetic_sweep
+from tests.analysis.hand_made import RUN, ZERO, ledger_alone, synthetic_sweep
 from tests.notices import KeptNotices
 from tests.stack.influx import Influx
 
@@ -76,20 +75,6 @@ def sweep(tmp_path: Path) -> Path:
     return directory
 
 
-def ledger_alone(directory: Path, copy: Path) -> Path:
-    """The study's directory as it is after a sweep into an InfluxDB: no record in its file."""
-    copy.mkdir()
-    import sqlite3
-
-    with sqlite3.connect(directory / FILE_NAME) as source, sqlite3.connect(copy / FILE_NAME) as target:
-        source.backup(target)
-        for table in ("pull_records", "milestone_records", "rejects", "gaps"):
-            target.execute(f"DELETE FROM {table}")
-    source.close()
-    target.close()
-    return copy
-
-
 async def in_thread(work: Callable[[], Any]) -> Any:
     """Reading blocks, as all reading of stores does."""
     return await asyncio.to_thread(work)
@@ -124,7 +109,6 @@ async def test_the_real_logs_are_exported_with_the_bytes_of_the_files_own(
 
 async def test_a_report_with_its_ledger_is_the_same_to_the_byte(filled: Bucket, sweep: Path, tmp_path: Path) -> None:
     await filled.fill(everything(sweep))
-    (tmp_path / "elsewhere").mkdir()
     directory = ledger_alone(sweep, tmp_path / "elsewhere" / "sweep")
     source = await in_thread(lambda: of_store(filled.settings, directory=directory))
     from_influx = await in_thread(lambda: write_report(source))
