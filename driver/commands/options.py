@@ -8,7 +8,7 @@ import typer
 from driver.clusters.provider import Provider
 from driver.errors import UsageError
 from driver.planning.eks_plan import Mode
-from driver.planning.study import CacheMode, Order
+from driver.planning.study import CacheMode, Order, Profile
 from driver.providers import PROVIDERS, make_provider
 
 DEFAULT_OUT = Path("pulling-study")
@@ -38,6 +38,10 @@ Repeats = Annotated[
 Seed = Annotated[
     int | None,
     typer.Option("--seed", metavar="N", help="Of the random order and of what is simulated; recorded with the run."),
+]
+SimProfile = Annotated[
+    Profile | None,
+    typer.Option("--profile", help="Whose measured times the simulator takes (docs/sim-model.md)."),
 ]
 Model = Annotated[
     Path | None,
@@ -105,10 +109,11 @@ def check_note(note: str | None) -> None:
         raise UsageError(f"--note: {len(note):,} characters; give at most {MOST_NOTE_CHARACTERS:,}")
 
 
-def check_model(model: Path | None, provider: str) -> None:
-    """Raises UsageError where a model is given of a provider that has none."""
-    if model is not None and provider not in SIMULATED:
-        raise UsageError(f"--model: not of the provider {provider}; leave it out, or give --provider sim")
+def check_simulated(profile: Profile | None, model: Path | None, provider: str) -> None:
+    """Raises UsageError where a model is asked for of a provider that has none."""
+    for option, value in (("--profile", profile), ("--model", model)):
+        if value is not None and provider not in SIMULATED:
+            raise UsageError(f"{option}: not of the provider {provider}; leave it out, or give --provider sim")
 
 
 def provider_of(name: str, kubeconfig: Path | None, eks_mode: Mode | None) -> Provider:

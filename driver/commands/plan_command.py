@@ -24,9 +24,10 @@ from driver.commands.options import (
     ProviderName,
     Repeats,
     Seed,
+    SimProfile,
     Sizes,
     StudyFile,
-    check_model,
+    check_simulated,
     provider_of,
 )
 from driver.commands.provider_plan import check_study, plan_of, with_image_sizes
@@ -49,6 +50,7 @@ def plan_command(
     repeats: Repeats = None,
     order: OrderOption = None,
     seed: Seed = None,
+    profile: SimProfile = None,
     model: Model = None,
     cache: Cache = None,
     eks_mode: EksMode = None,
@@ -74,10 +76,10 @@ def plan_command(
 
       pulldriver plan --out pulling-study --extend --sizes 512
     """
-    check_model(model, provider)
+    check_simulated(profile, model, provider)
     overrides = Overrides(
-        sizes=sizes, repeats=repeats, seed=seed, model=model, order=order, cache=cache, eks_mode=eks_mode,
-        manifests=tuple(manifests) if manifests else None,
+        sizes=sizes, repeats=repeats, seed=seed, profile=profile, model=model, order=order, cache=cache,
+        eks_mode=eks_mode, manifests=tuple(manifests) if manifests else None,
     )  # fmt: skip
     asked = AskedStudy(file=study, overrides=overrides, ask_registry=ask_registry)
     plan = _plan(asked, provider_of(provider, kubeconfig, eks_mode), out, extend=extend)

@@ -36,10 +36,11 @@ from driver.commands.options import (
     ProviderName,
     Repeats,
     Seed,
+    SimProfile,
     Sizes,
     StudyFile,
-    check_model,
     check_note,
+    check_simulated,
     provider_of,
 )
 from driver.commands.plan_command import say_plan
@@ -94,6 +95,7 @@ def sweep_command(
     repeats: Repeats = None,
     order: OrderOption = None,
     seed: Seed = None,
+    profile: SimProfile = None,
     model: Model = None,
     cache: Cache = None,
     eks_mode: EksMode = None,
@@ -119,11 +121,11 @@ def sweep_command(
 
       pulldriver sweep --out second --extend --sizes 512 --note 'Ada, for the capacity review'
     """
-    check_model(model, provider)
+    check_simulated(profile, model, provider)
     check_note(note)
     overrides = Overrides(
-        sizes=sizes, repeats=repeats, seed=seed, model=model, order=order, cache=cache, eks_mode=eks_mode,
-        manifests=tuple(manifests) if manifests else None,
+        sizes=sizes, repeats=repeats, seed=seed, profile=profile, model=model, order=order, cache=cache,
+        eks_mode=eks_mode, manifests=tuple(manifests) if manifests else None,
     )  # fmt: skip
     asked = AskedStudy(file=study, overrides=overrides, ask_registry=ask_registry)
     where = AskedDestination(kafka=kafka, influx=influx)

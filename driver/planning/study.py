@@ -38,6 +38,13 @@ class Order(StrEnum):
     RANDOM = "random"  # shuffled by the seed, anew for each size
 
 
+class Profile(StrEnum):
+    """Whose measured times the simulator takes."""
+
+    EKS = "eks"
+    GKE = "gke"
+
+
 class CacheMode(StrEnum):
     """What happens to the nodes' image caches between jobs."""
 
@@ -145,7 +152,7 @@ class SimPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The simulator's own settings; other providers leave them out."""
 
     seed: int = 1
-    profile: Literal["eks", "gke"] = "eks"  # whose measured times; docs/sim.md
+    profile: Profile = Profile.EKS  # whose measured times; docs/sim.md
     model: Model = {}  # docs/sim-model.md
     kubernetes_version: str = "1.34.4"
     speed: str = "max"  # virtual seconds a second, or max
@@ -172,7 +179,7 @@ class KubeconfigPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 class KwokPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Fake nodes on a real API server. docs/kwok.md."""
 
-    profile: Literal["eks", "gke"] = "eks"  # whose measured times
+    profile: Profile = Profile.EKS  # whose measured times
     model: Model = {}  # docs/sim-model.md
     seed: int = 1  # of the durations
     speed: Annotated[float, msgspec.Meta(gt=0)] = 1.0  # model seconds a second; events tell the seconds that passed
@@ -222,7 +229,8 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
     sizes: str | None = None
     repeats: int | None = None
     seed: int | None = None  # of all that is random: the order, and what is simulated
-    model: Path | None = None  # of what is simulated
+    profile: Profile | None = None  # of what is simulated,
+    model: Path | None = None  # and what is changed of it
     manifests: tuple[str, ...] | None = None  # beside the file's own
     order: Order | None = None
     cache: CacheMode | None = None
@@ -269,6 +277,8 @@ def _override(study: Study, overrides: Overrides) -> Study:
     mode = given.pop("eks_mode", study.eks.mode)
     study = _with_manifests(study, given.pop("manifests", ()), Path())
     simulated: dict[str, Any] = {"seed": overrides.seed} if overrides.seed is not None else {}
+    if (profile := given.pop("profile", None)) is not None:
+        simulated["profile"] = profile
     if (model := given.pop("model", None)) is not None:
         simulated["model"] = _read_model(model, f"--model {model}")
     if given.get("repeats", 1) < 1:

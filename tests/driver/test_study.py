@@ -10,7 +10,7 @@ import pytest
 
 from driver.commands.init_command import commented_study
 from driver.errors import UsageError
-from driver.planning.study import CacheMode, Order, Overrides, Study, decode_study, encode_study, load_study
+from driver.planning.study import CacheMode, Order, Overrides, Profile, Study, decode_study, encode_study, load_study
 
 DOCS = Path(__file__).parents[2] / "docs" / "study.md"
 NO_OVERRIDES = Overrides()
@@ -133,6 +133,14 @@ def test_a_file_of_the_model_is_kept_by_what_it_says_wherever_it_lies(tmp_path: 
     by_option = load_study(None, Overrides(model=tmp_path / "slow.json"))
     by_file = load_study(write(tmp_path, "[sim]\nmodel = 'slow.json'"), NO_OVERRIDES)
     assert (by_option.sim.model, by_option.kwok.model, by_file.sim.model) == (slow, slow, slow)
+
+
+def test_a_profile_of_the_command_line_goes_over_that_of_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "[sim]\nprofile = 'eks'\n[kwok]\nprofile = 'eks'")
+    study = load_study(path, Overrides(profile=Profile.GKE))
+    assert (study.sim.profile, study.kwok.profile) == ("gke", "gke")
+    untouched = load_study(path, NO_OVERRIDES)
+    assert (untouched.sim.profile, untouched.kwok.profile) == ("eks", "eks")
 
 
 def test_the_seed_of_the_command_line_is_of_the_order_and_of_what_is_simulated() -> None:
