@@ -17,7 +17,7 @@ from pullstudy.pulls import metric_names as names
 from pullstudy.pulls.metric_names import LAG_LIMIT_SECONDS
 from pullstudy.pulls.notices import Notices
 from pullstudy.store.protocol import SharedStore
-from pullstudy.store.stores import StoreSettings, open_store
+from pullstudy.store.stores import StoreSettings, open_store, title_of
 
 DEFAULT_GROUP = "pullstudy-sink"
 PART = "sink"
@@ -101,7 +101,7 @@ class SinkWatch:
             self._has_joined,
             keeps_up("the oldest message", lambda: self._sink.lag_seconds, self._target.max_lag_seconds),
             is_not_refused("Kafka", self._kafka_trouble),
-            is_not_refused(self._target.store.store, lambda: store_trouble(self._store)),
+            is_not_refused(title_of(self._target.store), lambda: store_trouble(self._store)),
         ]
 
     def _has_joined(self) -> str | None:

@@ -46,6 +46,7 @@ class StoreSettings(Protocol):
 class StoreType:
     """What there is to call of one kind of store; the settings are those that ``settings`` gives."""
 
+    title: str  # as people call it
     settings: Callable[[Mapping[str, str], str | None, str | None, str | None], StoreSettings]
     open: Callable[[Any, Notices, Random, Timing], SharedStore]
     reader: Callable[[Any], Records]
@@ -63,6 +64,10 @@ def store_settings(
 ) -> StoreSettings:
     """As its client's own variables say; what is given goes before them. Raises StoreSettingsError."""
     return STORES[store].settings(environment, url, bucket, organisation)
+
+
+def title_of(settings: StoreSettings) -> str:
+    return STORES[settings.store].title
 
 
 def open_store(settings: StoreSettings, notices: Notices, random: Random, timing: Timing | None = None) -> SharedStore:
@@ -147,6 +152,8 @@ def _why_archive_is_not_usable(settings: Any, now: datetime) -> Awaitable[str | 
 
 
 STORES: dict[str, StoreType] = {
-    INFLUXDB: StoreType(_influx_settings, _influx_store, _influx_reader, _why_influx_is_not_usable),
-    ARCHIVE: StoreType(_archive_settings, _archive_store, _archive_reader, _why_archive_is_not_usable, _archive_by_job),
+    INFLUXDB: StoreType("InfluxDB", _influx_settings, _influx_store, _influx_reader, _why_influx_is_not_usable),
+    ARCHIVE: StoreType(
+        "archive", _archive_settings, _archive_store, _archive_reader, _why_archive_is_not_usable, _archive_by_job
+    ),
 }
