@@ -1,6 +1,8 @@
 """The archive: each record once as read, by us and by anyone, whatever is killed, replayed or merged at once."""
 
 import asyncio
+import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -23,12 +25,12 @@ from pullstudy.store.archive.directory_objects import DirectoryObjects
 from pullstudy.store.archive.incoming import keep
 from pullstudy.store.archive.objects import Listed, Objects, Version
 from pullstudy.store.archive.partition import INCOMING, Partition, PartitionKey, escaped
-from pullstudy.store.archive.read import ArchiveReader
+from pullstudy.store.archive.read import ArchiveReader, opened_archive
 from pullstudy.store.archive.settings import ArchiveSettings
 from pullstudy.store.archive.store import ArchiveStore
 from pullstudy.store.archive.tables import schema_of
 from pullstudy.store.protocol import StoreError, StoreSettingsError
-from pullstudy.store.selection import Selection
+from pullstudy.store.selection import ALL, Selection
 from pullstudy.timing import Timing
 from tests.notices import KeptNotices
 from tests.store.records import AT, pull
@@ -193,6 +195,48 @@ def test_what_is_merged_while_an_archive_is_opened_is_read_too(settings: Archive
     first = next(reading)
     compact(objects(settings), settings)
     assert sorted([first.event_uid, *(record.event_uid for record in reading)]) == uids(range(12))
+
+
+def test_a_partition_that_is_replaced_while_it_is_read_stays_as_it_was(settings: ArchiveSettings) -> None:
+    """Readers open a file more than once: of two versions they would take the end of one and the pages of another."""
+    keep(objects(settings), some(range(6)))
+    compact(objects(settings), settings)
+    with opened_archive(settings, ALL) as archive:
+        assert [run.pulls for run in archive.runs()] == [3, 3]
+        keep(objects(settings), some(range(6, 600)))
+        compact(objects(settings), settings)
+        assert [run.pulls for run in archive.runs()] == [3, 3]
+        assert sorted(record.event_uid for record in archive.pulls()) == uids(range(6))
+    assert read(settings) == read_by_anyone(settings) == uids(range(600))
+
+
+OPENS_MANY = """
+import resource, sys
+from pullstudy.store.archive.read import ArchiveReader, opened_archive
+from pullstudy.store.archive.settings import ArchiveSettings
+from pullstudy.store.protocol import StoreError
+resource.setrlimit(resource.RLIMIT_NOFILE, (int(sys.argv[2]), int(sys.argv[3])))
+try:
+    print(len(list(ArchiveReader(ArchiveSettings(sys.argv[1])).pulls())))
+except StoreError as error:
+    print(error)
+"""
+
+
+def test_of_more_partitions_than_files_may_be_open_all_are_read_or_it_says_what_to_do(
+    settings: ArchiveSettings,
+) -> None:
+    many = [pull(f"u{n:03}", cluster=f"c{n:03}", finished_at=AT) for n in range(150)]
+    keep(objects(settings), Batch(pulls=many))
+    compact(objects(settings), settings)
+
+    def said(allowed: int, most: int) -> str:
+        command = [sys.executable, "-c", OPENS_MANY, settings.url, str(allowed), str(most)]
+        return subprocess.run(command, check=True, text=True, stdout=subprocess.PIPE).stdout
+
+    assert said(100, 1000) == "150\n"
+    assert "too many files are open for pulls/day=" in said(100, 100)
+    assert "ulimit -n" in said(100, 100)
 
 
 def test_each_field_says_what_its_column_is() -> None:

@@ -1,17 +1,17 @@
 """Objects as files below a directory of the machine."""
 
+import errno
 import fcntl
 import os
+import resource
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from uuid import uuid4
 
 from pullstudy.atomic_file import atomic_file
 from pullstudy.private_files import PRIVATE_FILE, make_private_directory
 from pullstudy.store.archive.objects import ConflictError, Listed, NoObjectError, Version
-from pullstudy.store.archive.partition import INCOMING
 from pullstudy.store.protocol import StoreError
 
 LOCK = ".lock"
@@ -39,26 +39,20 @@ class DirectoryObjects:
 
     @contextmanager
     def fetched(self, key: str, directory: Path) -> Iterator[tuple[Path, Version]]:
-        path = self._directory / key
-        version = self._version(path)
-        if version is None:
-            raise self._missing(key)
-        if not key.startswith(INCOMING):  # a partition is replaced, and never deleted
-            yield path, version
-            return
-        copy = directory / f"{uuid4().hex}.parquet"
-        try:
-            self._copy(key, copy)
-            yield copy, version
-        finally:
-            copy.unlink(missing_ok=True)
+        """The file as it was opened, by its descriptor: what replaces it meanwhile, or deletes it, changes nothing.
 
-    def _copy(self, key: str, copy: Path) -> None:
+        By its path, Parquet's readers, which open a file more than once, take the end of one and the pages of another.
+        """
         with self._errors(key):
             try:
-                shutil.copyfile(self._directory / key, copy)
+                descriptor = os.open(self._directory / key, os.O_RDONLY)
             except FileNotFoundError as error:
                 raise self._missing(key) from error
+        try:
+            _leave_descriptors_for_others(descriptor)
+            yield Path(f"/dev/fd/{descriptor}"), _version(os.fstat(descriptor))
+        finally:
+            os.close(descriptor)
 
     def _missing(self, key: str) -> NoObjectError:
         return NoObjectError(f"archive {self._directory}: no {key}")
@@ -86,10 +80,9 @@ class DirectoryObjects:
     def _version(self, path: Path) -> Version | None:
         with self._errors(path.name):
             try:
-                there = path.stat()
+                return _version(path.stat())
             except FileNotFoundError:
                 return None
-        return f"{there.st_ino}-{there.st_mtime_ns}-{there.st_size}"
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
@@ -107,4 +100,21 @@ class DirectoryObjects:
         try:
             yield
         except OSError as error:
+            if error.errno == errno.EMFILE:
+                raise StoreError(
+                    f"archive {self._directory}: too many files are open for {key}; let a process open more"
+                    " (`ulimit -n`), or choose fewer clusters"
+                ) from error
             raise StoreError(f"archive {self._directory}: {key}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _version(there: os.stat_result) -> Version:
+    return f"{there.st_ino}-{there.st_mtime_ns}-{there.st_size}"
+
+
+def _leave_descriptors_for_others(descriptor: int) -> None:
+    """An archive of years has more partitions than the 1,024 files that a shell lets a process open unasked."""
+    allowed, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if descriptor * 4 > allowed != most:
+        with suppress(ValueError, OSError):  # a system that takes no such number: then what is allowed has to do
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

@@ -12,7 +12,7 @@ from typing import Any
 
 from pullstudy.extras import require
 from pullstudy.pulls.kind import Kind
-from pullstudy.store.archive.parquet_file import GROUP_ROWS, schema_in, write_parquet
+from pullstudy.store.archive.parquet_file import GROUP_ROWS, schema_in, with_paths, write_parquet
 from pullstudy.store.protocol import StoreError
 
 _GLOB = re.compile(r"[*?\[]")  # in a path, DuckDB would look for files that match
@@ -34,13 +34,14 @@ def engine(memory_bytes: int, directory: Path, threads: int = 2) -> Iterator[Any
             "autoinstall_known_extensions": False,
             "autoload_known_extensions": False,
             "preserve_insertion_order": False,
+            "enable_external_file_cache": False,  # by path, and a descriptor's is used again for another file
         }
     )
     try:
         connection.execute("SET TimeZone = 'UTC'")
         yield connection
     except duckdb.Error as error:
-        raise StoreError(f"archive: {str(error).splitlines()[0]}") from error
+        raise StoreError(f"archive: {with_paths(str(error).splitlines()[0])}") from error
     finally:
         connection.close()
 

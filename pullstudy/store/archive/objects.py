@@ -35,9 +35,9 @@ class Objects(Protocol):
         ...
 
     def fetched(self, key: str, directory: Path) -> AbstractContextManager[tuple[Path, Version]]:
-        """The object as a file of this machine: of the directory, or the object's own where nobody deletes it.
+        """The object as it is now, as a file of this machine: in the directory, or by a descriptor.
 
-        It is there for as long as the block lasts. Raises NoObjectError.
+        It stays as it is for as long as the block lasts. Raises NoObjectError.
         """
         ...
 

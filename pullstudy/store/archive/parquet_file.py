@@ -1,5 +1,6 @@
 """Parquet files as the archive writes them: zstd, row groups of a size, times as their differences."""
 
+import re
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -58,9 +59,13 @@ def _errors(path: Path) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
-        raise StoreError(
-            f"archive: {path.name} is no Parquet file that can be read ({str(error).splitlines()[0]})"
-        ) from error
+        reason = with_paths(str(error).splitlines()[0])
+        raise StoreError(f"archive: {path.resolve()} is no Parquet file that can be read ({reason})") from error
+
+
+def with_paths(message: str) -> str:
+    """The message of a library, with the paths of the files whose descriptors it names; they are still open."""
+    return re.sub(r"/dev/fd/\d+", lambda found: str(Path(found[0]).resolve()), message)
 
 
 def _parquet() -> Any:

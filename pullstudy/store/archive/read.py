@@ -233,9 +233,10 @@ def opened_archive(
     """The clusters that are selected, as they are now, for as long as the block lasts. Raises StoreError."""
     with ExitStack() as stack:
         directory = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pullstudy-")))
+        files = stack.enter_context(ExitStack())  # open for longer than what reads them
         connection = stack.enter_context(engine(settings.memory_bytes, directory))
         there = objects if objects is not None else objects_of(settings)
-        yield OpenArchive(Snapshot(there, settings, selection.clusters, directory, stack), connection)
+        yield OpenArchive(Snapshot(there, settings, selection.clusters, directory, files), connection)
 
 
 def _within(selection: Selection, cluster: str) -> Selection:
