@@ -118,7 +118,7 @@ def _other_bound(points: Sequence[JobPoint], fit: WriteBackFit, why_no_rate: str
     if _is_fixed(points):
         return Bound.FIXED, "the time to the end does not depend on the image's size"
     if why_no_rate is not None and fit.better_p <= BETTER_P and fit.wait_share >= LEAST_WAIT_SHARE:
-        return Bound.UNKNOWN, f"jobs wait for the volume, but {why_no_rate}"
+        return Bound.UNKNOWN, f"jobs end as if they waited for the volume, but {why_no_rate}"
     share = sum(point.to_start for point in points) / sum(point.to_end for point in points)
     if share < LEAST_PULL_SHARE:
         return Bound.UNKNOWN, f"the pulls are {share:.0%} of the time to the end, and the rest is not explained"
