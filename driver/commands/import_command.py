@@ -138,6 +138,8 @@ def import_command(
     for tally in tallies:
         _print_tally(tally)
     _print_rejects(tallies, out / REJECTS_FILE)
+    if not destination.shared:
+        _warn_of_same_events(out, origin.cluster)
     barren = [tally for tally in tallies if _barren(tally)]
     for tally in barren:
         _warn(f"{tally.path}: nothing in it was understood; pulldriver import --help says what it takes")
@@ -145,6 +147,16 @@ def import_command(
         print(f"next: pulldriver report --out {shlex.quote(str(out))}")
     if barren or any(tally.cut_off for tally in tallies):
         raise typer.Exit(1)
+
+
+def _warn_of_same_events(out: Path, cluster: str) -> None:
+    from driver.importing.same_events import same_events
+
+    for found in same_events(out, cluster):
+        _warn(
+            f"{found.same} of {found.looked_at} pulls of cluster {cluster} that were looked at are of the same events"
+            f" as pulls of cluster {found.other}: they count twice; give one log one --cluster, in another --out"
+        )
 
 
 _PRICE = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)(?::([A-Z]{3}))?")
