@@ -225,14 +225,20 @@ async def test_every_query_of_the_dashboard_is_answered(name: str, scraped: Scra
 
 
 async def test_prometheus_evaluates_every_rule(scraped: Scraped, rules: Path) -> None:
+    async def alerts() -> dict[str, str]:
+        return {rule["name"]: rule["state"] for rule in await scraped.prometheus.rules() if rule["type"] == "alerting"}
+
     async def evaluated() -> bool:
         told = await scraped.prometheus.rules()  # none before it has read its files
         return bool(told) and all(rule["health"] == "ok" for rule in told)
 
+    async def firing() -> bool:  # not before what is scraped was evaluated once more
+        return (await alerts())["PullstudyRejects"] == "firing"
+
     await until(evaluated, SECONDS, "all rules evaluated")
-    rules_told = await scraped.prometheus.rules()
-    states = {rule["name"]: rule["state"] for rule in rules_told if rule["type"] == "alerting"}
+    await until(firing, SECONDS, "PullstudyRejects firing")
+    states = await alerts()
     assert states.keys() == CASES.keys()
-    assert {rule["name"] for rule in rules_told if rule["type"] == "recording"} == {*map(recorded, RECORDED)}
-    assert states["PullstudyRejects"] == "firing"
+    recording = {rule["name"] for rule in await scraped.prometheus.rules() if rule["type"] == "recording"}
+    assert recording == {*map(recorded, RECORDED)}
     assert states["PullstudySpool"] == states["PullstudyNotWatching"] == "inactive"
