@@ -60,7 +60,7 @@ def export(where: Path | StudySource, what: str, format: str, to: Path | None, c
     Raises ChoiceError, TagsError, NoLayersError, TerminalError, OutputError, NotAStudyError, StoreError.
     """
     if what not in TABLES:
-        raise ChoiceError("table", what, tuple(TABLES))
+        raise ChoiceError("table", what, (*TABLES, "trace"))
     if format not in WRITERS:
         raise ChoiceError("format", format, tuple(WRITERS))
     if to is None and format == "parquet" and sys.stdout.isatty():

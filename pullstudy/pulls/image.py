@@ -1,6 +1,7 @@
 """Image references: ``registry/name:tag@sha256:...`` taken apart, and the study's tags read."""
 
 import re
+from fnmatch import fnmatchcase
 
 import msgspec
 
@@ -67,3 +68,8 @@ def study_shape(tag: str | None) -> tuple[int, int] | None:
     """(layers, total bytes unpacked) that a tag ``<L>-layers-size-<B>-bytes`` states, or None for other tags."""
     match = STUDY_TAG.fullmatch(tag or "")
     return (int(match[1]), int(match[2])) if match else None
+
+
+def image_fits(image: str, pattern: str) -> bool:
+    """Whether a shell pattern is that of the whole name, as the kubelet has it, or of what is behind its last slash."""
+    return any(fnmatchcase(name, pattern) for name in (image, image.rpartition("/")[2]))

@@ -1,5 +1,6 @@
 """What the user meets when something is wrong: one line, and the exit code that is documented."""
 
+import json
 import os
 import sqlite3
 import subprocess
@@ -45,6 +46,9 @@ def begun(directory: Path) -> None:
         ("sweep --eks-mode shared", "--eks-mode: not of the provider sim"),
         ("plan --eks-mode shared --provider kwok", "--eks-mode: not of the provider kwok"),
         ("export pulls --tags-of tags.csv", "--tags-of: chooses layers"),
+        ("export trace --without-shared", "--without-shared: chooses layers"),
+        ("export pulls --image app", "--image: chooses traces"),
+        ("export phases --job app", "--job: chooses traces"),
         ("plan --sizes 0", "1 node or more"),
         ("status --out absent", "absent is no study"),
         ("down --out absent", "absent is no study"),
@@ -90,6 +94,20 @@ def test_a_table_of_layers_where_none_are_known_says_how_they_come_in(tmp_path: 
     begun(tmp_path)
     assert cli.run(["export", "layers", "--out", str(tmp_path), "--to", str(tmp_path / "layers.csv")]) == 0
     assert f"has no layers: pulldriver import MANIFESTS --out {tmp_path}" in capsys.readouterr().err
+
+
+def test_traces_are_written_in_the_format_asked_for_and_none_is_said_to_be_none(
+    tmp_path: Path, capsys: Capture
+) -> None:
+    begun(tmp_path)
+    words = ["export", "trace", "--out", str(tmp_path)]
+    assert cli.run([*words, "--format", "perfetto", "--to", str(tmp_path / "pulls.json")]) == 0
+    assert json.loads((tmp_path / "pulls.json").read_text())["traceEvents"] == []
+    assert capsys.readouterr().err == f"{tmp_path}: no pull is on record\n"
+    assert cli.run([*words, "--image", "*", "--job", "*"]) == 0
+    assert capsys.readouterr() == ("", f"{tmp_path}: no pull of what was chosen\n")
+    assert cli.run([*words, "--format", "zipkin"]) == 2
+    assert "format of traces 'zipkin' is not known: choose otlp, perfetto" in capsys.readouterr().err
 
 
 def test_a_sweep_is_never_begun_over_another(tmp_path: Path, capsys: Capture) -> None:

@@ -4,7 +4,6 @@ from array import array
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from pullstudy.analysis.findings.comparison import ComparedStudy, Ended, Item, Pulls, most_streamed
@@ -19,6 +18,7 @@ from pullstudy.analysis.report.facts import UNKNOWN_CACHE, ImageKey, cache_order
 from pullstudy.analysis.statistics.rate_ratio import Counted
 from pullstudy.analysis.timelines.assembly import timelines_of
 from pullstudy.analysis.timelines.job_summary import ImagePulls, JobSummary, summary_of
+from pullstudy.pulls.image import image_fits
 from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.pulls.streamed import Streamed, StreamedPulls
 
@@ -47,7 +47,7 @@ def compared_facts(where: Path | StudySource, images: Sequence[str] = ()) -> Com
     """
 
     def wanted(image: str) -> bool:
-        return not images or any(fits(image, pattern) for pattern in images)
+        return not images or any(image_fits(image, pattern) for pattern in images)
 
     with opened_study(where) as records:
         fold = _Fold(wanted, _Attempts(wanted if images else None), records.streamed_pulls())
@@ -173,11 +173,6 @@ def _compared_study(
         failures=attempts.counted(),
         currency=currencies.pop() if len(currencies) == 1 else None,
     )
-
-
-def fits(image: str, pattern: str) -> bool:
-    """Of the whole name as the kubelet has it, or of what stands behind its last slash."""
-    return any(fnmatchcase(name, pattern) for name in (image, image.rpartition("/")[2]))
 
 
 def item_of(image: str, cache: str) -> Item:

@@ -28,11 +28,12 @@ from pullstudy.analysis.reading.ledger import (
     pod_witnesses,
     read_ledger,
 )
+from pullstudy.analysis.reading.pod_records import by_pod
 from pullstudy.analysis.reading.source import StudySource, as_source
 from pullstudy.pulls.batch import Gap, Reject
 from pullstudy.pulls.discard import Discard
+from pullstudy.pulls.kind import Kind, R
 from pullstudy.pulls.kinds import DISCARD, GAP, MILESTONE, PULL, REJECT, STREAMING
-from pullstudy.pulls.milestone import Milestone
 from pullstudy.pulls.record import PullRecord
 from pullstudy.pulls.streamed import StreamedPulls, streams_images
 from pullstudy.pulls.streaming import Streaming
@@ -110,8 +111,8 @@ class StudyRecords:
             if job in entries or self._is_proven(job):
                 yield JobRecords(
                     *job,
-                    pulls=tuple(self._pulls(job)),
-                    milestones=tuple(self._milestones(job)),
+                    pulls=tuple(self._of_job(PULL, job)),
+                    milestones=tuple(self._of_job(MILESTONE, job)),
                     entry=entries.get(job),
                     node_caches=caches.take(job),
                     pods=pods.take(job),
@@ -119,11 +120,18 @@ class StudyRecords:
 
     def other_pulls(self) -> Iterator[PullRecord]:
         """Pulls of pods of no job, in the order of a store; then those of pods that are only called as a job's are."""
-        yield from self._merged([store.of_no_job(PULL, chosen) for store, chosen in self._parts], PULL.reading_order())
+        return self._of_no_job(PULL)
+
+    def other_pods(self) -> Iterator[JobRecords]:
+        """The records of pods of no job, by pod, with ``job`` empty. Raises StoreError."""
+        return by_pod(self._of_no_job(PULL), self._of_no_job(MILESTONE))
+
+    def _of_no_job(self, kind: Kind[R]) -> Iterator[R]:
+        yield from self._merged([store.of_no_job(kind, chosen) for store, chosen in self._parts], kind.reading_order())
         entries = self._entries()
         for job in self._names(entries):
             if job not in entries and not self._is_proven(job):
-                yield from self._pulls(job)
+                yield from self._of_job(kind, job)
 
     def discards(self) -> Iterator[Discard]:
         """Events that an exporter saw and did not write."""
@@ -161,13 +169,9 @@ class StudyRecords:
         """As the ledger has them."""
         return nodes(self._ledger) if self._ledger is not None else iter(())
 
-    def _pulls(self, job: JobName) -> Iterator[PullRecord]:
-        streams = [store.of_job(PULL, job, chosen) for store, chosen in self._parts]
-        return self._merged(streams, PULL.reading_order())
-
-    def _milestones(self, job: JobName) -> Iterator[Milestone]:
-        streams = [store.of_job(MILESTONE, job, chosen) for store, chosen in self._parts]
-        return self._merged(streams, MILESTONE.reading_order())
+    def _of_job(self, kind: Kind[R], job: JobName) -> Iterator[R]:
+        streams = [store.of_job(kind, job, chosen) for store, chosen in self._parts]
+        return self._merged(streams, kind.reading_order())
 
     def _merged(self, streams: Sequence[Iterator[T]], order: Any) -> Iterator[T]:
         return streams[0] if len(streams) == 1 else merge(*streams, key=order)

@@ -1,0 +1,111 @@
+"""Traces in the Trace Event Format, which ui.perfetto.dev opens from a file: nodes are processes, containers tracks.
+
+Source: "Trace Event Format" (Google, 2016). Slices of one track have to nest, so that those which overlap
+(times in whole seconds; what went on at once) are put on a further track of the container.
+"""
+
+from collections.abc import Iterable, Iterator
+from itertools import count
+from typing import Any, BinaryIO
+
+import msgspec
+
+from pullstudy.analysis.traces.span import Attributes, Span, Trace
+
+_OF_RESOURCE = ("k8s.job.name", "k8s.namespace.name", "pullstudy.cache", "pullstudy.run", "pullstudy.simulated")
+
+
+def write_perfetto(traces: Iterable[Trace], file: BinaryIO) -> int:
+    """One JSON object; return how many traces are in it."""
+    written = 0
+    encoder = msgspec.json.Encoder()
+    processes = _Processes()
+    file.write(b'{"displayTimeUnit":"ms","traceEvents":[')
+    separator = b"\n"
+    for trace in traces:
+        for event in processes.events(trace):
+            file.write(separator + encoder.encode(event))
+            separator = b",\n"
+        written += 1
+    file.write(b"\n]}\n")
+    return written
+
+
+class _Processes:
+    """Numbers of nodes and tracks; none is given twice, since a thread of its process's number is its main thread."""
+
+    def __init__(self) -> None:
+        self._numbers = count(1)
+        self._nodes: dict[tuple[str, str | None], int] = {}
+
+    def events(self, trace: Trace) -> Iterator[dict[str, Any]]:
+        node = trace.cluster, trace.node
+        if node not in self._nodes:
+            self._nodes[node] = next(self._numbers)
+            name = f"{trace.node or 'no node'} ({trace.cluster})"
+            yield _named("process_name", self._nodes[node], 0, name)
+        process = self._nodes[node]
+        for place, lane in enumerate(_lanes(trace.spans)):
+            track = next(self._numbers)
+            of_container = f"{trace.pod} / {trace.container}"
+            yield _named("thread_name", process, track, of_container if not place else f"{of_container} ({place + 1})")
+            for span in lane.spans:
+                yield from _slices(trace, span, process, track)
+
+
+def _named(what: str, process: int, track: int, name: str) -> dict[str, Any]:
+    return {"ph": "M", "name": what, "pid": process, "tid": track, "args": {"name": name}}
+
+
+class _Lane:
+    """One track of a container: its spans, of which the last are still open."""
+
+    def __init__(self) -> None:
+        self.spans: list[Span] = []
+        self._open_ends: list[int] = []
+
+    def take(self, span: Span) -> bool:
+        """Whether it nests in what is there, and is now there too. Made to be asked in the order of starts."""
+        start, end = _microseconds(span)
+        while self._open_ends and self._open_ends[-1] <= start:
+            self._open_ends.pop()
+        if self._open_ends and end > self._open_ends[-1]:
+            return False
+        self.spans.append(span)
+        self._open_ends.append(end)
+        return True
+
+
+def _lanes(spans: Iterable[Span]) -> list[_Lane]:
+    """Each span on the first track where it nests; of those that start at once the longer one first."""
+    lanes: list[_Lane] = []
+    for span in sorted(spans, key=lambda span: (_microseconds(span)[0], -_microseconds(span)[1])):
+        if not any(lane.take(span) for lane in lanes):
+            lanes.append(_Lane())
+            lanes[-1].take(span)
+    return lanes
+
+
+def _microseconds(span: Span) -> tuple[int, int]:
+    """Of its start and end: whole ones, since a time since 1970 with a fraction is more than a double holds."""
+    return span.start_ns // 1000, span.end_ns // 1000
+
+
+def _slices(trace: Trace, span: Span, process: int, track: int) -> Iterator[dict[str, Any]]:
+    place = {"pid": process, "tid": track}
+    start, end = _microseconds(span)
+    arguments = {**_arguments(span.attributes), "span_id": span.span_id}
+    if span.parent_id is None:
+        arguments |= {"trace_id": trace.trace_id, "image": trace.image}
+        arguments |= {name: trace.resource[name] for name in _OF_RESOURCE if name in trace.resource}
+    if span.error is not None:
+        arguments["error"] = span.error
+    yield {"ph": "X", "name": span.name, "ts": start, "dur": end - start, **place, "args": arguments}
+    for event in span.events:
+        told = _arguments(event.attributes)
+        yield {"ph": "i", "name": event.name, "ts": event.at_ns // 1000, "s": "t", **place, "args": told}
+
+
+def _arguments(attributes: Attributes) -> dict[str, Any]:
+    """An argument is a text or a number: of several the viewer would make one each."""
+    return {name: ", ".join(value) if isinstance(value, tuple) else value for name, value in attributes.items()}
