@@ -14,7 +14,7 @@ from typing import Any
 
 from pullstudy.pulls.columns import Column
 from pullstudy.pulls.kind import Kind
-from pullstudy.pulls.kinds import KINDS, PULL
+from pullstudy.pulls.kinds import KINDS, LAYER, PULL, PULL_STAGES
 from pullstudy.store.influx.point_layout import MEASUREMENTS
 
 DOCS = Path(__file__).parent.parent / "docs"
@@ -87,6 +87,8 @@ def _measurements() -> str:
 
 BLOCKS: dict[str, Callable[[], str]] = {
     "columns of pulls": lambda: _columns(PULL),
+    "columns of stages": lambda: _columns(PULL_STAGES),
+    "columns of layer stages": lambda: _columns(LAYER),
     "what to read": _kinds_of_store,
     "tables and keys": _tables_of_store,
     "columns of the others": _columns_of_others,

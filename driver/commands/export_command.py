@@ -19,7 +19,10 @@ TRACE = "trace"
 
 def export_command(
     what: Annotated[
-        str, typer.Argument(metavar="TABLE", help="pulls, phases, moments, runs, layers, similarity or trace.")
+        str,
+        typer.Argument(
+            metavar="TABLE", help="pulls, phases, moments, runs, layers, similarity, stages, layer-stages or trace."
+        ),
     ],
     out: Out = DEFAULT_OUT,
     format: Annotated[
@@ -62,6 +65,10 @@ def export_command(
       pulldriver export phases --format parquet --to phases.parquet
 
       pulldriver export layers --tags-of container-similarity.csv --without-shared
+
+      pulldriver export stages --format csv > stages.csv
+
+      pulldriver export layer-stages --archive s3://pulls/archive --cluster prod-1 --format parquet --to layers.parquet
 
       pulldriver export runs --influx http://influx:8086
 

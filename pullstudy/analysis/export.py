@@ -1,4 +1,4 @@
-"""``pulldriver export``: a study's pulls, phases, moments, runs, layers or similarities as a table."""
+"""``pulldriver export``: a study's pulls, phases, moments, runs, layers, similarities or stages as a table."""
 
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -24,6 +24,9 @@ from pullstudy.analysis.timelines.moments import MomentRow, moment_rows
 from pullstudy.analysis.timelines.phases import PhaseRow, phase_rows
 from pullstudy.pulls.image import study_shape
 from pullstudy.pulls.image_size import ImageSize
+from pullstudy.pulls.kinds import LAYER, PULL_STAGES
+from pullstudy.pulls.pull_stages import PullStages
+from pullstudy.pulls.pulled_layer import PulledLayer
 from pullstudy.pulls.record import PullRecord
 from pullstudy.store.embedded.store import open_connection, store_errors
 from pullstudy.store.protocol import StoredRun
@@ -165,6 +168,20 @@ def _layer_rows(layers: Iterable[Layer]) -> Iterator[tuple[Any, ...]]:
 
 
 @contextmanager
+def stages_table(source: StudySource, choice: LayerChoice) -> Iterator[Table]:
+    """A row a pull whose inside a runtime told, by the time of its end."""
+    with opened(source) as store:
+        yield Table(columns_of(PullStages), map(msgspec.structs.astuple, store.records(PULL_STAGES)))
+
+
+@contextmanager
+def layer_stages_table(source: StudySource, choice: LayerChoice) -> Iterator[Table]:
+    """A row a layer of such a pull, by the time of its end."""
+    with opened(source) as store:
+        yield Table(columns_of(PulledLayer), map(msgspec.structs.astuple, store.records(LAYER)))
+
+
+@contextmanager
 def similarity_table(source: StudySource, choice: LayerChoice) -> Iterator[Table]:
     """A row a pair of images, each with itself too."""
     yield Table(columns_of(ImagePair), map(astuple, pairs(choice.of(_layers(source)))))
@@ -177,5 +194,7 @@ TABLES: dict[str, Callable[[StudySource, LayerChoice], Any]] = {
     "runs": runs_table,
     "layers": layers_table,
     "similarity": similarity_table,
+    "stages": stages_table,
+    "layer-stages": layer_stages_table,
 }
 LAYER_TABLES = ("layers", "similarity")  # of the directory, whatever records there are

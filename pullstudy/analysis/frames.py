@@ -26,7 +26,7 @@ _DTYPES: dict[type, str] = {
 
 
 def frame(where: Path | StudySource, what: str = "pulls", choice: LayerChoice = ALL_LAYERS) -> "pd.DataFrame":
-    """The table pulls, phases, moments, runs, layers or similarity, with a dtype a column; times are aware, in UTC.
+    """One of the tables of export, with a dtype a column; times are aware, in UTC.
 
     Raises ChoiceError, NotAStudyError, StoreError, MissingExtraError.
     """

@@ -6,6 +6,8 @@ from pullstudy.pulls.batch import Gap, Reject
 from pullstudy.pulls.discard import Discard
 from pullstudy.pulls.kind import Kind
 from pullstudy.pulls.milestone import Milestone
+from pullstudy.pulls.pull_stages import PullStages
+from pullstudy.pulls.pulled_layer import PulledLayer
 from pullstudy.pulls.record import PullRecord
 from pullstudy.pulls.streaming import Streaming
 
@@ -75,7 +77,29 @@ DISCARD = Kind(
     order=("at", "namespace", "event_name"),
     point_hash=("namespace", "event_name"),
 )
+PULL_STAGES = Kind(
+    name="pull_stages",
+    plural="pull_stages",
+    struct=PullStages,
+    meaning="one pull inside of a runtime: stages that add up to its wall time",
+    identity=("cluster", "pull"),
+    time="finished_at",
+    tags=("cluster", "node", "repository", "run", "size"),
+    order=("finished_at", "pull"),
+    point_hash=("pull",),
+)
+LAYER = Kind(
+    name="layer",
+    plural="pulled_layers",
+    struct=PulledLayer,
+    meaning="one layer in one pull, stage by stage",
+    identity=("cluster", "pull", "digest", "repeat"),
+    time="finished_at",
+    tags=("cluster", "node", "repository", "run", "size"),  # no digest: there are too many
+    order=("finished_at", "pull", "digest", "repeat"),
+    point_hash=("pull", "digest", "repeat"),
+)
 
-KINDS: tuple[Kind[Any], ...] = (PULL, MILESTONE, REJECT, GAP, STREAMING, DISCARD)
+KINDS: tuple[Kind[Any], ...] = (PULL, MILESTONE, REJECT, GAP, STREAMING, DISCARD, PULL_STAGES, LAYER)
 
 DEFAULT_NAME = PULL.plural  # of the topic and of the bucket

@@ -9,8 +9,10 @@ from pullstudy.analysis.report.facts import Facts, gather_facts
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.decode import Origin, decode_event
 from pullstudy.pulls.eventlog import LoggedEvent, read_log
+from pullstudy.pulls.spans.stage_records import records_of
 from pullstudy.store.embedded.store import EmbeddedStore
 from tests.analysis.hand_made import synthetic_sweep
+from tests.pulls.spans.samples import ORIGIN, pull_spans
 
 
 def import_events(path: Path, origin: Origin, directory: Path) -> None:
@@ -31,6 +33,16 @@ def aws_directory(study_data: Path, tmp_path_factory: pytest.TempPathFactory) ->
         origin = Origin(cluster=f"aws-{size}", run="pulling-aws", size=size)
         import_events(source / f"events-size-{size}.json", origin, directory)
     import_manifests(source / "manifests-config-layers.json", directory)
+    return directory
+
+
+@pytest.fixture(scope="session")
+def staged_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two real pulls as their runtimes' spans tell them."""
+    directory = tmp_path_factory.mktemp("staged")
+    store = EmbeddedStore(directory, create=True)
+    store.write_now(Batch(more=[*records_of(pull_spans("g9"), ORIGIN), *records_of(pull_spans("z9"), ORIGIN)]))
+    store.close_now()
     return directory
 
 

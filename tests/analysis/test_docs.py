@@ -9,6 +9,8 @@ from pullstudy.analysis.findings.similarity import PAIR_COLUMNS
 from pullstudy.analysis.tables import WRITERS
 from pullstudy.analysis.timelines.moments import MOMENT_COLUMNS
 from pullstudy.analysis.timelines.phases import PHASE_COLUMNS
+from pullstudy.pulls.pull_stages import PullStages
+from pullstudy.pulls.pulled_layer import PulledLayer
 from pullstudy.pulls.record import PULL_COLUMNS
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
@@ -19,6 +21,7 @@ FLAGS = ("missing:", "unresolved:", "negative:", "shares-node", "shared-pull", "
     ("page", "words"),
     [
         ("exports.md", (*PULL_COLUMNS, *TABLES, *WRITERS)),
+        ("stages.md", (*PullStages.__struct_fields__, *PulledLayer.__struct_fields__)),
         ("phases.md", (*PHASE_COLUMNS, *MOMENT_COLUMNS, *FLAGS)),
         ("similarity.md", (*LAYER_COLUMNS, *(name for name in PAIR_COLUMNS if "image" not in name))),
     ],

@@ -24,6 +24,8 @@ from pullstudy.analysis.tables import FORMULA_BEGINNINGS, WRITERS, Table, TableC
 from pullstudy.analysis.timelines.moments import MOMENT_COLUMNS
 from pullstudy.analysis.timelines.phases import PHASE_COLUMNS, PHASES
 from pullstudy.pulls.milestone import Moment
+from pullstudy.pulls.pull_stages import PullStages
+from pullstudy.pulls.pulled_layer import PulledLayer
 from pullstudy.pulls.record import PULL_COLUMNS, Outcome
 from pullstudy.store.embedded.store import EmbeddedStore, NotAStudyError
 from pullstudy.store.selection import Selection
@@ -36,6 +38,8 @@ HEADERS = {
     "runs": ("run", "cluster", "size", "pulls", "first_at", "last_at"),
     "layers": tuple(LAYER_COLUMNS),
     "similarity": PAIR_COLUMNS,
+    "stages": PullStages.__struct_fields__,
+    "layer-stages": PulledLayer.__struct_fields__,
 }
 
 
@@ -55,11 +59,25 @@ def exported(directory: Path, what: str, to: Path, format: str = "csv", choice: 
 @pytest.mark.parametrize("what", TABLES)
 @pytest.mark.parametrize("format", WRITERS)
 def test_every_table_has_its_columns_in_order_in_every_format(
-    aws_directory: Path, tmp_path: Path, what: str, format: str
+    aws_directory: Path, staged_directory: Path, tmp_path: Path, what: str, format: str
 ) -> None:
-    rows = exported(aws_directory, what, tmp_path / "table", format)
+    directory = staged_directory if what in ("stages", "layer-stages") else aws_directory
+    rows = exported(directory, what, tmp_path / "table", format)
     assert rows
     assert tuple(rows[0]) == HEADERS[what]
+
+
+def test_stages_and_their_layers_are_exported_with_what_is_unknown_empty(
+    staged_directory: Path, tmp_path: Path
+) -> None:
+    pulls = exported(staged_directory, "stages", tmp_path / "stages.csv")
+    layers = exported(staged_directory, "layer-stages", tmp_path / "layers.csv")
+    assert [(row["image"], row["layers"], row["complete"]) for row in pulls] == [
+        ("10.88.0.1:5000/z9:1", "9", "true"),
+        ("10.88.0.1:5000/g9:1", "9", "true"),
+    ]
+    assert {row["pull"]: len(pulls) for row in layers} == {row["pull"]: 2 for row in pulls}
+    assert (len(layers), {row["unpacked_bytes"] for row in layers}) == (18, {""})
 
 
 def test_the_columns_of_pulls_are_those_of_the_design() -> None:

@@ -31,87 +31,87 @@ HOUR = 3_600 * 10**9
 AT = datetime(2026, 3, 1, 12, 0, 3, 250_000, tzinfo=UTC)
 
 
-class Layer(Record, frozen=True, kw_only=True, gc=False):
-    """One layer in one pull, in this test alone."""
+class Blob(Record, frozen=True, kw_only=True, gc=False):
+    """One blob in one pull, in this test alone."""
 
     run: str | None = None
     node: str | None = None
     job: str | None = None
     event_uid: str
     count: int
-    layer_digest: str
-    layer_bytes: int | None = None
+    blob_digest: str
+    blob_bytes: int | None = None
     finished_at: datetime | None = None
     transfer_seconds: float | None = None
     present: bool | None = None
 
 
-LAYER = Kind(
-    name="layer",
-    plural="pulled_layers",
-    struct=Layer,
-    meaning="one layer in one pull",
-    identity=("cluster", "event_uid", "count", "layer_digest"),
+BLOB = Kind(
+    name="blob",
+    plural="pulled_blobs",
+    struct=Blob,
+    meaning="one blob in one pull",
+    identity=("cluster", "event_uid", "count", "blob_digest"),
     time="finished_at",
     tags=("cluster", "node", "run"),
-    order=("finished_at", "event_uid", "count", "layer_digest"),
+    order=("finished_at", "event_uid", "count", "blob_digest"),
 )
-WITH_LAYERS = (*KINDS, LAYER)
+WITH_BLOBS = (*KINDS, BLOB)
 
 
-def layer(digest: str, **more: object) -> Layer:
+def blob(digest: str, **more: object) -> Blob:
     known = {"cluster": "c", "run": "r", "node": "n", "event_uid": "u", "count": 1, "finished_at": AT, "present": True}
-    return Layer(**{**known, "layer_digest": digest, **more})  # type: ignore[arg-type]
+    return Blob(**{**known, "blob_digest": digest, **more})  # type: ignore[arg-type]
 
 
-LAYERS = (
-    layer("sha256:0", finished_at=None, present=False),
-    layer("sha256:1", layer_bytes=7, transfer_seconds=1.5),
-    layer("sha256:2", node=None, present=None),
+BLOBS = (
+    blob("sha256:0", finished_at=None, present=False),
+    blob("sha256:1", blob_bytes=7, transfer_seconds=1.5),
+    blob("sha256:2", node=None, present=None),
 )
 
 
 def test_another_kind_is_a_message() -> None:
-    form = RecordFormat(WITH_LAYERS)
-    for record in LAYERS:
+    form = RecordFormat(WITH_BLOBS)
+    for record in BLOBS:
         assert form.decode(form.encode(record)) == record
-    assert form.encode(LAYERS[1]).startswith(b'{"schema":2,"kind":"layer","cluster":"c"')
+    assert form.encode(BLOBS[1]).startswith(b'{"schema":2,"kind":"blob","cluster":"c"')
 
 
 def test_another_kind_is_spooled() -> None:
-    form = BatchFormat(WITH_LAYERS)
-    batch = Batch(pulls=(pull(),), gaps=(gap(),), more=LAYERS)
+    form = BatchFormat(WITH_BLOBS)
+    batch = Batch(pulls=(pull(),), gaps=(gap(),), more=BLOBS)
     stored = msgspec.msgpack.decode(msgspec.msgpack.encode(form.to_map(batch)), type=form.stored)
     assert form.to_batch(stored) == batch
-    assert (len(batch), batch.of(Layer)) == (5, LAYERS)
+    assert (len(batch), batch.of(Blob)) == (5, BLOBS)
 
 
 def test_another_kind_is_kept_once_in_a_file_from_before_it_and_read_back(tmp_path: Path) -> None:
     EmbeddedStore(tmp_path, create=True).close_now()
-    store = EmbeddedStore(tmp_path, create=True, kinds=WITH_LAYERS)
-    batch = Batch(pulls=(pull(),), more=reversed(LAYERS))
+    store = EmbeddedStore(tmp_path, create=True, kinds=WITH_BLOBS)
+    batch = Batch(pulls=(pull(),), more=reversed(BLOBS))
     assert (store.write_now(batch), store.write_now(batch)) == (4, 0)
-    assert tuple(store.records(LAYER)) == LAYERS
-    assert tuple(store.records(LAYER, Selection(runs=("s",)))) == ()
+    assert tuple(store.records(BLOB)) == BLOBS
+    assert tuple(store.records(BLOB, Selection(runs=("s",)))) == ()
     store.close_now()
 
 
 def test_another_kind_is_a_point() -> None:
-    form = PointFormat((measurement_of(LAYER),))
-    for record in LAYERS:
+    form = PointFormat((measurement_of(BLOB),))
+    for record in BLOBS:
         assert form.decode(form.encode(record)) == record
-    assert form.encode(LAYERS[1]).startswith("layer,cluster=c,node=n,run=r ")
+    assert form.encode(BLOBS[1]).startswith("blob,cluster=c,node=n,run=r ")
 
 
 async def test_another_kind_is_written_to_influxdb_and_read_from_it() -> None:
     async with fake_influx() as server:
         settings = InfluxSettings(url=server.url, organisation="o", token="t", bucket="b")
-        store = InfluxStore(settings, KeptNotices(), Random(1), kinds=WITH_LAYERS)
-        assert await store.write(Batch(more=LAYERS)) == 3
+        store = InfluxStore(settings, KeptNotices(), Random(1), kinds=WITH_BLOBS)
+        assert await store.write(Batch(more=BLOBS)) == 3
         await store.close()
 
         def answers(flux: str) -> list[dict[str, object]]:
-            if '"layer"' not in flux:
+            if '"blob"' not in flux:
                 return []  # nothing is abandoned
             start, stop = map(int, re.findall(r"time\(v: (-?\d+)\)", flux)[:2])
             lines = [line for line in server.points.values() if start <= line.time < stop]
@@ -122,7 +122,7 @@ async def test_another_kind_is_written_to_influxdb_and_read_from_it() -> None:
 
         server.answers = answers
         reader = InfluxReader(settings)
-        assert await asyncio.to_thread(lambda: tuple(reader.records(LAYER))) == LAYERS
+        assert await asyncio.to_thread(lambda: tuple(reader.records(BLOB))) == BLOBS
 
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

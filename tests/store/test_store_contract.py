@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.kinds import LAYER, PULL_STAGES
 from pullstudy.pulls.milestone import Milestone, Moment
 from pullstudy.pulls.record import Outcome, PullRecord, witness_uid
 from pullstudy.store.archive.compaction import compact
@@ -28,6 +29,7 @@ from pullstudy.store.influx.store import InfluxStore
 from pullstudy.store.protocol import AbandonedJob, Store, StoredRun
 from pullstudy.store.selection import Selection
 from tests.notices import KeptNotices
+from tests.pulls.spans.samples import inside, pull_spans
 from tests.store.records import AT, any_milestone, any_pull, gap, milestone, pull, reject
 
 T = TypeVar("T")
@@ -164,6 +166,15 @@ def test_what_was_written_is_read_back_whole(case: Case) -> None:
     assert contents.milestones == [milestone()]
     assert contents.rejects == [reject()]
     assert contents.gaps == [gap()]
+
+
+def test_stages_of_pulls_and_of_their_layers_are_kept_once_and_read_back_whole(case: Case) -> None:
+    stages, layers = inside(pull_spans("g9"))
+    write(case, Batch(more=[stages, *layers]), Batch(more=[*reversed(layers), stages]))
+    store = case.open()
+    assert list(store.records(PULL_STAGES)) == [stages]
+    assert list(store.records(LAYER)) == sorted(layers, key=LAYER.reading_order())
+    asyncio.run(store.close())
 
 
 def test_the_same_record_written_often_is_kept_once(case: Case) -> None:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 from pullstudy.analysis.errors import NoSuchRunError
 from pullstudy.analysis.reading.source import StudySource
 from pullstudy.pulls.batch import Gap, Reject
+from pullstudy.pulls.kind import Kind, R
 from pullstudy.pulls.kinds import GAP, MILESTONE, PULL, REJECT
 from pullstudy.pulls.milestone import Milestone
 from pullstudy.pulls.record import PullRecord
@@ -46,6 +47,9 @@ class JoinedRecords:
 
     def gaps(self) -> Iterator[Gap]:
         return self._joined(lambda records, selection: records.gaps(selection), GAP.reading_order())
+
+    def records(self, kind: Kind[R]) -> Iterator[R]:
+        return self._joined(lambda records, selection: records.records(kind, selection), kind.reading_order())
 
     def _joined(self, read: Callable[[Records, Selection], Iterator[T]], order: Callable[[T], Any]) -> Iterator[T]:
         return heapq.merge(*(read(*part) for part in self.parts), key=order)

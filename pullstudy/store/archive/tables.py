@@ -63,7 +63,7 @@ def _field(column: Column) -> Any:
     if issubclass(column.type, datetime):
         of = pa.timestamp("us", tz="UTC")
     else:
-        plain = {int: pa.int64(), float: pa.float64(), bool: pa.bool_()}
+        plain = {bool: pa.bool_(), int: pa.int64(), float: pa.float64()}  # a bool is an int too
         of = next((made for kind, made in plain.items() if issubclass(column.type, kind)), pa.string())
     return pa.field(column.name, of, nullable=column.optional, metadata={"description": column.meaning})
 
