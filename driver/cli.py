@@ -18,6 +18,7 @@ from driver.commands.dashboards_command import dashboards_app
 from driver.commands.docs_command import docs_command
 from driver.commands.down_command import down_command
 from driver.commands.export_command import export_command
+from driver.commands.images_command import images_app
 from driver.commands.import_command import import_command
 from driver.commands.init_command import init_command
 from driver.commands.interrupt import InterruptedByUserError
@@ -60,6 +61,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
 for _name, _command in COMMANDS.items():
     app.command(_name)(_command)
 app.add_typer(dashboards_app, name="dashboards")
+app.add_typer(images_app, name="images")
 app.registered_commands.extend(sim_app.registered_commands)  # as ``python -m pullstudy.sim``, options and all
 
 
@@ -149,7 +151,7 @@ def _bug_log(arguments: Sequence[str]) -> Path:
 
 
 def _command_of(arguments: Sequence[str]) -> str:
-    return f"{arguments[0]} " if arguments and arguments[0] in (*COMMANDS, "sim", "dashboards") else ""
+    return f"{arguments[0]} " if arguments and arguments[0] in (*COMMANDS, "sim", "dashboards", "images") else ""
 
 
 def _first_line(error: Exception) -> str:

@@ -42,14 +42,14 @@ _ACCEPTED = ", ".join(
 )
 _PARAMETER = re.compile(r'(\w+)="([^"]*)"')
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
-_INSTEAD = "or state its size in [images.sizes] of study.toml"
 
 
 class RegistryError(DriverError):
-    """A registry did not say how large an image is. ``str()`` is one line that says what to do."""
+    """A registry did not tell of an image. ``str()`` is one line that says what to do."""
 
-    def __init__(self, image: str, why: str, what_to_do: str = "") -> None:
-        super().__init__(f"image {image}: {why}; {what_to_do}{', ' if what_to_do else ''}{_INSTEAD}")
+    def __init__(self, image: str, why: str, *what_to_do: str) -> None:
+        told = ", ".join(each for each in what_to_do if each)
+        super().__init__(f"image {image}: {why}{'; ' if told else ''}{told}")
 
 
 class _Platform(msgspec.Struct):
@@ -81,13 +81,8 @@ class _Answer(msgspec.Struct):
 
 async def sizes_from_registries(images: Sequence[str], environment: Mapping[str, str]) -> dict[str, ImageSize]:
     """Of each of the images, for linux/amd64. Raises RegistryError, UsageError."""
-    import aiohttp
-
     at_once = asyncio.Semaphore(_AT_ONCE)
-    timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
-    # A jar of cookies would carry what one host gave to others of its domain.
-    jar = aiohttp.DummyCookieJar()
-    async with aiohttp.ClientSession(timeout=timeout, cookie_jar=jar, auto_decompress=False) as session:
+    async with _session() as session:
 
         async def size_of(image: str) -> ImageSize:
             async with at_once:
@@ -99,11 +94,33 @@ async def sizes_from_registries(images: Sequence[str], environment: Mapping[str,
     return {image: task.result() for image, task in asked.items()}
 
 
+async def manifest_from_registry(image: str, environment: Mapping[str, str]) -> Manifest:
+    """Of one image, for linux/amd64. Raises RegistryError, UsageError."""
+    async with _session() as session:
+        return await _Asked(session, image, environment, instead="").manifest()
+
+
+def _session() -> "aiohttp.ClientSession":
+    import aiohttp
+
+    timeout = aiohttp.ClientTimeout(total=ANSWER_SECONDS)
+    # A jar of cookies would carry what one host gave to others of its domain.
+    return aiohttp.ClientSession(timeout=timeout, cookie_jar=aiohttp.DummyCookieJar(), auto_decompress=False)
+
+
 class _Asked:
     """One image at its registry."""
 
-    def __init__(self, session: "aiohttp.ClientSession", image: str, environment: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        session: "aiohttp.ClientSession",
+        image: str,
+        environment: Mapping[str, str],
+        *,
+        instead: str = "or state its size in [images.sizes] of study.toml",
+    ) -> None:
         self._session = session
+        self._instead = instead
         self._image = image
         self._name: FullReference = full_reference(image)
         self._host = _HUB if self._name.host == "docker.io" else self._name.host
@@ -111,14 +128,19 @@ class _Asked:
         self._authorization: str | None = None
 
     async def size(self) -> ImageSize:
+        try:
+            return size_of_layers(self._image, (await self.manifest()).layers, SizeSource.REGISTRY)
+        except ValueError as error:
+            raise self._error(f"{self._host} answered {error}") from error
+
+    async def manifest(self) -> Manifest:
+        """Of the image, or of the one for PLATFORM where there are several."""
         body = await self._manifest(self._name.digest or self._name.tag or "latest")
         document = self._decoded(body, _Document)
         if document.manifests is not None:
             body = await self._manifest(self._of_platform(document.manifests))
-        try:
-            return size_of_layers(self._image, self._decoded(body, Manifest).layers, SizeSource.REGISTRY)
-        except ValueError as error:
-            raise self._error(f"{self._host} answered {error}") from error
+        manifest: Manifest = self._decoded(body, Manifest)
+        return manifest
 
     def _of_platform(self, entries: list[_Entry]) -> str:
         for entry in entries:
@@ -227,7 +249,7 @@ class _Asked:
             raise self._error(f"{self._host} answered no image manifest ({error})") from error
 
     def _error(self, why: str, what_to_do: str = "") -> RegistryError:
-        return RegistryError(self._image, why, what_to_do)
+        return RegistryError(self._image, why, what_to_do, self._instead)
 
 
 def _printable_token(text: str) -> str:
