@@ -20,6 +20,8 @@ from collector.sources.source import Source, SourceSpool
 from collector.spooling.spool import Spool
 from collector.spooling.spool_queue import SpoolQueue
 from collector.stop_signal import StopSignal
+from collector.tracing.journal import SpanJournal
+from collector.tracing.span_source import SPANS, OtlpAddresses, SpanSource
 from pullstudy.kube.access import Access
 from pullstudy.kube.client import KubeClient, open_client
 from pullstudy.polling import ticks
@@ -37,6 +39,7 @@ class CollectorConfig:
     outputs: Outputs = field(default_factory=Outputs)
     scope: Scope = field(default_factory=Scope)
     reconcile: bool = True  # pods are watched too
+    otlp: OtlpAddresses = field(default_factory=OtlpAddresses)  # where spans are taken, if anywhere
 
     @property
     def look_with(self) -> str:
@@ -54,6 +57,10 @@ class CollectorConfig:
     def spool_directory(self) -> Path:
         return self.data_directory / "spool" / self.origin.cluster
 
+    @property
+    def span_directory(self) -> Path:
+        return self.data_directory / "spans" / self.origin.cluster
+
 
 async def collect(config: CollectorConfig, context: Context, stop: StopSignal) -> None:
     """Collect until the signal. Raises CollectorError, KubeError, StoreError, BusError, alone or in a group."""
@@ -69,7 +76,15 @@ async def collect(config: CollectorConfig, context: Context, stop: StopSignal) -
             async with open_output(config.outputs, config.data_directory, config.spool_directory, context) as output:
                 output.show(config.origin.cluster, context)
                 sources = cluster_sources(config.cluster, config.origin, client, pods, spool, context, lost)
+                if config.otlp:
+                    sources.append(span_source(config, spool, context))
                 await run_stages(config, sources, spool, output.target, context, stop)
+
+
+def span_source(config: CollectorConfig, spool: Spool, context: Context) -> SpanSource:
+    """Raises DataDirectoryError, MissingExtraError."""
+    journal = SpanJournal(config.span_directory)
+    return SpanSource(config.otlp, journal, config.origin, spool.position(SPANS), context)
 
 
 async def run_stages(

@@ -69,6 +69,24 @@ class StopSettings:
 
 
 @dataclass(frozen=True)
+class TracingSettings:
+    """How spans are received and made records of."""
+
+    quiet_seconds: float = 30.0  # without a span of the trace: a pull of which something is missing is over
+    kubelet_seconds: float = 120.0  # the kubelet's span comes when the pod was synchronised; exporters send every 5 s
+    give_up_seconds: float = 3_600.0  # without a span of the trace: its pull never ends
+    look_seconds: float = 1.0  # between two looks at what is over
+    most_spans: int = 200_000  # that wait: some 200 MB; the trace that has waited longest is given up before the others
+    most_bytes: int = 256 << 20  # of the journal on disk: then exporters are told to wait
+    most_body_bytes: int = 16 << 20  # of one request, unpacked: 512 spans, as exporters send them, are 0.8 MB
+    most_requests: int = 16  # at a time
+    body_seconds: float = 30.0  # for a request to be read and kept
+    retry_seconds: int = 5  # that an exporter is told to wait
+    settled_pulls: int = 16_384  # remembered, so that spans that come again are known: some 4 MB
+    settled_kept: int = 256  # of these across a restart: some 16 KB beside each batch of records
+
+
+@dataclass(frozen=True)
 class Settings:
     """All of them."""
 
@@ -77,6 +95,7 @@ class Settings:
     reconcile: ReconcileSettings = field(default_factory=ReconcileSettings)
     delivery: DeliverySettings = field(default_factory=DeliverySettings)
     stop: StopSettings = field(default_factory=StopSettings)
+    tracing: TracingSettings = field(default_factory=TracingSettings)
     max_lag_seconds: float = LAG_LIMIT_SECONDS  # --max-lag: over it the collector is not ready
     seen_events: int = 16_384  # events remembered for de-duplication, twice over: some 7 MB
     status_seconds: float = 60.0  # between two status lines

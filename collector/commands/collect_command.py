@@ -26,6 +26,8 @@ from collector.configuration.options import (
     LogFormat,
     MaxLag,
     Namespace,
+    Otlp,
+    OtlpGrpc,
     PullMetricsBy,
     Reconcile,
     ReconcileGrace,
@@ -60,6 +62,7 @@ Examples:
   collector --cluster lab --influx http://influx:8086    the spool feeds InfluxDB; with both, through Kafka
   collector sink --kafka broker:9092 --influx http://influx:8086   the consumer alone: collector sink --help
   collector check --cluster lab --kafka broker:9092      try every connection and permission first
+  collector --cluster lab --otlp 127.0.0.1:4318          stages of pulls too, from containerd's spans
   collector --version                                    which one this is
 \b
 It watches until SIGTERM or Ctrl-C, and goes on where it was when it is started again.
@@ -98,6 +101,8 @@ def collect(
     reconcile_grace: ReconcileGrace = DEFAULT_RECONCILE_GRACE,
     spool_limit: SpoolLimit = DEFAULT_SPOOL_LIMIT,
     listen: Listen = None,
+    otlp: Otlp = None,
+    otlp_grpc: OtlpGrpc = None,
     pull_metrics_by: PullMetricsBy = NO_PULL_LABELS,
     max_lag: MaxLag = DEFAULT_MAX_LAG,
     stop_within: StopWithin = DEFAULT_STOP_WITHIN,
@@ -110,6 +115,10 @@ def collect(
         typer.echo(settings_text(shown_settings(context, os.environ), show_settings))
         return
     target = target_of(cluster, kubeconfig, in_cluster, namespace, data_dir, run, size, kafka, influx, reconcile)
+    if otlp is not None or otlp_grpc is not None:
+        from collector.tracing.span_source import OtlpAddresses
+
+        target = replace(target, otlp=OtlpAddresses(otlp, otlp_grpc))
     settings = Settings()
     settings = replace(
         settings,

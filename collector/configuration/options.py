@@ -78,6 +78,16 @@ Listen = Annotated[
         parser=address, metavar="HOST:PORT", help="Serve /metrics, /healthz, /readyz there; port 0 picks a free one."
     ),
 ]
+Otlp = Annotated[
+    Address | None,
+    typer.Option(
+        parser=address, metavar="HOST:PORT", help="Take runtimes' spans there, OTLP over HTTP; usual port: 4318."
+    ),
+]
+OtlpGrpc = Annotated[
+    Address | None,
+    typer.Option(parser=address, metavar="HOST:PORT", help="The same, OTLP over gRPC; usual port: 4317."),
+]
 PullMetricsBy = Annotated[
     PullLabels,
     typer.Option(

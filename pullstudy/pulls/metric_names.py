@@ -91,6 +91,17 @@ SPOOL_ENTRIES = _gauge("spool_entries", "Batches in the spool that no store or b
 SPOOL_BYTES = _gauge("spool_bytes", "Bytes of the spool on disk.")
 SPOOL_LIMIT = _gauge("spool_limit_bytes", "Bytes at which the spool stops the watch.")
 LAG = _gauge("lag_seconds", "How long the oldest batch without acknowledgement has waited; 0 where there is none.")
+SPANS = _counter(
+    "spans",
+    "Spans received by --otlp: kept, foreign (of no pull), late (of one that was recorded before), given_up.",
+    "what",
+)
+SPAN_REQUESTS_REFUSED = _counter(
+    "span_requests_refused", "Requests of spans that were refused: bad, or busy (the exporter comes again).", "why"
+)
+STAGED_PULLS = _counter("staged_pulls", "Pulls whose stages were recorded from spans.")
+PENDING_SPANS = _gauge("pending_spans", "Spans whose pull is not over.")
+SPAN_JOURNAL_BYTES = _gauge("span_journal_bytes", "Bytes on disk of spans whose pulls are not over.")
 DELIVERY_TROUBLE = _gauge("delivery_trouble", "1 while the store or the bus takes nothing, else 0.")
 DEAD_LETTERS = _counter("dead_letters", "Records that the store will never take, set aside with the reason.")
 WRITE_SECONDS = Metric(
@@ -188,6 +199,11 @@ COLLECTOR: tuple[Metric, ...] = (
     SPOOL_BYTES,
     SPOOL_LIMIT,
     LAG,
+    SPANS,
+    SPAN_REQUESTS_REFUSED,
+    STAGED_PULLS,
+    PENDING_SPANS,
+    SPAN_JOURNAL_BYTES,
     DELIVERY_TROUBLE,
     DEAD_LETTERS,
     WRITE_SECONDS,

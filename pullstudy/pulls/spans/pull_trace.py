@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from pullstudy.pulls.spans.span import ROOTS, SYNC_POD, Span
+from pullstudy.pulls.spans.span import ROOTS, SYNC_POD, Span, is_above_root, is_root
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,14 +16,11 @@ class PullTrace:
     pod: Span | None  # the kubelet's span above the root, where there is one
 
 
-def distinct(spans: Iterable[Span]) -> dict[str, Span]:
+def keep_distinct(found: dict[str, Span], span: Span) -> None:
     """Each span once, by its id; of two that differ the one that tells more."""
-    found: dict[str, Span] = {}
-    for span in spans:
-        known = found.get(span.id)
-        if known is None or _telling(span) > _telling(known):
-            found[span.id] = span
-    return found
+    known = found.setdefault(span.id, span)
+    if known != span and _telling(span) > _telling(known):
+        found[span.id] = span
 
 
 def _telling(span: Span) -> tuple[int, int, int, str]:
@@ -36,7 +33,9 @@ def pull_traces(spans: Iterable[Span]) -> list[PullTrace]:
     A span whose parent is missing belongs to the one root of its node that was open when it began; where there is no
     such root, or are several, to none.
     """
-    found = distinct(spans)
+    found: dict[str, Span] = {}
+    for span in spans:
+        keep_distinct(found, span)
     roots = sorted(_roots(found), key=lambda span: (span.start, span.id))
     if not roots:
         return []
@@ -63,7 +62,7 @@ def pull_traces(spans: Iterable[Span]) -> list[PullTrace]:
 
 def _roots(found: dict[str, Span]) -> Iterator[Span]:
     """The runtime's: above it may be the kubelet's own of the same name."""
-    named = [span for span in found.values() if span.name in ROOTS]
+    named = [span for span in found.values() if is_root(span)]
     above = {ancestor.id for span in named for ancestor in _ancestors(found, span)}
     return (span for span in named if span.id not in above)
 
@@ -103,7 +102,7 @@ class _RootOf:
         return answer
 
     def _by_time(self, span: Span) -> Span | None:
-        if span.name in ROOTS or span.name == SYNC_POD:
+        if span.name in ROOTS or is_above_root(span):
             return None  # it is above the root
         open_then = [
             root for root in self._roots if root.start <= span.start <= root.end and root.node in (span.node, None)

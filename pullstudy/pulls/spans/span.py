@@ -52,7 +52,7 @@ EVENTS = frozenset((SENT, ANSWERED, APPLIED))
 EVENT_ATTRIBUTES = frozenset(("d", "digest", "response.status"))
 
 
-class SpanEvent(msgspec.Struct, frozen=True, gc=False):
+class SpanEvent(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Something that happened while a span was open."""
 
     name: str
@@ -60,8 +60,11 @@ class SpanEvent(msgspec.Struct, frozen=True, gc=False):
     attributes: dict[str, str] = {}
 
 
-class Span(msgspec.Struct, frozen=True, kw_only=True, gc=False):
-    """One piece of work. Times are nanoseconds since 1970, of its node's clock."""
+class Span(msgspec.Struct, frozen=True, kw_only=True, array_like=True, gc=False):
+    """One piece of work. Times are nanoseconds since 1970, of its node's clock.
+
+    Fields are only ever added at the end: they are kept on disk by their order.
+    """
 
     node: str | None = None
     trace: str
@@ -74,3 +77,14 @@ class Span(msgspec.Struct, frozen=True, kw_only=True, gc=False):
     events: tuple[SpanEvent, ...] = ()  # those of EVENTS
     cut: bool = False  # whether the limit of events of whoever made it took some (128 where nobody sets it)
     error: str | None = None
+    client: bool = False  # the caller's side of a call: a kubelet's, of the call that the runtime has as its own span
+
+
+def is_root(span: Span) -> bool:
+    """Whether it is a runtime's whole pull."""
+    return span.name in ROOTS and not span.client
+
+
+def is_above_root(span: Span) -> bool:
+    """Whether it is a kubelet's."""
+    return span.name == SYNC_POD or (span.name in ROOTS and span.client)

@@ -26,10 +26,16 @@ def records_of(spans: Iterable[Span], origin: Origin) -> list[Record]:
 
     The same spans in another order, some of them twice, give the same records.
     """
-    return [record for trace in pull_traces(spans) for record in _records(trace, origin)]
+    return [record for trace in pull_traces(spans) for record in records_of_pull(trace, origin)]
 
 
-def _records(trace: PullTrace, origin: Origin) -> list[Record]:
+def pull_name(root: Span) -> str:
+    """Names the pull, whoever reads its spans and however often."""
+    return f"{root.trace}/{root.id}"
+
+
+def records_of_pull(trace: PullTrace, origin: Origin) -> list[Record]:
+    """A PullStages, and a PulledLayer for each of its layers."""
     manifest = manifest_of(trace)
     layers = layers_of(trace, manifest)
     turns = turns_of(layers)
@@ -37,7 +43,7 @@ def _records(trace: PullTrace, origin: Origin) -> list[Record]:
     wall = (trace.root.start, trace.root.end)
     held = held_up(wall, _resolve(trace), steps, _finish(trace, layers, manifest))
     image = _image(trace)
-    pull = f"{trace.root.trace}/{trace.root.id}"
+    pull = pull_name(trace.root)
     stages = _stages(trace, origin, pull, image, manifest, layers, turns, held)
     made = [
         _layer(layer, way, nanoseconds, trace, origin, pull, image)

@@ -2,9 +2,16 @@
 
 import gzip
 import json
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
+
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from opentelemetry.proto.common.v1.common_pb2 import AnyValue, KeyValue
+from opentelemetry.proto.resource.v1.resource_pb2 import Resource
+from opentelemetry.proto.trace.v1.trace_pb2 import ResourceSpans, ScopeSpans
+from opentelemetry.proto.trace.v1.trace_pb2 import Span as Sent
 
 from pullstudy.pulls.decode import Origin
 from pullstudy.pulls.pull_stages import PullStages
@@ -35,6 +42,37 @@ def pull_spans(name: str) -> tuple[Span, ...]:
     spans = [_span(told) for told in map(json.loads, lines) if told["name"] in NAMES]
     (trace,) = {span.trace for span in spans if span.name in ROOTS}
     return tuple(span for span in spans if span.trace == trace)
+
+
+def request_of(name: str, spans: Sequence[Span] | None = None, node: str | None = None) -> bytes:
+    """An ExportTraceServiceRequest: of all that the sample has, what is no pull's too, or of these of it."""
+    lines = gzip.decompress((DATA / f"spans-{name}.jsonl.gz").read_bytes()).splitlines()
+    told = list(map(json.loads, lines))
+    if spans is not None:
+        by_id = {each["id"]: each for each in told}
+        told = [by_id[span.id] for span in spans]
+    attributes = [KeyValue(key="k8s.node.name", value=AnyValue(string_value=node))] if node else []
+    resource = ResourceSpans(resource=Resource(attributes=attributes), scope_spans=[ScopeSpans(spans=map(_sent, told))])
+    request: bytes = ExportTraceServiceRequest(resource_spans=[resource]).SerializeToString()
+    return request
+
+
+def _sent(told: dict[str, Any]) -> Any:
+    return Sent(
+        trace_id=bytes.fromhex(told["trace"]),
+        span_id=bytes.fromhex(told["id"]),
+        parent_span_id=bytes.fromhex(told["parent"]),
+        name=told["name"],
+        kind=Sent.SPAN_KIND_SERVER,
+        start_time_unix_nano=told["start"],
+        end_time_unix_nano=told["end"],
+        attributes=_pairs(told["attributes"]),
+        events=[Sent.Event(name=name, time_unix_nano=at, attributes=_pairs(more)) for name, at, more in told["events"]],
+    )
+
+
+def _pairs(attributes: dict[str, str]) -> list[Any]:
+    return [KeyValue(key=key, value=AnyValue(string_value=text)) for key, text in attributes.items()]
 
 
 def _span(told: dict[str, Any]) -> Span:
