@@ -3,6 +3,7 @@
 import os
 import sys
 from pathlib import Path
+from random import Random
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -21,11 +22,13 @@ _OFF = 0.01  # packed bytes that miss what was asked for by more are told of
 images_app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
-    help="""Images to order, the same bytes every time; and the layers of any image, described.
+    help="""Images to order, the same bytes every time, built and pushed; and the layers of any image, described.
 
     Examples:
 
       pulldriver images build images --layers 9,125 --bytes 200MB,1GB --compression gzip:6,zstd:3
+
+      pulldriver images push images registry.example/team/chonks
 
       pulldriver images describe registry.example/team/app:1.2
     """,
@@ -136,6 +139,54 @@ def _built_line(image: "BuiltImage") -> str:
     sizes = f"{image.unpacked_bytes / 1e6:,.1f} MB unpacked, {image.packed_bytes / 1e6:,.1f} MB compressed"
     there = "" if image.new else ", there already"
     return f"{image.order.name}: {len(image.layers)} layers, {sizes}, {image.digest}{there}"
+
+
+@images_app.command()
+def push(
+    layout: Annotated[Path, typer.Argument(metavar="LAYOUT", help="The OCI image layout.")],
+    target: Annotated[str, typer.Argument(metavar="HOST/REPOSITORY", help="Where the images go, each by its name.")],
+    image: Annotated[
+        list[str] | None,
+        typer.Option("--image", metavar="GLOB", help="Only images whose name, or its end, fits; may be repeated."),
+    ] = None,
+    plain_http: Annotated[
+        bool, typer.Option("--plain-http", help="Without TLS, which is else for a registry on this machine alone.")
+    ] = False,
+) -> None:
+    """Push images of a layout to a registry. What is there is not sent again: after an interrupt the same goes on.
+
+    Logins are Docker's. A blob whose connection was cut goes on from where it was, if the registry knows where.
+
+    Examples:
+
+      pulldriver images push images registry.example/team/chonks
+
+      pulldriver images push images 10.0.0.5:5000/chonks --plain-http --image 'zstd-3:*'
+    """
+    import asyncio
+
+    from driver.commands.push_display import shown_progress
+    from driver.images.layout import Layout
+    from driver.images.push import Waiting, bytes_of, push, references
+    from pullstudy.pulls.image import image_fits
+
+    found = Layout(layout)
+    wanted = {
+        name: reference
+        for name, reference in references(found, target).items()
+        if not image or any(image_fits(name, pattern) for pattern in image)
+    }
+    if not wanted:
+        raise UsageError(f"{layout} has no image{' that fits' if image else ''}; pulldriver images build makes some")
+
+    async def push_all() -> None:
+        waiting = Waiting(asyncio.sleep, Random())
+        with shown_progress(bytes_of(found, list(wanted)), sys.stderr) as progress:
+            async for pushed in push(found, wanted, os.environ, waiting, progress, plain_http=plain_http):
+                sizes = f"{pushed.sent_bytes:,} bytes sent, {pushed.there_bytes:,} there already"
+                progress.line(f"{pushed.reference}: {pushed.layers} layers, {sizes}, {pushed.digest}")
+
+    asyncio.run(push_all())
 
 
 @images_app.command()
