@@ -14,6 +14,7 @@ from pullstudy.analysis.findings.similarity import ImagePair, pairs
 from pullstudy.analysis.output_file import output_file
 from pullstudy.analysis.reading.image_sizes import sizes_of_run
 from pullstudy.analysis.reading.joined_records import opened
+from pullstudy.analysis.reading.joined_stages import JoinedStages, joined_stages
 from pullstudy.analysis.reading.layers import Layer, choose_tags, read_layers, read_tags, shared_by_all, without
 from pullstudy.analysis.reading.ledger import cache_before
 from pullstudy.analysis.reading.source import StudySource, as_source, runs_of
@@ -167,11 +168,37 @@ def _layer_rows(layers: Iterable[Layer]) -> Iterator[tuple[Any, ...]]:
         yield tuple(read(layer) for _, read in LAYER_COLUMNS.values())
 
 
+# What the kubelet's event tells of a pull whose inside its runtime told.
+_STAGES_MORE = (
+    TableColumn("job", str),
+    TableColumn("container", str),
+    TableColumn("event_uid", str),
+    TableColumn("count", int),
+    TableColumn("pull_seconds", float),
+    TableColumn("joined_by", str),
+)
+
+
 @contextmanager
 def stages_table(source: StudySource, choice: LayerChoice) -> Iterator[Table]:
-    """A row a pull whose inside a runtime told, by the time of its end."""
+    """A row a pull whose inside a runtime told, by the time of its end, with what the kubelet's event tells of it."""
     with opened(source) as store:
-        yield Table(columns_of(PullStages), map(msgspec.structs.astuple, store.records(PULL_STAGES)))
+        joined = joined_stages(store.records(PULL_STAGES), store.pulls())
+        yield Table((*columns_of(PullStages), *_STAGES_MORE), map(_stages_row, joined))
+
+
+def _stages_row(joined: JoinedStages) -> tuple[Any, ...]:
+    stages, pull = joined.stages, joined.pull
+    if pull is None:
+        return (*msgspec.structs.astuple(stages), *(None for _ in _STAGES_MORE))
+    known = msgspec.structs.replace(
+        stages,
+        namespace=stages.namespace or pull.namespace,
+        pod=stages.pod or pull.pod,
+        pod_uid=stages.pod_uid or pull.pod_uid,
+    )
+    told = (pull.job, pull.container, pull.event_uid, pull.count, pull.pull_seconds, joined.by)
+    return (*msgspec.structs.astuple(known), *told)
 
 
 @contextmanager

@@ -38,7 +38,10 @@ HEADERS = {
     "runs": ("run", "cluster", "size", "pulls", "first_at", "last_at"),
     "layers": tuple(LAYER_COLUMNS),
     "similarity": PAIR_COLUMNS,
-    "stages": PullStages.__struct_fields__,
+    "stages": (
+        *PullStages.__struct_fields__,
+        *("job", "container", "event_uid", "count", "pull_seconds", "joined_by"),
+    ),
     "layer-stages": PulledLayer.__struct_fields__,
 }
 
