@@ -87,6 +87,22 @@ async def test_without_values_the_chart_makes_no_namespace(helm: Helm) -> None:
 
 
 @pytest.mark.real
+async def test_spans_are_taken_where_they_are_asked_for_and_from_those_alone_who_may_send_them(helm: Helm) -> None:
+    on = ("--set", "collector.otlp.enabled=true")
+    made = objects(await helm.template("p", *on, "--set", "collector.otlp.from[0].ipBlock.cidr=10.0.0.0/16"))
+    (container,) = made["Deployment", "p", "collector"]["spec"]["template"]["spec"]["containers"]
+    assert {"--otlp=:4318", "--otlp-grpc=:4317"} <= set(container["args"])
+    ports = made["Service", "p", "collector-otlp"]["spec"]["ports"]
+    assert {each["targetPort"] for each in ports} <= {each["name"] for each in container["ports"]}
+    _, allowed = made["NetworkPolicy", "p", "collector"]["spec"]["ingress"]
+    assert allowed["from"] == [{"ipBlock": {"cidr": "10.0.0.0/16"}}]
+    assert {each["port"] for each in allowed["ports"]} == {each["port"] for each in ports}
+    closed = objects(await helm.template("p", *on))
+    assert len(closed["NetworkPolicy", "p", "collector"]["spec"]["ingress"]) == 1
+    assert ("Service", "p", "collector-otlp") not in objects(await helm.template("p"))
+
+
+@pytest.mark.real
 async def test_helm_lint_has_nothing_against_it(helm: Helm) -> None:
     for values in LAYERS.iterdir():
         assert "0 chart(s) failed" in await helm.run("lint", "--strict", CHART, "--values", values)
@@ -103,6 +119,7 @@ async def test_helm_lint_has_nothing_against_it(helm: Helm) -> None:
         "influxdb.environment.TOKEN=t",
         "collector.arguments[0]=no-reconcile",
         "network.apiServerPorts[0]=0",
+        "collector.otlp.enable=true",
     ],
 )
 async def test_a_value_that_is_none_is_refused_and_named(helm: Helm, value: str) -> None:
