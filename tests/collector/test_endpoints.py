@@ -13,10 +13,12 @@ from aiohttp import web
 
 from collector.clock import SystemClock
 from collector.configuration.quantity import Address
+from collector.context import Context
 from collector.delivering.archiving import Compactor
 from collector.delivering.delivery import DeliveryTarget, Written
 from collector.delivering.sink import Sink, SinkSettings
 from collector.delivering.sink_daemon import SinkTarget, SinkWatch
+from collector.log import Format, Log
 from collector.monitoring.conditions import BETWEEN_WATCHES_SECONDS, has_room, is_not_refused, keeps_up, watches
 from collector.monitoring.edge_metrics import (
     archive_source,
@@ -35,10 +37,13 @@ from collector.monitoring.vitals import DeliveryTrouble, Vitals
 from collector.settings import SpoolSettings
 from collector.spooling.spool import Spool
 from collector.spooling.spool_queue import SpoolQueue
+from collector.tracing.journal import SpanJournal
+from collector.tracing.span_source import OtlpAddresses, SpanSource
 from pullstudy.bus.kafka.bus import KafkaBus
 from pullstudy.bus.kafka.settings import KafkaSettings
 from pullstudy.bus.trouble import Trouble
 from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.decode import Origin
 from pullstudy.pulls.metric_names import METRICS, MetricKind
 from pullstudy.store.archive.settings import ArchiveSettings
 from pullstudy.store.influx.settings import InfluxSettings
@@ -69,6 +74,9 @@ class Everything:
         self.durations.count(pull(1))
         self.spool = Spool(directory / "spool", SpoolSettings())
         self.vitals = Vitals()
+        context = Context(SETTINGS, self.clock, Random(1), Log(self.clock, Format.TEXT, print))
+        journal = SpanJournal(directory / "spans")
+        self.spans = SpanSource(OtlpAddresses(), journal, Origin(cluster="lab"), None, context)
         self.bus = KafkaBus(KafkaSettings("127.0.0.1:1"), notices, Random(1))
         self.store = InfluxStore(InfluxSettings("http://127.0.0.1:1", "o", token="t"), notices, Random(1))
 
@@ -86,6 +94,7 @@ class Everything:
             delivery_source("lab", self.status, "kafka", lambda: None),
             sending_source("collector", self.bus),
             self.durations.readings,
+            self.spans.readings,
             store_source("collector", self.store),
             archive_source("sink", self.store),
         ]
