@@ -1,21 +1,31 @@
 """Pulls as traces: which spans there are, that their ids stay the same, and the rules of OTLP and Perfetto."""
 
 import base64
+import gzip
 import hashlib
 import json
 from collections import defaultdict
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from google.protobuf import json_format
 from opentelemetry.proto.trace.v1.trace_pb2 import Span, Status, TracesData
 
 from pullstudy.analysis.errors import ChoiceError
 from pullstudy.analysis.trace_export import ALL_TRACES, TraceChoice, export_traces
+from pullstudy.pulls.batch import Batch
+from pullstudy.pulls.kind import Record
 from pullstudy.pulls.milestone import Moment
+from pullstudy.pulls.pull_stages import PullStages
+from pullstudy.pulls.pulled_layer import PulledLayer
 from pullstudy.pulls.record import Outcome
+from pullstudy.pulls.stage import LAYER_STAGES
+from pullstudy.store.embedded.store import EmbeddedStore
 from tests.analysis.hand_made import HandMade, at, image_of, synthetic_sweep
+from tests.pulls.spans.samples import SAMPLES, inside, pull_spans
 
 LIFE = {
     Moment.POD_CREATED: 1.0,
@@ -445,3 +455,100 @@ def test_a_study_without_pulls_is_an_empty_file_of_either_format(tmp_path: Path)
     assert (tmp_path / "t").read_bytes() == b""
     assert export_traces(tmp_path / "study", "perfetto", tmp_path / "p") == 0
     assert events_of(tmp_path / "p") == []
+
+
+# The inside of pulls, by the spans of real containerd
+
+
+def with_inside(directory: Path, sample: str, nodes: int = 1, **changes: Any) -> tuple[PullStages, list[PulledLayer]]:
+    """A job whose pulls are that of the sample, on each node; the records of the first."""
+    stages, layers = inside(pull_spans(sample))
+    made = HandMade()
+    records: list[Record] = []
+    for number in range(nodes):
+        node, name = f"node-{number}", f"{stages.trace}/{number:016x}"
+        places = {"cluster": made.cluster, "node": node, "pull": name}
+        records += [msgspec.structs.replace(each, **places) for each in (stages, *layers)]
+        told = {"finished_at": stages.finished_at, "node": node, **changes}
+        made.pull("job", f"job-{number}-aaaaa", stages.image or "", stages.wall_seconds, **told)
+    made.write(directory)
+    store = EmbeddedStore(directory, create=True)
+    store.write_now(Batch(more=records))
+    store.close_now()
+    first, *others = records[: len(layers) + 1]
+    assert isinstance(first, PullStages)
+    return first, [layer for layer in others if isinstance(layer, PulledLayer)]
+
+
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_a_pull_holds_its_layers_and_these_their_stages_each_as_long_as_the_records_say(
+    tmp_path: Path, sample: str
+) -> None:
+    stages, layers = with_inside(tmp_path / "study", sample)
+    (data,) = exported(tmp_path / "study", tmp_path / "t")
+    check_rules([data])
+    found = spans_of(data)
+    (pull,) = (span for span in found if span.name == "pull")
+    of_layers = [span for span in found if span.name == "layer"]
+    assert [attributes(span)["pullstudy.layer.digest"] for span in of_layers] == [layer.digest for layer in layers]
+    assert {span.parent_span_id for span in of_layers} == {pull.span_id}
+    assert [(link.trace_id.hex(), link.span_id.hex()) for link in pull.links] == [(stages.trace, "0" * 16)]
+    for span, layer in zip(of_layers, layers, strict=True):
+        below = sorted(
+            (each for each in found if each.parent_span_id == span.span_id), key=lambda each: each.start_time_unix_nano
+        )
+        assert below
+        for each in below:
+            taken = getattr(layer, f"{each.name.removeprefix('layer ').replace(' ', '_')}_seconds")
+            assert (each.end_time_unix_nano - each.start_time_unix_nano) / 1e9 == pytest.approx(taken, abs=3e-6)
+            assert span.start_time_unix_nano <= each.start_time_unix_nano
+            assert each.end_time_unix_nano <= span.end_time_unix_nano + 3000
+        for one, other in pairwise(below):
+            assert one.end_time_unix_nano <= other.start_time_unix_nano, "a layer is in one stage at a time"
+
+
+def test_with_serial_unpack_every_stage_that_took_time_has_its_span(tmp_path: Path) -> None:
+    _, layers = with_inside(tmp_path / "study", "g9")
+    (data,) = exported(tmp_path / "study", tmp_path / "t")
+    known = sum(bool(getattr(layer, f"{stage}_seconds")) for layer in layers for stage in LAYER_STAGES)
+    assert sum(span.name.startswith("layer ") for span in spans_of(data)) == known
+
+
+def test_a_stage_in_several_stretches_has_no_span_since_nothing_tells_where_they_lie(tmp_path: Path) -> None:
+    _, layers = with_inside(tmp_path / "study", "g9p")
+    (data,) = exported(tmp_path / "study", tmp_path / "t")
+    waited = sum(bool(layer.wait_seconds) for layer in layers)
+    assert sum(span.name == "layer wait" for span in spans_of(data)) < waited
+
+
+def test_an_attempt_that_failed_has_a_span_where_the_runtime_told_of_it(tmp_path: Path) -> None:
+    stages, _ = with_inside(tmp_path / "study", "g9", outcome=Outcome.FAILED, pull_seconds=None, error="500")
+    (data,) = exported(tmp_path / "study", tmp_path / "t")
+    (pull,) = (span for span in spans_of(data) if span.name == "pull")
+    assert (pull.status.code, pull.status.message) == (Status.STATUS_CODE_ERROR, "500")
+    assert pull.end_time_unix_nano - pull.start_time_unix_nano == round(stages.wall_seconds * 1e6) * 1000
+
+
+def test_layers_that_overlap_are_tracks_of_their_own(tmp_path: Path) -> None:
+    with_inside(tmp_path / "study", "g9")
+    export_traces(tmp_path / "study", "perfetto", tmp_path / "p")
+    events = events_of(tmp_path / "p")
+    check_format(events)
+    assert sum(each["name"] == "layer" for each in events) == 9
+    assert len([each for each in events if each["name"] == "thread_name"]) > 3
+
+
+def test_an_eighth_of_a_job_of_256_nodes_with_125_layers_is_an_eighth_of_5_mb_with_gzip(tmp_path: Path) -> None:
+    with_inside(tmp_path / "study", "g125", nodes=32)
+    assert export_traces(tmp_path / "study", "perfetto", tmp_path / "p.json.gz") == 32
+    packed = (tmp_path / "p.json.gz").read_bytes()
+    assert len(packed) < 5_000_000 / 8
+    events = json.loads(gzip.decompress(packed))["traceEvents"]
+    assert sum(each["name"] == "layer" for each in events) == 32 * 125
+
+
+def test_a_file_with_gzip_is_the_same_each_time(tmp_path: Path) -> None:
+    HandMade().write(tmp_path / "study")
+    for name in ("one.json.gz", "another.json.gz"):
+        export_traces(tmp_path / "study", "perfetto", tmp_path / name)
+    assert (tmp_path / "one.json.gz").read_bytes() == (tmp_path / "another.json.gz").read_bytes()

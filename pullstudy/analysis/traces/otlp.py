@@ -44,6 +44,8 @@ def _span(trace: str, span: Span) -> dict[str, Any]:
     }
     if span.events:
         found["events"] = list(map(_event, span.events))
+    if span.links:
+        found["links"] = [{"traceId": each.trace_id, "spanId": each.span_id} for each in span.links]
     if span.error is not None:
         found["status"] = {"code": _ERROR, "message": span.error}
     return found

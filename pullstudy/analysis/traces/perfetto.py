@@ -10,8 +10,11 @@ from typing import Any, BinaryIO
 
 import msgspec
 
-from pullstudy.analysis.traces.span import Attributes, Span, Trace
+from pullstudy.analysis.traces.span import Attributes, Span, Trace, Value
 
+_LAYER_DIGEST = "pullstudy.layer.digest"
+_SHORT_DIGEST = len("sha256:") + 12  # as people know them: whole ones would be a third of a large file
+_LEFT_OUT = ("pullstudy.layer.media_type",)
 _OF_RESOURCE = ("k8s.job.name", "k8s.namespace.name", "pullstudy.cache", "pullstudy.run", "pullstudy.simulated")
 
 
@@ -94,13 +97,14 @@ def _microseconds(span: Span) -> tuple[int, int]:
 def _slices(trace: Trace, span: Span, process: int, track: int) -> Iterator[dict[str, Any]]:
     place = {"pid": process, "tid": track}
     start, end = _microseconds(span)
-    arguments = {**_arguments(span.attributes), "span_id": span.span_id}
+    arguments = _arguments(span.attributes)
     if span.parent_id is None:
         arguments |= {"trace_id": trace.trace_id, "image": trace.image}
         arguments |= {name: trace.resource[name] for name in _OF_RESOURCE if name in trace.resource}
     if span.error is not None:
         arguments["error"] = span.error
-    yield {"ph": "X", "name": span.name, "ts": start, "dur": end - start, **place, "args": arguments}
+    found = {"ph": "X", "name": span.name, "ts": start, "dur": end - start, **place}
+    yield {**found, "args": arguments} if arguments else found
     for event in span.events:
         told = _arguments(event.attributes)
         yield {"ph": "i", "name": event.name, "ts": event.at_ns // 1000, "s": "t", **place, "args": told}
@@ -108,4 +112,10 @@ def _slices(trace: Trace, span: Span, process: int, track: int) -> Iterator[dict
 
 def _arguments(attributes: Attributes) -> dict[str, Any]:
     """An argument is a text or a number: of several the viewer would make one each."""
-    return {name: ", ".join(value) if isinstance(value, tuple) else value for name, value in attributes.items()}
+    return {name: _argument(name, value) for name, value in attributes.items() if name not in _LEFT_OUT}
+
+
+def _argument(name: str, value: Value) -> Any:
+    if isinstance(value, tuple):
+        return ", ".join(value)
+    return value[:_SHORT_DIGEST] if name == _LAYER_DIGEST and isinstance(value, str) else value

@@ -8,12 +8,24 @@ Value = str | bool | int | float | tuple[str, ...]
 Attributes = Mapping[str, Value]  # what is unknown has none
 
 
+def known(attributes: Mapping[str, Value | None]) -> Attributes:
+    """Those that are."""
+    return {name: value for name, value in attributes.items() if value is not None}
+
+
 class SpanEvent(msgspec.Struct, frozen=True, gc=False):
     """What happened at one moment of a span."""
 
     name: str
     at_ns: int  # since 1970
     attributes: Attributes = {}
+
+
+class Link(msgspec.Struct, frozen=True, gc=False):
+    """To a span of another trace, by its ids."""
+
+    trace_id: str
+    span_id: str
 
 
 class Span(msgspec.Struct, frozen=True, gc=False):
@@ -27,6 +39,7 @@ class Span(msgspec.Struct, frozen=True, gc=False):
     attributes: Attributes = {}
     events: tuple[SpanEvent, ...] = ()
     error: str | None = None
+    links: tuple[Link, ...] = ()
 
 
 class Trace(msgspec.Struct, frozen=True, gc=False):
