@@ -1,9 +1,10 @@
 """What held a pull up at each moment: its wall time, shared out among its layers and stages.
 
 The rule, in this order: a moment belongs to resolve until unpacking begins; else to the lowest layer of the image that
-something is done with then, and to what is done with it; where nothing is done with any, to wait if a layer waits for
-its turn; to finish when the last layer is committed; else to nothing. Layers are committed from the lowest up, so that
-nothing that is done with a layer ends the pull sooner than the layers below it allow.
+something is done with then, and to what is done with it, but where a layer below that waits for a download's turn, to
+the lowest layer that is being downloaded: it has that turn. Where nothing is done with any, to queue or wait, if one
+waits for its turn; to finish when the last layer is committed; else to nothing. Layers are committed from the lowest
+up, so that nothing that is done with a layer ends the pull sooner than the layers below it allow.
 """
 
 from bisect import bisect_left
@@ -23,31 +24,65 @@ class HeldUp:
     by_layer: tuple[int, ...]
 
 
+_TURNS = (Stage.QUEUE, Stage.WAIT)  # nothing is done with the layer: it waits for what is done with others
+_DOWNLOAD = (Stage.FIRST_BYTE, Stage.TRANSFER, Stage.INGEST)
+
+
 def held_up(
     wall: Interval, resolve: Interval | None, layers: Sequence[Sequence[Step]], finish: Interval | None
 ) -> HeldUp:
     """Layers in the order of the image, each with its steps."""
-    free = _Free(wall)
-    by_stage = dict.fromkeys(Stage, 0)
-    by_layer = [0] * len(layers)
+    shares = _Shares(wall, len(layers))
     if resolve is not None:
-        by_stage[Stage.RESOLVE] = free.take(*resolve)
+        shares.add(Stage.RESOLVE, *resolve)
+    downloads = [[step for step in steps if step.stage in _DOWNLOAD] for steps in layers]
     for place, steps in enumerate(layers):
         for step in _by_precedence(steps):
-            taken = free.take(step.start, step.end)
-            by_stage[step.stage] += taken
-            by_layer[place] += taken
-    for steps in layers:
-        by_stage[Stage.WAIT] += sum(free.take(step.start, step.end) for step in steps if step.stage is Stage.WAIT)
+            shares.add(step.stage, step.start, step.end, place)
+        for step in steps:
+            if step.stage is Stage.QUEUE:
+                shares.give_turn(step, downloads, place + 1)
+    for stage in _TURNS:
+        for place, steps in enumerate(layers):
+            for step in steps:
+                if step.stage is stage:
+                    shares.add(stage, step.start, step.end, place)
     if finish is not None:
-        by_stage[Stage.FINISH] = free.take(*finish)
-    by_stage[Stage.UNATTRIBUTED] += free.left
-    return HeldUp(by_stage, tuple(by_layer))
+        shares.add(Stage.FINISH, *finish)
+    return shares.done()
+
+
+class _Shares:
+    """Who has which part of the wall time, while it is shared out."""
+
+    def __init__(self, wall: Interval, layers: int) -> None:
+        self._free = _Free(wall)
+        self._by_stage = dict.fromkeys(Stage, 0)
+        self._by_layer = [0] * layers
+
+    def add(self, stage: Stage, start: int, end: int, layer: int | None = None) -> None:
+        """What is free of these moments."""
+        taken = self._free.take(start, end)
+        self._by_stage[stage] += taken
+        if layer is not None and stage not in (Stage.WAIT, Stage.UNATTRIBUTED):
+            self._by_layer[layer] += taken
+
+    def give_turn(self, queue: Step, downloads: Sequence[Sequence[Step]], first: int) -> None:
+        """What is free while a layer waits for a download's turn, to the layers from that place on that have it."""
+        if not self._free.has(queue.start, queue.end):
+            return
+        for place in range(first, len(downloads)):
+            for step in downloads[place]:
+                self.add(step.stage, max(step.start, queue.start), min(step.end, queue.end), place)
+
+    def done(self) -> HeldUp:
+        self._by_stage[Stage.UNATTRIBUTED] += self._free.left
+        return HeldUp(self._by_stage, tuple(self._by_layer))
 
 
 def _by_precedence(steps: Iterable[Step]) -> list[Step]:
     """The later step first, should two overlap; what nobody knows last."""
-    done = [step for step in steps if step.stage is not Stage.WAIT]
+    done = [step for step in steps if step.stage not in _TURNS]
     return sorted(done, key=lambda step: (step.stage is Stage.UNATTRIBUTED, -step.start, -step.end))
 
 
@@ -60,6 +95,11 @@ class _Free:
     @property
     def left(self) -> int:
         return sum(self._ends) - sum(self._starts)
+
+    def has(self, start: int, end: int) -> bool:
+        """Whether any of it is free."""
+        first = bisect_left(self._ends, start + 1)
+        return first < len(self._starts) and self._starts[first] < end
 
     def take(self, start: int, end: int) -> int:
         """How much of it was free."""

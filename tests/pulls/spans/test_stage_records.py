@@ -51,7 +51,8 @@ def test_what_layers_held_up_and_what_no_layer_did_add_up_to_the_wall_time(name:
 
 def test_the_stages_of_nine_layers_are_those_that_were_worked_out_by_hand() -> None:
     stages, layers = inside(pull_spans("g9"))
-    by_hand = {"resolve": 0.131, "queue": 0.101, "first_byte": 0.036, "transfer": 0.301, "ingest": 0.444}
+    # While the lowest layer waits for its turn, 0.071 s of that are the first byte of another, which has it.
+    by_hand = {"resolve": 0.131, "queue": 0.030, "first_byte": 0.107, "transfer": 0.301, "ingest": 0.444}
     by_hand |= {"commit": 0.171, "finish": 0.014, "unattributed": 0.0}
     found = seconds(stages)
     assert {stage: found[stage] for stage in by_hand} == pytest.approx(by_hand, abs=0.001)
@@ -59,6 +60,15 @@ def test_the_stages_of_nine_layers_are_those_that_were_worked_out_by_hand() -> N
     assert found["prepare"] + found["apply"] == pytest.approx(3.037 + 0.016, abs=0.001)
     first = {"queue": 0.101, "first_byte": 0.036, "transfer": 0.301, "ingest": 0.444, "apply": 0.698, "commit": 0.028}
     assert seconds(layers[0]) == pytest.approx(first | {"prepare": 0.016}, abs=0.001)
+
+
+def test_where_a_link_that_nodes_share_is_slow_the_time_is_transfer_though_the_lowest_layers_turn_comes_late() -> None:
+    """One of 16 nodes that pulled 63 MB each over 200 Mbit/s together: 40.4 s at least for all."""
+    stages, layers = inside(pull_spans("n16"))
+    found = seconds(stages)
+    assert (layers[0].queue_seconds or 0.0) > 30.0
+    assert found["transfer"] > 0.85 * stages.wall_seconds
+    assert found["queue"] < 0.001 * stages.wall_seconds
 
 
 def test_the_bytes_of_each_layer_are_those_that_the_registry_answered_with() -> None:

@@ -1,0 +1,75 @@
+"""What held a pull up, of layers made by hand: seconds of whom and of what."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pullstudy.pulls.spans.held_up import held_up
+from pullstudy.pulls.spans.layer_steps import Step
+from pullstudy.pulls.stage import LAYER_STAGES, Stage
+
+QUEUE, TRANSFER, APPLY, COMMIT, WAIT = Stage.QUEUE, Stage.TRANSFER, Stage.APPLY, Stage.COMMIT, Stage.WAIT
+
+
+def held(*layers: list[Step], until: int = 100) -> tuple[dict[str, int], tuple[int, ...]]:
+    found = held_up((0, until), None, layers, None)
+    return {stage.value: taken for stage, taken in found.by_stage.items() if taken}, found.by_layer
+
+
+def test_a_moment_belongs_to_the_lowest_layer_that_something_is_done_with() -> None:
+    low = [Step(TRANSFER, 0, 30), Step(APPLY, 30, 60)]
+    high = [Step(TRANSFER, 0, 50), Step(WAIT, 50, 60), Step(APPLY, 60, 90), Step(COMMIT, 90, 100)]
+    assert held(low, high) == ({"transfer": 30, "apply": 60, "commit": 10}, (60, 40))
+
+
+def test_while_a_layer_waits_for_a_downloads_turn_the_moment_belongs_to_who_has_it_and_not_to_who_unpacks() -> None:
+    low = [Step(QUEUE, 0, 50), Step(TRANSFER, 50, 100)]
+    unpacking = [Step(APPLY, 0, 50)]
+    downloading = [Step(TRANSFER, 10, 40)]
+    assert held(low, unpacking, downloading) == ({"transfer": 80, "apply": 20}, (50, 20, 30))
+
+
+def test_where_nothing_is_done_with_any_layer_the_moment_is_queue_or_wait_or_nobodys() -> None:
+    assert held([Step(QUEUE, 0, 30), Step(TRANSFER, 30, 40), Step(WAIT, 40, 90)]) == (
+        {"queue": 30, "transfer": 10, "wait": 50, "unattributed": 10},
+        (40,),
+    )
+
+
+def test_what_nobody_knows_of_a_layer_is_before_what_is_done_with_those_above_it() -> None:
+    low = [Step(Stage.UNATTRIBUTED, 0, 60), Step(APPLY, 20, 30)]
+    assert held(low, [Step(TRANSFER, 0, 100)]) == ({"unattributed": 50, "apply": 10, "transfer": 40}, (10, 40))
+
+
+@given(st.integers(0, 50), st.sampled_from([TRANSFER, APPLY, COMMIT, Stage.INGEST, Stage.FIRST_BYTE]))
+def test_what_is_put_into_a_stage_of_a_layer_that_is_waited_for_is_in_that_stage_alone(more: int, where: Stage) -> None:
+    def one(extra: int) -> list[Step]:
+        steps, at = [], 0
+        for stage in (Stage.FIRST_BYTE, TRANSFER, Stage.INGEST, APPLY, COMMIT):
+            end = at + 10 + (extra if stage is where else 0)
+            steps.append(Step(stage, at, end))
+            at = end
+        return steps
+
+    before, _ = held(one(0), until=50)
+    after, _ = held(one(more), until=50 + more)
+    assert after == before | {where.value: 10 + more}
+
+
+steps = st.lists(
+    st.builds(
+        lambda stage, start, length: Step(stage, start, start + length),
+        st.sampled_from([*LAYER_STAGES, Stage.UNATTRIBUTED]),
+        st.integers(-50, 150),
+        st.integers(0, 100),
+    ),
+    max_size=6,
+)
+
+
+@given(st.lists(steps, max_size=6), st.integers(0, 100))
+def test_whatever_the_steps_are_the_shares_add_up_to_the_wall_time(layers: list[list[Step]], until: int) -> None:
+    by_stage, by_layer = held(*layers, until=until)
+    assert sum(by_stage.values()) == until
+    of_none = by_stage.get("wait", 0) + by_stage.get("unattributed", 0)
+    assert sum(by_layer) == until - of_none
+    assert min(by_stage.values(), default=0) >= 0
