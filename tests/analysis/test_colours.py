@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pullstudy.analysis.report.colours import PHASE_COLOURS, size_colours
+from pullstudy.analysis.report.colours import PHASE_COLOURS, STAGE_COLOURS, size_colours
 from pullstudy.analysis.report.figure import LIGHT
 
 Numbers = NDArray[np.float64]
@@ -47,7 +47,11 @@ SIZES = size_colours(["4", "8", "16", "32", "64", "128", "256"])
 
 
 @pytest.mark.parametrize("eye", EYES)
-@pytest.mark.parametrize("colours", [SIZES, sorted(set(PHASE_COLOURS.values()))], ids=["sizes", "phases"])
+@pytest.mark.parametrize(
+    "colours",
+    [SIZES, sorted(set(PHASE_COLOURS.values())), sorted(STAGE_COLOURS.values())],
+    ids=["sizes", "phases", "stages"],
+)
 def test_colours_are_told_apart_by_eyes_without_red_or_green(colours: list[str], eye: str) -> None:
     nearest = min((float(np.linalg.norm(lab(a, eye) - lab(b, eye))), a, b) for a, b in combinations(colours, 2))
     assert nearest[0] >= DIFFERENT, nearest
@@ -63,7 +67,7 @@ PAGE_COLOURS = re.findall(r"--background: (#\w+);", (files("pullstudy.analysis.r
 
 @pytest.mark.parametrize("background", PAGE_COLOURS, ids=["light", "dark"])
 def test_every_colour_stands_out_from_the_page(background: str) -> None:
-    for colour in (*SIZES, *PHASE_COLOURS.values()):
+    for colour in (*SIZES, *PHASE_COLOURS.values(), *STAGE_COLOURS.values()):
         assert contrast(colour, background) >= 1.8, colour
 
 

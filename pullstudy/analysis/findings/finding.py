@@ -20,6 +20,7 @@ class FindingId(StrEnum):
     BOUND = "bound"  # what bounds the makespan: a value of Bound
     WRITE_RATE = "write-rate"  # of the nodes' volumes, where these bound the makespan
     PHASE = "phase"  # one phase of the makespan at one size
+    STAGE = "stage"  # one stage inside of an image's pulls: mean seconds
     STRAGGLER = "straggler"  # what was slow, where something was
     LOSS = "loss"  # pulls that should be on record and are not
     COST = "cost"
@@ -67,13 +68,14 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     cache: str | None = None
     run: str | None = None
     phase: str | None = None
+    stage: str | None = None
     node: str | None = None
 
 
 # Left out of JSON where nothing is to be said of them; what stands before them always is there.
 _OPTIONAL = (
     *("p95", "p95_interval", "p99", "p99_interval"),
-    *("size", "image", "cache", "run", "phase", "node"),
+    *("size", "image", "cache", "run", "phase", "stage", "node"),
 )
 
 

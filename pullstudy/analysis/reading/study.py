@@ -33,7 +33,9 @@ from pullstudy.analysis.reading.source import StudySource, as_source
 from pullstudy.pulls.batch import Gap, Reject
 from pullstudy.pulls.discard import Discard
 from pullstudy.pulls.kind import Kind, R
-from pullstudy.pulls.kinds import DISCARD, GAP, MILESTONE, PULL, REJECT, STREAMING
+from pullstudy.pulls.kinds import DISCARD, GAP, LAYER, MILESTONE, PULL, PULL_STAGES, REJECT, STREAMING
+from pullstudy.pulls.pull_stages import PullStages
+from pullstudy.pulls.pulled_layer import PulledLayer
 from pullstudy.pulls.record import PullRecord
 from pullstudy.pulls.streamed import StreamedPulls, streams_images
 from pullstudy.pulls.streaming import Streaming
@@ -159,6 +161,14 @@ class StudyRecords:
         return self._merged(
             [store.records(STREAMING, chosen) for store, chosen in self._parts], STREAMING.reading_order()
         )
+
+    def pull_stages(self) -> Iterator[PullStages]:
+        return self._merged(
+            [store.records(PULL_STAGES, chosen) for store, chosen in self._parts], PULL_STAGES.reading_order()
+        )
+
+    def pulled_layers(self) -> Iterator[PulledLayer]:
+        return self._merged([store.records(LAYER, chosen) for store, chosen in self._parts], LAYER.reading_order())
 
     def streamed_pulls(self) -> StreamedPulls:
         """What tells whether a pull was streamed."""

@@ -44,6 +44,10 @@ def _growth(facts: Facts) -> Iterator[Finding]:
     yield from phase_findings(facts.decompositions)
 
 
+def _stages(facts: Facts) -> Iterator[Finding]:
+    yield from facts.stages.findings()
+
+
 def _stragglers(facts: Facts) -> Iterator[Finding]:
     yield from facts.stragglers.findings()
 
@@ -65,6 +69,7 @@ MAKERS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     _pull_seconds,
     _growth,
     _bounds,
+    _stages,
     _stragglers,
     _losses,
     _costs,

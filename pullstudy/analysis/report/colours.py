@@ -1,6 +1,8 @@
-"""The colours of the data: a hue a phase, and a ramp over the cluster sizes. Dashboards have the same."""
+"""The colours of the data: a hue a phase, one a stage, and a ramp over the cluster sizes. Dashboards have the same."""
 
 from collections.abc import Sequence
+
+from pullstudy.pulls.stage import Stage
 
 # From dark to light, so that sizes are in order for every eye, and none too near to white or to near black. Seven sizes
 # are told apart without red or green too, as are the phases: tests/analysis/test_colours.py.
@@ -23,6 +25,20 @@ PHASE_COLOURS = {
     "job_deleted_to_next_job": "#b5a59c",
 }
 _OTHER_COLOUR = "#a9746e"
+
+STAGE_COLOURS = {
+    Stage.RESOLVE: "#d0bc8f",
+    Stage.PREPARE: "#bd96ff",
+    Stage.QUEUE: "#b5a59c",
+    Stage.FIRST_BYTE: "#209fb7",
+    Stage.TRANSFER: "#106dc7",
+    Stage.INGEST: "#468302",
+    Stage.WAIT: "#be4989",
+    Stage.APPLY: "#f48151",
+    Stage.COMMIT: "#d99e0c",
+    Stage.FINISH: "#a9746e",
+    Stage.UNATTRIBUTED: "#62534b",
+}
 
 
 def size_colours(sizes: Sequence[object]) -> list[str]:

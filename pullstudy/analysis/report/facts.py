@@ -15,6 +15,7 @@ from pullstudy.analysis.findings.finding import Finding
 from pullstudy.analysis.findings.growth import Decomposition, decompositions
 from pullstudy.analysis.findings.loss import Unaudited, without_audit
 from pullstudy.analysis.findings.pull_groups import PullCounts, PullGroups
+from pullstudy.analysis.findings.stage_seconds import StageSeconds, stage_seconds
 from pullstudy.analysis.findings.stragglers import Stragglers
 from pullstudy.analysis.findings.writeback import JobPoint, point_of
 from pullstudy.analysis.reading.image_sizes import compressed_bytes, guessed_images
@@ -96,6 +97,7 @@ class Facts:
     pulls: PullGroups
     failed: FailedPulls
     phases: PhaseSeconds
+    stages: StageSeconds
     stragglers: Stragglers
     clocks: tuple[NodeClock, ...]
     points: tuple[JobPoint, ...]
@@ -152,7 +154,8 @@ def facts_of(records: StudyRecords) -> Facts:
         fold.add_group(group)
     fold.add_others(records.other_pulls())
     discards = Counter(discard.cluster for discard in records.discards())
-    return fold.facts(tuple(records.gaps()), _rejects(records.rejects()), discards)
+    stages = stage_seconds(records.pull_stages(), records.pulled_layers())
+    return fold.facts(tuple(records.gaps()), _rejects(records.rejects()), discards, stages)
 
 
 def _rejects(rejects: Iterable[Reject]) -> dict[tuple[str, str], Rejected]:
@@ -204,7 +207,11 @@ class _Fold:
             self._pulls.add_failures(added)
 
     def facts(
-        self, gaps: tuple[Gap, ...], rejects: Mapping[tuple[str, str], Rejected], discards: Mapping[str, int]
+        self,
+        gaps: tuple[Gap, ...],
+        rejects: Mapping[tuple[str, str], Rejected],
+        discards: Mapping[str, int],
+        stages: StageSeconds,
     ) -> Facts:
         jobs = tuple(sorted(self._jobs, key=lambda job: job.order))
         return Facts(
@@ -216,6 +223,7 @@ class _Fold:
             pulls=self._pulls,
             failed=self._failed,
             phases=self._phases,
+            stages=stages,
             stragglers=self._stragglers,
             clocks=tuple(self._clocks.clocks()),
             points=tuple(self._points),

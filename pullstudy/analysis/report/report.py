@@ -24,6 +24,7 @@ from pullstudy.analysis.report.sections import (
     durations,
     environment,
     failures,
+    inside_pulls,
     loss_audit,
     makespans,
     rates,
@@ -46,6 +47,7 @@ SECTIONS: tuple[Callable[[Facts], Section], ...] = (
     durations.build,
     all_pulls.build,
     rates.build,
+    inside_pulls.build,
     slow_nodes.build,
     failures.build,
     loss_audit.build,
@@ -60,9 +62,14 @@ OF_JOBS = (by_nodes.build, makespans.build, after_pull.build, slow_nodes.build, 
 
 
 def sections_of(facts: Facts) -> list[Section]:
-    """The page's: those about jobs where there are any, or where there is nothing at all."""
+    """The page's: of jobs where there are any, or where there is nothing at all; of stages where there are records."""
     told = facts.jobs or not facts.pulls.all.pulled
-    return [build(facts) for build in SECTIONS if told or build not in OF_JOBS]
+    inside = facts.stages.pulls
+    return [
+        build(facts)
+        for build in SECTIONS
+        if (told or build not in OF_JOBS) and (inside or build is not inside_pulls.build)
+    ]
 
 
 def write_report(where: Path | StudySource, to: Path | None = None) -> list[Path]:
