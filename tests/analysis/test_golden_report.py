@@ -12,7 +12,7 @@ from typing import Any
 from pullstudy.analysis.report.facts import Facts
 from pullstudy.analysis.report.figure import Drawing
 from pullstudy.analysis.report.html import Markup
-from pullstudy.analysis.report.report import SECTIONS
+from pullstudy.analysis.report.report import sections_of
 from tests.analysis.page_reader import Reader
 
 GOLDEN = Path(__file__).with_name("golden_report.json")
@@ -49,7 +49,7 @@ def test_the_report_of_a_small_sweep_is_as_it_was_last_looked_at(sweep: Facts) -
             Reader(block).lines() if isinstance(block, Markup) else {block.name: drawn(block)}
             for block in section.blocks
         ]
-        for section in (build(sweep) for build in SECTIONS)
+        for section in sections_of(sweep)
     }
     if os.environ.get("UPDATE_GOLDEN"):
         GOLDEN.write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
