@@ -1,12 +1,12 @@
 """A fleet's quarter in InfluxDB: what layouts of points cost, and how long they take to answer a board's questions.
 
-    python -m bench.fleet [--pulls 100000] [--layout today|lanes|aggregates] [--boards] [--json FILE]
+    python -m bench.fleet [--pulls 100000] [--layout first|lanes|aggregates] [--boards] [--json FILE]
 
 Makes pulls of 500 nodes and 200 repositories over 93 days (seeded) and writes them into an InfluxDB of its own for each
 layout:
 
-- today: as ``pullstudy/pulls/kinds.py`` has it, node and repository among the tags;
-- lanes: neither of them a tag, but one of 64 lanes by the identity; all else are fields;
+- first: layout 1, node and repository among the tags;
+- lanes: layout 2, as ``pullstudy/pulls/kinds.py`` has it: neither of them a tag, but one of 64 lanes by the identity;
 - aggregates: the same, and beside it counts, sums and a histogram of seconds by hour, pool, registry and outcome
   (``pull_hours``) and by day, repository and outcome (``pull_days``), which answer all questions but the one by node.
 
@@ -15,7 +15,7 @@ The histogram's buckets are those of DDSketch (Masson, Rim, Lee 2019, https://ar
 field with its count, only where there is one: merging is a sum by field, which the storage engine does.
 
 Disk and memory are read after the last write, and again after a restart in which all shards are compacted in full.
-``--boards`` runs, with the layout of today, every query of pulls that the dashboards have.
+``--boards`` runs every query of pulls that the dashboards have, too.
 """
 
 import argparse
@@ -30,7 +30,6 @@ from array import array
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from hashlib import blake2b
 from itertools import islice
 from pathlib import Path
 from random import Random
@@ -43,7 +42,7 @@ from dashboards.build import dashboards
 from dashboards.flux import Bucket
 from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.store.influx.line_protocol import PointFormat
-from pullstudy.store.influx.point_layout import PULL, Measurement, nanoseconds
+from pullstudy.store.influx.point_layout import FIRST, PULL, nanoseconds
 from tests.dashboards.variables import PERIOD, START, STOP, substituted
 from tests.stack.error import StackError
 from tests.stack.home import StackHome
@@ -53,7 +52,7 @@ BEGAN = datetime(2026, 1, 1, tzinfo=UTC)
 DAYS = 93
 ENDED = BEGAN + timedelta(days=DAYS)
 RANGES = {"24 h": (timedelta(hours=24), "1h"), "30 d": (timedelta(days=30), "6h"), "1 y": (timedelta(days=365), "1d")}
-NODES, REPOSITORIES, POOLS, LANES = 500, 200, 5, 64
+NODES, REPOSITORIES, POOLS = 500, 200, 5
 REGISTRIES = ("registry.k8s.io", "quay.io", "docker.io", "ghcr.io")
 OUTCOMES = {Outcome.PULLED: 80, Outcome.CACHED: 15, Outcome.FAILED: 3, Outcome.BACKOFF: 2}
 RELATIVE_ERROR = 0.02
@@ -64,22 +63,6 @@ SETTLED_SECONDS, SETTLING_SECONDS = 12.0, 300.0
 COMPACTING = ("--storage-cache-snapshot-write-cold-duration=1s", "--storage-compact-full-write-cold-duration=1s")
 
 Columns = dict[str, Any]
-
-
-class LanedPull(PullRecord, frozen=True, kw_only=True):
-    """A pull, and its lane."""
-
-    lane: str
-
-
-LANED = Measurement(
-    name=PULL.name,
-    struct=LanedPull,
-    hashed=PULL.hashed,
-    time=PULL.time,
-    tags=("cluster", "lane", "outcome", "run", "size"),
-    meaning=PULL.meaning,
-)
 
 
 def made_pulls(number: int, random: Random) -> Iterator[Columns]:
@@ -147,9 +130,9 @@ class Layout(ABC):
     def by_node(self, failed: str) -> str: ...
 
 
-class Today(Layout):
+class First(Layout):
     def __init__(self) -> None:
-        self._format = PointFormat([PULL])
+        self._format = PointFormat([PULL], FIRST)
 
     def line(self, pull: Columns) -> str:
         return self._format.encode(PullRecord(**pull))
@@ -163,11 +146,10 @@ class Today(Layout):
 
 class Lanes(Layout):
     def __init__(self) -> None:
-        self._format = PointFormat([LANED])
+        self._format = PointFormat([PULL])
 
     def line(self, pull: Columns) -> str:
-        lane = blake2b(pull["event_uid"].encode(), digest_size=1).digest()[0] % LANES
-        return self._format.encode(LanedPull(lane=f"{lane:02x}", **pull))
+        return self._format.encode(PullRecord(**pull))
 
     def by_repository(self, rows: str, seconds: str) -> str:
         of_fields = 'r.outcome == "pulled" and (r._field == "pull_seconds" or r._field == "repository")'
@@ -261,7 +243,7 @@ def merged_p95(rows: str, by: str) -> str:
     )
 
 
-LAYOUTS: dict[str, type[Layout]] = {"today": Today, "lanes": Lanes, "aggregates": Aggregates}
+LAYOUTS: dict[str, type[Layout]] = {"first": First, "lanes": Lanes, "aggregates": Aggregates}
 
 
 class Measured(msgspec.Struct, kw_only=True):
@@ -336,7 +318,7 @@ async def timed(influx: Influx, flux: str) -> tuple[float | None, list[dict[str,
 def questions_of(layout: Layout, length: timedelta, every: str, *, boards: bool) -> dict[str, str]:
     start, stop = f"{ENDED - length:%Y-%m-%dT%H:%M:%SZ}", f"{ENDED:%Y-%m-%dT%H:%M:%SZ}"
     asked = layout.questions(f"start: {start}, stop: {stop}", every)
-    if boards and isinstance(layout, Today):
+    if boards:
         for title, query in board_queries():
             shown = substituted(query).replace(START, start).replace(STOP, stop).replace(PERIOD, every)
             asked[title] = shown
@@ -432,7 +414,7 @@ async def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--pulls", type=int, default=100_000)
     parser.add_argument("--layout", action="append", choices=LAYOUTS, help="default: all")
-    parser.add_argument("--boards", action="store_true", help="the dashboards' own queries too, with today's layout")
+    parser.add_argument("--boards", action="store_true", help="the dashboards' own queries too")
     parser.add_argument("--json", type=Path, metavar="FILE")
     chosen = parser.parse_args()
     home = StackHome.from_environment()

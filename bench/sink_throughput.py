@@ -115,14 +115,14 @@ def _point(record: PullRecord) -> Any:
     from influxdb_client import Point
 
     point = Point("pull")
-    for name in PULL.tags:
-        if (value := getattr(record, name)) is not None:
-            point.tag(name, str(value))
+    line = encode_point(record)
+    for pair in line.partition(" ")[0].split(",")[1:]:
+        point.tag(*pair.split("="))
     for name in PULL.fields:
         if (value := getattr(record, name)) is not None:
             point.field(name, int(value.timestamp() * 1e6) * 1000 if isinstance(value, datetime) else value)
     # The same time as the sink's point, so that the same number of points is there.
-    return point.time(int(encode_point(record).rpartition(" ")[2]))
+    return point.time(int(line.rpartition(" ")[2]))
 
 
 async def run_curl(servers: SinkServers, bucket: str, files: list[Path]) -> None:

@@ -89,7 +89,18 @@ def _archive() -> typer.Typer:
     return app
 
 
-COMMANDS: dict[str, Callable[[], typer.Typer]] = {"sink": _sink, "archive": _archive, "check": _check}
+def _migrate() -> typer.Typer:
+    from collector.commands.migrate_command import app
+
+    return app
+
+
+COMMANDS: dict[str, Callable[[], typer.Typer]] = {
+    "sink": _sink,
+    "archive": _archive,
+    "migrate": _migrate,
+    "check": _check,
+}
 """By the first word. ``collector`` alone collects, so that this word is looked at before the options are."""
 
 

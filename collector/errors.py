@@ -3,6 +3,7 @@
     CollectorError
     |-- ClusterError        the cluster cannot be reached, or refuses
     |-- DataDirectoryError  the data directory cannot be used
+    |-- NotWholeError       not all points of a bucket are in the other one
     `-- SpoolError
         |-- SpoolFullError    no room: nothing more is read
         `-- SpoolLayoutError  written by another version
@@ -28,6 +29,10 @@ class DataDirectoryError(CollectorError):
     def __init__(self, path: Path, why: str) -> None:
         super().__init__(f"data directory {path}: {why}")
         self.path = path
+
+
+class NotWholeError(CollectorError):
+    """Not all points of a bucket came into the other one."""
 
 
 class SpoolError(CollectorError):

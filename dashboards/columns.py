@@ -32,9 +32,6 @@ class Columns:
             raise SchemaError(f"{name!r} is no tag of measurement {self._layout.name!r}")
         return name
 
-    def is_tag(self, name: str) -> bool:
-        return name in self._layout.tags
-
     def of_measurement(self) -> str:
         """The condition that picks this measurement's rows."""
         return f"r._measurement == {literal(self._layout.name)}"

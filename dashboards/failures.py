@@ -1,15 +1,14 @@
 """Failures: pulls that failed or were backed off, with their messages, and what could not be read at all."""
 
 from dashboards.columns import Columns, gap, pull, reject
-from dashboards.flux import CLUSTER, PIVOT, SHOWN_TIMES, Bucket, all_pulls, chosen, program, pulls
+from dashboards.flux import BY_STATUS, CLUSTER, PIVOT, SHOWN_TIMES, Bucket, all_pulls, chosen, program, pulls
 from dashboards.layout import Json, Row, clusters_heading, dashboard, heading, pull_variables
 from dashboards.panels import COUNT, Bars, Figures, FluxTarget, Lines, Rows, in_order, override
-from pullstudy.pulls.record import WITNESS_PREFIX, Outcome
-from pullstudy.store.influx.flux import literal
+from pullstudy.pulls.record import Outcome
 
 UID = "pullstudy-failures"
 _MESSAGES = 500  # shown at most
-_WRONG = f'(r.{pull.outcome} == "{Outcome.FAILED}" or r.{pull.outcome} == "{Outcome.BACKOFF}")'
+_WRONG = (Outcome.FAILED, Outcome.BACKOFF)
 _RED = [{"color": "green", "value": None}, {"color": "red", "value": 1}]
 
 
@@ -36,8 +35,10 @@ def _rows(bucket: Bucket) -> list[Row]:
     ]
 
 
-def _query(bucket: Bucket, *statements: str, fields: tuple[str, ...] = ()) -> list[FluxTarget]:
-    return [FluxTarget(program(pulls(bucket, *fields), *statements))]
+def _query(
+    bucket: Bucket, *statements: str, fields: tuple[str, ...] = (), outcomes: tuple[Outcome, ...] = _WRONG
+) -> list[FluxTarget]:
+    return [FluxTarget(program(pulls(bucket, *fields, outcomes=outcomes), *statements))]
 
 
 _DESCRIBED = {
@@ -49,8 +50,8 @@ _DESCRIBED = {
 
 
 def _figure(bucket: Bucket, outcome: Outcome) -> Figures:
-    bad = outcome in (Outcome.FAILED, Outcome.BACKOFF)
-    rows = f'records |> filter(fn: (r) => r.{pull.outcome} == "{outcome}")'
+    bad = outcome in _WRONG
+    counted = f'records |> count(column: "{pull.event_uid}") |> keep(columns: ["{pull.event_uid}"])'
     return Figures(
         title=str(outcome),
         description=_DESCRIBED[outcome],
@@ -58,7 +59,7 @@ def _figure(bucket: Bucket, outcome: Outcome) -> Figures:
         background=bad,
         steps=_RED if bad else [{"color": "text", "value": None}],
         noValue="0",
-        targets=_query(bucket, f'{rows} |> count(column: "{pull.event_uid}") |> keep(columns: ["{pull.event_uid}"])'),
+        targets=_query(bucket, counted, outcomes=(outcome,)),
     )
 
 
@@ -74,7 +75,7 @@ def _over_time(bucket: Bucket) -> Lines:
         overrides=[],
         targets=_query(
             bucket,
-            f'records |> filter(fn: (r) => {_WRONG}) |> group(columns: ["{pull.outcome}"])',
+            f'records |> group(columns: ["{pull.outcome}"])',
             f'  |> aggregateWindow(every: v.windowPeriod, fn: count, column: "{pull.event_uid}", createEmpty: false)',
             f'  |> keep(columns: ["_time", "{pull.outcome}", "{pull.event_uid}"])',
         ),
@@ -92,10 +93,11 @@ def _by(bucket: Bucket, column: str, word: str) -> Bars:
         horizontal=True,
         targets=_query(
             bucket,
-            f'records |> filter(fn: (r) => {_WRONG} and exists r.{column}) |> group(columns: ["{column}", "{pull.outcome}"])',
+            f'records |> filter(fn: (r) => exists r.{column}) |> group(columns: ["{column}", "{pull.outcome}"])',
             f'  |> count(column: "{pull.event_uid}") |> group()',
             f'  |> pivot(rowKey: ["{column}"], columnKey: ["{pull.outcome}"], valueColumn: "{pull.event_uid}")',
             f'  |> sort(columns: ["{Outcome.FAILED}", "{column}"], desc: true) |> limit(n: 30)',
+            fields=(column,),
         ),
     )
 
@@ -121,18 +123,22 @@ def _messages(bucket: Bucket) -> Rows:
         transformations=[in_order(*columns)],
         targets=_query(
             bucket,
-            f"records |> filter(fn: (r) => {_WRONG}) |> keep(columns: [{kept}])",
+            f"records |> keep(columns: [{kept}])",
             f'  |> sort(columns: ["_time"], desc: true) |> limit(n: {_MESSAGES})',
-            fields=(pull.pod, pull.count, pull.error),
+            fields=(pull.node, pull.pod, pull.image, pull.count, pull.error),
         ),
     )
 
 
 def _pod_status_alone(bucket: Bucket) -> Rows:
-    """Counted by one pass over all pulls: a container known from pod status, and from no event."""
-    fields = (pull.pod, pull.pod_uid, pull.container)
-    records = all_pulls(bucket, *fields)
-    is_by_status = f"strings.hasPrefix(v: r.{pull.event_uid}, prefix: {literal(WITNESS_PREFIX)})"
+    """Counted by one pass over all pulls: a container known from pod status, and from no event.
+
+    Mostly nothing is known from pod status alone: then nothing is counted.
+    """
+    fields = (pull.node, pull.image, pull.pod, pull.container)
+    of_uids = f"{pull.of_measurement()} and {pull.of_fields(pull.event_uid)}"
+    by_status = bucket.rows(SHOWN_TIMES, f"{of_uids} and r._value =~ {BY_STATUS}")
+    is_by_status = f"r.{pull.event_uid} =~ {BY_STATUS}"
     key = ", ".join(f'"{name}"' for name in (pull.cluster, pull.node, pull.pod, pull.container, pull.image))
     return Rows(
         title="Pulls without an event",
@@ -142,13 +148,16 @@ def _pod_status_alone(bucket: Bucket) -> Rows:
         targets=[
             FluxTarget(
                 program(
-                    records,
-                    f"records |> group(columns: [{key}])",
+                    all_pulls(bucket, *fields),
+                    f"by_status = {by_status}\n  |> group()",
+                    'uids = by_status |> findColumn(fn: (key) => true, column: "_value")',
+                    f"counted = records |> group(columns: [{key}])",
                     "  |> reduce(identity: {by_status: 0, by_event: 0}, fn: (r, accumulator) => ({"
                     f"by_status: accumulator.by_status + (if {is_by_status} then 1 else 0),"
                     f" by_event: accumulator.by_event + (if {is_by_status} then 0 else 1)}}))",
                     '  |> group() |> filter(fn: (r) => r.by_status > 0 and r.by_event == 0) |> drop(columns: ["by_event"])',
                     "  |> limit(n: 500)",
+                    "if length(arr: uids) > 0 then counted else by_status",
                 )
             )
         ],

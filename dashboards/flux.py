@@ -6,7 +6,7 @@ A variable's values come from events, so they are only ever put into a regular e
 
 from dataclasses import dataclass
 
-from dashboards.columns import Columns, abandoned, pull, pull_cache
+from dashboards.columns import Columns, abandoned, job_phases, pod_phases, pull, pull_cache
 from pullstudy.pulls.image import STUDY_TAG
 from pullstudy.pulls.record import WITNESS_PREFIX, Outcome
 from pullstudy.store.influx.flux import EVER, literal
@@ -74,23 +74,23 @@ def not_abandoned(job: str) -> str:
     return f'not contains(value: r.{pull.cluster} + "/" + {text_of(job)}, set: abandoned)'
 
 
+BY_STATUS = f"/^{WITNESS_PREFIX}/"  # quicker than strings.hasPrefix by far, and the storage engine applies it
 PLACE = (pull.cluster, pull.run, pull.size)
 # As analysis.facts names it.
 UNKNOWN_CACHE = "unknown"
 
 
-def pulls(bucket: Bucket, *fields: str) -> str:
-    """``records``: a row for each pull that an event reported, with these fields, ``job`` and ``image``.
+def pulls(bucket: Bucket, *fields: str, outcomes: tuple[Outcome, ...] = ()) -> str:
+    """``records``: a row for each pull that an event reported, with these fields, of these outcomes (none: of all).
 
     A pull known from pod status alone has no duration, and an event may report it as well: it is not among them.
     """
-    by_event = f"not strings.hasPrefix(v: r.{pull.event_uid}, prefix: {literal(WITNESS_PREFIX)})"
-    return _pulls(bucket, (*fields, pull.event_uid), by_event)
+    return _pulls(bucket, pull.event_uid, fields, f"!~ {BY_STATUS}", outcomes)
 
 
 def all_pulls(bucket: Bucket, *fields: str) -> str:
     """``records``, with those known from pod status alone among them."""
-    return _pulls(bucket, (*fields, pull.event_uid))
+    return _pulls(bucket, pull.event_uid, fields)
 
 
 def timed_pulls(bucket: Bucket, *fields: str) -> str:
@@ -101,26 +101,74 @@ def timed_pulls(bucket: Bucket, *fields: str) -> str:
     shape = f"/^.*:{STUDY_TAG.pattern}$/"
     layers = f"/:(?:${{{LAYERS}:regex}})-layers-size-[0-9]+-bytes$/"
     image = text_of(pull.image)
-    of_layers = f"{image} =~ {layers} or ({literal(NO_SHAPE)} =~ {_is_chosen(LAYERS)} and {image} !~ {shape})"
-    return timed_pulls_of_any_layers(bucket, *fields) + f"\n  |> filter(fn: (r) => {of_layers})"
+    of_layers = f"({image} =~ {layers} or ({literal(NO_SHAPE)} =~ {_is_chosen(LAYERS)} and {image} !~ {shape}))"
+    return _timed(bucket, fields, {_every(LAYERS): of_layers})
 
 
 def timed_pulls_of_any_layers(bucket: Bucket, *fields: str) -> str:
-    known = f"exists r.{pull.pull_seconds}"
+    return _timed(bucket, fields, {})
+
+
+def _timed(bucket: Bucket, fields: tuple[str, ...], choices: dict[str, str]) -> str:
+    rows = bucket.rows(SHOWN_TIMES, f"{pull.of_measurement()} and {pull_cache.of_fields(pull_cache.cache)}")
+    caches = f'caches = {rows}\n  |> group() |> limit(n: 1) |> findColumn(fn: (key) => true, column: "_value")'
+    none_known = f"length(arr: caches) == 0 and {literal(UNKNOWN_CACHE)} =~ {_is_chosen(CACHE)}"
     of_cache = f"{text_of(pull_cache.cache, UNKNOWN_CACHE)} =~ {_is_chosen(CACHE)}"
-    pulled = f"r.{pull.tag_name('outcome')} == {literal(Outcome.PULLED)}"
-    return _pulls(bucket, (*fields, pull.pull_seconds, pull_cache.cache), known, of_cache, pulled=pulled)
+    timed = _pulls(bucket, pull.pull_seconds, fields, "", (Outcome.PULLED,), {none_known: of_cache, **choices})
+    return f"{caches}\n{timed}"
 
 
-def _pulls(bucket: Bucket, fields: tuple[str, ...], *conditions: str, pulled: str = "") -> str:
-    wanted = dict.fromkeys((*fields, pull.job, pull.image))
-    own = [name for name in wanted if name != pull_cache.cache]
-    further = [pull_cache.of_fields(pull_cache.cache)] if len(own) < len(wanted) else []
-    named = " or ".join([pull.of_fields(*own), *further])
-    of_place = chosen(*(pull.tag_name(name) for name in (*PLACE, NODE)))
-    stored = " and ".join(filter(None, (pull.of_measurement(), of_place, pulled, f"({named})")))
-    kept = " and ".join((*conditions, one_of(pull.image, IMAGE), not_abandoned(pull.job)))
-    return f"{abandoned_jobs(bucket)}\nrecords = {bucket.rows(SHOWN_TIMES, stored)}\n  {PIVOT}\n  |> filter(fn: (r) => {kept})"
+def _every(variable: str) -> str:
+    """Whether All is chosen: that alone takes the empty text."""
+    return f'"" =~ {_is_chosen(variable)}'
+
+
+def _pulls(
+    bucket: Bucket,
+    key: str,
+    fields: tuple[str, ...],
+    kept: str = "",
+    outcomes: tuple[Outcome, ...] = (),
+    choices: dict[str, str] | None = None,
+) -> str:
+    """Those that have the key, a field, and ``kept`` holds of it. ``choices``: conditions, by what makes them hold of all.
+
+    Each field more that rows are joined of costs as much as reading it three times, and a condition on rows more than
+    that. So where nothing is chosen, as on most days, and no job was abandoned, the panel's own fields are all that is read.
+    """
+    conditions = {
+        "length(arr: abandoned) == 0": not_abandoned(pull.job),
+        _every(IMAGE): one_of(pull.image, IMAGE),
+        _every(NODE): one_of(pull.node, NODE),
+        **(choices or {}),
+    }
+    condition = f"r.{key} {kept}" if kept else f"exists r.{key}"
+    if fields:
+        own = f"{_stored(bucket, (key, *fields), outcomes)}\n  {PIVOT}\n  |> filter(fn: (r) => {condition})"
+    else:  # the storage engine applies the condition
+        stored = _stored(bucket, (key,), outcomes, f"r._value {kept}" if kept else "")
+        own = f'{stored}\n  |> group() |> rename(columns: {{_value: "{key}"}})'
+    chosen_by = (pull.job, pull.image, pull.node, pull_cache.cache)
+    wanted = _stored(bucket, tuple(dict.fromkeys((key, *fields, *chosen_by))), outcomes)
+    joined = f"{wanted}\n  {PIVOT}\n  |> filter(fn: (r) => {' and '.join((condition, *conditions.values()))})"
+    return (
+        f"{abandoned_jobs(bucket)}\nall = {' and '.join(conditions)}\nown = {own}\njoined = {joined}\n"
+        "records = if all then own else joined"
+    )
+
+
+def _stored(bucket: Bucket, fields: tuple[str, ...], outcomes: tuple[Outcome, ...], condition: str = "") -> str:
+    """The values of these fields, of the place that is chosen."""
+    of_place = chosen(*(pull.tag_name(name) for name in PLACE))
+    of_outcomes = " or ".join(f"r.{pull.tag_name('outcome')} == {literal(outcome)}" for outcome in outcomes)
+    of_fields = pull.of_fields(*(name for name in fields if name != pull_cache.cache))
+    if pull_cache.cache in fields:
+        of_fields = f"({of_fields} or {pull_cache.of_fields(pull_cache.cache)})"
+    of_pulls = (pull.of_measurement(), of_place, of_outcomes and f"({of_outcomes})", of_fields, condition)
+    return bucket.rows(SHOWN_TIMES, " and ".join(filter(None, of_pulls)))
+
+
+STATES_SHAPE = f"{text_of(pull.image)} =~ /:{STUDY_TAG.pattern}$/"
 
 
 def _part(text: str) -> str:
@@ -128,7 +176,7 @@ def _part(text: str) -> str:
 
 
 def _stated(part: str, otherwise: str) -> str:
-    return f"if {text_of(pull.image)} =~ /:{STUDY_TAG.pattern}$/ then {part} else {otherwise}"
+    return f"if {STATES_SHAPE} then {part} else {otherwise}"
 
 
 # How many layers the image's tag states, and how many GB unpacked: 0.0 where it states none.
@@ -143,13 +191,23 @@ def with_columns(rows: str, **columns: str) -> str:
     return f"{rows} |> map(fn: (r) => ({{r with {made}}}))"
 
 
-def phases(bucket: Bucket, columns: Columns, *fields: str) -> str:
-    """``ended``: a row for each job, or container of a job, that has ended, with these fields and ``image``."""
-    of_tags = chosen(*(name for name in (*PLACE, CACHE, NODE) if columns.is_tag(name)))
+def phases_of_jobs(bucket: Bucket, *fields: str) -> str:
+    """``ended``: a row for each job that has ended, with these fields and ``image``."""
+    return _phases(bucket, job_phases, fields, one_of(job_phases.image, IMAGE))
+
+
+def phases_of_pods(bucket: Bucket, *fields: str) -> str:
+    """``ended``: a row for each container of such a job, with these fields, ``image`` and ``node``."""
+    of_node = one_of(pod_phases.node, NODE)
+    return _phases(bucket, pod_phases, (*fields, pod_phases.node), f"{one_of(pod_phases.image, IMAGE)} and {of_node}")
+
+
+def _phases(bucket: Bucket, columns: Columns, fields: tuple[str, ...], kept: str) -> str:
+    of_tags = chosen(*(columns.tag_name(name) for name in (*PLACE, CACHE)))
     rows = bucket.rows(
         SHOWN_TIMES, f"{columns.of_measurement()} and {of_tags} and {columns.of_fields(*fields, columns.image)}"
     )
-    return f"ended = {rows}\n  {PIVOT}\n  |> filter(fn: (r) => {one_of(columns.image, IMAGE)})"
+    return f"ended = {rows}\n  {PIVOT}\n  |> filter(fn: (r) => {kept})"
 
 
 def quantiles(rows: str, by: tuple[str, ...], column: str, names: dict[str, float]) -> str:

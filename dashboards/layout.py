@@ -134,13 +134,21 @@ def place_variables(bucket: Bucket) -> list[grafana.Template]:
 
 def pull_variables(bucket: Bucket) -> list[grafana.Template]:
     """What a pull can be chosen by: its place, its node and its image."""
-    nodes = bucket.rows(SHOWN_TIMES, f"{pull.of_measurement()} and {pull.of_fields(pull.count)}")
     images = bucket.rows(SHOWN_TIMES, f"{pull.of_measurement()} and {pull.of_fields(pull.image)}")
     return [
         *place_variables(bucket),
         _choice(IMAGE, "Image", _values(images, "_value")),
-        _choice(NODE, "Node", _values(nodes, pull.tag_name("node"))),
+        _choice(NODE, "Node", _nodes(bucket)),
     ]
+
+
+def _nodes(bucket: Bucket) -> str:
+    """In a bucket of layout 1 they are tags, of points that have no such field."""
+    stored = f"{pull.of_measurement()} and {pull.of_fields(pull.node)}"
+    tagged = f"{pull.of_measurement()} and {pull.of_fields(pull.event_uid)} and exists r.{pull.node}"
+    fields = _values(bucket.rows(SHOWN_TIMES, stored), "_value")
+    tags = f'{bucket.rows(SHOWN_TIMES, tagged)} |> keep(columns: ["{pull.node}"])'
+    return f"union(tables: [{fields},\n  {_values(tags, pull.node)}])"
 
 
 def layer_variable(bucket: Bucket) -> grafana.Template:

@@ -6,12 +6,14 @@ from dashboards.columns import milestone, pull
 from dashboards.flux import (
     NODE,
     NODES,
+    PIVOT,
     PLACE,
     SHOWN_TIMES,
     Bucket,
     abandoned_jobs,
     chosen,
     not_abandoned,
+    one_of,
     program,
     pulls,
     timed_pulls_of_any_layers,
@@ -49,10 +51,10 @@ def _rows(bucket: Bucket) -> list[Row]:
     ]
 
 
-def _milestones(bucket: Bucket, moments: Iterable[Moment], *fields: str, place: tuple[str, ...] = PLACE) -> str:
+def _milestones(bucket: Bucket, moments: Iterable[Moment], *fields: str) -> str:
     """Points of milestones of these moments: all of these fields have to be text, so that they can be read as one table."""
     of_moments = " or ".join(f"r.{milestone.tag_name('moment')} == {literal(moment)}" for moment in moments)
-    of_place = chosen(*(milestone.tag_name(name) for name in place))
+    of_place = chosen(*(milestone.tag_name(name) for name in PLACE))
     return bucket.rows(
         SHOWN_TIMES,
         f"{milestone.of_measurement()} and {of_place} and ({of_moments}) and {milestone.of_fields(*fields)}",
@@ -64,20 +66,21 @@ _AFTER_PULLING = (Moment.PULLED, Moment.STARTED, Moment.FINISHED)
 
 def _pulling(bucket: Bucket) -> str:
     """Pods that said Pulling and nothing after it. A pod's name begins with its job's."""
-    columns = f'"{milestone.cluster}", "{milestone.tag_name("moment")}"'
     after = " or ".join(f"exists r.{moment}" for moment in _AFTER_PULLING)
     # As one expression: the function of ``filter`` cannot hold another function.
     names = "array.map(arr: abandoned, fn: (x) => regexp.quoteMeta(v: x))"
     of_abandoned = f'of_abandoned = regexp.compile(v: "^(?:" + strings.joinStr(arr: {names}, v: "|") + ")-")'
-    milestones = _milestones(bucket, (Moment.PULLING, *_AFTER_PULLING), milestone.pod, place=(*PLACE, NODE))
+    milestones = _milestones(bucket, (Moment.PULLING, *_AFTER_PULLING), milestone.pod, milestone.node)
     return program(
         abandoned_jobs(bucket),
         of_abandoned,
-        f"{milestones}\n  |> group(columns: [{columns}]) |> group()",
-        f'  |> pivot(rowKey: ["{milestone.cluster}", "_value"], columnKey: ["{milestone.moment}"], valueColumn: "_time")',
+        f"{milestones}\n  {PIVOT} |> filter(fn: (r) => exists r.{milestone.pod} and {one_of(milestone.node, NODE)})",
+        f'  |> pivot(rowKey: ["{milestone.cluster}", "{milestone.pod}"], columnKey: ["{milestone.moment}"],'
+        ' valueColumn: "_time")',
         f"  |> filter(fn: (r) => exists r.{Moment.PULLING} and not ({after}))",
-        f'  |> filter(fn: (r) => r.{milestone.cluster} + "/" + r._value !~ of_abandoned)',
-        '  |> count(column: "_value") |> keep(columns: ["_value"])',
+        f'  |> filter(fn: (r) => r.{milestone.cluster} + "/" + r.{milestone.pod} !~ of_abandoned)',
+        f'  |> count(column: "{milestone.pod}") |> keep(columns: ["{milestone.pod}"])',
+        f'  |> rename(columns: {{{milestone.pod}: "_value"}})',
     )
 
 
@@ -256,7 +259,7 @@ def _latest(bucket: Bucket) -> Rows:
         targets=[
             FluxTarget(
                 program(
-                    pulls(bucket, pull.pull_seconds, pull.waiting_seconds),
+                    pulls(bucket, pull.node, pull.image, pull.pull_seconds, pull.waiting_seconds),
                     f'records |> keep(columns: [{kept}]) |> sort(columns: ["_time"], desc: true) |> limit(n: {_LATEST})',
                 )
             )

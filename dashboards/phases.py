@@ -5,7 +5,15 @@ from itertools import pairwise
 from typing import Any
 
 from dashboards.columns import Columns, job_phases, pod_phases, pull
-from dashboards.flux import NODES, Bucket, phases, program, timed_pulls_of_any_layers, with_columns
+from dashboards.flux import (
+    NODES,
+    Bucket,
+    phases_of_jobs,
+    phases_of_pods,
+    program,
+    timed_pulls_of_any_layers,
+    with_columns,
+)
 from dashboards.layout import Json, Row, clusters_heading, dashboard, heading, phase_caches, pull_variables
 from dashboards.panels import COUNT, SECONDS, SHARE, Bars, FluxTarget, Rows, Trend, coloured, in_order, override, units
 from pullstudy.analysis.report.colours import PHASE_COLOURS
@@ -90,7 +98,7 @@ def _critical(bucket: Bucket) -> Bars:
         targets=[
             FluxTarget(
                 program(
-                    phases(bucket, job_phases, *fields),
+                    phases_of_jobs(bucket, *fields),
                     _parts(job_phases, moments, 'mean(column: "{column}")'),
                 )
             )
@@ -112,7 +120,7 @@ def _pods(bucket: Bucket) -> Bars:
         targets=[
             FluxTarget(
                 program(
-                    phases(bucket, pod_phases, *fields),
+                    phases_of_pods(bucket, *fields),
                     _parts(pod_phases, moments, 'median(column: "{column}", method: "exact_mean")'),
                 )
             )
@@ -138,7 +146,7 @@ def _makespans(bucket: Bucket) -> Trend:
         targets=[
             FluxTarget(
                 program(
-                    phases(bucket, job_phases, seconds),
+                    phases_of_jobs(bucket, seconds),
                     f'spans = ended |> group(columns: ["{job_phases.size}"])\n'
                     f"union(tables: [{parts}])\n"
                     f'  |> group() |> pivot(rowKey: ["nodes"], columnKey: ["mark"], valueColumn: "{seconds}")'
@@ -199,7 +207,7 @@ def _stragglers(bucket: Bucket) -> Rows:
         targets=[
             FluxTarget(
                 program(
-                    phases(bucket, pod_phases, pod_phases.job, pod_phases.pod, straggled, *seconds),
+                    phases_of_pods(bucket, pod_phases.job, pod_phases.pod, straggled, *seconds),
                     late,
                     with_columns("late", nodes=NODES) + f" |> keep(columns: [{kept}])"
                     f' |> sort(columns: ["{pod_phases.excess_seconds}"], desc: true) |> limit(n: 200)',
@@ -228,7 +236,7 @@ def _nodes(bucket: Bucket) -> Rows:
         targets=[
             FluxTarget(
                 program(
-                    phases(bucket, pod_phases, excess, straggled),
+                    phases_of_pods(bucket, excess, straggled),
                     f"by_node = ended |> filter(fn: (r) => exists r.{excess}) |> group(columns: [{key}])",
                     figure("median_excess", f'median(column: "{excess}", method: "exact_mean")'),
                     figure("worst_excess", f'max(column: "{excess}")'),
@@ -246,7 +254,7 @@ def _nodes(bucket: Bucket) -> Rows:
 
 def _images(bucket: Bucket) -> Rows:
     seconds = pull.pull_seconds
-    pulled = timed_pulls_of_any_layers(bucket)
+    pulled = timed_pulls_of_any_layers(bucket, pull.image)
     return Rows(
         title="Slowest images",
         description="By the median pull, and how far the slowest of an image is from it. The 100 slowest.",

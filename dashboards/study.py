@@ -8,6 +8,7 @@ from dashboards.flux import (
     LAYERS,
     LAYERS_STATED,
     NODES,
+    STATES_SHAPE,
     Bucket,
     program,
     quantiles,
@@ -49,6 +50,9 @@ _EACH_LAYER_COUNT = grafana.Repeat(direction="h", variable=LAYERS, maxPerRow=2)
 _FILLED = (("p5", "p95"), ("p25", "p75"))
 _BUCKETS_A_DECADE = 10  # of the logarithmic histogram
 _EDGE = f"math.pow(x: 10.0, y: float(v: r.bucket) / {float(_BUCKETS_A_DECADE)})"
+# Each a billionth lower, since a bucket has its lower edge and a histogram of Flux the upper one.
+_EDGES = f"logarithmicBins(start: 0.000000000999999999, factor: {10 ** (1 / _BUCKETS_A_DECADE)!r}, count: 212, infinity: false)"
+_BELOW_EDGE = f"int(v: math.round(x: math.log10(x: r.le) * {float(_BUCKETS_A_DECADE)})) - 1"
 _EDGE_WORDS = f'string(v: math.round(x: {_EDGE} * 100.0) / 100.0) + " s"'
 
 
@@ -80,7 +84,7 @@ def _rows(bucket: Bucket) -> list[Row]:
     ]
 
 
-def _query(bucket: Bucket, *statements: str, fields: tuple[str, ...] = ()) -> list[FluxTarget]:
+def _query(bucket: Bucket, *statements: str, fields: tuple[str, ...] = (pull.image,)) -> list[FluxTarget]:
     return [FluxTarget(program(timed_pulls(bucket, *fields), *statements))]
 
 
@@ -93,17 +97,32 @@ def _figures(bucket: Bucket) -> list[tuple[int, Figures]]:
     def distinct(column: str) -> str:
         return f'records |> distinct(column: "{column}") |> count() |> keep(columns: ["_value"])'
 
-    figures = [
-        ("Pulls", COUNT, f'records |> count(column: "{seconds}") |> keep(columns: ["{seconds}"])', "with a duration"),
-        ("Median", SECONDS, quantile(0.5), "of the pulls' durations"),
-        ("95th percentile", SECONDS, quantile(0.95), "of the pulls' durations"),
-        ("Slowest", SECONDS, quantile(1.0), "of the pulls' durations"),
-        ("Images", COUNT, distinct(pull.image), "that were pulled"),
-        ("Nodes", COUNT, distinct(pull.node), "that pulled, of all clusters; names are the same in several clusters"),
+    count = f'records |> count(column: "{seconds}") |> keep(columns: ["{seconds}"])'
+    figures: list[tuple[str, str, str, str, tuple[str, ...]]] = [
+        ("Pulls", COUNT, count, "with a duration", ()),
+        ("Median", SECONDS, quantile(0.5), "of the pulls' durations", ()),
+        ("95th percentile", SECONDS, quantile(0.95), "of the pulls' durations", ()),
+        ("Slowest", SECONDS, quantile(1.0), "of the pulls' durations", ()),
+        ("Images", COUNT, distinct(pull.image), "that were pulled", (pull.image,)),
+        (
+            "Nodes",
+            COUNT,
+            distinct(pull.node),
+            "that pulled, of all clusters; names are the same in several clusters",
+            (pull.node,),
+        ),
     ]
     return [
-        (4, Figures(title=title, unit=unit, targets=_query(bucket, text), description=f"{title} {words}."))
-        for title, unit, text, words in figures
+        (
+            4,
+            Figures(
+                title=title,
+                unit=unit,
+                targets=_query(bucket, text, fields=fields),
+                description=f"{title} {words}.",
+            ),
+        )
+        for title, unit, text, words, fields in figures
     ]
 
 
@@ -125,7 +144,9 @@ def _bands(bucket: Bucket, logarithmic: bool) -> Trend:
     )
 
 
-_SHAPED = with_columns("records", gb=GB_STATED) + " |> filter(fn: (r) => r.gb > 0.0)"
+_SHAPED = (
+    with_columns(f"records |> filter(fn: (r) => {STATES_SHAPE})", gb=GB_STATED) + " |> filter(fn: (r) => r.gb > 0.0)"
+)
 _IN_GIGABYTES = override("gb", unit=GIGABYTES, displayName="unpacked size, GB")
 
 
@@ -224,13 +245,13 @@ def _histogram(bucket: Bucket) -> Distribution:
             bucket,
             with_columns("records", series=_NODES_WORDS),
             f'  |> keep(columns: ["series", "{pull.pull_seconds}"]) |> group(columns: ["series"])',
+            fields=(),
         ),
     )
 
 
 def _log_histogram(bucket: Bucket) -> Bars:
     seconds = pull.pull_seconds
-    step = float(_BUCKETS_A_DECADE)
     return Bars(
         title="Histogram of pull duration, log",
         description=f"Pulls by duration in {_BUCKETS_A_DECADE} buckets a decade, one colour a cluster size. A bucket is "
@@ -242,13 +263,16 @@ def _log_histogram(bucket: Bucket) -> Bars:
         overrides=_SIZES_COLOURED,
         targets=_query(
             bucket,
-            f"records |> filter(fn: (r) => r.{seconds} > 0.0)",
-            f"  |> map(fn: (r) => ({{r with bucket: int(v: math.floor(x: math.log10(x: r.{seconds}) * {step}))}}))",
-            f'  |> group(columns: ["bucket", "{pull.size}"]) |> count(column: "{seconds}") |> group()',
+            # As many as are at or below each edge, so that no expression is made of each pull.
+            f'records |> group(columns: ["{pull.size}"])',
+            f'  |> histogram(column: "{seconds}", bins: {_EDGES}) |> difference(columns: ["_value"])',
+            "  |> filter(fn: (r) => r._value > 0.0) |> group()",
+            with_columns("  ", bucket=_BELOW_EDGE),
             with_columns("  ", nodes=NODES, series=_NODES_WORDS, **{"from": _EDGE_WORDS}),
             '  |> sort(columns: ["nodes"])',
-            f'  |> pivot(rowKey: ["bucket", "from"], columnKey: ["series"], valueColumn: "{seconds}")',
+            '  |> pivot(rowKey: ["bucket", "from"], columnKey: ["series"], valueColumn: "_value")',
             '  |> sort(columns: ["bucket"]) |> drop(columns: ["bucket"])',
+            fields=(),
         ),
     )
 
@@ -259,7 +283,9 @@ def _heat_map(bucket: Bucket) -> DurationHeatmap:
         description="Pulls by the time at which they ended and by duration. In a sweep each column of colour is a job.",
         unit=SECONDS,
         targets=_query(
-            bucket, f'records |> keep(columns: ["_time", "{pull.pull_seconds}"]) |> sort(columns: ["_time"])'
+            bucket,
+            f'records |> keep(columns: ["_time", "{pull.pull_seconds}"]) |> sort(columns: ["_time"])',
+            fields=(),
         ),
     )
 

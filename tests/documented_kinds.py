@@ -81,7 +81,7 @@ def _json_type(column: Column) -> str:
 
 
 def _measurements() -> str:
-    rows = ((f"`{each.name}`", each.meaning, _names(each.tags), _names(each.fields)) for each in MEASUREMENTS)
+    rows = ((f"`{each.name}`", each.meaning, _names(each.all_tags), _names(each.fields)) for each in MEASUREMENTS)
     return _table(("measurement", "one point is", "tags", "fields"), rows)
 
 

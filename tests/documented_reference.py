@@ -96,7 +96,7 @@ def columns() -> str:
         for kind in KINDS
     )
     points = (
-        f"### {each.name}\n\nOne point is {text(each.meaning)}.\n\nTags: {names(each.tags)}.\n\n"
+        f"### {each.name}\n\nOne point is {text(each.meaning)}.\n\nTags: {names(each.all_tags)}.\n\n"
         f"Fields: {names(each.fields)}.\n"
         for each in MEASUREMENTS
     )

@@ -125,7 +125,16 @@ def test_a_report_is_written_beside_a_users_own_store_and_analysis(study: Path, 
 
 
 @pytest.mark.parametrize(
-    "command", ["pulldriver", "collector", "collector check", "collector sink", "collector archive", "pulldriver sim"]
+    "command",
+    [
+        "pulldriver",
+        "collector",
+        "collector check",
+        "collector sink",
+        "collector archive",
+        "collector migrate",
+        "pulldriver sim",
+    ],
 )
 def test_the_help_of_a_command_needs_no_extra_and_no_file_of_the_users(
     command: str, home: Path, package: Path, core_only: Path

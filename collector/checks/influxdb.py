@@ -17,8 +17,10 @@ import aiohttp
 
 from collector.checks.finding import Finding, Findings, Place
 from pullstudy.store.influx.answers import Action, one_line
+from pullstudy.store.influx.bucket_layout import VARIABLE, found_layouts, layout_to_write
 from pullstudy.store.influx.check import CheckedBucket
 from pullstudy.store.influx.connection import NoAnswerError
+from pullstudy.store.influx.point_layout import FIRST, NEWEST
 from pullstudy.store.influx.query_client import QueryError
 from pullstudy.store.influx.settings import InfluxSettings
 from pullstudy.store.protocol import StoreError
@@ -26,6 +28,9 @@ from pullstudy.store.protocol import StoreError
 place = Place("influxdb")
 
 SHORT_RETENTION_SECONDS = 86_400
+_SAY_LAYOUT = (
+    f"let it read, or set {VARIABLE}: {FIRST} where pullstudy 0.2 or an earlier one wrote to it, else {NEWEST}"
+)
 _NOT_THERE = "see that the address is that of the InfluxDB itself, and what stands before it"
 _WRONG = {
     401: ("token", "set INFLUXDB_V2_TOKEN, or the file of INFLUXDB_V2_TOKEN_FILE, to a token of this InfluxDB"),
@@ -79,12 +84,31 @@ class InfluxCheck:
         except QueryError as error:
             yield place.ok("write", may)
             yield _cannot_read(settings, error)
+            if settings.layout is None:
+                yield place.failed("layout", f"is not told to a token that may not read {settings.bucket}", _SAY_LAYOUT)
             return
         except (StoreError, NoAnswerError) as error:
             yield place.failed("write", f"the point was not read back: {error}", _NOT_THERE)
             return
         yield place.ok("write", f"{may}; a point was written and read back")
         yield await self._retention(bucket)
+        yield await self._layout()
+
+    async def _layout(self) -> Finding:
+        settings = self._settings
+        try:
+            found = await found_layouts(settings)
+        except StoreError as error:
+            return place.warning("layout", f"cannot be asked: {error}")
+        layout = settings.layout or layout_to_write(found)
+        if FIRST in found:
+            beside = " beside those of layout 2" if len(found) > 1 else ""
+            return place.warning(
+                "layout",
+                f"bucket {settings.bucket} has points of layout {FIRST}{beside}; layout {layout} is written",
+                "move them with collector migrate (docs/influxdb.md)",
+            )
+        return place.ok("layout", f"layout {layout} of points")
 
     async def _retention(self, bucket: CheckedBucket) -> Finding:
         try:

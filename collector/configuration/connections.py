@@ -2,6 +2,7 @@
 
 import logging
 import os
+from typing import TYPE_CHECKING
 
 import typer
 
@@ -10,6 +11,9 @@ from pullstudy.bus.protocol import BusSettingsError
 from pullstudy.store.archive.settings import ArchiveSettings
 from pullstudy.store.protocol import StoreSettingsError
 from pullstudy.store.stores import StoreSettings, store_settings
+
+if TYPE_CHECKING:
+    from pullstudy.store.influx.settings import InfluxSettings
 
 
 def asked_bus(bootstrap: str) -> BusSettings:
@@ -28,6 +32,15 @@ def asked_store(url: str, option: str = "--influx") -> StoreSettings:
         return store_settings(os.environ, url=url)
     except StoreSettingsError as error:
         raise typer.BadParameter(str(error), param_hint=f"'{option}'") from error
+
+
+def asked_influx(url: str) -> "InfluxSettings":
+    """Raises typer.BadParameter."""
+    from pullstudy.store.influx.settings import InfluxSettings
+
+    settings = asked_store(url)
+    assert isinstance(settings, InfluxSettings)
+    return settings
 
 
 def asked_archive(place: str) -> ArchiveSettings:

@@ -47,6 +47,7 @@ VARIABLES = (
     Variable("INFLUXDB_V2_TOKEN", secret=True),
     Variable("INFLUXDB_V2_TOKEN_FILE"),
     Variable("INFLUXDB_V2_BUCKET", DEFAULT_NAME),
+    Variable("INFLUXDB_V2_LAYOUT"),
     Variable("INFLUXDB_V2_SSL_CA_CERT"),
     Variable("INFLUXDB_V2_VERIFY_SSL", "true"),
 )

@@ -36,6 +36,8 @@ class Kind(Generic[R]):
     tags: tuple[str, ...]  # the columns that InfluxDB indexes, see docs/influxdb.md; sorted
     order: tuple[str, ...]  # by which it is read, within its cluster
     point_hash: tuple[str, ...] = ()  # what the nanoseconds of its point are made from; the identity where empty
+    lanes: bool = False  # whether its points are spread over lanes by what they are hashed from: many are of one second
+    first_tags: tuple[str, ...] = ()  # what InfluxDB indexed in the layout 1 of its points, where that was not the same
     main: bool = False  # in the bus's main topic; the others stand around these
 
     @property

@@ -18,10 +18,12 @@ PULL = Kind(
     meaning="one pull: an attempt of one kubelet to make one image present for one container",
     identity=("cluster", "event_uid", "count"),
     time="finished_at",
-    tags=("cluster", "node", "outcome", "repository", "run", "size"),
+    tags=("cluster", "outcome", "run", "size"),
     order=("finished_at", "event_uid", "count"),
     # Not the cluster: it is a tag, so that points of two clusters never meet, and those of older versions stay theirs.
     point_hash=("event_uid", "count"),
+    lanes=True,
+    first_tags=("cluster", "node", "outcome", "repository", "run", "size"),
     main=True,
 )
 MILESTONE = Kind(
@@ -31,9 +33,11 @@ MILESTONE = Kind(
     meaning="one moment of a pod's or job's life",
     identity=("cluster", "event_uid", "count", "moment"),
     time="at",
-    tags=("cluster", "moment", "node", "run", "size"),
+    tags=("cluster", "moment", "run", "size"),
     order=("at", "event_uid", "count", "moment"),
     point_hash=("event_uid", "count", "moment"),
+    lanes=True,
+    first_tags=("cluster", "moment", "node", "run", "size"),
 )
 REJECT = Kind(
     name="reject",
@@ -62,9 +66,11 @@ STREAMING = Kind(
     meaning="one image that a node's snapshotter says it streams instead of pulling it whole",
     identity=("cluster", "event_uid", "count"),
     time="at",
-    tags=("cluster", "node", "run", "size"),
+    tags=("cluster", "run", "size"),
     order=("at", "event_uid", "count"),
     point_hash=("event_uid", "count"),
+    lanes=True,
+    first_tags=("cluster", "node", "run", "size"),
 )
 DISCARD = Kind(
     name="discard",
@@ -84,9 +90,10 @@ PULL_STAGES = Kind(
     meaning="one pull inside of a runtime: stages that add up to its wall time",
     identity=("cluster", "pull"),
     time="finished_at",
-    tags=("cluster", "node", "repository", "run", "size"),
+    tags=("cluster", "run", "size"),
     order=("finished_at", "pull"),
     point_hash=("pull",),
+    lanes=True,
 )
 LAYER = Kind(
     name="layer",
@@ -95,9 +102,10 @@ LAYER = Kind(
     meaning="one layer in one pull, stage by stage",
     identity=("cluster", "pull", "digest", "repeat"),
     time="finished_at",
-    tags=("cluster", "node", "repository", "run", "size"),  # no digest: there are too many
+    tags=("cluster", "run", "size"),
     order=("finished_at", "pull", "digest", "repeat"),
     point_hash=("pull", "digest", "repeat"),
+    lanes=True,
 )
 
 KINDS: tuple[Kind[Any], ...] = (PULL, MILESTONE, REJECT, GAP, STREAMING, DISCARD, PULL_STAGES, LAYER)

@@ -153,7 +153,11 @@ KAFKA_REBALANCES = _kafka("rebalances", "Shares of the partitions that were give
 KAFKA_COMMITS_FAILED = _kafka("commits_failed", "Commits of offsets that failed: what was stored comes again.")
 KAFKA_CONSUMERS_REBUILT = _kafka("consumers_rebuilt", "Consumers made anew because one failed.")
 
-INFLUXDB_REQUESTS = _influxdb("requests", "Write requests, by the answer's status; 0 where there was none.", "status")
+INFLUXDB_REQUESTS = _influxdb(
+    "requests",
+    "Requests to write, and one for the bucket's layout, by the answer's status; 0 where there was none.",
+    "status",
+)
 INFLUXDB_POINTS = _influxdb("points", "Points written.")
 INFLUXDB_REFUSED = _influxdb("refused", "Records that InfluxDB will never take.")
 INFLUXDB_REPEATS = _influxdb("repeats", "Requests made again, because the server was away, busy or refused.")

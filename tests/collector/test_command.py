@@ -247,7 +247,10 @@ def test_wrong_use_is_one_line_and_code_2(arguments: tuple[str, ...], capsys: py
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        ("sinc --kafka k:9092", "collector: No such command 'sinc': there are sink, archive, check, or options alone"),
+        (
+            "sinc --kafka k:9092",
+            "collector: No such command 'sinc': there are sink, archive, migrate, check, or options alone",
+        ),
         ("sink --nope", "see collector sink --help"),
         ("--cluster a --log-format yaml", "'--log-format': 'yaml' is not one of"),
     ],

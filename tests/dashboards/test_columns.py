@@ -16,11 +16,11 @@ def test_a_renamed_column_breaks_the_build_and_not_the_panel() -> None:
 
 
 def test_only_tags_are_grouped_by() -> None:
-    assert pull.tag_name("node") == "node"
+    assert pull.tag_name("outcome") == "outcome"
     with pytest.raises(SchemaError, match="is no tag"):
         pull.tag_name("pod_uid")
 
 
 def test_conditions_name_measurement_and_fields_and_leave_tags_out() -> None:
     assert pull.of_measurement() == 'r._measurement == "pull"'
-    assert pull.of_fields("pull_seconds", "node", "count") == '(r._field == "pull_seconds" or r._field == "count")'
+    assert pull.of_fields("pull_seconds", "outcome", "count") == '(r._field == "pull_seconds" or r._field == "count")'

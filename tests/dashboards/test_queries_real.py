@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
@@ -72,12 +72,18 @@ class Filled:
     """The server with a study in it, and the study."""
 
     influx: Influx
+    bucket: str
     study: WholeStudy
-    given_up: Milestone
+    given_up: Milestone | None
+
+    async def rows(self, query: str, chosen: Mapping[str, Sequence[str]] | None = None) -> list[dict[str, str]]:
+        """Of a query as Grafana sends it."""
+        return await self.influx.query(substituted(query, chosen).replace(f'"{BUCKET}"', f'"{self.bucket}"'))
 
     @cached_property
     def figures(self) -> Figures:
-        return Figures(self.study, CacheState.COLD, [self.given_up])
+        cache, given_up = (CacheState.COLD, [self.given_up]) if self.given_up else ("unknown", [])
+        return Figures(self.study, cache, given_up)
 
 
 def sweep(directory: Path) -> WholeStudy:
@@ -138,11 +144,19 @@ def other_caches(study: WholeStudy) -> Iterator[NodeCache]:
             yield row
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
-async def filled(influx: Influx, tmp_path_factory: pytest.TempPathFactory) -> Filled:
-    study = await asyncio.to_thread(sweep, tmp_path_factory.mktemp("sweep"))
-    await influx.new_bucket(BUCKET)
-    settings = InfluxSettings(url=influx.url, organisation=influx.organisation, token=influx.token, bucket=BUCKET)
+@pytest.fixture(scope="session")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> WholeStudy:
+    return sweep(tmp_path_factory.mktemp("sweep"))
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session", params=[1, 2], ids=["layout 1", "layout 2"])
+async def filled(request: pytest.FixtureRequest, influx: Influx, swept: WholeStudy) -> Filled:
+    """In a bucket of each layout: an old one is shown as a new one is."""
+    study, bucket = swept, f"{BUCKET}-{request.param}"
+    await influx.new_bucket(bucket)
+    settings = InfluxSettings(
+        url=influx.url, organisation=influx.organisation, token=influx.token, bucket=bucket, layout=request.param
+    )
     store = InfluxStore(settings, KeptNotices(), Random(1))
     try:
         await store.write(Batch(pulls=study.pulls, milestones=study.milestones, rejects=study.rejects, gaps=study.gaps))
@@ -153,7 +167,22 @@ async def filled(influx: Influx, tmp_path_factory: pytest.TempPathFactory) -> Fi
     finally:
         await store.close()
     assert set(pulls) == set(study.pulls), "what the driver told is in no record"
-    return Filled(influx, replace(study, pulls=pulls, milestones=milestones), given_up)
+    return Filled(influx, bucket, replace(study, pulls=pulls, milestones=milestones), given_up)
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def plain(influx: Influx, swept: WholeStudy) -> Filled:
+    """The same study as a collector alone writes it: no job was abandoned, and nobody looked at a node's cache."""
+    bucket = f"{BUCKET}-plain"
+    await influx.new_bucket(bucket)
+    settings = InfluxSettings(url=influx.url, organisation=influx.organisation, token=influx.token, bucket=bucket)
+    store = InfluxStore(settings, KeptNotices(), Random(1))
+    try:
+        await store.write(Batch(pulls=swept.pulls, milestones=swept.milestones))
+        pulls = await asyncio.to_thread(lambda: tuple(store.pulls()))
+    finally:
+        await store.close()
+    return Filled(influx, bucket, replace(swept, pulls=pulls, node_caches=()), None)
 
 
 BOARDS = dashboards(Bucket(BUCKET))
@@ -198,11 +227,26 @@ def compared(rows: Iterable[dict[str, Any]], columns: set[str]) -> list[dict[str
 @pytest.mark.parametrize(("uid", "title"), QUERIES, ids=[": ".join(key) for key in QUERIES])
 async def test_a_panel_shows_what_analysis_computes(uid: str, title: str, filled: Filled) -> None:
     began = time.monotonic()
-    rows = await filled.influx.query(substituted(QUERIES[uid, title], COLD))
+    rows = await filled.rows(QUERIES[uid, title], COLD)
     took = time.monotonic() - began
-    expected = filled.figures.of(uid, title)
     sys.stdout.write(f"{len(rows):>5} rows {took:6.2f} s  {uid}: {title}\n")
     assert rows
+    same(rows, filled.figures.of(uid, title))
+
+
+OF_PULLS = [key for key, query in QUERIES.items() if "records = if all then" in query]
+
+
+@pytest.mark.parametrize("layers", [[], ["9", "125", "other"]], ids=["nothing chosen", "all layers chosen"])
+@pytest.mark.parametrize(("uid", "title"), OF_PULLS, ids=[": ".join(key) for key in OF_PULLS])
+async def test_a_panel_of_pulls_shows_the_same_where_no_more_than_its_own_fields_is_read(
+    uid: str, title: str, layers: list[str], plain: Filled
+) -> None:
+    choice = {"cache": ["unknown"], **({"layers": layers} if layers else {})}
+    same(await plain.rows(QUERIES[uid, title], choice), plain.figures.of(uid, title))
+
+
+def same(rows: list[dict[str, str]], expected: list[dict[str, Any]]) -> None:
     columns = {name for row in expected for name in row}
     found, right = compared(rows, columns), compared(expected, columns)
     assert len(found) == len(right)
@@ -214,7 +258,7 @@ async def test_a_panel_shows_what_analysis_computes(uid: str, title: str, filled
 
 @pytest.mark.parametrize(("uid", "name"), VARIABLES, ids=[": ".join(key) for key in VARIABLES])
 async def test_a_variable_offers_what_is_there(uid: str, name: str, filled: Filled) -> None:
-    rows = await filled.influx.query(substituted(VARIABLES[uid, name]))
+    rows = await filled.rows(VARIABLES[uid, name])
     assert [list(row)[-1] for row in rows[:1]] == ["_value"]
     assert len({row["table"] for row in rows}) == 1
     if name == "cache":
@@ -228,7 +272,7 @@ async def test_a_choice_shows_its_own_and_nothing_else(filled: Filled) -> None:
     chosen = next(each for each in filled.study.pulls if each.outcome is Outcome.PULLED)
     choice = {name: [str(getattr(chosen, name))] for name in ("cluster", "run", "size", "node", "image")}
     query = QUERIES["pullstudy-study", "Histogram of pull duration, linear"]
-    rows = await filled.influx.query(substituted(query, choice))
+    rows = await filled.rows(query, choice)
     own = [
         each.pull_seconds
         for each in filled.study.pulls
@@ -236,14 +280,14 @@ async def test_a_choice_shows_its_own_and_nothing_else(filled: Filled) -> None:
         and each.pull_seconds is not None
     ]
     assert sorted(float(row["pull_seconds"]) for row in rows) == sorted(own)
-    assert not await filled.influx.query(substituted(query, {**choice, "image": [".*", 'a/b|c(${x})"']}))
+    assert not await filled.rows(query, {**choice, "image": [".*", 'a/b|c(${x})"']})
 
 
 @pytest.mark.parametrize("uid", ["pullstudy-study", "pullstudy-phases"])
 async def test_pulls_of_other_caches_are_found_only_where_they_are_chosen(uid: str, filled: Filled) -> None:
     title = {"pullstudy-study": "Pulls", "pullstudy-phases": "Slowest images"}[uid]
     for cache in ("cold", "partial", "unknown"):
-        rows = await filled.influx.query(substituted(QUERIES[uid, title], {"cache": [cache]}))
+        rows = await filled.rows(QUERIES[uid, title], {"cache": [cache]})
         assert compared(rows, {"pulls"}) == compared(Figures(filled.study, cache).of(uid, title), {"pulls"})
 
 
@@ -275,6 +319,6 @@ async def test_phases_leave_out_a_moment_that_nobody_told_of(influx: Influx) -> 
 
 
 async def test_the_alert_counts_failed_pulls(filled: Filled) -> None:
-    rows = await filled.influx.query(substituted(failing_pulls(Bucket(BUCKET))))
+    rows = await filled.rows(failing_pulls(Bucket(BUCKET)))
     failed = [each for each in filled.study.pulls if each.outcome is Outcome.FAILED]
     assert [int(row["_value"]) for row in rows] == [len(failed)]

@@ -8,6 +8,7 @@ import re
 import tracemalloc
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import ClassVar, cast
@@ -99,7 +100,7 @@ async def test_a_count_of_dropped_points_that_is_absurd_refuses_nothing(dropped:
 
 
 def settings_for(url: str, **more: object) -> InfluxSettings:
-    plain = {"url": url, "organisation": "o", "token": "t", "backoff": Backoff(jitter=0.0)}
+    plain = {"url": url, "organisation": "o", "token": "t", "layout": 2, "backoff": Backoff(jitter=0.0)}
     return InfluxSettings(**{**plain, "request_seconds": 20.0, "read_seconds": 20.0, **more})  # type: ignore[arg-type]
 
 
@@ -301,8 +302,8 @@ class OddConnection(InfluxConnection):
 @pytest.mark.attack("an answer that nobody thought of", "said as a bug with its place, asked again")
 async def test_a_bug_met_in_an_answer_is_said_and_the_batch_is_written_again() -> None:
     settings, notices, time = settings_for("http://h"), KeptNotices(), VirtualTime()
-    points = PointFormat([point_layout.PULL])
-    writer = InfluxWriter(settings, OddConnection(settings), notices, Random(1), time.timing(), points)
+    formats = partial(PointFormat, [point_layout.PULL])
+    writer = InfluxWriter(settings, OddConnection(settings), notices, Random(1), time.timing(), formats)
     assert (await writer.deliver([pull("a")])).written == 1
     (said,) = notices.said("error")
     assert re.search(r"a bug was met: AttributeError at retry_after.py:\d+; please report it; nothing is lost", said)

@@ -5,10 +5,12 @@ import json
 import os
 import ssl
 import sys
+import time
 from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 import pytest_asyncio
 from aiokafka.admin import AIOKafkaAdminClient
@@ -296,8 +298,20 @@ async def test_each_fault_of_influxdb_is_told_apart(
     assert 'bucket "missing" not found' in found.of("influxdb", "bucket")["message"]
     found = await changed(INFLUXDB_V2_TOKEN=await token_for(influx, bucket, "read"))
     assert (found.code, found.bad) == (1, {("write", "failed")})
-    found = await changed(INFLUXDB_V2_TOKEN=await token_for(influx, bucket, "write"))
+    writing = await token_for(influx, bucket, "write")
+    found = await changed(INFLUXDB_V2_TOKEN=writing)
+    assert (found.code, found.bad) == (1, {("retention", "warning"), ("layout", "failed")})
+    found = await changed(INFLUXDB_V2_TOKEN=writing, INFLUXDB_V2_LAYOUT="2")
     assert (found.code, found.bad) == (0, {("retention", "warning")})
+    point = f"pull,cluster=c,node=n,outcome=pulled count=1i {time.time_ns()}"
+    async with aiohttp.ClientSession(headers={"Authorization": f"Token {influx.token}"}) as session:
+        url = f"{influx.url}/api/v2/write?org={influx.organisation}&bucket=old"
+        await influx.new_bucket("old")
+        async with session.post(url, data=point) as response:
+            assert response.status == 204
+    found = await changed(INFLUXDB_V2_BUCKET="old")
+    assert (found.code, found.bad) == (0, {("layout", "warning")})
+    assert "collector migrate" in found.of("influxdb", "layout")["todo"]
     dead = f"http://127.0.0.1:{free_port()}"
     found = await check(kubeconfig, tmp_path, "--influx", dead, environment=good)
     assert found.of("influxdb", "server")["message"] == f"{dead}: connection refused"

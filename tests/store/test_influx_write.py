@@ -41,7 +41,7 @@ class Bench:
     """A store, the server behind it, and time."""
 
     def __init__(self, server: FakeInflux, **settings: Any) -> None:
-        plain = {"url": server.url, "organisation": "o", "token": "secret", "backoff": Backoff(jitter=0.0)}
+        plain = {"url": server.url, "organisation": "o", "token": "secret", "layout": 2, "backoff": Backoff(jitter=0.0)}
         self.server = server
         self.notices = KeptNotices()
         self.time = VirtualTime()

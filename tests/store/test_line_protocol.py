@@ -11,8 +11,15 @@ from hypothesis import strategies as st
 from pullstudy.pulls.batch import Reject
 from pullstudy.pulls.milestone import Moment
 from pullstudy.pulls.record import Outcome, PullRecord
-from pullstudy.store.influx.line_protocol import SECOND, PointError, decode_point, encode_point, parse_line
-from pullstudy.store.influx.point_layout import MEASUREMENTS, PULL
+from pullstudy.store.influx.line_protocol import (
+    SECOND,
+    PointError,
+    PointFormat,
+    decode_point,
+    encode_point,
+    parse_line,
+)
+from pullstudy.store.influx.point_layout import FIRST, MEASUREMENTS, PULL
 from pullstudy.store.influx.point_text import FIELD_CHARACTERS, TAG_CHARACTERS
 from tests.store.records import AT, any_pull, any_record, gap, milestone, pull, reject
 
@@ -60,7 +67,35 @@ def test_five_thousand_nodes_that_say_one_thing_in_one_second_are_five_thousand_
 def test_five_thousand_pods_made_in_one_second_without_a_node_yet_are_five_thousand_points() -> None:
     made = [milestone(f"uid-{number}", moment=Moment.POD_CREATED) for number in range(5_000)]
     assert len({key(each) for each in made}) == 5_000
-    assert len({key(each)[:2] for each in made}) == 256  # lanes
+    assert len({key(each)[:2] for each in made}) == 64  # lanes
+
+
+def test_a_thousand_nodes_and_repositories_make_no_more_series_than_there_are_lanes() -> None:
+    records = [pull(f"u{each}", node=f"n{each}", repository=f"r{each}", finished_at=AT) for each in range(10_000)]
+    assert len({key(each)[:2] for each in records}) == 64
+
+
+@given(any_pull, any_pull)
+def test_no_more_than_cluster_run_size_outcome_and_identity_say_which_point_a_pull_is(
+    record: PullRecord, other: PullRecord
+) -> None:
+    fixed = ("cluster", "run", "size", "outcome", "finished_at", "event_uid", "count")
+    again = msgspec.structs.replace(other, **{name: getattr(record, name) for name in fixed})
+    assert key(again) == key(record)
+
+
+@given(any_record)
+def test_a_record_has_the_same_time_and_the_same_columns_in_both_layouts(record: msgspec.Struct) -> None:
+    first = PointFormat(MEASUREMENTS, FIRST)
+    assert first.decode(first.encode(record)) == record
+    assert parse_line(first.encode(record)).time == parse_line(encode_point(record)).time
+
+
+def test_in_the_first_layout_node_and_repository_are_tags_and_a_lane_stands_in_for_an_unknown_node() -> None:
+    first = PointFormat([PULL], FIRST)
+    line = parse_line(first.encode(pull(node="n", repository="r")))
+    assert line.tags == {"cluster": "c", "node": "n", "outcome": "pulled", "repository": "r"}
+    assert set(parse_line(first.encode(pull())).tags) == {"cluster", "lane", "outcome"}
 
 
 def test_the_points_second_is_the_pulls_and_the_exact_time_is_a_field() -> None:
@@ -87,6 +122,7 @@ def test_a_pull_of_unknown_time_lies_in_the_first_day_of_1970_and_reads_back_as_
 def test_nothing_that_grows_with_every_pod_or_release_is_a_tag() -> None:
     for layout in MEASUREMENTS:
         unbounded = {"event_uid", "pod", "pod_uid", "job", "digest", "tag", "image", "error", "raw", "problem", "why"}
+        unbounded |= {"node", "repository"}
         assert not unbounded & set(layout.tags), layout.name
         assert set(layout.tags) | set(layout.fields) == set(layout.struct.__struct_fields__)
 
@@ -94,14 +130,14 @@ def test_nothing_that_grows_with_every_pod_or_release_is_a_tag() -> None:
 def test_unknown_is_left_out_and_is_no_zero() -> None:
     line = parse_line(encode_point(pull()))
     assert set(line.fields) == {"count", "event_uid"}
-    assert set(line.tags) == {"cluster", "outcome", "lane"}
+    assert set(line.tags) == {"cluster", "outcome", "lane", "layout"}
 
 
 def test_what_people_search_for_is_stored_as_it_is() -> None:
     error = 'rpc error: code = NotFound desc = "ghcr.io/a%2Fb": C:\\x, 100 % of it\nsecond line'
     line = parse_line(encode_point(pull(repository="ghcr.io/a/b", error=error)))
     assert line.fields["error"] == error
-    assert line.tags["repository"] == "ghcr.io/a/b"
+    assert line.fields["repository"] == "ghcr.io/a/b"
 
 
 @pytest.mark.parametrize(

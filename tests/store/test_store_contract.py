@@ -107,7 +107,8 @@ class CompactedStore(ArchiveStore):
 
 
 QUIET = (KeptNotices(), Random(1))
-KINDS = ["embedded", "archive", "archive-compacted", pytest.param("influx", marks=pytest.mark.real)]
+REAL = [pytest.param(name, marks=pytest.mark.real) for name in ("influx", "influx-layout-1")]
+KINDS = ["embedded", "archive", "archive-compacted", *REAL]
 
 
 @pytest.fixture(params=KINDS)
@@ -117,7 +118,9 @@ def case(request: pytest.FixtureRequest, tmp_path: Path) -> Case:
     if request.param.startswith("archive"):
         return ArchiveCase(tmp_path, compacted=request.param.endswith("compacted"))
     bucket_settings: Callable[..., InfluxSettings] = request.getfixturevalue("bucket_settings")
-    return InfluxCase(bucket_settings(read_points=50))  # many pieces, so that their seams are tested
+    layout = 1 if request.param == "influx-layout-1" else None
+    # Many pieces, so that their seams are tested.
+    return InfluxCase(bucket_settings(read_points=50, layout=layout))
 
 
 def write(case: Case, *batches: Batch) -> None:

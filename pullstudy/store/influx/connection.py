@@ -1,4 +1,7 @@
-"""One bucket over HTTP, written to: one request, one answer. What the answer means is judged elsewhere."""
+"""One bucket over HTTP, written to, and asked what a writer has to know: one request, one answer.
+
+What the answer means is judged elsewhere.
+"""
 
 import zlib
 from collections.abc import Mapping
@@ -6,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import aiohttp
+import msgspec
 
 from pullstudy.store.influx.answers import one_line
 from pullstudy.store.influx.settings import InfluxSettings, TokenFileError
@@ -44,11 +48,21 @@ class InfluxConnection:
             headers["Content-Encoding"] = "gzip"
             lines = zlib.compress(lines, 1, _GZIP)
         query = {"org": settings.organisation, "bucket": settings.bucket, "precision": "ns"}
+        return await self._post("write", query, lines, headers)
+
+    async def ask(self, flux: str) -> Answer:
+        """A small question, so that a writer needs no client for it. Raises NoAnswerError."""
+        question = {"query": flux, "type": "flux", "dialect": {"header": True, "annotations": []}}
+        headers = {"Content-Type": "application/json", "Accept": "application/csv"}
+        return await self._post("query", {"org": self._settings.organisation}, msgspec.json.encode(question), headers)
+
+    async def _post(self, path: str, query: dict[str, str], body: bytes, headers: dict[str, str]) -> Answer:
+        settings = self._settings
         try:
             headers["Authorization"] = f"Token {settings.current_token()}"
             # A redirect would carry the token to another server.
             async with self._open().post(
-                f"{settings.url}/api/v2/write", params=query, data=lines, headers=headers, allow_redirects=False
+                f"{settings.url}/api/v2/{path}", params=query, data=body, headers=headers, allow_redirects=False
             ) as response:
                 return await read_answer(response)
         except (TokenFileError, *NO_ANSWER) as error:

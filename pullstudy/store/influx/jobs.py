@@ -8,6 +8,7 @@ from pullstudy.pulls.record import PullRecord
 from pullstudy.store.influx.point_layout import MILESTONE, PULL, Measurement
 from pullstudy.store.influx.query import (
     PIVOT,
+    TIMES,
     has_field,
     has_tag,
     identity_of,
@@ -37,7 +38,7 @@ class InfluxJobs:
         """All of the job's that are whole. Raises StoreError."""
         of_run = _of_run(PULL, cluster, run)
         flux = points(self._settings.bucket, [*of_run, has_field("job", job)])
-        times = [row.whole_number("at") for row in await self._client.rows(f"{flux} {_TIMES}")]
+        times = [row.whole_number("at") for row in await self._client.rows(f"{flux} {TIMES}")]
         if not times:
             return []
         flux = points(self._settings.bucket, of_run, stretch(min(times), max(times) + 1))
@@ -56,9 +57,6 @@ class InfluxJobs:
             )
             found |= {identity_of(row) for row in rows if row.get("event_uid") and row.get("count")}
         return found
-
-
-_TIMES = '|> map(fn: (r) => ({r with at: int(v: r._time)})) |> keep(columns: ["at"]) |> group()'
 
 
 def _of_run(layout: Measurement, cluster: str, run: str | None) -> list[str]:

@@ -15,12 +15,22 @@ from typing import Any
 
 import msgspec
 
-from pullstudy.store.influx.point_layout import LANE, MEASUREMENTS, READERS, Measurement, nanoseconds
+from pullstudy.store.influx.point_layout import (
+    FIRST_LANES,
+    LANE,
+    LANES,
+    LAYOUT,
+    MEASUREMENTS,
+    NEWEST,
+    READERS,
+    Measurement,
+    nanoseconds,
+)
 from pullstudy.store.influx.point_text import field_value, original, tag_value
 
 SECOND = 1_000_000_000
 DAY = 86_400 * SECOND
-FIRST, LAST = -(2**63) + 2, 2**63 - 2  # the times that the server takes: models.MinNanoTime, MaxNanoTime
+EARLIEST, LAST = -(2**63) + 2, 2**63 - 2  # the times that the server takes: models.MinNanoTime, MaxNanoTime
 
 
 class PointError(ValueError):
@@ -28,14 +38,14 @@ class PointError(ValueError):
 
 
 class PointFormat:
-    """The lines of these measurements."""
+    """The lines of these measurements in a bucket of one layout."""
 
-    def __init__(self, measurements: Iterable[Measurement]) -> None:
+    def __init__(self, measurements: Iterable[Measurement], layout: int = NEWEST) -> None:
         self._by_name: dict[str, Measurement] = {}
         self._encoders: dict[type[msgspec.Struct], Callable[[msgspec.Struct], str]] = {}
-        for layout in measurements:
-            self._by_name.setdefault(layout.name, layout)
-            self._encoders[layout.struct] = _encoder(layout)
+        for measurement in measurements:
+            self._by_name.setdefault(measurement.name, measurement)
+            self._encoders[measurement.struct] = _encoder(measurement.in_layout(layout))
 
     def encode(self, record: msgspec.Struct) -> str:
         """The record's line, without the newline. Raises PointError."""
@@ -59,27 +69,35 @@ def _encoder(layout: Measurement) -> Callable[[msgspec.Struct], str]:
     # One name gives the bare value, not a tuple.
     tag_values = tags if len(layout.tags) > 1 else lambda record: (tags(record),)
     writers = [(name, _WRITERS.get(layout.types[name], field_value)) for name in layout.fields]
-    has_node, time = "node" in layout.tags, layout.time
+    lane_of, time = _lane_of(layout), layout.time
 
     def encode(record: msgspec.Struct) -> str:
         digest = _digest(layout, record)
-        lane = digest[8] if has_node and record.node is None else None  # type: ignore[attr-defined]
         cells = [
             f"{name}={write(value)}"
             for (name, write), value in zip(writers, fields(record), strict=True)
             if value is not None
         ]
         at = _time(getattr(record, time), digest)
-        return f"{_head(layout, tag_values(record), lane)} {','.join(cells)} {at}"
+        return f"{_head(layout, tag_values(record), lane_of(record, digest))} {','.join(cells)} {at}"
 
     return encode
+
+
+def _lane_of(layout: Measurement) -> Callable[[Any, bytes], int | None]:
+    if layout.lanes:
+        return lambda record, digest: digest[8] % LANES
+    if "node" in layout.tags:  # a job controller creates thousands of pods in a second, and those have no node yet
+        return lambda record, digest: digest[8] % FIRST_LANES if record.node is None else None
+    return lambda record, digest: None
 
 
 @lru_cache(maxsize=16_384)
 def _head(layout: Measurement, values: tuple[Any, ...], lane: int | None) -> str:
     pairs = [(name, str(value)) for name, value in zip(layout.tags, values, strict=True) if value is not None]
     if lane is not None:
-        pairs = sorted([*pairs, (LANE, f"{lane:02x}")])
+        added = [(LANE, f"{lane:02x}"), *([(LAYOUT, str(NEWEST))] if layout.lanes else [])]
+        pairs = sorted([*pairs, *added])
     return ",".join([layout.name, *(f"{name}={tag_value(text)}" for name, text in pairs)])
 
 
@@ -94,7 +112,7 @@ def _time(at: datetime | None, digest: bytes) -> int:
     if at is None:
         return number % DAY
     point_time = nanoseconds(at) // SECOND * SECOND + number % SECOND
-    if not FIRST <= point_time <= LAST:
+    if not EARLIEST <= point_time <= LAST:
         raise PointError(f"the time {at.isoformat()} is outside of what InfluxDB can hold (1677 to 2262)")
     return point_time
 

@@ -1,12 +1,15 @@
 """Which columns of a point are tags and which are fields: of the kinds of record, and of what the driver tells.
 
 A tag is indexed, and each combination of tags is a series that the server keeps in its index for as long as a shard
-with it lives; so only what is bounded by the fleet and by the software that runs on it is a tag. Names of pods and
-jobs, uids, digests and image tags grow with every pod and every release: they are fields, and so is all free text.
+with it lives; so only what has few values is a tag, and of one record always the same. Nodes and repositories, of which
+there are thousands, names of pods and jobs, uids, digests and image tags are fields, and so is all free text.
+
+There are two layouts. In layout 1, which is no longer begun, the node and the repository were tags. A bucket has the
+one or the other (``bucket_layout``); in both, a point has the same name, the same time and the same columns.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
@@ -19,14 +22,18 @@ from pullstudy.pulls.kind import Kind
 from pullstudy.store.protocol import AbandonedJob
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LANE, LAYOUT = "lane", "layout"
+LANES, FIRST_LANES = 64, 256
+FIRST, NEWEST = 1, 2  # layouts
 
 
 @dataclass(frozen=True, eq=False)
 class Measurement:
     """How one struct becomes points. All columns that are no tag are fields.
 
-    ``lane`` is a tag that no column holds: one of 256, by the identity, where the node is unknown. A node's pulls are
-    told apart by the node's tag; a job controller creates thousands of pods in a second, and those have no node yet.
+    With ``lanes``, two tags that no column holds are added: ``lane``, one of 64 by the hash of what tells one from
+    another, and ``layout``. Thousands of pulls may end in one second: so spread, two of them hardly meet in one point.
+    In layout 1 ``lane``, then one of 256, stood only where the node was unknown, which else told pulls apart.
     """
 
     name: str
@@ -35,6 +42,9 @@ class Measurement:
     time: str  # the column with the point's time
     tags: tuple[str, ...]
     meaning: str  # what one point is
+    lanes: bool = False
+    first_tags: tuple[str, ...] = ()  # in layout 1, where those were others
+    own_field: str = ""  # what tells these points from others of the same name, where there are others
     fields: tuple[str, ...] = field(init=False)
     types: dict[str, type] = field(init=False)
 
@@ -43,11 +53,36 @@ class Measurement:
         object.__setattr__(self, "fields", tuple(name for name in types if name not in self.tags))
         object.__setattr__(self, "types", types)
 
+    @property
+    def always(self) -> str:
+        """A field that each of these points has, and no other of the same name: it stands for the point in counts."""
+        return self.own_field or next(name for name in self.hashed if name in self.fields)
+
+    @property
+    def all_tags(self) -> tuple[str, ...]:
+        """With those that no column holds; sorted."""
+        return tuple(sorted((*self.tags, LANE, LAYOUT) if self.lanes else self.tags))
+
+    def in_layout(self, layout: int) -> "Measurement":
+        """As it is in a bucket of that layout."""
+        if layout == NEWEST or not self.first_tags:
+            return self
+        return replace(self, tags=self.first_tags, lanes=False, first_tags=())
+
 
 @cache
 def measurement_of(kind: Kind[Any]) -> Measurement:
     """How the kind's records become points."""
-    return Measurement(kind.name, kind.struct, kind.point_hash or kind.identity, kind.time, kind.tags, kind.meaning)
+    return Measurement(
+        name=kind.name,
+        struct=kind.struct,
+        hashed=kind.point_hash or kind.identity,
+        time=kind.time,
+        tags=kind.tags,
+        meaning=kind.meaning,
+        lanes=kind.lanes,
+        first_tags=kind.first_tags,
+    )
 
 
 class PullCache(msgspec.Struct, frozen=True, kw_only=True):
@@ -112,7 +147,6 @@ class PodPhases(Stretches, frozen=True, kw_only=True):
     straggled: int | None = None  # 1 or 0
 
 
-LANE = "lane"
 PULL = measurement_of(kinds.PULL)
 MILESTONE = measurement_of(kinds.MILESTONE)
 REJECT = measurement_of(kinds.REJECT)
@@ -131,6 +165,9 @@ PULL_CACHE = Measurement(
     hashed=PULL.hashed,
     time=PULL.time,
     tags=PULL.tags,
+    lanes=PULL.lanes,
+    first_tags=PULL.first_tags,
+    own_field="cache",
     meaning="to the same point as the pull's own: what the node held before the job",
 )
 JOB_PHASES = Measurement(
@@ -146,7 +183,9 @@ POD_PHASES = Measurement(
     struct=PodPhases,
     hashed=("cluster", "run", "job", "image", "pod", "container"),
     time="at",
-    tags=("cache", "cluster", "node", "run", "size"),
+    tags=("cache", "cluster", "run", "size"),
+    lanes=True,
+    first_tags=("cache", "cluster", "node", "run", "size"),
     meaning="where the time of one container of such a job went, and how long its pod took from Pulling to its start",
 )
 TOLD: tuple[Measurement, ...] = (ABANDONED, PULL_CACHE, JOB_PHASES, POD_PHASES)  # by the driver; no kinds of record

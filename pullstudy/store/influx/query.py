@@ -18,6 +18,8 @@ from pullstudy.store.selection import Selection
 
 PIVOT = '|> pivot(rowKey: ["_time"], columnKey: ["_field"], valueColumn: "_value")'
 
+TIMES = '|> map(fn: (r) => ({r with at: int(v: r._time)})) |> keep(columns: ["at"]) |> group()'
+
 
 def points(bucket: str, conditions: list[str], times: str = EVER) -> str:
     """The bucket's values that fulfil all of the conditions."""

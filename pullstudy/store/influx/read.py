@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from itertools import chain, groupby
-from typing import Any
+from typing import Any, NamedTuple
 
 from pullstudy.pulls.kind import Kind, R
 from pullstudy.pulls.kinds import PULL
@@ -22,6 +22,7 @@ from pullstudy.store.influx.point_layout import Measurement, measurement_of
 from pullstudy.store.influx.point_text import original
 from pullstudy.store.influx.query import (
     PIVOT,
+    TIMES,
     has_tag,
     identity_of,
     is_field,
@@ -38,6 +39,14 @@ from pullstudy.store.selection import ALL, Selection
 
 LOOKS, LOOK_SECONDS = 5, 0.2  # at a piece with half a point in it
 GROWTH = 4  # of a piece since its points were counted: what holds more would not fit into our memory
+
+
+class Stretch(NamedTuple):
+    """Some time of the points of one measurement and one cluster."""
+
+    layout: Measurement
+    conditions: tuple[str, ...]
+    piece: Piece
 
 
 class InfluxReader(Records):
@@ -130,13 +139,31 @@ class InfluxReader(Records):
     # -- all records of a measurement --------------------------------------------------------------------------------
 
     def _pieces(self, layout: Measurement, selection: Selection, more: list[str]) -> Iterator[list[Any]]:
+        for stored in self.stretches(layout, selection, more):
+            yield self.stored(stored)
+
+    def stretches(self, layout: Measurement, selection: Selection, more: list[str]) -> Iterator[Stretch]:
+        """All that is selected, as stretches of time of one cluster after the other."""
         wanted = [is_of(layout), *selected(layout, selection), *more]
         for cluster, hours in self._clusters(layout, wanted):
-            of_cluster = [*wanted, f"r.cluster == {literal(cluster)}"]
-            for piece in merged(self._refined(layout, of_cluster, hours), self._settings.read_points):
-                flux = points(self._settings.bucket, of_cluster, stretch(piece.start, piece.stop))
-                most = GROWTH * max(piece.points, self._settings.read_points)
-                yield self._whole(layout, f"{flux} {PIVOT} |> group()", most)
+            of_cluster = (*wanted, f"r.cluster == {literal(cluster)}")
+            for piece in merged(self._refined(layout, [*of_cluster], hours), self._settings.read_points):
+                yield Stretch(layout, of_cluster, piece)
+
+    def stored(self, each: Stretch) -> list[Any]:
+        """All records of the stretch, in no order, those of abandoned attempts too."""
+        most = GROWTH * max(each.piece.points, self._settings.read_points)
+        own = each.layout.own_field
+        of_own = f" |> filter(fn: (r) => exists r.{own})" if own else ""
+        return self._whole(each.layout, f"{self._values(each)} {PIVOT}{of_own} |> group()", most)
+
+    def times(self, each: Stretch) -> set[int]:
+        """Of the points that this bucket has in that stretch: the same record has the same time in every bucket."""
+        rows = self._query(f"{self._values(each, is_field(each.layout.always))} {TIMES}")
+        return {row.whole_number("at") for row in rows}
+
+    def _values(self, each: Stretch, *more: str) -> str:
+        return points(self._settings.bucket, [*each.conditions, *more], stretch(each.piece.start, each.piece.stop))
 
     def _whole(self, layout: Measurement, flux: str, most: int) -> list[Any]:
         """The piece's records. A point that is only half there is being written now: then it is asked for again."""
@@ -180,8 +207,7 @@ class InfluxReader(Records):
 
     def _counted(self, layout: Measurement, wanted: list[str], times: str, every: str) -> Iterator[tuple[str, Piece]]:
         """By cluster and window; a field that every point has stands for the point."""
-        always = next(name for name in layout.hashed if name in layout.fields)
-        flux = points(self._settings.bucket, [*wanted, is_field(always)], times)
+        flux = points(self._settings.bucket, [*wanted, is_field(layout.always)], times)
         rows = self._query(
             f'{flux} |> group(columns: ["cluster"])'
             f' |> aggregateWindow(every: {every}, fn: count, timeSrc: "_start", createEmpty: false)'

@@ -39,6 +39,7 @@ class InfluxSettings:
     token_file: Path | None = None  # read before every request, so that a rotated token is used at once
     ca_file: Path | None = None  # None: the machine's own authorities
     verify: bool = True
+    layout: int | None = None  # of the bucket's points; None: as the bucket tells
 
     batch_points: int = 5_000  # InfluxData's own advice for the size of a batch
     batch_bytes: int = 4 << 20  # of line protocol, before compression
@@ -68,7 +69,7 @@ class InfluxSettings:
         bucket: str | None = None,
         organisation: str | None = None,
     ) -> "InfluxSettings":
-        """INFLUXDB_V2_URL, _ORG, _TOKEN or _TOKEN_FILE, _BUCKET, _SSL_CA_CERT, _VERIFY_SSL.
+        """INFLUXDB_V2_URL, _ORG, _TOKEN or _TOKEN_FILE, _BUCKET, _SSL_CA_CERT, _VERIFY_SSL, _LAYOUT.
 
         ``url``, ``bucket`` and ``organisation`` go before the environment's. Raises InfluxSettingsError.
         """
@@ -89,6 +90,7 @@ class InfluxSettings:
             token_file=Path(token_file) if token_file and not token else None,
             ca_file=Path(ca_file) if ca_file else None,
             verify=environment.get("INFLUXDB_V2_VERIFY_SSL", "").lower() not in _FALSE,
+            layout=_layout(environment.get("INFLUXDB_V2_LAYOUT")),
         )
 
     def current_token(self) -> str:
@@ -107,6 +109,12 @@ class InfluxSettings:
             context.check_hostname = False
             context.verify_mode = ssl.CERT_NONE
         return context
+
+
+def _layout(text: str | None) -> int | None:
+    if text and text not in ("1", "2"):
+        raise InfluxSettingsError(f"InfluxDB: INFLUXDB_V2_LAYOUT is {text[:40]!r}: it is 1 or 2, or not set")
+    return int(text) if text else None
 
 
 def _is_token(text: str) -> bool:

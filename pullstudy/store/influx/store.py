@@ -1,6 +1,7 @@
 """The Store on InfluxDB 2: one point a record, overwritten and never doubled when it is written again."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from random import Random
 from typing import Any
 
@@ -53,9 +54,9 @@ class InfluxStore(SharedStore):
         kinds: Iterable[Kind[Any]] = KINDS,
     ) -> None:
         """Connects at the first write or read."""
-        points = PointFormat((*map(measurement_of, kinds), *TOLD))
+        formats = partial(PointFormat, (*map(measurement_of, kinds), *TOLD))
         self._connection = InfluxConnection(settings)
-        self._writer = InfluxWriter(settings, self._connection, notices, random, timing or Timing(), points)
+        self._writer = InfluxWriter(settings, self._connection, notices, random, timing or Timing(), formats)
         self._jobs = InfluxJobs(settings)
         self._reader = InfluxReader(settings)
 
@@ -89,6 +90,10 @@ class InfluxStore(SharedStore):
         delivered = await self._writer.deliver(points)
         if delivered.refused:
             raise RefusedError(delivered.refused)
+
+    async def copy(self, points: Sequence[msgspec.Struct]) -> Delivered:
+        """What another bucket has, of any measurement."""
+        return await self._writer.deliver(points)
 
     async def job_pulls(self, cluster: str, run: str | None, job: str) -> list[PullRecord]:
         return await self._jobs.pulls(cluster, run, job)

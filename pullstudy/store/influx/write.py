@@ -1,7 +1,8 @@
 """Records to InfluxDB, for as long as it takes: each ends as written, or as refused with the reason."""
 
+import asyncio
 import traceback
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -11,8 +12,10 @@ import msgspec
 from pullstudy.pulls.bug import BUGS
 from pullstudy.pulls.notices import Notices
 from pullstudy.store.influx.answers import Action, Verdict, judge
-from pullstudy.store.influx.connection import InfluxConnection, NoAnswerError
+from pullstudy.store.influx.bucket_layout import judge_layout, layout_question, layout_to_write, layouts_of
+from pullstudy.store.influx.connection import Answer, InfluxConnection, NoAnswerError
 from pullstudy.store.influx.line_protocol import PointError, PointFormat
+from pullstudy.store.influx.point_layout import FIRST
 from pullstudy.store.influx.settings import InfluxSettings
 from pullstudy.store.protocol import Delivered, Refused, WriteCounters
 from pullstudy.timing import Timing
@@ -36,10 +39,13 @@ class InfluxWriter:
         notices: Notices,
         random: Random,
         timing: Timing,
-        points: PointFormat,
+        formats: Callable[[int], PointFormat],
     ) -> None:
+        """``formats``: how points are written in a layout."""
         self._settings = settings
-        self._points = points
+        self._formats = formats
+        self._points: PointFormat | None = formats(settings.layout) if settings.layout else None
+        self._asking = asyncio.Lock()
         self._connection = connection
         self._notices = notices
         self._random = random
@@ -49,7 +55,7 @@ class InfluxWriter:
 
     async def deliver(self, records: Sequence[msgspec.Struct]) -> Delivered:
         """Write them all: returns when each is written or refused, and waits for the server for ever."""
-        points, refused = self._encode(records)
+        points, refused = self._encode(records, self._points or await self._told_format())
         for piece in self._pieces(points):
             refused += await self._write(piece)
         written = len(records) - len(refused)
@@ -57,11 +63,41 @@ class InfluxWriter:
         self.counters.refused += len(refused)
         return Delivered(written, tuple(refused))
 
-    def _encode(self, records: Iterable[msgspec.Struct]) -> tuple[list[Point], list[Refused]]:
+    async def _told_format(self) -> PointFormat:
+        """Of the layout that the bucket has, for as long as this writer lives."""
+        async with self._asking:
+            if self._points is None:
+                await self._until_answered(self._ask_layout)
+            assert self._points is not None
+            return self._points
+
+    async def _ask_layout(self) -> Verdict:
+        question = layout_question(self._settings.bucket)
+        return await self._judged(lambda: self._connection.ask(question), self._judge_layout)
+
+    def _judge_layout(self, answer: Answer) -> Verdict:
+        verdict = judge_layout(answer, self._timing.now())
+        if verdict.action is Action.DONE:
+            found = layouts_of(answer)
+            self._say_layouts(found)
+            self._points = self._formats(layout_to_write(found))
+        return verdict
+
+    def _say_layouts(self, found: frozenset[int]) -> None:
+        bucket = f"bucket {self._settings.bucket} of InfluxDB {self._settings.url}"
+        if found == {FIRST}:
+            self._notices.warning(f"{bucket} has layout 1 and goes on in it; collector migrate moves it to layout 2")
+        elif FIRST in found:
+            self._notices.error(
+                f"{bucket} has points of layout 1 beside those of layout 2: what is in both counts twice; see that no"
+                " pullstudy 0.2 or earlier writes to it"
+            )
+
+    def _encode(self, records: Iterable[msgspec.Struct], form: PointFormat) -> tuple[list[Point], list[Refused]]:
         points, refused = [], []
         for record in records:
             try:
-                points.append(Point(record, self._points.encode(record).encode()))
+                points.append(Point(record, form.encode(record).encode()))
             except PointError as error:
                 refused.append(Refused(record, str(error)))
         return points, refused
@@ -94,9 +130,12 @@ class InfluxWriter:
 
     async def _send(self, lines: bytes) -> Verdict:
         """Make the request until the answer is about the points."""
+        return await self._until_answered(lambda: self._request(lines))
+
+    async def _until_answered(self, ask: Callable[[], Awaitable[Verdict]]) -> Verdict:
         failures = 0
         while True:
-            verdict = await self._request(lines)
+            verdict = await ask()
             if verdict.action is not Action.REPEAT:
                 self._recovered()
                 return verdict
@@ -107,10 +146,18 @@ class InfluxWriter:
             await self._timing.sleep(seconds)
 
     async def _request(self, lines: bytes) -> Verdict:
+        verdict = await self._judged(lambda: self._connection.write(lines), self._judge)
+        self.counters.sent_bytes += len(lines)
+        return verdict
+
+    def _judge(self, answer: Answer) -> Verdict:
+        return judge(answer.status, answer.headers, answer.body, self._timing.now())
+
+    async def _judged(self, ask: Callable[[], Awaitable[Answer]], judged: Callable[[Answer], Verdict]) -> Verdict:
         started = self._timing.monotonic()
         try:
-            answer = await self._connection.write(lines)
-            status, verdict = answer.status, judge(answer.status, answer.headers, answer.body, self._timing.now())
+            answer = await ask()
+            status, verdict = answer.status, judged(answer)
         except NoAnswerError as error:
             status, verdict = 0, Verdict(Action.REPEAT, str(error))
         except BUGS as error:  # of an answer that nobody thought of: the next may be another one
@@ -118,7 +165,6 @@ class InfluxWriter:
         counters = self.counters
         counters.requests += 1
         counters.statuses[status] = counters.statuses.get(status, 0) + 1
-        counters.sent_bytes += len(lines)
         counters.write_seconds += self._timing.monotonic() - started
         return verdict
 
