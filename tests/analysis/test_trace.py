@@ -5,7 +5,7 @@ import gzip
 import hashlib
 import json
 from collections import defaultdict
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -442,6 +442,17 @@ def test_slices_that_overlap_are_on_tracks_of_their_own(tmp_path: Path) -> None:
     assert [each["args"]["name"] for each in events if each["name"] == "thread_name"] == ["p / pull", "p / pull (2)"]
 
 
+def test_what_took_no_time_is_no_slice_and_no_track(tmp_path: Path) -> None:
+    made = HandMade()
+    made.life("job", "job-0-aaaaa", image_of(), {**LIFE, Moment.SCHEDULED: 1.0}, waiting_seconds=0.0)
+    made.write(tmp_path / "study")
+    export_traces(tmp_path / "study", "perfetto", tmp_path / "p")
+    events = events_of(tmp_path / "p")
+    names = ["container startup", "prepare pod", "pull", "create container", "start container"]
+    assert [each["name"] for each in events if each["ph"] == "X"] == names
+    assert sum(each["name"] == "thread_name" for each in events) == 1
+
+
 def test_a_job_of_256_nodes_is_a_file_under_5_mb(tmp_path: Path) -> None:
     synthetic_sweep(tmp_path / "study", sizes=(256,), image_bytes=(1_000_000_000,))
     assert export_traces(tmp_path / "study", "perfetto", tmp_path / "p") == 256
@@ -529,13 +540,22 @@ def test_an_attempt_that_failed_has_a_span_where_the_runtime_told_of_it(tmp_path
     assert pull.end_time_unix_nano - pull.start_time_unix_nano == round(stages.wall_seconds * 1e6) * 1000
 
 
-def test_layers_that_overlap_are_tracks_of_their_own(tmp_path: Path) -> None:
-    with_inside(tmp_path / "study", "g9")
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_layers_that_overlap_are_on_tracks_of_their_own_with_their_stages(tmp_path: Path, sample: str) -> None:
+    _, layers = with_inside(tmp_path / "study", sample)
     export_traces(tmp_path / "study", "perfetto", tmp_path / "p")
     events = events_of(tmp_path / "p")
     check_format(events)
-    assert sum(each["name"] == "layer" for each in events) == 9
-    assert len([each for each in events if each["name"] == "thread_name"]) > 3
+    slices: dict[str, list[tuple[int, int, int]]] = defaultdict(list)
+    for each in events:
+        if each["ph"] == "X" and each["name"].startswith("layer"):
+            slices[each["name"]].append((each["tid"], each["ts"], each["ts"] + each["dur"]))
+    of_layers = slices.pop("layer")
+    assert len(of_layers) == len(layers)
+    for one, other in pairwise(sorted(of_layers)):
+        assert one[0] != other[0] or one[2] <= other[1], "a track has one layer at a time"
+    for track, start, end in chain.from_iterable(slices.values()):
+        assert any(track == layer[0] and layer[1] <= start and end <= layer[2] for layer in of_layers)
 
 
 def test_an_eighth_of_a_job_of_256_nodes_with_125_layers_is_an_eighth_of_5_mb_with_gzip(tmp_path: Path) -> None:

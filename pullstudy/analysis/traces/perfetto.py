@@ -5,7 +5,7 @@ Source: "Trace Event Format" (Google, 2016). Slices of one track have to nest, s
 """
 
 from collections.abc import Iterable, Iterator
-from itertools import count
+from itertools import chain, count
 from typing import Any, BinaryIO
 
 import msgspec
@@ -61,42 +61,63 @@ def _named(what: str, process: int, track: int, name: str) -> dict[str, Any]:
 
 
 class _Lane:
-    """One track of a container: its spans, of which the last are still open."""
+    """One track of a container: its spans, of which the last ones are still open. Asked in the order of starts."""
 
     def __init__(self) -> None:
         self.spans: list[Span] = []
-        self._open_ends: list[int] = []
+        self._open: list[Span] = []
 
-    def take(self, span: Span) -> bool:
-        """Whether it nests in what is there, and is now there too. Made to be asked in the order of starts."""
-        start, end = _microseconds(span)
-        while self._open_ends and self._open_ends[-1] <= start:
-            self._open_ends.pop()
-        if self._open_ends and end > self._open_ends[-1]:
-            return False
+    def is_free(self, span: Span) -> bool:
+        """Whether nothing is open there."""
+        self._close_until(span)
+        return not self._open
+
+    def holds_parent(self, span: Span) -> bool:
+        """Whether what is open there is its parent, and lasts as long."""
+        self._close_until(span)
+        last = self._open[-1] if self._open else None
+        return last is not None and last.span_id == span.parent_id and _end(span) <= _end(last)
+
+    def put(self, span: Span) -> None:
         self.spans.append(span)
-        self._open_ends.append(end)
-        return True
+        self._open.append(span)
+
+    def _close_until(self, span: Span) -> None:
+        while self._open and _end(self._open[-1]) <= _start(span):
+            self._open.pop()
 
 
 def _lanes(spans: Iterable[Span]) -> list[_Lane]:
-    """Each span on the first track where it nests; of those that start at once the longer one first."""
+    """Each span in its parent where that can be, else on a track of its own.
+
+    Of those that start at once the longer comes first, and of alike ones what is nearer to the whole, which is given
+    first.
+    """
     lanes: list[_Lane] = []
-    for span in sorted(spans, key=lambda span: (_microseconds(span)[0], -_microseconds(span)[1])):
-        if not any(lane.take(span) for lane in lanes):
-            lanes.append(_Lane())
-            lanes[-1].take(span)
+    visible = (span for span in spans if span.parent_id is None or _end(span) > _start(span))
+    for span in sorted(visible, key=lambda span: (_start(span), -_end(span))):
+        places = chain(
+            (lane for lane in lanes if lane.holds_parent(span)), (lane for lane in lanes if lane.is_free(span))
+        )
+        place = next(places, None)
+        if place is None:
+            lanes.append(place := _Lane())
+        place.put(span)
     return lanes
 
 
-def _microseconds(span: Span) -> tuple[int, int]:
-    """Of its start and end: whole ones, since a time since 1970 with a fraction is more than a double holds."""
-    return span.start_ns // 1000, span.end_ns // 1000
+def _start(span: Span) -> int:
+    """In whole microseconds, since a time since 1970 with a fraction is more than a double holds."""
+    return span.start_ns // 1000
+
+
+def _end(span: Span) -> int:
+    return span.end_ns // 1000
 
 
 def _slices(trace: Trace, span: Span, process: int, track: int) -> Iterator[dict[str, Any]]:
     place = {"pid": process, "tid": track}
-    start, end = _microseconds(span)
+    start, end = _start(span), _end(span)
     arguments = _arguments(span.attributes)
     if span.parent_id is None:
         arguments |= {"trace_id": trace.trace_id, "image": trace.image}
