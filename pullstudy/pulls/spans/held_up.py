@@ -57,6 +57,7 @@ class _Shares:
 
     def __init__(self, wall: Interval, layers: int) -> None:
         self._free = _Free(wall)
+        self._untried = _Free(wall)  # what no layer above has a download in is not looked for again
         self._by_stage = dict.fromkeys(Stage, 0)
         self._by_layer = [0] * layers
 
@@ -69,11 +70,11 @@ class _Shares:
 
     def give_turn(self, queue: Step, downloads: Sequence[Sequence[Step]], first: int) -> None:
         """What is free while a layer waits for a download's turn, to the layers from that place on that have it."""
-        if not self._free.has(queue.start, queue.end):
-            return
-        for place in range(first, len(downloads)):
-            for step in downloads[place]:
-                self.add(step.stage, max(step.start, queue.start), min(step.end, queue.end), place)
+        for start, end in self._untried.pieces(queue.start, queue.end):
+            self._untried.take(start, end)
+            for place in range(first, len(downloads)) if self._free.pieces(start, end) else ():
+                for step in downloads[place]:
+                    self.add(step.stage, max(step.start, start), min(step.end, end), place)
 
     def done(self) -> HeldUp:
         self._by_stage[Stage.UNATTRIBUTED] += self._free.left
@@ -96,10 +97,12 @@ class _Free:
     def left(self) -> int:
         return sum(self._ends) - sum(self._starts)
 
-    def has(self, start: int, end: int) -> bool:
-        """Whether any of it is free."""
-        first = bisect_left(self._ends, start + 1)
-        return first < len(self._starts) and self._starts[first] < end
+    def pieces(self, start: int, end: int) -> list[Interval]:
+        """What is free of it."""
+        if end <= start:
+            return []
+        places = range(bisect_left(self._ends, start + 1), bisect_left(self._starts, end))
+        return [(max(self._starts[place], start), min(self._ends[place], end)) for place in places]
 
     def take(self, start: int, end: int) -> int:
         """How much of it was free."""

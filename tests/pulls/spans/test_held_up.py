@@ -73,3 +73,36 @@ def test_whatever_the_steps_are_the_shares_add_up_to_the_wall_time(layers: list[
     of_none = by_stage.get("wait", 0) + by_stage.get("unattributed", 0)
     assert sum(by_layer) == until - of_none
     assert min(by_stage.values(), default=0) >= 0
+
+
+def _owner(layers: list[list[Step]], at: int) -> tuple[Stage, int | None]:
+    """Whose one moment is, by the rule as it is written down; nobody's place for what no layer holds up."""
+
+    def covering(place: int, stages: tuple[Stage, ...]) -> list[Step]:
+        there = [step for step in layers[place] if step.stage in stages and step.start <= at < step.end]
+        return sorted(there, key=lambda step: (step.stage is Stage.UNATTRIBUTED, -step.start, -step.end))
+
+    works = tuple(stage for stage in Stage if stage not in (QUEUE, WAIT))
+    for place in range(len(layers)):
+        if found := covering(place, works):
+            return found[0].stage, None if found[0].stage is Stage.UNATTRIBUTED else place
+        for other in range(place + 1, len(layers)) if covering(place, (QUEUE,)) else ():
+            for step in layers[other]:
+                if step.stage in (Stage.FIRST_BYTE, TRANSFER, Stage.INGEST) and step.start <= at < step.end:
+                    return step.stage, other
+    for place in range(len(layers)):
+        if covering(place, (QUEUE,)):
+            return QUEUE, place
+    return (WAIT if any(covering(place, (WAIT,)) for place in range(len(layers))) else Stage.UNATTRIBUTED), None
+
+
+@given(st.lists(steps, max_size=5), st.integers(0, 60))
+def test_each_moment_is_whose_the_rule_says(layers: list[list[Step]], until: int) -> None:
+    by_stage: dict[str, int] = {}
+    by_layer = [0] * len(layers)
+    for at in range(until):
+        stage, place = _owner(layers, at)
+        by_stage[stage.value] = by_stage.get(stage.value, 0) + 1
+        if place is not None:
+            by_layer[place] += 1
+    assert held(*layers, until=until) == (by_stage, tuple(by_layer))
