@@ -86,7 +86,8 @@ def build(
     seed: Annotated[str, typer.Option("--seed", metavar="TEXT", help="Of the files' bytes.")] = "0",
     architecture: Annotated[str, typer.Option("--arch", metavar="NAME", help="As Go calls it.")] = "amd64",
     threads: Annotated[
-        int | None, typer.Option("--threads", min=1, max=256, help="Layers built at once. [default: one a CPU]")
+        int | None,
+        typer.Option("--threads", metavar="N", min=1, max=256, help="Layers built at once. [default: one a CPU]"),
     ] = None,
 ) -> None:
     """Build images into an OCI image layout: each number of layers with each size, compression, ratio, number of files.
