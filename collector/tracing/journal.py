@@ -10,7 +10,8 @@ Plain blocking calls, used by one thread at a time.
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from zlib import crc32
 
@@ -51,11 +52,16 @@ class SpanJournal:
     def size_bytes(self) -> int:
         return sum(tuple(self._sizes.values()))
 
-    def read(self) -> Iterator[tuple[int, list[Span]]]:
-        """What was kept at the opening, with the number of its segment; up to the first frame that is not whole."""
+    def read(self, damaged: Callable[[Path, int], None]) -> Iterator[tuple[int, list[Span]]]:
+        """What was kept at the opening, with the number of its segment.
+
+        ``damaged`` is told the segments that have bytes which no frame explains, and how many: a frame at the end that
+        is cut was never acknowledged, and is none of these.
+        """
         for number in sorted(self._sizes):
             if number <= self._current:
-                yield from ((number, spans) for spans in _frames(self._path(number).read_bytes()))
+                path = self._path(number)
+                yield from ((number, spans) for spans in _frames(path.read_bytes(), partial(damaged, path)))
 
     def append(self, spans: Sequence[Span]) -> int:
         """On return they are on disk, in the segment of this number. Raises SpoolFullError."""
@@ -64,9 +70,10 @@ class SpanJournal:
         frame = b"".join((length, crc32(payload, crc32(length)).to_bytes(4, "little"), payload))
         try:
             file = self._open_for(len(frame))
-            os.write(file, frame)
+            _write_all(file, frame)
             os.fdatasync(file)
         except OSError as error:
+            self._leave()
             raise SpoolFullError(self._path(self._current), error.strerror or str(error)) from error
         self._unclaimed[self._current] += 1
         self._sizes[self._current] += len(frame)
@@ -96,6 +103,12 @@ class SpanJournal:
             os.close(self._file)
             self._file = None
 
+    def _leave(self) -> None:
+        """Of a segment that may end in half a frame nothing more is read: the next frame begins another one."""
+        if self._file is not None:
+            self._sizes[self._current] = os.fstat(self._file).st_size
+            self.close()
+
     def _open_for(self, size: int) -> int:
         if self._file is not None and self._sizes[self._current] + size <= SEGMENT_BYTES:
             return self._file
@@ -111,16 +124,26 @@ class SpanJournal:
         return self._directory / f"spans-{number:016}.journal"
 
 
-def _frames(data: bytes) -> Iterator[list[Span]]:
+def _write_all(file: int, data: bytes) -> None:
+    """A disk that becomes full takes a part, and says so only when it is asked again."""
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(file, rest) :]
+
+
+def _frames(data: bytes, damaged: Callable[[int], None]) -> Iterator[list[Span]]:
     at = 0
     while at + _HEAD_BYTES <= len(data):
         length = int.from_bytes(data[at : at + 4], "little")
         payload = data[at + _HEAD_BYTES : at + _HEAD_BYTES + length]
         checksum = int.from_bytes(data[at + 4 : at + 8], "little")
-        if len(payload) < length or crc32(payload, crc32(data[at : at + 4])) != checksum:
+        if len(payload) < length:
             return
+        at += _HEAD_BYTES + length
+        if crc32(payload, crc32(data[at - _HEAD_BYTES - length : at - length - 4])) != checksum:
+            damaged(_HEAD_BYTES + length)
+            continue
         try:
             yield _decode(payload)
         except msgspec.DecodeError:  # its checksum holds: another version wrote it
-            return
-        at += _HEAD_BYTES + length
+            damaged(_HEAD_BYTES + length)

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from pathlib import Path
 
 import msgspec
 
@@ -58,7 +59,7 @@ class SpanSource:
     async def run(self, spool: SourceSpool) -> None:
         """Raises SpoolError, OtlpListenError."""
         now = self._clock.monotonic_seconds()
-        for segment, spans in self._journal.read():
+        for segment, spans in self._journal.read(self._tell_damage):
             self.pending.add(spans, segment, now)
         try:
             async with AsyncExitStack() as open_endpoints:
@@ -68,6 +69,9 @@ class SpanSource:
         finally:
             await self.receiver.close()
             self._journal.close()
+
+    def _tell_damage(self, path: Path, size: int) -> None:
+        self._log.warning(f"{path}: {size} bytes of spans cannot be read: damaged; their pulls' stages may lack some")
 
     async def _listen(self, open_endpoints: AsyncExitStack) -> None:
         if (http := self._addresses.http) is not None:
