@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from dashboards import alerts, collector_health, failures, live, phases, pull_metrics, study
+from dashboards import alerts, collector_health, failures, inside_pulls, live, phases, pull_metrics, study
 from dashboards.errors import FilesError
 from dashboards.flux import Bucket
 from dashboards.layout import Json
@@ -17,6 +17,7 @@ def dashboards(bucket: Bucket) -> dict[str, Json]:
     made = (
         study.build(bucket),
         phases.build(bucket),
+        inside_pulls.build(bucket),
         failures.build(bucket),
         live.build(bucket),
         collector_health.build(),

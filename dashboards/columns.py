@@ -6,10 +6,12 @@ from pullstudy.store.influx.point_layout import (
     ABANDONED,
     GAP,
     JOB_PHASES,
+    LAYER,
     MILESTONE,
     POD_PHASES,
     PULL,
     PULL_CACHE,
+    PULL_STAGES,
     REJECT,
     Measurement,
 )
@@ -50,3 +52,5 @@ abandoned = Columns(ABANDONED)
 pull_cache = Columns(PULL_CACHE)
 job_phases = Columns(JOB_PHASES)
 pod_phases = Columns(POD_PHASES)
+pull_stages = Columns(PULL_STAGES)
+layer = Columns(LAYER)

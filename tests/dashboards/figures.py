@@ -8,14 +8,19 @@ from math import floor, log10
 from statistics import fmean
 from typing import Any
 
+import msgspec
+
 from dashboards.study import BANDS
+from pullstudy.analysis.findings.stage_seconds import stage_seconds
 from pullstudy.analysis.findings.stragglers import Stragglers
 from pullstudy.analysis.report.facts import image_key
 from pullstudy.analysis.statistics.quantiles import median, quantile
 from pullstudy.analysis.timelines.critical_path import critical_path
 from pullstudy.analysis.timelines.timeline import JOB_MOMENTS, MOMENTS, JobTimeline
 from pullstudy.pulls.milestone import Milestone, Moment
+from pullstudy.pulls.pull_stages import PullStages
 from pullstudy.pulls.record import WITNESS_PREFIX, Outcome, PullRecord
+from pullstudy.pulls.stage import Stage
 from pullstudy.store.influx.point_layout import nanoseconds
 from tests.dashboards.whole_study import WholeStudy
 
@@ -48,6 +53,39 @@ class Figures:
     def of(self, uid: str, title: str) -> list[Row]:
         found: Callable[[], Iterable[Row]] = PANELS[uid, title].__get__(self)
         return list(found())
+
+    # -- inside the pulls --------------------------------------------------------------------------------------------
+
+    def held_by_image(self) -> list[Row]:
+        by_image: dict[str, list[PullStages]] = defaultdict(list)
+        for each in self.study.stages:
+            by_image[each.image or ""].append(each)
+        return [{"image": image, **means} for image, found in by_image.items() if (means := stage_means(found))]
+
+    def held_by_node(self) -> list[Row]:
+        by_node: dict[tuple[str, str | None], list[PullStages]] = defaultdict(list)
+        for each in self.study.stages:
+            by_node[each.cluster, each.node].append(each)
+        rows = []
+        for (cluster, node), found in by_node.items():
+            if means := stage_means(found):
+                walls = [each.wall_seconds for each in found if is_whole(each)]
+                rows.append({"cluster": cluster, "node": node, "pulls": len(walls), "seconds": fmean(walls), **means})
+        return rows
+
+    def held_by_layer(self) -> list[Row]:
+        return [
+            {
+                "image": each.image,
+                "digest": each.digest,
+                "pulls": each.pulls,
+                "total": each.held_seconds,
+                "held": each.held_seconds / each.pulls,
+                "apply": each.apply_seconds / each.pulls,
+                "transfer": each.transferred_bytes / each.transfer_seconds if each.transfer_seconds else 0.0,
+            }
+            for each in stage_seconds((), self.study.layers).layers
+        ]
 
     # -- study -------------------------------------------------------------------------------------------------------
 
@@ -298,6 +336,17 @@ def marks(found: list[float]) -> Row:
     return {name: quantile(sorted(found), probability) for name, probability in BANDS.items()}
 
 
+def is_whole(pull: PullStages) -> bool:
+    return pull.complete and pull.outcome is not Outcome.FAILED
+
+
+def stage_means(pulls: Sequence[PullStages]) -> Row:
+    """As the report has them, 0 where nobody told; none where no pull is whole."""
+    one = [msgspec.structs.replace(each, image="any", size=None) for each in pulls]
+    images = stage_seconds(one, ()).images
+    return {stage.replace("_", " "): images[0].mean(stage) or 0.0 for stage in Stage} if images else {}
+
+
 def gigabytes(record: PullRecord) -> float:
     return (image_key(record.image or "").unpacked_bytes or 0) / 1e9
 
@@ -358,6 +407,9 @@ PANELS: dict[tuple[str, str], Any] = {
     ("pullstudy-phases", "Stragglers"): Figures.stragglers,
     ("pullstudy-phases", "Slowest nodes"): Figures.slow_nodes,
     ("pullstudy-phases", "Slowest images"): Figures.slow_images,
+    ("pullstudy-inside", "What holds pulls up, by image"): Figures.held_by_image,
+    ("pullstudy-inside", "What holds pulls up, by node"): Figures.held_by_node,
+    ("pullstudy-inside", "Layers that hold pulls up"): Figures.held_by_layer,
     **{
         ("pullstudy-failures", str(outcome)): lambda self, outcome=outcome: self.counted(outcome) for outcome in Outcome
     },

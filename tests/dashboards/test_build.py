@@ -117,7 +117,7 @@ def test_every_panel_says_what_it_shows_and_in_which_unit(uid: str, panel: dict[
 
 def test_dashboards_of_pulls_say_whose_they_are_and_which_names_are_simulated() -> None:
     heads = {uid: board["panels"][0]["title"] for uid, board in BOARDS.items() if uid not in OF_PROMETHEUS}
-    assert len(heads) == 4
+    assert len(heads) == 5
     assert set(heads.values()) == {"Clusters: ${cluster} (sim-... and kwok-... are simulated)"}
 
 

@@ -24,7 +24,7 @@ def test_a_second_push_changes_nothing() -> None:
     assert {kind: len(kept) for kind, kept in first.items()} == {
         "folders": 1,
         "datasources": 2,
-        "dashboards": 6,
+        "dashboards": 7,
         "rules": 1,
     }
     influx = first["datasources"]["pullstudy-influxdb"]

@@ -28,7 +28,10 @@ from pullstudy.analysis.findings.phase_points import phase_points
 from pullstudy.pulls.batch import Batch, Gap, Reject
 from pullstudy.pulls.cache import CacheState
 from pullstudy.pulls.milestone import Milestone, Moment
+from pullstudy.pulls.pull_stages import PullStages
+from pullstudy.pulls.pulled_layer import PulledLayer
 from pullstudy.pulls.record import WITNESS_PREFIX, Outcome, PullRecord
+from pullstudy.pulls.stage import StageWitness
 from pullstudy.store.embedded.ledger import NodeCache
 from pullstudy.store.influx.point_layout import JobPhases, PodPhases
 from pullstudy.store.influx.settings import InfluxSettings
@@ -116,7 +119,58 @@ def with_what_a_good_sweep_lacks(study: WholeStudy) -> WholeStudy:
         rejects=(reject, msgspec.structs.replace(reject, position="18", at=first.finished_at)),
         gaps=(*study.gaps, gap),
         node_caches=tuple(other_caches(study)),
+        stages=tuple(inside(study)),
+        layers=tuple(layers_inside(study)),
     )
+
+
+def inside(study: WholeStudy) -> Iterator[PullStages]:
+    """Of each pull that an event timed, as if a runtime had told: one fails, and of one something is missing."""
+    timed = [each for each in study.pulls if each.pull_seconds is not None and each.started_at is not None]
+    for number, each in enumerate(timed):
+        seconds = each.pull_seconds or 0.0
+        yield PullStages(
+            cluster=each.cluster,
+            run=each.run,
+            size=each.size,
+            node=each.node,
+            image=each.image,
+            outcome=Outcome.FAILED if number == 1 else Outcome.PULLED,
+            started_at=each.started_at or each.finished_at,  # type: ignore[arg-type]
+            finished_at=each.finished_at,  # type: ignore[arg-type]
+            wall_seconds=seconds,
+            resolve_seconds=0.125 if number % 2 else None,
+            first_byte_seconds=seconds / 8,
+            transfer_seconds=seconds / 4,
+            apply_seconds=seconds / 2,
+            unattributed_seconds=seconds / 8,
+            complete=number != 2,
+            witness=StageWitness.SPANS,
+            pull=each.event_uid,
+        )
+
+
+def layers_inside(study: WholeStudy) -> Iterator[PulledLayer]:
+    """Two of each of those, one of which came from nowhere."""
+    for each in inside(study):
+        for position in range(2):
+            yield PulledLayer(
+                cluster=each.cluster,
+                run=each.run,
+                size=each.size,
+                node=each.node,
+                image=each.image,
+                position=position,
+                digest=f"sha256:{position}{each.image}",
+                layer_bytes=1_000_000 * (position + 1),
+                held_seconds=each.wall_seconds / (position + 3),
+                apply_seconds=each.wall_seconds / 4,
+                transfer_seconds=None if position else each.transfer_seconds,
+                already_there=bool(position),
+                finished_at=each.finished_at,
+                witness=StageWitness.SPANS,
+                pull=each.pull,
+            )
 
 
 def begun(study: WholeStudy, job: str) -> Milestone:
@@ -159,7 +213,16 @@ async def filled(request: pytest.FixtureRequest, influx: Influx, swept: WholeStu
     )
     store = InfluxStore(settings, KeptNotices(), Random(1))
     try:
-        await store.write(Batch(pulls=study.pulls, milestones=study.milestones, rejects=study.rejects, gaps=study.gaps))
+        more = (*study.stages, *study.layers)
+        await store.write(
+            Batch(
+                pulls=study.pulls,
+                milestones=study.milestones,
+                rejects=study.rejects,
+                gaps=study.gaps,
+                more=more,
+            )
+        )
         await store.tell(list(phase_points(study.groups())))
         given_up = await write_an_abandoned_job(store, study)
         # Read back, so that both sides know the same records, in the order of the store.

@@ -12,6 +12,8 @@ from pullstudy.analysis.timelines.assembly import timelines_of
 from pullstudy.analysis.timelines.timeline import JobTimeline
 from pullstudy.pulls.batch import Gap, Reject
 from pullstudy.pulls.milestone import Milestone
+from pullstudy.pulls.pull_stages import PullStages
+from pullstudy.pulls.pulled_layer import PulledLayer
 from pullstudy.pulls.record import PullRecord
 from pullstudy.pulls.witness import PodWitness
 from pullstudy.store.embedded.ledger import JobRow, NodeCache
@@ -28,6 +30,8 @@ class WholeStudy:
     pods: tuple[PodWitness, ...]
     gaps: tuple[Gap, ...]
     rejects: tuple[Reject, ...]
+    stages: tuple[PullStages, ...] = ()
+    layers: tuple[PulledLayer, ...] = ()
 
     def groups(self) -> list[JobRecords]:
         entries = {(row.cluster, row.job): row for row in self.jobs}
@@ -68,4 +72,6 @@ def read_whole(directory: Path) -> WholeStudy:
             pods=tuple(row for group in groups for row in group.pods),
             gaps=tuple(records.gaps()),
             rejects=tuple(records.rejects()),
+            stages=tuple(records.pull_stages()),
+            layers=tuple(records.pulled_layers()),
         )
