@@ -8,9 +8,10 @@ import msgspec
 
 from driver.errors import UsageError
 from driver.images.layer_writer import Program, WrittenLayer, write_layer
-from driver.images.layout import CONFIG_TYPE, MANIFEST_TYPE, Descriptor, Layout, manifest_document
+from driver.images.layout import CONFIG_TYPE, Descriptor, Layout, manifest_document
 from driver.images.order import ImageOrder
 from driver.images.packing import library_version
+from driver.registries.image_documents import MANIFEST_TYPE
 
 ORDER = "io.pullstudy.order"  # the annotation with what the image was made from
 _PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

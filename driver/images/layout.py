@@ -5,7 +5,6 @@ Source: OCI image specification, image-layout.md, manifest.md, config.md, annota
 
 import hashlib
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,17 +14,12 @@ from typing import Any, BinaryIO, cast
 import msgspec
 
 from driver.errors import UsageError
+from driver.registries.image_documents import DIGEST, INDEX_TYPE, MANIFEST_TYPE, MANIFEST_TYPES, MOST_DOCUMENT_BYTES
 from pullstudy.atomic_file import synchronise, write_file
 from pullstudy.pulls.image_size import MOST_LAYERS
 
-MANIFEST_TYPE = "application/vnd.oci.image.manifest.v1+json"
 CONFIG_TYPE = "application/vnd.oci.image.config.v1+json"
-INDEX_TYPE = "application/vnd.oci.image.index.v1+json"
-MANIFEST_TYPES = (MANIFEST_TYPE, "application/vnd.docker.distribution.manifest.v2+json")
 REF_NAME = "org.opencontainers.image.ref.name"
-
-_MOST_BYTES = 4 << 20  # of a manifest: registries refuse larger ones
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 
 
 class Descriptor(msgspec.Struct, frozen=True, rename="camel", omit_defaults=True):
@@ -84,7 +78,7 @@ class Layout:
 
     def blob(self, digest: str) -> Path:
         """Where it lies. Raises UsageError for what is no digest, which could lead anywhere."""
-        if not _DIGEST.fullmatch(digest):
+        if not DIGEST.fullmatch(digest):
             raise UsageError(f"{self.directory}: {digest[:100]!r} is no sha256 digest")
         return self.directory / "blobs" / "sha256" / digest.removeprefix("sha256:")
 
@@ -124,8 +118,8 @@ class Layout:
 
     def _decoded(self, path: Path, kind: Any) -> Any:
         try:
-            if path.stat().st_size > _MOST_BYTES:
-                raise UsageError(f"{path}: more than {_MOST_BYTES >> 20} MiB, which no manifest has")
+            if path.stat().st_size > MOST_DOCUMENT_BYTES:
+                raise UsageError(f"{path}: more than {MOST_DOCUMENT_BYTES >> 20} MiB, which no manifest has")
             return msgspec.json.decode(path.read_bytes(), type=kind)
         except OSError as error:
             raise UsageError(f"{path}: {error.strerror}; {self.directory} is no whole OCI image layout") from error

@@ -17,8 +17,9 @@ from urllib.parse import quote
 import msgspec
 
 from driver.errors import DriverError, UsageError, first_error
-from driver.images.layout import MANIFEST_TYPES, Descriptor, Layout
+from driver.images.layout import Descriptor, Layout
 from driver.registries.access import Answer, RegistryAccess, UnreachableError
+from driver.registries.image_documents import MANIFEST_TYPES
 from pullstudy.pulls.backoff import Backoff
 from pullstudy.pulls.image import full_reference
 from pullstudy.pulls.kubernetes_names import reference_fault

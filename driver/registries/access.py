@@ -17,13 +17,13 @@ import msgspec
 
 from driver.errors import DriverError
 from driver.registries.credentials import basic_credentials
+from driver.registries.image_documents import MOST_DOCUMENT_BYTES
 from pullstudy.pulls.image import FullReference
 
 if TYPE_CHECKING:
     import aiohttp
 
 ANSWER_SECONDS = 30.0
-MOST_BYTES = 4 << 20  # registries refuse manifests that are larger
 _MOST_OBJECTS = 20_000
 _MOST_REDIRECTS = 3
 _MOST_COMPLAINT = 64 << 10  # bytes of an answer that refuses
@@ -195,10 +195,10 @@ class RegistryAccess:
         if response.status != 200:
             return await response.content.read(_MOST_COMPLAINT) if response.status >= 400 else b""
         body = b""
-        while len(body) <= MOST_BYTES and (more := await response.content.read(MOST_BYTES)):
+        while len(body) <= MOST_DOCUMENT_BYTES and (more := await response.content.read(MOST_DOCUMENT_BYTES)):
             body += more
-        if len(body) > MOST_BYTES:
-            raise self.complaint(f"{urlsplit(url).netloc} answered with more than {MOST_BYTES >> 20} MiB", "")
+        if len(body) > MOST_DOCUMENT_BYTES:
+            raise self.complaint(f"{urlsplit(url).netloc} answered with more than {MOST_DOCUMENT_BYTES >> 20} MiB", "")
         return body
 
     def _joined(self, url: str, location: str = "") -> str:

@@ -2,7 +2,6 @@
 
 import asyncio
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -11,6 +10,7 @@ import msgspec
 from driver.errors import DriverError, first_error
 from driver.planning.manifest_files import size_of_layers
 from driver.registries.access import ANSWER_SECONDS, RegistryAccess
+from driver.registries.image_documents import DIGEST, INDEX_TYPES, MANIFEST_TYPES
 from pullstudy.analysis.reading.manifests import PLATFORM, Manifest
 from pullstudy.pulls.image import FullReference, full_reference
 from pullstudy.pulls.image_size import ImageSize, SizeSource
@@ -19,15 +19,7 @@ if TYPE_CHECKING:
     import aiohttp
 
 _AT_ONCE = 4
-_ACCEPTED = ", ".join(
-    (
-        "application/vnd.oci.image.index.v1+json",
-        "application/vnd.docker.distribution.manifest.list.v2+json",
-        "application/vnd.oci.image.manifest.v1+json",
-        "application/vnd.docker.distribution.manifest.v2+json",
-    )
-)
-_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_ACCEPTED = ", ".join((*INDEX_TYPES, *MANIFEST_TYPES))
 
 
 class RegistryError(DriverError):
@@ -117,7 +109,7 @@ class _Asked:
     def _of_platform(self, entries: list[_Entry]) -> str:
         for entry in entries:
             if (entry.platform.os, entry.platform.architecture) == PLATFORM:
-                if not _DIGEST.fullmatch(entry.digest):
+                if not DIGEST.fullmatch(entry.digest):
                     raise self._error(f"the index of {self._access.host} names no sha256 digest")
                 return entry.digest
         there = sorted({f"{entry.platform.os}/{entry.platform.architecture}" for entry in entries})
@@ -126,8 +118,8 @@ class _Asked:
     async def _manifest(self, reference: str) -> bytes:
         answer = await self._access.get(self._access.url(f"manifests/{reference}"), {"Accept": _ACCEPTED})
         self._access.check(answer)
-        expected = reference if _DIGEST.fullmatch(reference) else answer.headers.get("Docker-Content-Digest", "")
-        if _DIGEST.fullmatch(expected) and expected != f"sha256:{hashlib.sha256(answer.body).hexdigest()}":
+        expected = reference if DIGEST.fullmatch(reference) else answer.headers.get("Docker-Content-Digest", "")
+        if DIGEST.fullmatch(expected) and expected != f"sha256:{hashlib.sha256(answer.body).hexdigest()}":
             raise self._error(f"what {self._access.host} answered has not the digest {expected}")
         return answer.body
 
