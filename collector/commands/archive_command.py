@@ -24,7 +24,7 @@ from collector.configuration.options import (
     StopWithin,
 )
 from collector.configuration.quantity import Address, Seconds, seconds
-from collector.configuration.settings_shown import settings_text, shown_settings
+from collector.configuration.settings_shown import shows_settings
 from collector.log import Format, Log, say_failures_nobody_awaits
 from collector.settings import StopSettings
 from collector.stop_signal import StopSignal, end_within
@@ -80,8 +80,7 @@ def archive(
     show_settings: ShowSettings = None,
 ) -> None:
     """Keep records as Parquet, a file for each day and cluster, for years and for other engines."""
-    if show_settings is not None:
-        typer.echo(settings_text(shown_settings(context, os.environ), show_settings))
+    if shows_settings(context, os.environ, show_settings):
         return
     if kafka is not None and copy is not None:
         raise typer.BadParameter("--kafka and --copy: give one of them")

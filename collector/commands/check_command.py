@@ -12,7 +12,7 @@ import typer
 
 from collector.commands.collect_command import collect, target_of
 from collector.configuration.options import CONTEXT
-from collector.configuration.settings_shown import settings_text, shown_settings
+from collector.configuration.settings_shown import shows_settings
 from collector.log import Format
 from collector.settings import Settings
 from pullstudy.exit_codes import FAILED
@@ -47,8 +47,7 @@ def check(
     **options: Any,
 ) -> None:
     """Try every connection and permission that the collector needs, and say in plain words what is missing."""
-    if options["show_settings"] is not None:
-        typer.echo(settings_text(shown_settings(context, os.environ), options["show_settings"]))
+    if shows_settings(context, os.environ, options["show_settings"]):
         return
     wanted = inspect.signature(target_of).parameters
     target = target_of(**{name: value for name, value in options.items() if name in wanted})

@@ -35,7 +35,7 @@ from collector.configuration.options import (
     SpoolLimit,
     StopWithin,
 )
-from collector.configuration.settings_shown import settings_text, shown_settings
+from collector.configuration.settings_shown import shows_settings
 from collector.log import Format, Log, say_failures_nobody_awaits
 from collector.settings import Settings
 from collector.sources.scope import Scope, is_namespace
@@ -111,8 +111,7 @@ def collect(
     show_settings: ShowSettings = None,
 ) -> None:
     """Watch a cluster's events and keep what they tell of image pulls, each once; by default in an embedded store."""
-    if show_settings is not None:
-        typer.echo(settings_text(shown_settings(context, os.environ), show_settings))
+    if shows_settings(context, os.environ, show_settings):
         return
     target = target_of(cluster, kubeconfig, in_cluster, namespace, data_dir, run, size, kafka, influx, reconcile)
     if otlp is not None or otlp_grpc is not None:

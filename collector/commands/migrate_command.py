@@ -11,7 +11,7 @@ import typer
 from collector.clock import SystemClock
 from collector.configuration.connections import asked_influx
 from collector.configuration.options import CONTEXT, Config, LogFormat, ShowSettings
-from collector.configuration.settings_shown import settings_text, shown_settings
+from collector.configuration.settings_shown import shows_settings
 from collector.errors import NotWholeError
 from collector.log import Format, Log
 from pullstudy.store.protocol import StoreError
@@ -53,8 +53,7 @@ def migrate(
     show_settings: ShowSettings = None,
 ) -> None:
     """Move an InfluxDB bucket to the newest layout of points: copy them into another bucket, and verify."""
-    if show_settings is not None:
-        typer.echo(settings_text(shown_settings(context, os.environ), show_settings))
+    if shows_settings(context, os.environ, show_settings):
         return
     settings = asked_influx(influx)
     source = replace(settings, bucket=from_bucket or settings.bucket)

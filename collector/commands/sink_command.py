@@ -22,7 +22,7 @@ from collector.configuration.options import (
     ShowSettings,
     StopWithin,
 )
-from collector.configuration.settings_shown import settings_text, shown_settings
+from collector.configuration.settings_shown import shows_settings
 from collector.log import Format, Log, say_failures_nobody_awaits
 from collector.settings import StopSettings
 from collector.stop_signal import StopSignal, end_within
@@ -50,8 +50,7 @@ def sink(
     show_settings: ShowSettings = None,
 ) -> None:
     """Store what collectors published to Kafka in InfluxDB."""
-    if show_settings is not None:
-        typer.echo(settings_text(shown_settings(context, os.environ), show_settings))
+    if shows_settings(context, os.environ, show_settings):
         return
     reading, storing = asked_bus(kafka), asked_store(influx)
     from collector.delivering.sink import SinkSettings

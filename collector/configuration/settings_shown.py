@@ -53,6 +53,14 @@ VARIABLES = (
 )
 
 
+def shows_settings(context: typer.Context, environment: Mapping[str, str], form: Format | None) -> bool:
+    """Whether they are asked for in place of what the command does; then they are printed."""
+    if form is None:
+        return False
+    typer.echo(settings_text(shown_settings(context, environment), form))
+    return True
+
+
 def shown_settings(context: typer.Context, environment: Mapping[str, str]) -> list[Shown]:
     """All of the command that the context is of."""
     path = context.params.get("config")
