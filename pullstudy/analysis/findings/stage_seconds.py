@@ -17,7 +17,6 @@ from pullstudy.pulls.stage import Stage
 
 STAGES = tuple(Stage)
 _COLUMNS = {stage: f"{stage}_seconds" for stage in STAGES}
-_LEAST_SHARE = 0.05  # of the wall time, that a stage has to have to be named
 _ASSUMED = ("a stage that the witness cannot tell is in its neighbour", "no interval: pulls of one moment share much")
 
 
@@ -39,10 +38,6 @@ class ImageStages:
     def median_seconds(self) -> float:
         return median(sorted(self.walls))
 
-    @property
-    def mean_seconds(self) -> float:
-        return sum(self.walls) / len(self.walls)
-
     def mean(self, stage: Stage) -> float | None:
         """Seconds a pull; None where no witness told it."""
         return self.sums[stage] / self.pulls if stage in self.told else None
@@ -51,12 +46,6 @@ class ImageStages:
         """Of the wall time."""
         whole = sum(self.walls)
         return self.sums[stage] / whole if whole else 0.0
-
-    @property
-    def main(self) -> list[Stage]:
-        """Those that hold a twentieth of the time or more, the longest first."""
-        named = [stage for stage in STAGES if self.share(stage) >= _LEAST_SHARE]
-        return sorted(named, key=lambda stage: -self.sums[stage])
 
     def add(self, pull: PullStages) -> None:
         self.walls.append(pull.wall_seconds)

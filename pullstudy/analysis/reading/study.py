@@ -38,7 +38,6 @@ from pullstudy.pulls.pull_stages import PullStages
 from pullstudy.pulls.pulled_layer import PulledLayer
 from pullstudy.pulls.record import PullRecord
 from pullstudy.pulls.streamed import StreamedPulls, streams_images
-from pullstudy.pulls.streaming import Streaming
 from pullstudy.store.copying import all_batches
 from pullstudy.store.embedded.ledger import ClusterRow, JobRow, NodeRow
 from pullstudy.store.embedded.store import EmbeddedStore, open_connection, store_errors
@@ -137,7 +136,7 @@ class StudyRecords:
 
     def discards(self) -> Iterator[Discard]:
         """Events that an exporter saw and did not write."""
-        return self._merged([store.records(DISCARD, chosen) for store, chosen in self._parts], DISCARD.reading_order())
+        return self._of_kind(DISCARD)
 
     def _entries(self) -> dict[JobName, JobRow]:
         return {(row.cluster, row.job): row for row in self.study.ledger.jobs}
@@ -157,27 +156,23 @@ class StudyRecords:
     def gaps(self) -> Iterator[Gap]:
         return self._merged([store.gaps(chosen) for store, chosen in self._parts], GAP.reading_order())
 
-    def _streamings(self) -> Iterator[Streaming]:
-        return self._merged(
-            [store.records(STREAMING, chosen) for store, chosen in self._parts], STREAMING.reading_order()
-        )
-
     def pull_stages(self) -> Iterator[PullStages]:
-        return self._merged(
-            [store.records(PULL_STAGES, chosen) for store, chosen in self._parts], PULL_STAGES.reading_order()
-        )
+        return self._of_kind(PULL_STAGES)
 
     def pulled_layers(self) -> Iterator[PulledLayer]:
-        return self._merged([store.records(LAYER, chosen) for store, chosen in self._parts], LAYER.reading_order())
+        return self._of_kind(LAYER)
 
     def streamed_pulls(self) -> StreamedPulls:
         """What tells whether a pull was streamed."""
         nodes = {(row.cluster, row.node): streams_images(json.loads(row.labels)) for row in self.nodes()}
-        return StreamedPulls(self._streamings(), nodes)
+        return StreamedPulls(self._of_kind(STREAMING), nodes)
 
     def nodes(self) -> Iterator[NodeRow]:
         """As the ledger has them."""
         return nodes(self._ledger) if self._ledger is not None else iter(())
+
+    def _of_kind(self, kind: Kind[R]) -> Iterator[R]:
+        return self._merged([store.records(kind, chosen) for store, chosen in self._parts], kind.reading_order())
 
     def _of_job(self, kind: Kind[R], job: JobName) -> Iterator[R]:
         streams = [store.of_job(kind, job, chosen) for store, chosen in self._parts]
