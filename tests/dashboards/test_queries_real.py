@@ -42,6 +42,7 @@ from tests.dashboards.variables import substituted
 from tests.dashboards.whole_study import WholeStudy, read_whole
 from tests.notices import KeptNotices
 from tests.stack.influx import Influx
+from tests.store.opened_influx import opened
 
 pytestmark = [pytest.mark.real, pytest.mark.asyncio(loop_scope="session")]
 BUCKET = "dashboards"
@@ -211,8 +212,7 @@ async def filled(request: pytest.FixtureRequest, influx: Influx, swept: WholeStu
     settings = InfluxSettings(
         url=influx.url, organisation=influx.organisation, token=influx.token, bucket=bucket, layout=request.param
     )
-    store = InfluxStore(settings, KeptNotices(), Random(1))
-    try:
+    async with opened(settings) as store:
         more = (*study.stages, *study.layers)
         await store.write(
             Batch(
@@ -227,8 +227,6 @@ async def filled(request: pytest.FixtureRequest, influx: Influx, swept: WholeStu
         given_up = await write_an_abandoned_job(store, study)
         # Read back, so that both sides know the same records, in the order of the store.
         pulls, milestones = await asyncio.to_thread(lambda: (tuple(store.pulls()), tuple(store.milestones())))
-    finally:
-        await store.close()
     assert set(pulls) == set(study.pulls), "what the driver told is in no record"
     return Filled(influx, bucket, replace(study, pulls=pulls, milestones=milestones), given_up)
 
@@ -239,12 +237,9 @@ async def plain(influx: Influx, swept: WholeStudy) -> Filled:
     bucket = f"{BUCKET}-plain"
     await influx.new_bucket(bucket)
     settings = InfluxSettings(url=influx.url, organisation=influx.organisation, token=influx.token, bucket=bucket)
-    store = InfluxStore(settings, KeptNotices(), Random(1))
-    try:
+    async with opened(settings) as store:
         await store.write(Batch(pulls=swept.pulls, milestones=swept.milestones))
         pulls = await asyncio.to_thread(lambda: tuple(store.pulls()))
-    finally:
-        await store.close()
     return Filled(influx, bucket, replace(swept, pulls=pulls, node_caches=()), None)
 
 

@@ -1,11 +1,9 @@
 """``collector migrate``: all that an old bucket has is in the new one, once, whenever it was stopped on the way."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from random import Random
 
 import msgspec
 import pytest
@@ -21,11 +19,11 @@ from pullstudy.store.influx.migrate import Migration, Moved
 from pullstudy.store.influx.point_layout import JobPhases, PodPhases, PullCache
 from pullstudy.store.influx.read import InfluxReader
 from pullstudy.store.influx.settings import InfluxSettings
-from pullstudy.store.influx.store import InfluxStore
 from pullstudy.store.protocol import AbandonedJob, Delivered
 from pullstudy.timing import Timing
 from tests.notices import KeptNotices
 from tests.stack.influx import Influx
+from tests.store.opened_influx import opened
 from tests.store.records import AT, gap, milestone, pull, reject
 
 pytestmark = pytest.mark.real
@@ -72,15 +70,6 @@ async def fill(settings: InfluxSettings) -> None:
         await store.tell(
             [PullCache(**shared, cache="cold"), JobPhases(**of_job), PodPhases(**of_job, node="n", pod="p")]
         )
-
-
-@asynccontextmanager
-async def opened(settings: InfluxSettings) -> AsyncIterator[InfluxStore]:
-    store = InfluxStore(settings, KeptNotices(), Random(1))
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 def all_records(settings: InfluxSettings) -> list[list[msgspec.Struct]]:

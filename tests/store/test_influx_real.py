@@ -1,11 +1,9 @@
 """A real InfluxDB that refuses, forgets, is killed: every record ends as one point or as refused."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import aiohttp
@@ -18,9 +16,9 @@ from pullstudy.store.influx.line_protocol import encode_point
 from pullstudy.store.influx.read import InfluxReader
 from pullstudy.store.influx.settings import InfluxSettings
 from pullstudy.store.influx.store import InfluxStore
-from tests.notices import KeptNotices
 from tests.stack.influx import Influx
 from tests.stack.wait import until as wait_until
+from tests.store.opened_influx import opened
 from tests.store.records import AT, pull
 
 pytestmark = pytest.mark.real
@@ -30,15 +28,6 @@ SOON = Backoff(first_seconds=0.05, most_seconds=0.2)
 def settings_for(influx: Influx, bucket: str, **more: Any) -> InfluxSettings:
     plain = {"url": influx.url, "organisation": influx.organisation, "token": influx.token, "bucket": bucket}
     return InfluxSettings(**{**plain, "backoff": SOON, **more})
-
-
-@asynccontextmanager
-async def opened(settings: InfluxSettings) -> AsyncIterator[InfluxStore]:
-    store = InfluxStore(settings, KeptNotices(), Random(1))
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 async def read(store: InfluxStore) -> list[PullRecord]:

@@ -32,6 +32,17 @@ def index(**digests: str) -> bytes:
     return json.dumps({"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries}).encode()
 
 
+@asynccontextmanager
+async def served(app: web.Application) -> AsyncIterator[str]:
+    """On loopback: its host and port."""
+    server: Any = TestServer(app)
+    await server.start_server()
+    try:
+        yield f"127.0.0.1:{server.port}"
+    finally:
+        await server.close()
+
+
 class LoopbackRegistry:
     """``manifests`` by repository and reference; a ``challenge`` of None is a registry for everyone."""
 
@@ -84,13 +95,8 @@ class LoopbackRegistry:
                 web.get("/{other:.*}", self._serve_other),
             ]
         )
-        server: Any = TestServer(app)
-        await server.start_server()
-        self.netloc = f"127.0.0.1:{server.port}"
-        try:
+        async with served(app) as self.netloc:
             yield self
-        finally:
-            await server.close()
 
     async def _serve_other(self, request: web.Request) -> web.Response:
         self.seen.append((request.path, request.headers.get("Authorization")))

@@ -1,18 +1,14 @@
 """A registry on loopback that takes images, by the distribution specification; and what may go wrong on the way."""
 
 import asyncio
-import hashlib
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 from aiohttp import web
-from aiohttp.test_utils import TestServer
 
-
-def digest_of(body: bytes) -> str:
-    return f"sha256:{hashlib.sha256(body).hexdigest()}"
+from tests.driver.registries.loopback_registry import digest_of, served
 
 
 class UploadRegistry:
@@ -50,13 +46,8 @@ class UploadRegistry:
                 web.get("/token", self._token),
             ]
         )
-        server: Any = TestServer(app)
-        await server.start_server()
-        self.netloc = f"127.0.0.1:{server.port}"
-        try:
+        async with served(app) as self.netloc:
             yield self
-        finally:
-            await server.close()
 
     def _guarded(self, handler: Any) -> Any:
         async def guarded(request: web.Request) -> web.StreamResponse:
