@@ -19,7 +19,8 @@ from driver.planning.wrong_key import explain_mistake, near_word
 from pullstudy.pulls.image_size import ImageSize
 from pullstudy.pulls.kubernetes_names import label_key_fault, label_value_fault, reference_fault, subdomain_fault
 from pullstudy.pulls.sizes import SizesError, parse_sizes
-from pullstudy.sim.model.parameters import PROFILES, Changes, ParametersError, override, parse_changes
+from pullstudy.sim.model.model_file import CALIBRATION, check_model, parse_model
+from pullstudy.sim.model.parameters import PROFILES, Changes, ParametersError
 from pullstudy.store.destination import Destination
 
 # Source: Kubernetes' RFC 1123 label; 40 leaves room for the provider's prefix and the size.
@@ -139,13 +140,14 @@ class Limits(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     cache_clear_seconds: Seconds = 600.0
 
 
-# Parameters of the simulator's model by group and name, or a file of them: a loaded study has what the file said.
-Model = dict[str, dict[str, float | int | bool | None]] | str
+# Parameters of the simulator's model by group and name, and where they come from, or a file of them: a loaded study has
+# what the file said.
+Model = dict[str, dict[str, Any]] | str
 
 
 def _loaded(model: Model) -> Changes:
     assert not isinstance(model, str)  # load_study read the file
-    return model
+    return {group: values for group, values in model.items() if group != CALIBRATION}
 
 
 class SimPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -312,18 +314,21 @@ def _with_manifests(study: Study, files: tuple[str, ...], directory: Path) -> St
     return msgspec.structs.replace(study, images=msgspec.structs.replace(study.images, manifests=(), sizes=sizes))
 
 
-def _read_model(path: Path, where: str) -> dict[str, dict[str, float | int | bool | None]]:
+def _read_model(path: Path, where: str) -> dict[str, dict[str, Any]]:
     try:
-        return parse_changes(path.read_bytes())
+        text = path.read_bytes()
+        parse_model(text)
     except OSError as error:
         raise UsageError(f"{where}: {error.strerror}; give a JSON file of parameters by group") from error
     except ParametersError as error:
         raise UsageError(f"{where}: {error}") from error
+    return dict(msgspec.json.decode(text))
 
 
 def _check_model(plan: SimPlan | KwokPlan, where: str) -> None:
+    assert not isinstance(plan.model, str)  # load_study read the file
     try:
-        override(PROFILES[plan.profile], plan.changes)
+        check_model(plan.model).parameters(PROFILES[plan.profile])
     except ParametersError as error:
         raise UsageError(f"{where}: {error}; docs/sim-model.md lists the parameters") from error
 

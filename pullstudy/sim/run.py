@@ -20,7 +20,8 @@ from pullstudy.sim.cluster import ClusterSettings
 from pullstudy.sim.faults.kinds import AnyFault, FaultError, parse_faults
 from pullstudy.sim.http.server import SimServer, serving
 from pullstudy.sim.kubeconfig import write_kubeconfig
-from pullstudy.sim.model.parameters import PROFILES, ModelParameters, ParametersError, override, parse_changes
+from pullstudy.sim.model.model_file import parse_model
+from pullstudy.sim.model.parameters import PROFILES, ModelParameters, ParametersError
 
 COMPACTION_SECONDS = 300.0  # what a real server keeps
 NAME_PREFIX = "sim-"
@@ -130,7 +131,7 @@ def _parameters(options: Options) -> ModelParameters:
     if options.model is None:
         return parameters
     try:
-        return override(parameters, parse_changes(options.model.read_bytes()))
+        return parse_model(options.model.read_bytes()).parameters(parameters)
     except OSError as error:
         raise WrongUseError(f"--model {options.model}: {error.strerror}") from error
     except ParametersError as error:

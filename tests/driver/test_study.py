@@ -106,6 +106,7 @@ def test_the_command_line_goes_over_the_file(tmp_path: Path) -> None:
         ("[sim.model]\nvolumes = {}", "[sim] model: the model has no group 'volumes': did you mean 'volume'?"),
         ("[kwok.model.volume]\nwrite_byte_per_second = 1", "did you mean 'write_bytes_per_second'?"),
         ("[sim.model.volume]\nwrite_bytes_per_second = 0", "write_bytes_per_second 0: above 0"),
+        ("[sim.model.calibration]\nprofile = 'eks'", "[sim] model: calibration: Object missing required field"),
         ("[sim]\nmodel = 'absent.json'", "[sim] model = 'absent.json': No such file"),
         ("[job]\nimage_pull_policy = 'Sometimes'", "IfNotPresent or Always"),
         ("[job.pod]\naffinity = {}", "job.pod must leave affinity to the driver"),
@@ -133,6 +134,15 @@ def test_a_file_of_the_model_is_kept_by_what_it_says_wherever_it_lies(tmp_path: 
     by_option = load_study(None, Overrides(model=tmp_path / "slow.json"))
     by_file = load_study(write(tmp_path, "[sim]\nmodel = 'slow.json'"), NO_OVERRIDES)
     assert (by_option.sim.model, by_option.kwok.model, by_file.sim.model) == (slow, slow, slow)
+
+
+def test_where_a_model_comes_from_is_kept_with_the_study_and_changes_no_parameter(tmp_path: Path) -> None:
+    calibration = {"profile": "eks", "study": "s", "records": [], "fitted": {}, "unidentified": {}}
+    known = {"volume": {"sigma": 0.02}, "calibration": calibration}
+    (tmp_path / "model.json").write_bytes(msgspec.json.encode(known))
+    plan = load_study(None, Overrides(model=tmp_path / "model.json")).sim
+    assert plan.model == known
+    assert plan.changes == {"volume": {"sigma": 0.02}}
 
 
 def test_a_profile_of_the_command_line_goes_over_that_of_the_file(tmp_path: Path) -> None:

@@ -140,21 +140,11 @@ GKE = replace(
 PROFILES: dict[str, ModelParameters] = {"eks": EKS, "gke": GKE}
 
 
-_EXAMPLE = '{"volume": {"write_bytes_per_second": 264e6}}'
 Changes = Mapping[str, Mapping[str, float | int | bool | None]]  # by group and name
 
 
 class ParametersError(ValueError):
     """A change of no parameter, or to a value of another kind. ``str()`` is one line."""
-
-
-def parse_changes(text: bytes) -> dict[str, dict[str, float | int | bool | None]]:
-    """What a JSON document changes. Raises ParametersError."""
-    try:
-        return msgspec.json.decode(text, type=dict[str, dict[str, float | int | bool | None]])
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        said = f"parameters by group, such as {_EXAMPLE}, are wanted: {error}"
-        raise ParametersError(said) from error
 
 
 def override(parameters: ModelParameters, changes: Changes) -> ModelParameters:
