@@ -1,10 +1,12 @@
-"""Bring the real servers into the cache: ``python -m tests.stack.build [kafka|kube|influx|kwok|node ...]``.
+"""Bring the real servers into the cache: ``python -m tests.stack.build [--within MINUTES] [kafka|kube|influx ...]``.
 
 Each part is made once for a version; a build that was killed leaves nothing half, a second one waits for the first.
 Programs that Debian has are installed by apt-get, where this runs as root.
 """
 
+import argparse
 import fcntl
+import math
 import os
 import shutil
 import subprocess
@@ -24,21 +26,29 @@ LOG_LINES_SHOWN = 15
 Say = Callable[[str], None]
 
 
-def ensure(home: StackHome, parts: Sequence[Part], say: Say) -> None:
-    """Have these parts in the cache and their system packages installed.
+def ensure(home: StackHome, parts: Sequence[Part], say: Say, *, within_minutes: float = math.inf) -> list[Part]:
+    """Have these parts in the cache and their system packages installed; return those that were left out.
 
+    Left out is what would take longer, with nothing cached, than is left of ``within_minutes``.
     Raises StackError with what is missing, or with the end of the failed command's output.
     """
     supported()
     if not _missing_packages(parts) and all(_is_built(home, part) for part in parts):
-        return
+        return []
+    until = time.monotonic() + within_minutes * 60
     home.root.mkdir(parents=True, exist_ok=True)
     with _only_builder(home, say):
         _install_packages(home, _missing_packages(parts), say)
         _sweep(home)
+        left_out = []
         for part in parts:
-            if not _is_built(home, part):
+            if _is_built(home, part):
+                continue
+            if time.monotonic() + part.minutes * 60 > until:
+                left_out.append(part)
+            else:
                 _build(home, part, say)
+    return left_out
 
 
 def _is_built(home: StackHome, part: Part) -> bool:
@@ -169,25 +179,33 @@ def _end_of(log: Path) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """The command line: 0 all is there, 1 a build failed, 2 wrong use, 130 interrupted."""
+    """The command line: 0 all is there, or as much as time allowed; 1 a build failed; 2 wrong use; 130 interrupted."""
 
     def say(line: str) -> None:
         sys.stderr.write(f"stack: {line}\n")
 
     home = StackHome.from_environment()
+    parser = argparse.ArgumentParser(prog="python -m tests.stack.build")
+    parser.add_argument("parts", nargs="*", metavar="PART", help="only these; all without any")
+    parser.add_argument(
+        "--within", type=float, default=math.inf, metavar="MINUTES", help="begin nothing that is longer"
+    )
+    asked = parser.parse_args(arguments)
     try:
-        parts = parts_named(arguments)
+        parts = parts_named(asked.parts)
     except StackError as error:
         say(str(error))
         return 2
     try:
-        ensure(home, parts, say)
+        left_out = ensure(home, parts, say, within_minutes=asked.within)
     except StackError as error:
         say(str(error))
         return 1
     except KeyboardInterrupt:
         return 130
-    say(f"all parts are in {home.root}")
+    for part in left_out:
+        say(f"LEFT OUT: {part.name} {part.version}: no {part.minutes:g} of the {asked.within:g} min are left")
+    say(f"{'NOT all' if left_out else 'all'} parts are in {home.root}")
     return 0
 
 

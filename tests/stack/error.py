@@ -7,3 +7,7 @@ class StackError(Exception):
 
 class NotPossibleHereError(StackError):
     """This machine does not allow it (no root, no namespaces): a reason to skip, never to fail."""
+
+
+class NotBuiltError(StackError):
+    """A part of the stack is not in the cache."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.stack.error import StackError
+from tests.stack.error import NotBuiltError, StackError
 
 VARIABLE = "PULLSTUDY_STACK_HOME"
 
@@ -25,21 +25,21 @@ class StackHome:
     def program(self, name: str) -> Path:
         """A program that was built here.
 
-        Raises StackError if it is not there yet.
+        Raises NotBuiltError if it is not there yet.
         """
         path = self.root / "bin" / name
         if not path.exists():
-            raise StackError(f"{name} is not in {path.parent}; run: python -m tests.stack.build")
+            raise NotBuiltError(f"{name} is not in {path.parent}; run: python -m tests.stack.build")
         return path
 
     def kafka_classpath(self) -> str:
         """The class path of the broker and its tools.
 
-        Raises StackError if Kafka is not there yet.
+        Raises NotBuiltError if Kafka is not there yet.
         """
         lib = self.root / "kafka" / "lib"
         if not lib.is_dir():
-            raise StackError(f"Kafka is not in {lib}; run: python -m tests.stack.build kafka")
+            raise NotBuiltError(f"Kafka is not in {lib}; run: python -m tests.stack.build kafka")
         return f"{lib}/*"
 
 

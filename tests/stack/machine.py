@@ -1,8 +1,8 @@
 """A machine inside this one, for a node: its own processes, /run, /var/lib, /var/log and kernel settings.
 
-It is a PID and a mount namespace, no more: the network and the cgroup hierarchy are this machine's. When it is killed,
-or the test process dies, the kernel ends everything in it, containers and mounts included, which no list of process
-ids could promise: containerd's shims leave its process group on purpose.
+It is a PID and a mount namespace, and where asked a network one: else the network, and always the cgroup hierarchy, are
+this machine's. When it is killed, or the test process dies, the kernel ends everything in it, containers and mounts
+included, which no list of process ids could promise: containerd's shims leave its process group on purpose.
 """
 
 import contextlib
@@ -44,6 +44,8 @@ exec sleep infinity
 
 CGROUPS = Path("/sys/fs/cgroup")
 CGROUP_PREFIX = "pullstudy-"
+CPU_PERIOD_US = 20_000
+"""Short, so that a limited process goes on in small steps."""
 TASKS = "lib/containerd/io.containerd.runtime.v2.task/k8s.io"
 """Where, on the node's disk, containerd has a directory a container that it started."""
 
@@ -51,11 +53,12 @@ TASKS = "lib/containerd/io.containerd.runtime.v2.task/k8s.io"
 class Machine:
     """The namespaces of one node, with its disk in ``directory``."""
 
-    def __init__(self, directory: Path, name: str) -> None:
+    def __init__(self, directory: Path, name: str, *, own_network: bool = False) -> None:
         self.directory = directory
+        self._network = ["--net"] if own_network else []
         self.cgroup = f"{CGROUP_PREFIX}{os.getpid()}-{name}"
         """What the kubelet takes for the root of all cgroups: it writes limits there, and not to this machine's own."""
-        command = [*NAMESPACES, "--", "sh", "-c", BOOT, "boot", str(directory), " ".join(SYSCTLS)]
+        command = [*NAMESPACES, *self._network, "--", "sh", "-c", BOOT, "boot", str(directory), " ".join(SYSCTLS)]
         self.process = Process("machine", command, directory)
 
     @property
@@ -78,11 +81,33 @@ class Machine:
 
         Raises StackError if it is not booted.
         """
-        pid = self.process.pid
-        first = Path(f"/proc/{pid}/task/{pid}/children").read_text().split() if self.booted else []
+        return ["nsenter", "--target", str(self.first), "--mount", "--pid", *self._network, "--", *command]
+
+    @property
+    def pid(self) -> int:
+        """Of the process that holds it, which is in its network and mounts. Raises StackError if it is not booted."""
+        if not self.booted or self.process.pid is None:
+            raise StackError(f"the node's machine does not run: {self.process.last_words()}")
+        return self.process.pid
+
+    @property
+    def first(self) -> int:
+        """The first process in it. Raises StackError if it is not booted."""
+        first = Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()
         if not first:
             raise StackError(f"the node's machine does not run: {self.process.last_words()}")
-        return ["nsenter", "--target", first[0], "--mount", "--pid", "--", *command]
+        return int(first[0])
+
+    def limit_cpu(self, process: int, cores: float | None) -> None:
+        """Give this process and what it starts so much of the machine's processors; None: all of them."""
+        own = cpu_hierarchy() / self.cgroup
+        quota = None if cores is None else round(cores * CPU_PERIOD_US)
+        if (own / "cpu.max").exists():
+            (own / "cpu.max").write_text(f"{'max' if quota is None else quota} {CPU_PERIOD_US}")
+        else:
+            (own / "cpu.cfs_period_us").write_text(str(CPU_PERIOD_US))
+            (own / "cpu.cfs_quota_us").write_text(str(-1 if quota is None else quota))
+        (own / "cgroup.procs").write_text(str(process))
 
     def cut_power(self) -> None:
         """End everything in it at once; its disk stays."""
@@ -104,6 +129,11 @@ def remove_cgroups_of_ended_runs() -> None:
     """Remove the empty cgroups of test runs that were killed: the kernel ends their processes, not their cgroups."""
     found = {path.name for hierarchy in _hierarchies() for path in hierarchy.glob(f"{CGROUP_PREFIX}*")}
     _remove_cgroups([name for name in found if not Path("/proc", name.split("-")[1]).exists()])
+
+
+def cpu_hierarchy() -> Path:
+    """Where processors are shared out."""
+    return CGROUPS if (CGROUPS / "cgroup.procs").exists() else CGROUPS / "cpu"
 
 
 def _hierarchies() -> list[Path]:

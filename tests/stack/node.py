@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.stack.access import Access
+from tests.stack.containerd import SOCKET, Containerd
 from tests.stack.error import NotPossibleHereError, StackError
 from tests.stack.home import StackHome, system_program
 from tests.stack.machine import Machine, why_not
@@ -15,7 +16,6 @@ from tests.stack.process import Process
 from tests.stack.server import Lifecycle, Server, answers
 from tests.stack.wait import until
 
-SOCKET = "/run/containerd/containerd.sock"
 BOOT_SECONDS = 10
 READY_SECONDS = 60
 REGISTERED = "Successfully registered node"
@@ -132,29 +132,6 @@ class KubeletNode(Lifecycle):
 
     async def _has_booted(self) -> bool:
         return self.machine.booted
-
-
-class Containerd(Server):
-    """containerd on the node; its log is the witness of what was pulled."""
-
-    def __init__(self, machine: Machine, configuration: str) -> None:
-        self._machine = machine
-        path = machine.directory / "containerd.toml"
-        path.write_text(configuration)
-        self._command = [system_program("containerd", "containerd"), "--config", str(path)]
-        self._ask = [system_program("ctr", "containerd"), "-a", SOCKET, "--connect-timeout", "1s", "version"]
-        super().__init__(Process("containerd", [], machine.directory))
-
-    async def start(self) -> None:
-        """Start it and return when it answers."""
-        self.process.command = self._machine.inside(self._command)
-        await super().start()
-
-    async def is_ready(self) -> bool:
-        """Whether it tells its version."""
-        null = asyncio.subprocess.DEVNULL
-        child = await asyncio.create_subprocess_exec(*self._machine.inside(self._ask), stdout=null, stderr=null)
-        return await child.wait() == 0
 
 
 class Kubelet(Server):

@@ -103,6 +103,25 @@ def _build_node(part: Part, into: Path, run: Run) -> None:
     run(["go", "build", "-ldflags", "-s -w", "-o", str(into / "bin" / "pause"), "."], part.recipe, {"CGO_ENABLED": "0"})
 
 
+def _build_containerd(part: Part, into: Path, run: Run) -> None:
+    module = "github.com/containerd/containerd/v2"
+    _build_in_module(module, part, into, run, tags="urfave_cli_no_docs", version=f"{module}/version.Version")
+
+
+def _build_containerd_1(part: Part, into: Path, run: Run) -> None:
+    module = "github.com/containerd/containerd"
+    tags = "no_btrfs no_zfs no_devmapper no_aufs"
+    _build_in_module(module, part, into, run, tags=tags, version=f"{module}/version.Version")
+
+
+def _build_in_module(module: str, part: Part, into: Path, run: Run, *, tags: str, version: str) -> None:
+    """The part's one program, by upstream's own go.mod and go.sum, in the module cache, where nothing is written."""
+    target, flags = into / part.provides[0], f"-s -w -X {version}=v{part.version}"
+    find = f"""$(go mod download -json {module}@v{part.version} | sed -n 's/.*"Dir": "\\(.*\\)".*/\\1/p')"""
+    build = ["go", "build", "-mod=readonly", "-trimpath", "-tags", tags, "-ldflags", flags, "-o", str(target)]
+    run(["sh", "-euc", f'cd "{find}" && exec "$@"', "sh", *build, "./cmd/containerd"], into, {})
+
+
 def _build_prometheus(part: Part, into: Path, run: Run) -> None:
     # Without its discovery in a dozen clouds, whose clients take most of the building; scraping is static here.
     tags = "remove_all_sd,netgo"
@@ -166,6 +185,16 @@ PARTS: dict[str, Part] = {
                 "busybox": "busybox-static",
             },
         ),
+        Part(
+            "containerd",
+            "2.4.2",
+            ("bin/containerd-from-module",),
+            _build_containerd,
+            4,
+            ("go",),
+            {"ip": "iproute2", "tc": "iproute2"},
+        ),
+        Part("containerd-1", "1.7.35", ("bin/containerd-1-from-module",), _build_containerd_1, 5, ("go",)),
     )
 }
 

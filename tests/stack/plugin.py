@@ -5,11 +5,13 @@ is started once; the other workers run the rest meanwhile.
 """
 
 import sys
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from tests.stack.build import ensure
-from tests.stack.error import StackError
+from tests.stack.error import NotBuiltError, StackError
 from tests.stack.home import StackHome
 from tests.stack.parts import parts_named
 
@@ -20,8 +22,10 @@ TIMEOUT_SECONDS = 600
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Make the option known."""
-    text = "also run the tests on real servers (Kafka, InfluxDB, Kubernetes), built by the first run in about 15 min"
+    text = "also run the tests on real servers (Kafka, InfluxDB, Kubernetes), built by the first run in about 25 min"
     parser.addoption("--real", action="store_true", help=text)
+    text = "with --real: build nothing; tests of what is not built are skipped, and say so"
+    parser.addoption("--as-built", action="store_true", help=text)
     parser.addoption("--real-seed", type=int, help="of the runs with random faults; another one each time without it")
     parser.addoption("--real-repeats", type=int, default=1, help="so many runs with random faults, each of a seed (1)")
     parser.addoption("--soak-seconds", type=float, default=120.0, help="how long the soak takes (120)")
@@ -38,7 +42,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Build what is missing, once, in the process that starts the workers."""
-    wanted = config.option.real and not config.option.collectonly
+    wanted = config.option.real and not config.option.collectonly and not config.option.as_built
     if wanted and not hasattr(config, "workerinput"):
         try:
             ensure(StackHome.from_environment(), parts_named([]), _say)
@@ -60,6 +64,30 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             item.add_marker(pytest.mark.xdist_group(MARK))
         if item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(TIMEOUT_SECONDS))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, object, object]:
+    """A server of a fixture's may not be built."""
+    with _as_built(item.config):
+        return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, object, object]:
+    """The same of a server of the test's own."""
+    with _as_built(item.config):
+        return (yield)
+
+
+@contextmanager
+def _as_built(config: pytest.Config) -> Iterator[None]:
+    try:
+        yield
+    except NotBuiltError as error:
+        if not config.option.as_built:
+            raise
+        pytest.skip(f"left out of the stack: {error}")
 
 
 def _say(line: str) -> None:

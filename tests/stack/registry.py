@@ -1,7 +1,11 @@
-"""A real image registry on a loopback port, open or with a password, whose blobs can be damaged on its disk."""
+"""A real image registry, open or with a password, whose blobs can be damaged on its disk.
+
+On a loopback port, or at a place of a network of the stack's own.
+"""
 
 import asyncio
 import json
+import re
 import shutil
 import subprocess
 from collections.abc import Sequence
@@ -11,6 +15,7 @@ from pathlib import Path
 from tests.stack.error import StackError
 from tests.stack.home import StackHome, system_program
 from tests.stack.image import Layout, make_image
+from tests.stack.network import Place
 from tests.stack.port import LOOPBACK, free_port
 from tests.stack.process import Process
 from tests.stack.server import Server, answers
@@ -32,20 +37,40 @@ class Pushed:
         return sum(self.layer_bytes)
 
 
+PORT = 5000
+"""At a place, where no other server is."""
+_LOGGED = re.compile(r'"GET /v2/\S+/blobs/(\S+) HTTP/[0-9.]+" 20[06] ([0-9]+) ')
+
+
 class Registry(Server):
     """docker-registry; with ``credentials`` (user, password) it asks for them at every request."""
 
-    def __init__(self, home: StackHome, directory: Path, *, credentials: tuple[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        home: StackHome,
+        directory: Path,
+        *,
+        credentials: tuple[str, str] | None = None,
+        place: Place | None = None,
+    ) -> None:
         self._home = home
         self._directory = directory
         self._storage = directory / "storage"
         self.credentials = credentials
-        self.host = f"{LOOPBACK}:{free_port()}"
+        self._place = place
+        self.host = f"{place.address}:{PORT}" if place else f"{LOOPBACK}:{free_port()}"
         configuration = directory / "registry.json"
         directory.mkdir(parents=True, exist_ok=True)
         configuration.write_text(json.dumps(self._configuration()))
         program = system_program("docker-registry", "docker-registry")
-        super().__init__(Process("registry", [program, "serve", configuration], directory))
+        self._command = [program, "serve", str(configuration)]
+        super().__init__(Process("registry", self._command, directory))
+
+    async def start(self) -> None:
+        """Start it and return when it answers."""
+        if self._place is not None:
+            self.process.command = self._place.inside(self._command)
+        await super().start()
 
     def _configuration(self) -> dict[str, object]:
         storage = {"filesystem": {"rootdirectory": str(self._storage)}, "delete": {"enabled": True}}
@@ -60,6 +85,8 @@ class Registry(Server):
 
     async def is_ready(self) -> bool:
         """Whether /v2/ answers: 200, or 401 where it asks for a password."""
+        if self._place is not None:
+            return "listening on" in self.process.output()
         return await answers(f"http://{self.host}/v2/", statuses=(200, 401))
 
     async def push_new(self, name: str, layers: Sequence[int], *, seed: int = 0) -> Pushed:
@@ -94,6 +121,10 @@ class Registry(Server):
         login = json.dumps({"auths": {self.host: {"username": user, "password": password}}})
         kind = "kubernetes.io/dockerconfigjson"
         return {"metadata": {"name": name}, "type": kind, "stringData": {".dockerconfigjson": login}}
+
+    def served(self) -> list[tuple[str, int]]:
+        """By its own log: the digest and the bytes of each blob that was got from it, in that order."""
+        return [(digest, int(size)) for digest, size in _LOGGED.findall(self.process.output())]
 
     def blob(self, digest: str) -> Path:
         """Where a blob lies on the registry's disk."""

@@ -76,6 +76,21 @@ def test_a_user_who_may_not_install_is_told_what_to_install(home: StackHome, mon
         ensure(home, [part(never, packages={"no-such-server": "its-package"})], silent)
 
 
+def test_what_takes_longer_than_is_left_is_left_out_and_said(
+    home: StackHome, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    long = part(never, name="long", provides=("bin/long",), minutes=50)
+    short = part(writes("one"), minutes=1)
+    assert ensure(home, [long, short], silent, within_minutes=45) == [long]
+    assert home.program("p").read_text() == "one\n"
+    monkeypatch.setenv(VARIABLE, str(home.root))
+    monkeypatch.setattr("tests.stack.build.parts_named", lambda names: [long, short])
+    assert main(["--within", "45"]) == 0
+    said = capsys.readouterr().err
+    assert "stack: LEFT OUT: long 1: no 50 of the 45 min are left" in said
+    assert "NOT all parts" in said
+
+
 def test_an_unknown_part_is_wrong_use_and_the_known_ones_are_listed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

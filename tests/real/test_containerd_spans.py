@@ -1,0 +1,101 @@
+"""Fresh pulls of a containerd that is built here, traced by the product: its client, the registry's log and the
+records of the collector are three witnesses of one thing.
+
+Skipped, with the reason, where the machine allows no namespaces with mounts and networks of their own.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from pullstudy.pulls.pulled_layer import LayerSource
+from tests.real.traced_node import TracedNode, TracedPull, push_ordered
+from tests.stack.containerd_node import ContainerdNode, Release, Settings
+from tests.stack.home import StackHome
+from tests.stack.machine import why_not
+from tests.stack.network import Direction, Place, Switch, why_no_network
+from tests.stack.registry import Registry
+
+pytestmark = pytest.mark.real
+
+LINK_MEGABITS = 200
+UNPACKED_BYTES = 30_000_000
+SHARE_EXPLAINED = 0.99
+CLIENT_SECONDS = 0.1
+"""What a client's call takes around the runtime's own span, at most, on a machine that others load."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """A registry on a slow link, with images, and where nodes join."""
+
+    home: StackHome
+    switch: Switch
+    registry: Registry
+    images: list[str]
+
+    @asynccontextmanager
+    async def traced(self, directory: Path, settings: Settings) -> AsyncIterator[TracedNode]:
+        """A node of its own."""
+        node = ContainerdNode(self.home, directory, self.switch, "10.88.0.11", [self.registry.host], settings)
+        async with TracedNode(node, directory) as traced:
+            yield traced
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def site(stack_home: StackHome, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+    reason = why_not() or why_no_network()
+    if reason is not None:
+        pytest.skip(reason)
+    directory = tmp_path_factory.mktemp("site")
+    async with (
+        Switch(directory / "switch") as switch,
+        Place("registry-place", directory, switch, "10.88.0.1") as place,
+        Registry(stack_home, directory / "registry", place=place) as registry,
+    ):
+        order = ["--layers", "9,125", "--bytes", str(UNPACKED_BYTES), "--compression", "gzip:6,zstd:3"]
+        images = await push_ordered(registry, place, directory / "images", order)
+        place.link.shape(Direction.SENT, LINK_MEGABITS)
+        yield Site(stack_home, switch, registry, images)
+
+
+def check_stages(traced: TracedPull) -> None:
+    """They add up to the client's duration."""
+    stages = traced.stages
+    assert stages.complete
+    assert 0 <= traced.pull.seconds - stages.wall_seconds < CLIENT_SECONDS
+    assert stages.unattributed_seconds <= (1 - SHARE_EXPLAINED) * stages.wall_seconds
+    told = [
+        value
+        for name in type(stages).__struct_fields__
+        if name.endswith("_seconds") and name != "wall_seconds"
+        if (value := getattr(stages, name)) is not None
+    ]
+    assert sum(told) == pytest.approx(stages.wall_seconds, abs=1e-6)
+
+
+def check_layers(traced: TracedPull, served: list[tuple[str, int]]) -> None:
+    """Each layer once, with the bytes that the registry's log has."""
+    layers = {layer.digest: layer.layer_bytes for layer in traced.layers}
+    assert len(layers) == traced.stages.layers
+    by_log = {digest: size for digest, size in served if digest in layers}
+    assert by_log == layers
+    assert sum(digest in layers for digest, _ in served) == len(layers), "each was asked for once"
+    assert {layer.source for layer in traced.layers} == {LayerSource.REGISTRY}
+
+
+@pytest.mark.parametrize("settings", [Settings(), Settings(unpacks=4), Settings(release=Release.V1)])
+async def test_the_stages_of_real_pulls_add_up_and_their_layers_are_what_the_registry_served(
+    site: Site, settings: Settings, tmp_path: Path
+) -> None:
+    async with site.traced(tmp_path, settings) as node:
+        for image in site.images:
+            before = len(site.registry.served())
+            traced = await node.pull(image)
+            check_stages(traced)
+            check_layers(traced, site.registry.served()[before:])
+            assert traced.stages.parallel == (settings.unpacks > 1)
