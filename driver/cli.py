@@ -25,6 +25,7 @@ from driver.commands.interrupt import InterruptedByUserError
 from driver.commands.janitor_command import janitor_command
 from driver.commands.options import DEFAULT_OUT
 from driver.commands.plan_command import plan_command
+from driver.commands.predict_command import predict_command
 from driver.commands.report_command import report_command
 from driver.commands.status_command import status_command
 from driver.commands.sweep_command import sweep_command
@@ -49,6 +50,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "init": init_command,
     "sweep": sweep_command,
     "plan": plan_command,
+    "predict": predict_command,
     "status": status_command,
     "down": down_command,
     "janitor": janitor_command,

@@ -11,12 +11,17 @@ from pullstudy.pulls.image_size import MOST_BYTES, MOST_LAYERS, ImageSize, SizeS
 from pullstudy.pulls.kubernetes_names import reference_fault
 
 
-def sizes_of_files(files: Sequence[str], directory: Path, references: Sequence[str]) -> dict[str, ImageSize]:
-    """Of those of the study's images that the files have; the first file's word counts. Raises UsageError."""
+def sizes_of_files(
+    files: Sequence[str], directory: Path, references: Sequence[str], others: Sequence[str] = ()
+) -> dict[str, ImageSize]:
+    """Of those of the study's images that the files have; the first file's word counts. Raises UsageError.
+
+    ``others`` are told too where a file names them.
+    """
     found: dict[str, ImageSize] = {}
     for each in files:
         image, path = _image_and_path(each, directory)
-        told = dict(_told(path, image, references))
+        told = dict(_told(path, image, references, others))
         if not told:
             raise UsageError(f"manifests {path}: none is of an image of the study; give it as IMAGE={each}")
         found = {**told, **found}
@@ -44,24 +49,26 @@ def _image_and_path(text: str, directory: Path) -> tuple[str | None, Path]:
     return None, directory / text
 
 
-def _told(path: Path, image: str | None, references: Sequence[str]) -> Iterator[tuple[str, ImageSize]]:
+def _told(
+    path: Path, image: str | None, references: Sequence[str], others: Sequence[str]
+) -> Iterator[tuple[str, ImageSize]]:
     try:
         manifests = read_image_manifests(path)
     except ManifestsError as error:
         raise UsageError(str(error)) from error
     for name, layers in manifests.items():
-        for reference in _named(path, image or name, references):
+        for reference in _named(path, image or name, references, others):
             try:
                 yield reference, size_of_layers(reference, layers, SizeSource.MANIFEST)
             except ValueError as error:
                 raise UsageError(f"manifests {path}: {name or reference}: {error}") from error
 
 
-def _named(path: Path, image: str | None, references: Sequence[str]) -> list[str]:
+def _named(path: Path, image: str | None, references: Sequence[str], others: Sequence[str]) -> list[str]:
     """The study's images of that name. A manifest that does not name its image is of the only one."""
     if image is not None:
         wanted = full_reference(image)
-        return [each for each in references if full_reference(each).same_image(wanted)]
+        return [each for each in (*references, *others) if full_reference(each).same_image(wanted)]
     if len(references) != 1:
         raise UsageError(f"manifests {path}: it does not say of which image it is; give it as IMAGE={path}")
     return list(references)

@@ -5,7 +5,6 @@ threshold the volume writes them back; at the limit the writer waits for the vol
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 from pullstudy.sim.model.parameters import VolumeParameters
 
@@ -19,7 +18,6 @@ class Unpacked:
     busy_seconds: float
 
 
-@lru_cache(maxsize=4096)
 def unpack(
     volume: VolumeParameters, size_bytes: float, dirty_bytes: float = 0.0, layer_bytes: float | None = None
 ) -> Unpacked:

@@ -36,52 +36,76 @@ class Missing:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class PullChance:
+    """What chance makes of one pull: how many times as long as the parameters say."""
+
+    link: float
+    requests: float  # token, manifest, and each layer's until its first byte
+    unpacking: float  # what the volume writes is its own
+
+
+class PullChances:
+    """Draws them, for the pulls of one cluster."""
+
+    def __init__(self, parameters: ModelParameters, source: random.Random, cluster: random.Random) -> None:
+        """``source`` is of the pulls; ``cluster`` of what all pulls of this cluster have in common."""
+        self._parameters = parameters
+        self._random = source
+        self._cluster_factor = _log_normal(cluster, parameters.spread.cluster_sigma)
+
+    def draw(self, slowdown: float) -> PullChance:
+        """Of a pull that begins. ``slowdown`` is 1 for an ordinary node."""
+        parameters = self._parameters
+        spread = self._cluster_factor * _log_normal(self._random, parameters.spread.pull_sigma)
+        link = slowdown * spread * self._straggle()  # of the link; the disk is the node's own
+        requests = link * math.exp(self._random.gauss(0.0, parameters.registry.latency_sigma))
+        return PullChance(link, requests, spread)
+
+    def pauses(self, slowdown: float) -> float:
+        """How many times as long unpacking takes: 1 or more, as the rates are what cache and volume can do."""
+        return slowdown * math.exp(abs(self._random.gauss(0.0, self._parameters.volume.sigma)))
+
+    def _straggle(self) -> float:
+        stragglers = self._parameters.stragglers
+        return stragglers.slowdown if self._random.random() < stragglers.probability else 1.0
+
+
 class PullModel:
     """Pulls of all nodes: they share the registry's egress and nothing else."""
 
     def __init__(
         self, clock: VirtualClock, parameters: ModelParameters, source: random.Random, cluster: random.Random
     ) -> None:
-        """``source`` is of the pulls; ``cluster`` of what all pulls of this cluster have in common."""
+        """``source`` and ``cluster`` as PullChances takes them."""
         self._clock = clock
         self._parameters = parameters
-        self._random = source
-        self._cluster_factor = _log_normal(cluster, parameters.spread.cluster_sigma)
+        self._chances = PullChances(parameters, source, cluster)
         registry, network = parameters.registry, parameters.network
         self._egress = Egress(clock, registry.egress_bytes_per_second, network.bytes_per_second)
 
     def pull(self, missing: Missing, disk: Disk, slowdown: float, done: Done) -> None:
         """Start now; ``done`` is called when the image is there. ``slowdown`` is 1 for an ordinary node."""
-        registry = self._parameters.registry
-        spread = self._cluster_factor * _log_normal(self._random, self._parameters.spread.pull_sigma)
-        slow = slowdown * spread * self._straggle()  # of the link; the disk is the node's own
-        jitter = slow * math.exp(self._random.gauss(0.0, registry.latency_sigma))
-        resolve = registry.resolve_seconds * jitter
+        chance = self._chances.draw(slowdown)
+        resolve = self._parameters.registry.resolve_seconds * chance.requests
         if not missing.layers:
             self._clock.call_later(resolve, done)
             return
         resolved_at = self._clock.now + resolve
-        latency = registry.layer_latency_seconds * jitter
 
         def downloaded() -> None:
-            begin_at = max(resolved_at + latency, disk.free_at)
-            noise = slowdown * math.exp(abs(self._random.gauss(0.0, self._parameters.volume.sigma)))
-            dirty = disk.dirty_at(begin_at)
-            parameters = replace(self._parameters, volume=_slower(self._parameters.volume, spread))
-            end, left_dirty = _finish(parameters, missing, begin_at, self._clock.now, latency, dirty, noise)
-            disk.settle(end, left_dirty)
+            pauses = self._chances.pauses(slowdown)
+            end = finish(self._parameters, missing, disk, chance, resolved_at, self._clock.now, pauses)
             self._clock.call_at(end, done)
 
         # A slower link is modelled as more bytes to send: shares stay equal, and no node is faster than its link.
-        self._clock.call_later(resolve, lambda: self._egress.download(missing.compressed_bytes * slow, downloaded))
+        self._clock.call_later(
+            resolve, lambda: self._egress.download(missing.compressed_bytes * chance.link, downloaded)
+        )
 
     def unpack_seconds(self, missing: Missing) -> float:
         """Unpacking alone, on a clean volume."""
         return unpack(self._parameters.volume, missing.unpacked_bytes).seconds
-
-    def _straggle(self) -> float:
-        stragglers = self._parameters.stragglers
-        return stragglers.slowdown if self._random.random() < stragglers.probability else 1.0
 
 
 def _log_normal(source: random.Random, sigma: float) -> float:
@@ -96,24 +120,28 @@ def _slower(volume: VolumeParameters, factor: float) -> VolumeParameters:
     return replace(volume, unpack_bytes_per_second=volume.unpack_bytes_per_second / factor)
 
 
-def _finish(
+def finish(
     parameters: ModelParameters,
     missing: Missing,
-    begin_at: float,
+    disk: Disk,
+    chance: PullChance,
+    resolved_at: float,
     downloaded_at: float,
-    latency: float,
-    dirty_bytes: float,
-    noise: float,
-) -> tuple[float, float]:
-    """When the pull ends, and what is dirty then. Unpacking begins at ``begin_at``; the latencies of the requests lie
-    beside the transfer, which ended at ``downloaded_at``. ``noise`` is 1 or more: the rates are what cache and volume
-    can do."""
-    volume, count = parameters.volume, len(missing.layers)
+    pauses: float,
+) -> float:
+    """When a pull ends whose layers are missing, and has left the disk as dirty as it does. The latencies of the
+    requests lie beside the transfer, which ended at ``downloaded_at``; ``pauses`` is 1 or more."""
+    count = len(missing.layers)
+    latency = parameters.registry.layer_latency_seconds * chance.requests
     rounds = math.ceil(count / parameters.network.parallel_downloads)
+    begin_at = max(resolved_at + latency, disk.free_at)
     last_at = max(downloaded_at + rounds * latency, begin_at)
-    steady = unpack(volume, missing.unpacked_bytes, dirty_bytes, missing.unpacked_bytes / count)
-    unpacked = paused(volume, steady, steady.seconds * (noise - 1))
-    return max(begin_at + unpacked.seconds, last_at + unpacked.seconds / count), unpacked.dirty_bytes
+    volume = _slower(parameters.volume, chance.unpacking)
+    steady = unpack(volume, missing.unpacked_bytes, disk.dirty_at(begin_at), missing.unpacked_bytes / count)
+    unpacked = paused(volume, steady, steady.seconds * (pauses - 1))
+    end = max(begin_at + unpacked.seconds, last_at + unpacked.seconds / count)
+    disk.settle(end, unpacked.dirty_bytes)
+    return end
 
 
 def nominal_seconds(parameters: ModelParameters, image: Image) -> float:
@@ -121,6 +149,6 @@ def nominal_seconds(parameters: ModelParameters, image: Image) -> float:
     missing = Missing.of(image, frozenset())
     registry, network = parameters.registry, parameters.network
     rate = min(registry.egress_bytes_per_second, network.bytes_per_second)
-    resolved_at, latency = registry.resolve_seconds, registry.layer_latency_seconds
-    downloaded_at = resolved_at + missing.compressed_bytes / rate
-    return _finish(parameters, missing, resolved_at + latency, downloaded_at, latency, 0.0, 1.0)[0]
+    downloaded_at = registry.resolve_seconds + missing.compressed_bytes / rate
+    ordinary = PullChance(1.0, 1.0, 1.0)
+    return finish(parameters, missing, Disk(parameters.volume), ordinary, registry.resolve_seconds, downloaded_at, 1.0)

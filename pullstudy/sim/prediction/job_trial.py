@@ -1,0 +1,127 @@
+"""One job by the model alone: the pulls of its pods and its makespan, as the simulator would have them.
+
+The simulator keeps objects, events and watches beside. Here is only what decides when something happens, by the same
+chances and the same end of a pull. A test holds the two against each other.
+"""
+
+import math
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pullstudy.sim.model.disk import Disk
+from pullstudy.sim.model.parameters import ControlPlaneSettings, KubeletTimes, ModelParameters
+from pullstudy.sim.model.pull_model import Missing, PullChances, finish
+from pullstudy.sim.prediction.transfers import Transfers, transfers
+from pullstudy.sim.time.token_bucket import TokenBucket
+
+
+@dataclass(frozen=True, slots=True)
+class PodTrial:
+    """Seconds: of the pull, and since the job's creation until its container starts and its end is reported."""
+
+    pull_seconds: float
+    started_at: float
+    ended_at: float
+
+
+class ClusterTrial:
+    """Jobs on one cluster of a pod a node, its nodes idle and their disks clean before each."""
+
+    def __init__(self, parameters: ModelParameters, nodes: int, source: random.Random) -> None:
+        self._parameters = parameters
+        self._nodes = nodes
+        self._random = source
+        self._chances = PullChances(parameters, source, source)
+
+    def job(self, missing: Missing, hold_seconds: float = 0.0) -> "JobTrial":
+        """Of all pods."""
+        requests = _bucket(self._parameters.control)
+        bound = bound_at(self._parameters.control, requests, self._nodes)
+        pods, came = self._pods(self._parameters, missing, bound, hold_seconds)
+        return JobTrial(self._parameters, pods, came, requests)
+
+    def some_pulls(self, missing: Missing, pods: int) -> list[float]:
+        """The pull seconds of so many of the job's pods, evenly among them, which share as much less of the egress."""
+        control, registry = self._parameters.control, self._parameters.registry
+        bound = bound_at(control, _bucket(control), self._nodes)
+        chosen = [bound[place * self._nodes // pods] for place in range(pods)]
+        egress = registry.egress_bytes_per_second * pods / self._nodes
+        parameters = replace(self._parameters, registry=replace(registry, egress_bytes_per_second=egress))
+        return [pod.pull_seconds for pod in self._pods(parameters, missing, chosen, 0.0)[0]]
+
+    def _pods(
+        self, parameters: ModelParameters, missing: Missing, bound: Sequence[float], hold_seconds: float
+    ) -> tuple[list[PodTrial], Transfers]:
+        """And their downloads."""
+        registry, times = parameters.registry, parameters.times
+        begun = [at + _sandbox_seconds(times, self._random) for at in bound]
+        chances = [self._chances.draw(1.0) for _ in bound]
+        resolved = [at + registry.resolve_seconds * chance.requests for at, chance in zip(begun, chances, strict=True)]
+        wanted = [(at, missing.compressed_bytes * chance.link) for at, chance in zip(resolved, chances, strict=True)]
+        came = transfers(wanted, registry.egress_bytes_per_second, parameters.network.bytes_per_second)
+        found = []
+        for begin, resolved_at, downloaded_at, chance in zip(begun, resolved, came.ends, chances, strict=True):
+            disk, end = Disk(parameters.volume), resolved_at
+            if missing.layers:
+                pauses = self._chances.pauses(1.0)
+                end = finish(parameters, missing, disk, chance, resolved_at, downloaded_at, pauses)
+            found.append(self._ran(times, disk, begin, end, hold_seconds))
+        return found, came
+
+    def _ran(self, times: KubeletTimes, disk: Disk, begun: float, pulled: float, hold_seconds: float) -> PodTrial:
+        busy, factor = disk.busy_at(pulled), self._random.uniform(0.8, 1.25)
+        create = times.busy_create_seconds if busy else times.create_seconds
+        start = times.busy_start_seconds if busy else times.start_seconds
+        started = pulled + (create + start) * factor
+        ended = disk.clean_at(started) + times.end_seconds + self._random.random() * times.relist_seconds
+        return PodTrial(pulled - begun, started, max(ended, started + hold_seconds))
+
+
+class JobTrial:
+    """One job that is over."""
+
+    def __init__(
+        self, parameters: ModelParameters, pods: Sequence[PodTrial], transfers: Transfers, requests: TokenBucket
+    ) -> None:
+        """``requests`` are the job controller's, which made the pods."""
+        self.transfers = transfers
+        self.pull_seconds = sorted(pod.pull_seconds for pod in pods)
+        self.makespan_seconds = _completed_at(parameters, requests, pods)
+
+
+def _bucket(control: ControlPlaneSettings) -> TokenBucket:
+    return TokenBucket(control.controller_qps, control.controller_burst)
+
+
+def bound_at(control: ControlPlaneSettings, requests: TokenBucket, pods: int) -> list[float]:
+    """When each pod has its node: the controller makes them in batches of 1, 2, 4, ..., the scheduler one by one."""
+    begun, free_at = control.api_seconds, 0.0
+    found = []
+    for position in range(pods):
+        allowed = max(requests.reserve(begun) for _ in range(control.job_calls_per_pod))
+        created = allowed + (position + 1).bit_length() * control.api_seconds
+        free_at = max(created, free_at) + 1 / control.scheduler_pods_per_second
+        found.append(free_at)
+    return found
+
+
+def _sandbox_seconds(times: KubeletTimes, source: random.Random) -> float:
+    seconds = times.sandbox_seconds * max(0.9, source.gauss(1.0, times.sandbox_sigma))
+    if source.random() < times.slow_sandbox_probability:
+        seconds += times.slow_sandbox_seconds * source.random() * 1.5
+    return seconds
+
+
+def _completed_at(parameters: ModelParameters, requests: TokenBucket, pods: Sequence[PodTrial]) -> float:
+    """The controller looks a while after a change, takes the mark off each pod that has ended, and then counts them."""
+    control, status = parameters.control, parameters.times.status_seconds
+    changes = sorted([(pod.started_at + status, 0) for pod in pods] + [(pod.ended_at, 1) for pod in pods])
+    look_at, ended, completed = 0.0, 0, 0.0
+    for at, ends in [*changes, (math.inf, 0)]:
+        if at > look_at:
+            for _ in range(ended * control.job_calls_per_pod):
+                completed = max(completed, requests.reserve(look_at) + control.api_seconds)
+            look_at, ended = at + control.job_sync_seconds, 0
+        ended += ends
+    return completed
