@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from itertools import groupby
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, cast
 
 import msgspec
 import typer
@@ -29,7 +29,8 @@ from pullstudy.pulls.image_size import ImageSize
 from pullstudy.pulls.kubernetes_names import reference_fault
 from pullstudy.pulls.printable import printable
 from pullstudy.pulls.sizes import SizesError, parse_sizes
-from pullstudy.sim.model.parameters import PROFILES, override
+from pullstudy.sim.model.model_file import check_model
+from pullstudy.sim.model.parameters import PROFILES
 from pullstudy.sim.prediction.quantities import CONFIDENCE, Bounds, Estimate
 
 
@@ -77,13 +78,16 @@ def predict_command(
     sizes = _sizes(images, here, manifest or [], ask_registry=ask_registry)
     # Read as a study's own, with the same complaints.
     simulated = load_study(None, Overrides(profile=profile, model=model)).sim
-    parameters = override(PROFILES[simulated.profile], simulated.changes)
+    model_file = check_model(cast(dict[str, dict[str, Any]], simulated.model))
+    parameters = model_file.parameters(PROFILES[simulated.profile])
+    draws = list(model_file.draws(PROFILES[simulated.profile]))
     holding = held_layers(here.names, sizes)
     found = Prediction(
         model=f"{simulated.profile.value}{f' with {model}' if model else ''}",
+        draws=len(draws),
         seed=seed,
         confidence=CONFIDENCE,
-        predictions=tuple(predictions(images, sizes, counts, [parameters], holding, seed)),
+        predictions=tuple(predictions(images, sizes, counts, parameters, draws, holding, seed)),
         assumptions=(*assumptions(images, sizes, parameters, holding), *_of_nodes(here)),
     )
     if json:

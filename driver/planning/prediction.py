@@ -36,6 +36,7 @@ class Prediction(msgspec.Struct, frozen=True, kw_only=True):
     """The answer, as ``--json`` prints it. Seconds, bytes, and bytes a second."""
 
     model: str
+    draws: int  # of its parameters, which carry how roughly they are known; 1: they are taken as they are
     seed: int
     confidence: float
     predictions: tuple[ImagePrediction, ...]
@@ -64,21 +65,28 @@ def predictions(
     images: Sequence[str],
     sizes: Mapping[str, ImageSize],
     nodes: Sequence[int],
-    models: Sequence[ModelParameters],
+    model: ModelParameters,
+    draws: Sequence[ModelParameters],
     held: Held,
     seed: int,
 ) -> Iterator[ImagePrediction]:
-    """Each image at each number of nodes. ``models`` are draws of the parameters; the first is the likeliest."""
+    """Each image at each number of nodes. ``draws`` of the model carry how roughly its parameters are known."""
     catalogue = ImageCatalogue(sizes)
-    spread = [with_spread(each) for each in models]
+    spread = [with_spread(each) for each in draws]
     for image in images:
         described = catalogue.describe(image)
         for count in nodes:
-            yield _prediction(described, sizes.get(image), count, spread, held, seed)
+            yield _prediction(described, sizes.get(image), count, with_spread(model), spread, held, seed)
 
 
 def _prediction(
-    image: Image, size: ImageSize | None, nodes: int, models: Sequence[ModelParameters], held: Held, seed: int
+    image: Image,
+    size: ImageSize | None,
+    nodes: int,
+    model: ModelParameters,
+    draws: Sequence[ModelParameters],
+    held: Held,
+    seed: int,
 ) -> ImagePrediction:
     is_held = any(full_reference(image.reference).same_image(full_reference(name)) for name in held.images)
     missing = Missing.of(image, held.layers)
@@ -91,8 +99,8 @@ def _prediction(
         missing_layers=0 if is_held else len(missing.layers),
         missing_bytes=0 if is_held else missing.compressed_bytes,
         size_source=(size.source.value if size else "name"),
-        job=None if is_held else predict_job(models, missing, nodes, seed),
-        registry=None if is_held else registry_load(models[0], missing, nodes, seed),
+        job=None if is_held else predict_job(draws, missing, nodes, seed),
+        registry=None if is_held else registry_load(model, missing, nodes, seed),
     )
 
 

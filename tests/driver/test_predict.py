@@ -11,7 +11,11 @@ from driver import cli
 REPOSITORY = "ghcr.io/converged-computing/container-chonks-run1"
 STUDY_IMAGE = f"{REPOSITORY}:9-layers-size-1176249324-bytes"
 OTHER_STUDY_IMAGE = f"{REPOSITORY}:125-layers-size-1176249324-bytes"
-LAYERS = {"layers": [{"digest": f"sha256:{name * 64}", "size": size} for name, size in (("a", 30_000_000), ("b", 400_000_000))]}
+LAYERS = {
+    "layers": [
+        {"digest": f"sha256:{name * 64}", "size": size} for name, size in (("a", 30_000_000), ("b", 400_000_000))
+    ]
+}
 
 
 def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
@@ -122,6 +126,21 @@ def test_a_changed_model_foretells_other_times(capsys: pytest.CaptureFixture[str
         > 2 * usual["predictions"][0]["job"]["pull"]["p50"]["value"]
     )
     assert len(slow["assumptions"]) == len(usual["assumptions"]) - 1  # of spread nothing is assumed
+
+
+def test_the_draws_of_a_model_make_its_bounds_wider(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    rates = [200e6, 280e6, 358e6, 440e6, 520e6]
+    draws = [{"volume.unpack_bytes_per_second": rate} for rate in rates]
+    calibration = {"profile": "eks", "study": "x", "records": [], "fitted": {}, "unidentified": {}, "draws": draws}
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps({"calibration": calibration}))
+    rough = told(capsys, STUDY_IMAGE, "--nodes", "4", "--model", str(path))
+    assert rough["draws"] == 5
+    width = []
+    for answer in (rough, told(capsys, STUDY_IMAGE, "--nodes", "4")):
+        p50 = answer["predictions"][0]["job"]["pull"]["p50"]
+        width.append(p50["high"] - p50["low"])
+    assert width[0] > 2 * width[1]
 
 
 @pytest.mark.parametrize(
