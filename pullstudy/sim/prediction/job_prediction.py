@@ -15,8 +15,7 @@ from pullstudy.sim.prediction.job_trial import ClusterTrial, JobTrial
 from pullstudy.sim.prediction.quantities import Bounds, Quantiles, bounds, of_pairs, of_samples
 
 _MOST_PODS = 40_000  # of all trials: some seconds
-_FEWEST_CLUSTERS, _MOST_CLUSTERS = 40, 250
-_SOME_CLUSTERS, _SOME_PODS = 80, 6
+_FEWEST_CLUSTERS, _MOST_CLUSTERS = 40, 600
 
 
 class JobPrediction(msgspec.Struct, frozen=True, kw_only=True):
