@@ -100,7 +100,7 @@ def pod_owner(pod: str, *, node: str | None = None, job: str | None = None, owne
     if name:
         return _behind(kind, name)
     if job is not None:
-        return _behind("Job", job)
+        return _behind_job(job)
     return _by_name(pod, node)
 
 
@@ -115,6 +115,11 @@ def _behind(kind: str, name: str) -> PodOwner:
     pattern, maker = _BEHIND.get(kind, (None, kind))
     match = pattern.fullmatch(name) if pattern else None
     return PodOwner(maker, match[1]) if match else PodOwner(kind, name)
+
+
+@cached_by_text(64)  # records are read job by job
+def _behind_job(job: str) -> PodOwner:
+    return _behind("Job", job)
 
 
 def _without_node(pod: str, node: str | None) -> str | None:

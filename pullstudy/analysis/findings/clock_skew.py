@@ -94,8 +94,8 @@ class ClockBounds:
 
     def _observe(self, cluster: str, times: MomentTimes) -> None:
         scheduled, completed = times.get(Moment.SCHEDULED), times.get(Moment.JOB_COMPLETED)
-        known = (times[moment] for moment in _OF_THE_KUBELET if moment in times)
-        words = [time for time in known if time.clock not in (CONTROL_PLANE, "unknown")]
+        known = map(times.get, _OF_THE_KUBELET)
+        words = [time for time in known if time is not None and time.clock not in (CONTROL_PLANE, "unknown")]
         if not words:
             return
         first, last = words[0], words[-1]

@@ -229,15 +229,16 @@ class PullGroups:
             if value is not None and found is not None:
                 yield (value,), found
 
-    def _groups_of(self, pull: PullRecord) -> Iterable[PullTotals]:
-        yield self.all
+    def _groups_of(self, pull: PullRecord) -> list[PullTotals]:
+        found = [self.all]
         for grouping, name_of in _GATHERED.items():
             name = name_of(pull)
             if name is not None:
-                yield _group(self._groups[grouping], name)
+                found.append(_group(self._groups[grouping], name))
         if pull.finished_at is not None:
             second = int(pull.finished_at.timestamp())
-            yield _group(self._by_time, second - second % self.stretch_seconds)
+            found.append(_group(self._by_time, second - second % self.stretch_seconds))
+        return found
 
 
 def _group(groups: dict[K, PullTotals], name: K) -> PullTotals:

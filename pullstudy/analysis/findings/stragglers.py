@@ -210,8 +210,9 @@ class Stragglers:
                 ratios[key].append(math.log(elapsed / spread.median_seconds))
                 self._pulls_of[container.image or spread.image or "unknown"] += 1
         for key, found in ratios.items():
-            self._ratios[key].append(median(found))
-            self._scores[key].append(median(found) / spread.deviation)
+            middle = median(found)
+            self._ratios[key].append(middle)
+            self._scores[key].append(middle / spread.deviation)
         for straggler in spread.stragglers:
             self._straggled[spread.cluster, spread.size, straggler.node or "unknown"] += 1
 

@@ -6,12 +6,11 @@ A study of a million pulls is folded into these job by job; its records are neve
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from sys import intern
 
 from pullstudy.analysis.timelines.critical_path import PathSegment, critical_path, paths_until
 from pullstudy.analysis.timelines.job_overview import JobOverview, overview_of
-from pullstudy.analysis.timelines.timeline import JobTimeline, Timestamp
+from pullstudy.analysis.timelines.timeline import MOMENTS, JobTimeline, Timestamp
 from pullstudy.pulls.milestone import Moment
 from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.pulls.streamed import Streamed, StreamedPulls
@@ -173,8 +172,9 @@ def _reached(job: JobTimeline) -> dict[Moment, float]:
     if start is None:
         return {}
     least = _NEARLY_EVERY * max(1, len(job.containers))
-    times: dict[Moment, list[datetime]] = {moment: [] for moment in Moment}
-    for container in job.containers:
-        for moment, time in container.times.items():
-            times[moment].append(time.at)
-    return {moment: (max(ats) - start[1].at).total_seconds() for moment, ats in times.items() if len(ats) >= least}
+    reached = {}
+    for moment in MOMENTS:
+        ats = [container.times[moment].at for container in job.containers if moment in container.times]
+        if len(ats) >= least:
+            reached[moment] = (max(ats) - start[1].at).total_seconds()
+    return reached

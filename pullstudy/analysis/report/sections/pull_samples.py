@@ -42,7 +42,7 @@ class SampledImage:
 
     @property
     def total_seconds(self) -> float:
-        return fsum(value for units in self.units.values() for unit in units for value in unit)
+        return fsum(fsum(unit) for units in self.units.values() for unit in units)
 
     def seconds(self, label: str) -> list[float]:
         return sorted(value for unit in self.units[label] for value in unit)
