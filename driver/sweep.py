@@ -15,6 +15,7 @@ from driver.errors import UsageError
 from driver.jobs.audit import say
 from driver.jobs.job_run import JobContext, JobRunner, open_runner
 from driver.planning.budget import Budget, within
+from driver.planning.foretelling import Foreteller
 from driver.planning.plan import cluster_name, planned_jobs
 from driver.planning.resume import Remaining, remaining_jobs
 from driver.planning.study import OnFailure, Study, decode_study, encode_study
@@ -77,6 +78,7 @@ class Sweep:
         """``note``: who runs it and why. ``publish_phases`` is called with each cluster that is accounted for."""
         self._study = study
         self._provider = provider
+        self._foreteller = Foreteller(study, provider.name)
         self._directory = directory
         self._ledger = ledger
         self._store = store
@@ -201,6 +203,7 @@ class Sweep:
                 store=self._store,
                 origin=Origin(cluster=row.cluster, run=row.run, size=row.size),
                 progress=progress,
+                foreteller=self._foreteller,
                 sleep=self._sleep,
             )
             async with open_runner(context) as runner:

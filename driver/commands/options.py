@@ -41,14 +41,17 @@ Seed = Annotated[
 ]
 SimProfile = Annotated[
     Profile | None,
-    typer.Option("--profile", help="Whose measured times the simulator takes (docs/sim-model.md)."),
+    typer.Option(
+        "--profile",
+        help="Whose measured times the model takes, by which is simulated and foretold (docs/sim-model.md).",
+    ),
 ]
 Model = Annotated[
     Path | None,
     typer.Option(
         "--model",
         metavar="FILE",
-        help="A JSON file of the simulator's parameters to change, by group (docs/sim-model.md).",
+        help="A JSON file of the model's parameters to change, by group (docs/sim-model.md).",
     ),
 ]
 Manifests = Annotated[
@@ -107,13 +110,6 @@ def check_note(note: str | None) -> None:
     """Raises UsageError where it is longer than a header has room for."""
     if note is not None and len(note) > MOST_NOTE_CHARACTERS:
         raise UsageError(f"--note: {len(note):,} characters; give at most {MOST_NOTE_CHARACTERS:,}")
-
-
-def check_simulated(profile: Profile | None, model: Path | None, provider: str) -> None:
-    """Raises UsageError where a model is asked for of a provider that has none."""
-    for option, value in (("--profile", profile), ("--model", model)):
-        if value is not None and provider not in SIMULATED:
-            raise UsageError(f"{option}: not of the provider {provider}; leave it out, or give --provider sim")
 
 
 def provider_of(name: str, kubeconfig: Path | None, eks_mode: Mode | None) -> Provider:

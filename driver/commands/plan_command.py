@@ -27,7 +27,6 @@ from driver.commands.options import (
     SimProfile,
     Sizes,
     StudyFile,
-    check_simulated,
     provider_of,
 )
 from driver.commands.provider_plan import check_study, plan_of, with_image_sizes
@@ -76,7 +75,6 @@ def plan_command(
 
       pulldriver plan --out pulling-study --extend --sizes 512
     """
-    check_simulated(profile, model, provider)
     overrides = Overrides(
         sizes=sizes, repeats=repeats, seed=seed, profile=profile, model=model, order=order, cache=cache,
         eks_mode=eks_mode, manifests=tuple(manifests) if manifests else None,

@@ -40,12 +40,11 @@ from driver.commands.options import (
     Sizes,
     StudyFile,
     check_note,
-    check_simulated,
     provider_of,
 )
 from driver.commands.plan_command import say_plan
 from driver.commands.provider_plan import check_place, check_study, hourly_price, plan_of, with_image_sizes, with_price
-from driver.commands.summary import size_lines
+from driver.commands.summary import model_lines, pull_seconds, size_lines
 from driver.course import Course
 from driver.display import make_progress, ticking
 from driver.errors import SweepError, UnaskedError
@@ -121,7 +120,6 @@ def sweep_command(
 
       pulldriver sweep --out second --extend --sizes 512 --note 'Ada, for the capacity review'
     """
-    check_simulated(profile, model, provider)
     check_note(note)
     overrides = Overrides(
         sizes=sizes, repeats=repeats, seed=seed, profile=profile, model=model, order=order, cache=cache,
@@ -245,7 +243,7 @@ def _study(
 def _run(
     sweep: Sweep, study: Study, rest: Plan, provider: Provider, ledger: Ledger, stores: Stores, area: StatusArea
 ) -> tuple[SweepResult, list[str]]:
-    """What it came to, and each size in a line. ``rest`` is the plan of what is left."""
+    """What it came to, each size in a line, and how far the model was off. ``rest`` is the plan of what is left."""
     left = sweep.remaining()
     if left.done:
         _say(f"resumed: {left.done} jobs are done, {len(left.jobs)} are left")
@@ -261,7 +259,12 @@ def _run(
     async def work() -> tuple[SweepResult, list[str]]:
         try:
             async with ticking(progress):
-                return await sweep.run(progress), list(size_lines(ledger, stores.whole, sweep.name))
+                outcome = await sweep.run(progress)
+                pulled = pull_seconds(stores.whole, sweep.name)
+                return outcome, [
+                    *size_lines(ledger, pulled, sweep.name),
+                    *model_lines(ledger, pulled, sweep.name),
+                ]
         finally:
             await provider.close()
             await stores.whole.close()

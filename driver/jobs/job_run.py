@@ -19,6 +19,7 @@ from driver.jobs.job_watch import JobEnd, JobWatch
 from driver.jobs.node_caches import NodeCaches, say_caches
 from driver.jobs.pod_status import completed_at
 from driver.jobs.pull_events import watch_pull_events
+from driver.planning.foretelling import Foreteller
 from driver.planning.image_sizes import is_guess
 from driver.planning.study import Study
 from driver.progress import JobSummary, Progress
@@ -46,6 +47,7 @@ class JobContext(msgspec.Struct, frozen=True, kw_only=True):
     store: RecordStore
     origin: Origin
     progress: Progress
+    foreteller: Foreteller
     sleep: Sleep = asyncio.sleep
 
 
@@ -86,6 +88,7 @@ class JobRunner:
         """Run the attempt to its end, good or bad, and leave the cluster ready for the next one."""
         context, record = self._context, _JobRecord(self._context.ledger, row)
         caches = await self._caches.before(row)
+        self._foretell(row, caches)
         record.put(state=JobState.CREATED, hold_seconds=self._hold_seconds(row, caches))
         self._accounting.begin(row.job)
         job = await self._create(record.row)
@@ -114,6 +117,12 @@ class JobRunner:
     async def finish(self) -> None:
         """After the last job: wait for all that any event says of the cluster's jobs. Raises ApiError, StoreError."""
         await self._accounting.finish()
+
+    def _foretell(self, row: JobRow, caches: dict[str, CacheState]) -> None:
+        """Which layers a partly warm node lacks is not known here."""
+        foretold = self._context.foreteller.of(row) if set(caches.values()) == {CacheState.COLD} else None
+        if foretold is not None:
+            self._context.ledger.put_foretold(foretold)
 
     def _hold_seconds(self, row: JobRow, caches: dict[str, CacheState]) -> int:
         """Pods live at least as long as earlier ones did only where they, too, have all of the image to pull."""

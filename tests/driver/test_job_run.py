@@ -10,6 +10,7 @@ from driver.clusters.cluster_api import ClusterApi
 from driver.clusters.provider import Cluster
 from driver.errors import LimitError
 from driver.jobs.job_run import JobContext, open_runner
+from driver.planning.foretelling import Foreteller
 from driver.planning.study import CacheMode, Limits, RunPlan, Study
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.record import Outcome
@@ -76,6 +77,7 @@ class World:
             store=self.store,
             origin=ORIGIN,
             progress=self.heard,
+            foreteller=Foreteller(study, "kubeconfig"),
             sleep=self.sleep,
         )
         async with open_runner(context) as runner:

@@ -24,6 +24,7 @@ class FindingId(StrEnum):
     STRAGGLER = "straggler"  # what was slow, where something was
     LOSS = "loss"  # pulls that should be on record and are not
     COST = "cost"
+    MODEL_ERROR = "model-error"  # times as long as a model had foretold before each job
     SPEED_UP = "speed-up"  # of a comparison: how many times as fast the second study's pulls are
     MAKESPAN_SPEED_UP = "makespan-speed-up"
     COST_RATIO = "cost-ratio"  # of the second's over the first's, as the three below
@@ -63,6 +64,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     p95_interval: Interval | None = None
     p99: float | None = None
     p99_interval: Interval | None = None
+    coverage: float | None = None  # of model-error: the share of pulls within the bounds of nine of ten
     size: int | None = None
     image: str | None = None
     cache: str | None = None
@@ -74,7 +76,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 # Left out of JSON where nothing is to be said of them; what stands before them always is there.
 _OPTIONAL = (
-    *("p95", "p95_interval", "p99", "p99_interval"),
+    *("p95", "p95_interval", "p99", "p99_interval", "coverage"),
     *("size", "image", "cache", "run", "phase", "stage", "node"),
 )
 

@@ -11,7 +11,7 @@ import msgspec
 
 from pullstudy.pulls.record import PullRecord
 from pullstudy.pulls.witness import PodWitness
-from pullstudy.store.embedded.ledger import Audit, ClusterRow, JobRow, NodeCache, NodeRow, Run
+from pullstudy.store.embedded.ledger import Audit, ClusterRow, ForetoldPulls, JobRow, NodeCache, NodeRow, Run
 from pullstudy.store.embedded.rows import from_rows
 from pullstudy.store.selection import ALL, Selection
 
@@ -35,6 +35,7 @@ class LedgerTables(msgspec.Struct, frozen=True):
     jobs: tuple[JobRow, ...] = ()
     audits: tuple[Audit, ...] = ()
     nodes: tuple[NodePlace, ...] = ()
+    foretold: tuple[ForetoldPulls, ...] = ()
 
 
 # Jobs of imported logs have no row: what an import was told of their nodes counts too.
@@ -52,6 +53,7 @@ def read_ledger(connection: sqlite3.Connection) -> LedgerTables:
         jobs=tuple(_rows(connection, JobRow, "jobs", "WHERE state <> 'abandoned' ORDER BY cluster, position")),
         audits=tuple(_rows(connection, Audit, "audits", _OF_LIVE_JOBS)),
         nodes=tuple(_rows(connection, NodePlace, "nodes", "ORDER BY cluster, node")),
+        foretold=tuple(_rows(connection, ForetoldPulls, "foretold", _OF_LIVE_JOBS)),
     )
 
 
@@ -100,4 +102,5 @@ def of_selection(ledger: LedgerTables, selection: Selection) -> LedgerTables:
         jobs=tuple(row for row in ledger.jobs if row.cluster in kept),
         audits=tuple(row for row in ledger.audits if row.cluster in kept),
         nodes=tuple(row for row in ledger.nodes if row.cluster in kept),
+        foretold=tuple(row for row in ledger.foretold if row.cluster in kept),
     )

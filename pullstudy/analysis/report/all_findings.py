@@ -60,6 +60,10 @@ def _costs(facts: Facts) -> Iterator[Finding]:
     yield from cost_findings(cluster_costs(facts.study, facts.jobs))
 
 
+def _model_errors(facts: Facts) -> Iterator[Finding]:
+    yield from facts.model_errors
+
+
 def _bounds(facts: Facts) -> Iterator[Finding]:
     yield from facts.bounds
 
@@ -73,6 +77,7 @@ MAKERS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     _stragglers,
     _losses,
     _costs,
+    _model_errors,
 )
 
 

@@ -14,6 +14,7 @@ from pullstudy.analysis.findings.failed_pulls import Event, FailedPulls, newly_c
 from pullstudy.analysis.findings.finding import Finding
 from pullstudy.analysis.findings.growth import Decomposition, decompositions
 from pullstudy.analysis.findings.loss import Unaudited, without_audit
+from pullstudy.analysis.findings.model_error import foretold_jobs, model_errors
 from pullstudy.analysis.findings.pull_groups import PullCounts, PullGroups
 from pullstudy.analysis.findings.stage_seconds import StageSeconds, stage_seconds
 from pullstudy.analysis.findings.stragglers import Stragglers
@@ -114,6 +115,11 @@ class Facts:
     def bounds(self) -> tuple[Finding, ...]:
         """What bounds the makespan, and the write rate of volumes."""
         return tuple(bound_findings(self.points))
+
+    @cached_property
+    def model_errors(self) -> tuple[Finding, ...]:
+        """Of what was foretold before each job; of nothing where nothing was."""
+        return tuple(model_errors(foretold_jobs(self.jobs, self.study.ledger.foretold)))
 
     @cached_property
     def unaudited(self) -> tuple[Unaudited, ...]:

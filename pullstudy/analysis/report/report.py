@@ -24,6 +24,7 @@ from pullstudy.analysis.report.sections import (
     durations,
     environment,
     failures,
+    foretold,
     inside_pulls,
     loss_audit,
     makespans,
@@ -53,6 +54,7 @@ SECTIONS: tuple[Callable[[Facts], Section], ...] = (
     loss_audit.build,
     clocks.build,
     costs.build,
+    foretold.build,
     similarity.build,
     environment.build,
 )
@@ -62,14 +64,12 @@ OF_JOBS = (by_nodes.build, makespans.build, after_pull.build, slow_nodes.build, 
 
 
 def sections_of(facts: Facts) -> list[Section]:
-    """The page's: of jobs where there are any, or where there is nothing at all; of stages where there are records."""
-    told = facts.jobs or not facts.pulls.all.pulled
-    inside = facts.stages.pulls
-    return [
-        build(facts)
-        for build in SECTIONS
-        if (told or build not in OF_JOBS) and (inside or build is not inside_pulls.build)
-    ]
+    """The page's: of jobs where there are any, or where there is nothing at all; of stages where there are records, and
+    of what was foretold where something was."""
+    absent = set(() if facts.jobs or not facts.pulls.all.pulled else OF_JOBS)
+    absent |= set(() if facts.stages.pulls else (inside_pulls.build,))
+    absent |= set(() if facts.model_errors else (foretold.build,))
+    return [build(facts) for build in SECTIONS if build not in absent]
 
 
 def write_report(where: Path | StudySource, to: Path | None = None) -> list[Path]:

@@ -36,7 +36,7 @@ class ClusterTrial:
 
     def job(self, missing: Missing, hold_seconds: float = 0.0) -> "JobTrial":
         """Of all pods."""
-        requests = _bucket(self._parameters.control)
+        requests = bucket_of(self._parameters.control)
         bound = bound_at(self._parameters.control, requests, self._nodes)
         pods, came = self._pods(self._parameters, missing, bound, hold_seconds)
         return JobTrial(self._parameters, pods, came, requests)
@@ -44,7 +44,7 @@ class ClusterTrial:
     def some_pulls(self, missing: Missing, pods: int) -> list[float]:
         """The pull seconds of so many of the job's pods, evenly among them, which share as much less of the egress."""
         control, registry = self._parameters.control, self._parameters.registry
-        bound = bound_at(control, _bucket(control), self._nodes)
+        bound = bound_at(control, bucket_of(control), self._nodes)
         chosen = [bound[place * self._nodes // pods] for place in range(pods)]
         egress = registry.egress_bytes_per_second * pods / self._nodes
         parameters = replace(self._parameters, registry=replace(registry, egress_bytes_per_second=egress))
@@ -90,7 +90,8 @@ class JobTrial:
         self.makespan_seconds = _completed_at(parameters, requests, pods)
 
 
-def _bucket(control: ControlPlaneSettings) -> TokenBucket:
+def bucket_of(control: ControlPlaneSettings) -> TokenBucket:
+    """The job controller's, of requests."""
     return TokenBucket(control.controller_qps, control.controller_burst)
 
 

@@ -125,6 +125,17 @@ class NodeCache(msgspec.Struct, frozen=True, kw_only=True):
     cache: CacheState
 
 
+class ForetoldPulls(msgspec.Struct, frozen=True, kw_only=True):
+    """What a model said of a job's pulls before it was run: their median, and within which bounds nine of ten are."""
+
+    cluster: str
+    job: str
+    model: str
+    median_seconds: float
+    low_seconds: float
+    high_seconds: float
+
+
 IMPORTED = "import"  # as a run's provider: its records are from logs of clusters that others made
 
 
@@ -245,6 +256,18 @@ class Ledger:
     def forget_node_caches(self, cluster: str) -> None:
         """What the cluster's nodes held before its jobs is not known."""
         self._change("DELETE FROM job_nodes WHERE cluster = ?1", cluster)
+
+    def put_foretold(self, row: ForetoldPulls) -> None:
+        self._put_all("foretold", [row])
+
+    def foretold(self, run: str) -> list[ForetoldPulls]:
+        """Of the attempts that count, in the order of the run."""
+        return self._all(
+            ForetoldPulls,
+            "SELECT f.* FROM foretold f JOIN jobs j ON j.cluster = f.cluster AND j.job = f.job"
+            " WHERE j.run = ?1 AND j.state <> 'abandoned' ORDER BY j.position",
+            run,
+        )
 
     def put_pod_witnesses(self, rows: Iterable[PodWitness]) -> None:
         self._put_all("job_pods", rows)

@@ -98,6 +98,13 @@ CREATE TABLE job_pods (             -- one row a container: pods' own status, re
   job_uid TEXT, owner TEXT,         -- of the pod: its job's uid, its controller as Kind/name
   PRIMARY KEY (pod_uid, container)
 );
+CREATE TABLE foretold (             -- one row a job: what a model said of its pulls before it was run
+  cluster TEXT NOT NULL, job TEXT NOT NULL,
+  model TEXT NOT NULL,              -- which, in words
+  median_seconds REAL NOT NULL,     -- of its pulls
+  low_seconds REAL NOT NULL, high_seconds REAL NOT NULL, -- nine of ten pulls are between them
+  PRIMARY KEY (cluster, job)
+);
 CREATE TABLE audits (               -- one row a job: expected pulls against each witness
   cluster TEXT NOT NULL, job TEXT NOT NULL,
   expected INTEGER NOT NULL,        -- pods x containers
