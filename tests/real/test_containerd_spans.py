@@ -5,20 +5,18 @@ Skipped, with the reason, where the machine allows no namespaces with mounts and
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
 from pullstudy.pulls.pulled_layer import LayerSource
-from tests.real.traced_node import TracedNode, TracedPull, push_ordered
-from tests.stack.containerd_node import ContainerdNode, Release, Settings
+from tests.real.pull_site import PullSite, pull_site
+from tests.real.traced_node import TracedPull
+from tests.stack.containerd_node import Release, Settings
 from tests.stack.home import StackHome
 from tests.stack.machine import why_not
-from tests.stack.network import Direction, Place, Switch, why_no_network
-from tests.stack.registry import Registry
+from tests.stack.network import why_no_network
 
 pytestmark = pytest.mark.real
 
@@ -29,38 +27,15 @@ CLIENT_SECONDS = 0.1
 """What a client's call takes around the runtime's own span, at most, on a machine that others load."""
 
 
-@dataclass(frozen=True, slots=True)
-class Site:
-    """A registry on a slow link, with images, and where nodes join."""
-
-    home: StackHome
-    switch: Switch
-    registry: Registry
-    images: list[str]
-
-    @asynccontextmanager
-    async def traced(self, directory: Path, settings: Settings) -> AsyncIterator[TracedNode]:
-        """A node of its own."""
-        node = ContainerdNode(self.home, directory, self.switch, "10.88.0.11", [self.registry.host], settings)
-        async with TracedNode(node, directory) as traced:
-            yield traced
-
-
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def site(stack_home: StackHome, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Site]:
+async def site(stack_home: StackHome, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[PullSite]:
     reason = why_not() or why_no_network()
     if reason is not None:
         pytest.skip(reason)
-    directory = tmp_path_factory.mktemp("site")
-    async with (
-        Switch(directory / "switch") as switch,
-        Place("registry-place", directory, switch, "10.88.0.1") as place,
-        Registry(stack_home, directory / "registry", place=place) as registry,
-    ):
-        order = ["--layers", "9,125", "--bytes", str(UNPACKED_BYTES), "--compression", "gzip:6,zstd:3"]
-        images = await push_ordered(registry, place, directory / "images", order)
-        place.link.shape(Direction.SENT, LINK_MEGABITS)
-        yield Site(stack_home, switch, registry, images)
+    order = ["--layers", "9,125", "--bytes", str(UNPACKED_BYTES), "--compression", "gzip:6,zstd:3"]
+    async with pull_site(stack_home, tmp_path_factory.mktemp("site"), order) as site:
+        site.rate(LINK_MEGABITS)
+        yield site
 
 
 def check_stages(traced: TracedPull) -> None:
@@ -88,9 +63,13 @@ def check_layers(traced: TracedPull, served: list[tuple[str, int]]) -> None:
     assert {layer.source for layer in traced.layers} == {LayerSource.REGISTRY}
 
 
-@pytest.mark.parametrize("settings", [Settings(), Settings(unpacks=4), Settings(release=Release.V1)])
+@pytest.mark.parametrize(
+    "settings",
+    [Settings(), Settings(unpacks=4), Settings(release=Release.V1)],
+    ids=["2.4", "2.4, 4 unpacked at a time", "1.7"],
+)
 async def test_the_stages_of_real_pulls_add_up_and_their_layers_are_what_the_registry_served(
-    site: Site, settings: Settings, tmp_path: Path
+    site: PullSite, settings: Settings, tmp_path: Path
 ) -> None:
     async with site.traced(tmp_path, settings) as node:
         for image in site.images:

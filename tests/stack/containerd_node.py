@@ -3,6 +3,7 @@
 Who asks it is a client of CRI, over its socket: what a kubelet does, without one.
 """
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -76,6 +77,7 @@ class Settings:
     unpacks: int = 1  # the same; of Release.V1 always 1
     debug: bool = True  # its log, whose lines are events of its spans
     traced: bool = True  # it sends spans to OTLP_PORT of its own loopback
+    decompressor: Path | None = None  # a program called unpigz, in the place of Go's own
 
 
 class ContainerdNode(Lifecycle):
@@ -108,22 +110,25 @@ class ContainerdNode(Lifecycle):
         )
 
     def _configuration(self, registries: Sequence[str], settings: Settings) -> str:
-        certificates = self.machine.directory / "certs"
         for host in registries:
-            (certificates / host).mkdir(parents=True, exist_ok=True)
-            (certificates / host / "hosts.toml").write_text(f'server = "http://{host}"\n[host."http://{host}"]\n')
+            self.ask(host, host)
         template = _VERSION_3 if settings.release is Release.V2 else _VERSION_2
         return template.format(
             socket=SOCKET,
             level="debug" if settings.debug else "info",
-            certificates=certificates,
+            certificates=self.machine.directory / "certs",
             downloads=settings.downloads,
             unpacks=settings.unpacks,
         )
 
     def _environment(self, settings: Settings) -> dict[str, str]:
-        if not settings.traced:
-            return {}
+        found = {"CONTAINERD_DISABLE_IGZIP": "1", "CONTAINERD_DISABLE_PIGZ": "1"}
+        if settings.decompressor is not None:
+            del found["CONTAINERD_DISABLE_PIGZ"]
+            found["PATH"] = f"{settings.decompressor.parent}:{os.environ['PATH']}"
+        return found | (self._tracing() if settings.traced else {})
+
+    def _tracing(self) -> dict[str, str]:
         return {
             "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://127.0.0.1:{OTLP_PORT}",
             "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf",
@@ -132,6 +137,12 @@ class ContainerdNode(Lifecycle):
             "OTEL_BSP_SCHEDULE_DELAY": "500",
             "OTEL_BSP_MAX_QUEUE_SIZE": "20000",
         }
+
+    def ask(self, registry: str, host: str) -> None:
+        """From the next pull on, ask this host for what lies in that registry, without TLS."""
+        path = self.machine.directory / "certs" / registry / "hosts.toml"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f'server = "http://{registry}"\n[host."http://{host}"]\n')
 
     async def start(self) -> None:
         """Return when containerd answers. Raises StackError with the end of the log of what did not come up."""
