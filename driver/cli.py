@@ -26,6 +26,7 @@ from driver.commands.janitor_command import janitor_command
 from driver.commands.options import DEFAULT_OUT
 from driver.commands.plan_command import plan_command
 from driver.commands.predict_command import predict_command
+from driver.commands.profile_command import profile_command
 from driver.commands.report_command import report_command
 from driver.commands.status_command import status_command
 from driver.commands.sweep_command import sweep_command
@@ -58,6 +59,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "export": export_command,
     "report": report_command,
     "compare": compare_command,
+    "profile": profile_command,
     "docs": docs_command,
 }
 for _name, _command in COMMANDS.items():

@@ -30,6 +30,8 @@ _MESSAGES: Mapping[str, Mapping[str, tuple[int, int, str]]] = {
         "repo_digests": (3, _MANY, ""),
         "size": (4, _ONE, "uint64"),
     },
+    "ListImagesRequest": {},
+    "ListImagesResponse": {"images": (1, _MANY, "Image")},
     "ImageStatusRequest": {"image": (1, _ONE, "ImageSpec")},
     "ImageStatusResponse": {"image": (1, _ONE, "Image")},
     "PullImageRequest": {"image": (1, _ONE, "ImageSpec"), "auth": (2, _ONE, "AuthConfig")},
@@ -62,6 +64,11 @@ class Cri:
         told = await self._call("ImageService", "ImageStatus", {"image": {"image": image}}, ANSWER_SECONDS)
         return told.image.id or None
 
+    async def names_by_id(self) -> dict[str, list[str]]:
+        """Of each image that the runtime has: its id, and the names that it is known by."""
+        told = await self._call("ImageService", "ListImages", {}, ANSWER_SECONDS)
+        return {image.id: [*image.repo_tags, *image.repo_digests] for image in told.images}
+
     async def pull(self, image: str, auth: str | None) -> None:
         """Return when it is there. ``auth`` is a login as Docker keeps it: base64 of user:password."""
         asked: dict[str, Any] = {"image": {"image": image}}
@@ -70,7 +77,7 @@ class Cri:
         await self._call("ImageService", "PullImage", asked, None)
 
     async def remove(self, image: str) -> None:
-        """The image under all its names, and so what no other image has of it. One that is not there is no error."""
+        """The image, under ALL of its names, and what no other image has of it. One that is not there is no error."""
         await self._call("ImageService", "RemoveImage", {"image": {"image": image}}, ANSWER_SECONDS)
 
     async def _call(self, service: str, method: str, fields: Mapping[str, Any], seconds: float | None) -> Any:

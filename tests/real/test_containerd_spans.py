@@ -4,19 +4,23 @@ records of the collector are three witnesses of one thing.
 Skipped, with the reason, where the machine allows no namespaces with mounts and networks of their own.
 """
 
+import json
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
 
+from driver.profiling.cri import runtime
 from pullstudy.pulls.pulled_layer import LayerSource
 from tests.real.pull_site import PullSite, pull_site
 from tests.real.traced_node import TracedPull
-from tests.stack.containerd_node import Release, Settings
+from tests.stack.containerd_node import ContainerdNode, Release, Settings
 from tests.stack.home import StackHome
 from tests.stack.machine import why_not
 from tests.stack.network import why_no_network
+from tests.stack.process import Process
 
 pytestmark = pytest.mark.real
 
@@ -78,3 +82,33 @@ async def test_the_stages_of_real_pulls_add_up_and_their_layers_are_what_the_reg
             check_stages(traced)
             check_layers(traced, site.registry.served()[before:])
             assert traced.stages.parallel == (settings.unpacks > 1)
+
+
+async def profiled(node: ContainerdNode, directory: Path, *arguments: str) -> tuple[int | None, str]:
+    """``pulldriver profile`` in the node's network: its exit code, and what it said."""
+    program = str(Path(sys.executable).with_name("pulldriver"))
+    command = [program, "profile", *arguments, "--containerd", str(node.socket)]
+    process = Process("profile", node.in_network(command), directory)
+    process.start()
+    return await process.ended(), process.output()
+
+
+async def test_images_are_profiled_on_a_node_that_is_left_as_it_was(site: PullSite, tmp_path: Path) -> None:
+    few = [image for image in site.images if ":9-layers" in image]
+    async with site.node(tmp_path / "node", Settings()) as node, runtime(node.socket) as cri:
+        page = tmp_path / "profile.html"
+        code, said = await profiled(node, tmp_path, *few, "--repeats", "2", "--json", "--html", str(page))
+        assert code == 0, said
+        found = json.loads(said[said.index("{") :])
+        assert [len(image["pulls"]) for image in found["images"]] == [2, 2]
+        for pull in (pull for image in found["images"] for pull in image["pulls"]):
+            assert pull["stages"]["complete"]
+            assert 0 <= pull["seconds"] - pull["stages"]["wall_seconds"] < CLIENT_SECONDS
+            assert pull["used"]["cpu_seconds"] > 0
+            assert pull["used"]["network_bytes"] >= pull["stages"]["layer_bytes"]
+        assert "<svg" in page.read_text()
+        assert await cri.names_by_id() == {}
+        await cri.pull(few[0], None)
+        code, said = await profiled(node, tmp_path, few[0])
+        assert (code, "is on this node already" in said) == (2, True)
+        assert await cri.held_as(few[0]) is not None

@@ -1,0 +1,216 @@
+"""What bounds the pulls of an image, and what would help: out of what was measured, with what is assumed.
+
+Means, not medians: means of stages add up to the mean pull.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from statistics import fmean, stdev
+
+import msgspec
+
+from driver.profiling.profile import ProfiledPull
+from pullstudy.analysis.statistics.confidence import errors_to_bound
+from pullstudy.pulls.pulled_layer import PulledLayer
+from pullstudy.pulls.stage import Stage
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """Of one image."""
+
+    stage: Stage
+    seconds: float  # of the mean pull, that it held it up for
+    share: float  # of it
+    would_help: str  # with what it would save, where that follows from what was measured
+    saves_seconds: float | None  # at most, or about, as would_help says
+    assumes: str | None
+    to_try: str | None = None  # what would measure more
+
+    @property
+    def sentence(self) -> str:
+        assumed = f" ({self.assumes})" if self.assumes else ""
+        more = f"; {self.to_try}" if self.to_try else ""
+        return f"{_word(self.stage)} takes {self.share:.0%} ({self.seconds:.2f} s): {self.would_help}{assumed}{more}."
+
+
+class Difference(msgspec.Struct, frozen=True):
+    """Between the pulls of two images, taken in turn."""
+
+    image: str
+    other: str
+    saves_seconds: float  # that the other takes less
+    least: float  # of the 95% interval
+    most: float
+    share: float  # of the image's pull
+    stage: Stage | None  # in which most of it lies
+    stage_seconds: float
+
+    @property
+    def sentence(self) -> str:
+        """What the two differ by, if it can be told."""
+        if self.least <= 0 <= self.most:
+            interval = f"95%: {self.least:+.2f} to {self.most:+.2f} s"
+            return f"{self.other} and {self.image}: no difference can be told (the former saves {interval})."
+        less = "less" if self.saves_seconds > 0 else "more"
+        bounds = sorted((abs(self.least), abs(self.most)))
+        interval = f"95%: {bounds[0]:.2f} to {bounds[1]:.2f} s"
+        where = f", {abs(self.stage_seconds):.2f} s of it in {_word(self.stage)}" if self.stage else ""
+        return (
+            f"{self.other} takes {abs(self.saves_seconds):.2f} s {less} than {self.image} "
+            f"({abs(self.share):.0%}; {interval}){where}."
+        )
+
+
+class _Facts:
+    """Of the pulls of one image that spans told of."""
+
+    def __init__(self, pulls: Sequence[ProfiledPull]) -> None:
+        self.pulls = pulls
+        self.wall = fmean(pull.stages.wall_seconds for pull in pulls if pull.stages)
+        self.seconds = mean_stages(pulls)
+        self.layers = pulls[0].layers
+        self.count = len(self.layers)
+        self.bytes = sum(layer.layer_bytes or 0 for layer in self.layers)
+        self.parallel = bool(pulls[0].stages and pulls[0].stages.parallel)
+
+    @property
+    def rate(self) -> float:
+        """Bytes a second while any came, on average."""
+        return self.bytes / fmean(_transferring(pull.layers) for pull in self.pulls)
+
+    def longest(self, stage: str) -> float:
+        """Seconds of the layer that it took longest for, on average."""
+        return fmean(max((getattr(layer, stage) or 0.0 for layer in pull.layers), default=0.0) for pull in self.pulls)
+
+
+def _transferring(layers: Sequence[PulledLayer]) -> float:
+    """Seconds in which bytes of any of them came."""
+    stretches = sorted(
+        (layer.transfer_at.timestamp(), layer.transfer_at.timestamp() + layer.transfer_seconds)
+        for layer in layers
+        if layer.transfer_at is not None and layer.transfer_seconds is not None
+    )
+    seconds, until = 0.0, -math.inf
+    for start, end in stretches:
+        seconds += max(0.0, end - max(start, until))
+        until = max(until, end)
+    return seconds
+
+
+def mean_stages(pulls: Sequence[ProfiledPull]) -> dict[Stage, float]:
+    """Of those that are known of each pull; together the mean pull."""
+    told = {stage: [getattr(pull.stages, f"{stage}_seconds") for pull in pulls if pull.stages] for stage in Stage}
+    return {stage: fmean(values) for stage, values in told.items() if values and None not in values}
+
+
+def verdict(pulls: Sequence[ProfiledPull], processors: int) -> Verdict | None:
+    """None where no spans told of a pull."""
+    told = [pull for pull in pulls if pull.stages is not None]
+    if not told:
+        return None
+    facts = _Facts(told)
+    stage = max(facts.seconds, key=lambda each: facts.seconds[each])
+    seconds = facts.seconds[stage]
+    return Verdict(stage, seconds, seconds / facts.wall, *_HELP[stage](facts, seconds, processors))
+
+
+_Help = tuple[str, float | None, str | None, str | None]
+"""What would help, what it saves, what that assumes, what to try."""
+
+
+def _fewer_bytes(facts: _Facts, seconds: float, _: int) -> _Help:
+    came = f"{facts.bytes / 1e6:,.1f} MB came at {facts.rate / 1e6:,.1f} MB/s"
+    saves = f"a tenth of the bytes less would save about {_saving(seconds / 10, facts)}"
+    return f"{came}; {saves}", seconds / 10, "if they go on to come at that rate", None
+
+
+def _faster_unpacking(facts: _Facts, seconds: float, processors: int) -> _Help:
+    gzip = any("gzip" in (layer.media_type or "") for layer in facts.layers)
+    to_try = "profiled beside the same image with zstd layers it shows what those save" if gzip else None
+    least = max(facts.longest("apply_seconds"), seconds / processors)
+    if facts.parallel or facts.count < 2 or seconds - least < seconds / 10:
+        return f"what makes unpacking faster saves at most {_saving(seconds, facts)}", seconds, None, to_try
+    several = "unpacking several layers at a time (max_concurrent_unpacks of its transfer service)"
+    saves = f"{several} would save at most {_saving(seconds - least, facts)}"
+    return saves, seconds - least, f"if the disk keeps up with {processors} processors", to_try
+
+
+def _fewer_layers(facts: _Facts, seconds: float, _: int) -> _Help:
+    each = f"{facts.count} layers, {seconds / max(facts.count, 1) * 1000:.1f} ms each"
+    saves = f"half of the layers would save about {_saving(seconds / 2, facts)}"
+    assumes = "if it goes with the number of layers and not with their bytes; a faster disk helps too"
+    return f"{each}; {saves}", seconds / 2, assumes, None
+
+
+def _nearer_registry(facts: _Facts, seconds: float, _: int) -> _Help:
+    requests = fmean(pull.stages.requests or 0 for pull in facts.pulls if pull.stages)
+    waited = f"the registry's answers are waited for ({requests:.0f} requests for layers)"
+    return f"{waited}; a mirror nearby saves at most {_saving(seconds, facts)}", seconds, None, None
+
+
+def _more_at_a_time(facts: _Facts, seconds: float, _: int) -> _Help:
+    waited = "layers wait for a turn and nothing is done meanwhile"
+    saves = f"more downloads at a time (max_concurrent_downloads) save at most {_saving(seconds, facts)}"
+    return f"{waited}; {saves}", seconds, None, None
+
+
+def _unknown(facts: _Facts, seconds: float, _: int) -> _Help:
+    return "the spans do not say what for; containerd's debug log tells more", None, None, None
+
+
+_HELP: dict[Stage, Callable[[_Facts, float, int], _Help]] = {
+    Stage.RESOLVE: _nearer_registry,
+    Stage.PREPARE: _fewer_layers,
+    Stage.QUEUE: _more_at_a_time,
+    Stage.FIRST_BYTE: _nearer_registry,
+    Stage.TRANSFER: _fewer_bytes,
+    Stage.INGEST: _fewer_layers,
+    Stage.WAIT: _more_at_a_time,
+    Stage.APPLY: _faster_unpacking,
+    Stage.COMMIT: _fewer_layers,
+    Stage.FINISH: _unknown,
+    Stage.UNATTRIBUTED: _unknown,
+}
+
+
+def _saving(seconds: float, facts: _Facts) -> str:
+    return f"{seconds:.2f} s, {seconds / facts.wall:.0%}"
+
+
+def difference(
+    image: str, pulls: Sequence[ProfiledPull], other: str, others: Sequence[ProfiledPull]
+) -> Difference | None:
+    """Pull by pull, since they were taken in turn; None of fewer than two. The interval is Student's t of the pairs."""
+    pairs = [one.seconds - two.seconds for one, two in zip(pulls, others, strict=True)]
+    if len(pairs) < 2:
+        return None
+    mean = fmean(pairs)
+    half = errors_to_bound(len(pairs) - 1) * stdev(pairs) / math.sqrt(len(pairs))
+    one, two = mean_stages(pulls), mean_stages(others)
+    saved = {stage: one[stage] - two[stage] for stage in one if stage in two}
+    stage = max(saved, key=lambda each: saved[each] * math.copysign(1, mean), default=None)
+    return Difference(
+        image=image,
+        other=other,
+        saves_seconds=mean,
+        least=mean - half,
+        most=mean + half,
+        share=mean / fmean(pull.seconds for pull in pulls),
+        stage=stage,
+        stage_seconds=saved[stage] if stage else 0.0,
+    )
+
+
+def median_pull(pulls: Sequence[ProfiledPull]) -> ProfiledPull:
+    """The one in the middle by its length; of an even number the shorter of the two. Of those with stages, if any."""
+    told = [pull for pull in pulls if pull.stages is not None] or pulls
+    return sorted(told, key=lambda pull: pull.seconds)[(len(told) - 1) // 2]
+
+
+def layers_there(pull: ProfiledPull) -> list[PulledLayer]:
+    """That were on the node already: other images have them."""
+    return [layer for layer in pull.layers if layer.already_there]
+
+
+def _word(stage: Stage) -> str:
+    return stage.replace("_", " ")
