@@ -1,46 +1,17 @@
 """How far a model was off, where that is known."""
 
-import random
-from collections.abc import Iterator
-
 import pytest
 
-from pullstudy.analysis.findings.finding import Finding, Verdict
+from bench.known_truth.model_errors import whole
+from pullstudy.analysis.findings.finding import Verdict
 from pullstudy.analysis.findings.model_error import ForetoldJob, model_errors
 from pullstudy.store.embedded.ledger import ForetoldPulls
 
-USUAL = 10.0  # seconds of a pull, as foretold
-CLUSTER_SIGMA, PULL_SIGMA = 0.05, 0.08
-BOUNDS = (USUAL * 0.8563, USUAL * 1.1678)  # nine of ten of pulls that differ by both
-
-
-def jobs(times: float, seed: int, sizes: tuple[int, ...] = (4, 8, 16, 32, 64), images: int = 6) -> list[ForetoldJob]:
-    """Clusters whose pulls take ``times`` as long as foretold."""
-    return list(_jobs(times, random.Random(f"{times} {seed}"), sizes, images))
-
-
-def _jobs(times: float, source: random.Random, sizes: tuple[int, ...], images: int) -> Iterator[ForetoldJob]:
-    for size in sizes:
-        day = times * USUAL * source.lognormvariate(0, CLUSTER_SIGMA)
-        for image in range(images):
-            said = ForetoldPulls(
-                cluster=f"c-{size}",
-                job=f"{image}",
-                model="m",
-                median_seconds=USUAL,
-                low_seconds=BOUNDS[0],
-                high_seconds=BOUNDS[1],
-            )
-            pulls = [day * source.lognormvariate(0, PULL_SIGMA) for _ in range(size)]
-            yield ForetoldJob(said, size, f"image-{image}", pulls)
-
-
-def whole(found: list[ForetoldJob]) -> Finding:
-    return next(each for each in model_errors(found) if each.subject == "all")
+SIZES = (4, 8, 16, 32, 64)
 
 
 def test_a_model_that_is_right_is_rarely_called_off() -> None:
-    found = [whole(jobs(1.0, seed)) for seed in range(100)]
+    found = [whole(1.0, SIZES, seed) for seed in range(100)]
     assert sum(each.verdict is Verdict.YES for each in found) <= 5
     assert sum(each.verdict is Verdict.NO for each in found) > 60
     coverage = [each.coverage for each in found]
@@ -48,7 +19,7 @@ def test_a_model_that_is_right_is_rarely_called_off() -> None:
 
 
 def test_a_model_that_is_off_by_a_quarter_is_called_so_and_its_interval_has_the_truth() -> None:
-    found = [whole(jobs(1.25, seed)) for seed in range(100)]
+    found = [whole(1.25, SIZES, seed) for seed in range(100)]
     assert sum(each.verdict is Verdict.YES for each in found) >= 95
     intervals = [each.interval or (None, None) for each in found]
     held = [low is not None and high is not None and low <= 1.25 <= high for low, high in intervals]
@@ -56,7 +27,7 @@ def test_a_model_that_is_off_by_a_quarter_is_called_so_and_its_interval_has_the_
 
 
 def test_of_two_clusters_nothing_is_claimed() -> None:
-    found = whole(jobs(1.5, 1, sizes=(4, 8)))
+    found = whole(1.5, (4, 8), 1)
     assert (found.verdict, found.interval) == (Verdict.UNKNOWN, None)
     assert isinstance(found.value, float)
 
