@@ -106,7 +106,8 @@ async def _profile(
             profiler = Profiler(cri, process, intake, os.environ, asyncio.sleep, say)
             pulls = await profiler.profile(images, repeats, remove_held=remove_held)
     processors = os.cpu_count() or 1
-    return node_profile(node_name(), version, str(socket), processors, pulls, how_to_send(listening, target))
+    asked = how_to_send(listening, target)
+    return node_profile(node_name(), version, str(socket), processors, pulls, profiler.samples, asked)
 
 
 def _write_files(found: "NodeProfile", html: Path | None, png: Path | None, perfetto: Path | None) -> None:

@@ -1,6 +1,7 @@
 """The Container Runtime Interface, as a kubelet speaks it: those calls and fields that pulls need.
 
-Source: k8s.io/cri-api v0.34, ``pkg/apis/runtime/v1/api.proto``. Needs the extra ``otlp``.
+Source: k8s.io/cri-api v0.34, ``pkg/apis/runtime/v1/api.proto``, and for contents containerd/api v1.12,
+``services/content/v1/content.proto``. Needs the extra ``otlp``.
 """
 
 import os
@@ -13,11 +14,15 @@ from driver.errors import DriverError
 from pullstudy.extras import require
 
 PACKAGE = "runtime.v1"
+CONTENT = "containerd.services.content.v1.Content"  # containerd's own, on the same socket
+NAMESPACE = (("containerd-namespace", "k8s.io"),)  # where CRI keeps its images
 ANSWER_SECONDS = 60.0  # of every call but a pull, which takes what it takes
 _CONNECT_SECONDS = 5.0
 _STRING, _MESSAGE = 9, 11  # FieldDescriptorProto.Type
-_UINT64 = 4
+_UINT64, _INT64, _BYTES = 4, 3, 12
 _ONE, _MANY = 1, 3  # FieldDescriptorProto.Label
+
+_TYPES = {"": _STRING, "uint64": _UINT64, "int64": _INT64, "bytes": _BYTES}
 
 _MESSAGES: Mapping[str, Mapping[str, tuple[int, int, str]]] = {
     "VersionRequest": {"version": (1, _ONE, "")},
@@ -38,6 +43,8 @@ _MESSAGES: Mapping[str, Mapping[str, tuple[int, int, str]]] = {
     "PullImageResponse": {"image_ref": (1, _ONE, "")},
     "RemoveImageRequest": {"image": (1, _ONE, "ImageSpec")},
     "RemoveImageResponse": {},
+    "ReadContentRequest": {"digest": (1, _ONE, ""), "offset": (2, _ONE, "int64"), "size": (3, _ONE, "int64")},
+    "ReadContentResponse": {"offset": (1, _ONE, "int64"), "data": (2, _ONE, "bytes")},
 }
 """Of each message its fields: number, label and what it holds (a text, where it says nothing)."""
 
@@ -79,6 +86,25 @@ class Cri:
     async def remove(self, image: str) -> None:
         """The image, under ALL of its names, and what no other image has of it. One that is not there is no error."""
         await self._call("ImageService", "RemoveImage", {"image": {"image": image}}, ANSWER_SECONDS)
+
+    async def content(self, digest: str, most_bytes: int) -> bytes:
+        """The beginning of a blob of an image that is there; nothing, where the runtime does not show it."""
+        import grpc
+
+        read = self._channel.unary_stream(
+            f"/{CONTENT}/Read",
+            request_serializer=lambda request: request.SerializeToString(),
+            response_deserializer=self._types["ReadContentResponse"].FromString,
+        )
+        asked = self._types["ReadContentRequest"](digest=digest, size=most_bytes)
+        try:
+            parts = [part.data async for part in read(asked, metadata=NAMESPACE, timeout=ANSWER_SECONDS)]
+        except grpc.aio.AioRpcError as error:
+            # It is no containerd, or it is told to keep no packed layers (discard_unpacked_layers).
+            if error.code() in (grpc.StatusCode.NOT_FOUND, grpc.StatusCode.UNIMPLEMENTED):
+                return b""
+            raise self._refused("Read", error) from error
+        return b"".join(parts)
 
     async def _call(self, service: str, method: str, fields: Mapping[str, Any], seconds: float | None) -> Any:
         import grpc
@@ -134,7 +160,7 @@ def message_types() -> dict[str, Any]:
         message = file.message_type.add(name=name)
         for field, (number, label, holds) in fields.items():
             made = message.field.add(name=field, number=number, label=label)
-            made.type = {"": _STRING, "uint64": _UINT64}.get(holds, _MESSAGE)
+            made.type = _TYPES.get(holds, _MESSAGE)
             if made.type == _MESSAGE:
                 made.type_name = f".{PACKAGE}.{holds}"
     pool = descriptor_pool.DescriptorPool()

@@ -7,6 +7,7 @@ import msgspec
 
 from driver.profiling.profile import ProfiledPull
 from driver.profiling.verdict import Difference, Verdict, difference, verdict
+from driver.profiling.zstd_trial import ZstdTrial, zstd_trial
 
 
 class ImageProfile(msgspec.Struct, frozen=True):
@@ -14,6 +15,7 @@ class ImageProfile(msgspec.Struct, frozen=True):
 
     image: str
     pulls: tuple[ProfiledPull, ...]
+    zstd_trial: ZstdTrial | None  # of its gzip layers, where it has some and it could be made
     verdict: Verdict | None  # None where no spans came
     sentence: str | None  # the verdict in words
 
@@ -36,10 +38,11 @@ def node_profile(
     socket: str,
     processors: int,
     pulls: Mapping[str, Sequence[ProfiledPull]],
+    samples: Mapping[str, bytes],
     how_to_send: tuple[str, ...],
 ) -> NodeProfile:
-    """``how_to_send`` is said where no spans came."""
-    images = tuple(_image(image, found, processors) for image, found in pulls.items())
+    """``samples`` are beginnings of gzip layers; ``how_to_send`` is said where no spans came."""
+    images = tuple(_image(image, found, samples.get(image, b""), processors) for image, found in pulls.items())
     differences = tuple(
         found for one, two in pairwise(pulls) if (found := difference(one, pulls[one], two, pulls[two])) is not None
     )
@@ -47,6 +50,7 @@ def node_profile(
     return NodeProfile(node, runtime, socket, processors, images, differences, () if told else how_to_send)
 
 
-def _image(image: str, pulls: Sequence[ProfiledPull], processors: int) -> ImageProfile:
-    found = verdict(pulls, processors)
-    return ImageProfile(image, tuple(pulls), found, found.sentence if found else None)
+def _image(image: str, pulls: Sequence[ProfiledPull], sample: bytes, processors: int) -> ImageProfile:
+    trial = zstd_trial(sample) if sample else None
+    found = verdict(pulls, processors, trial)
+    return ImageProfile(image, tuple(pulls), trial, found, found.sentence if found else None)

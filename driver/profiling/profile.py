@@ -10,6 +10,7 @@ from driver.errors import DriverError
 from driver.profiling.cri import Cri
 from driver.profiling.span_intake import SpanIntake
 from driver.profiling.usage import Usage, usage_of
+from driver.profiling.zstd_trial import SAMPLE_BYTES
 from driver.registries.credentials import basic_credentials
 from pullstudy.pulls.image import full_reference
 from pullstudy.pulls.pull_stages import PullStages
@@ -38,7 +39,10 @@ class ProfiledPull(msgspec.Struct, frozen=True):
 
 
 class Profiler:
-    """Of one runtime. ``process`` is its own, None where it is not known."""
+    """Of one runtime. ``process`` is its own, None where it is not known.
+
+    ``samples``: of each image that spans told of the beginning of its largest gzip layer, where it has one.
+    """
 
     def __init__(
         self,
@@ -55,6 +59,7 @@ class Profiler:
         self._environment = environment
         self._sleep = sleep
         self._say = say
+        self.samples: dict[str, bytes] = {}
 
     async def profile(
         self, images: Sequence[str], repeats: int, *, remove_held: bool = False
@@ -77,11 +82,18 @@ class Profiler:
                     await self._cri.remove(image) if image in held else None
                     pulls[image].append(await self._pull(image))
                     self._say(f"{image}: pull {number + 1} of {repeats}: {pulls[image][-1].seconds:.3f} s")
+                    await self._sample(image, pulls[image][-1])
                     await self._clear(image, before, held)
         finally:
             for image in images:
                 await self._leave(image, before, held)
         return pulls
+
+    async def _sample(self, image: str, pull: ProfiledPull) -> None:
+        gzip = [layer for layer in pull.layers if "gzip" in (layer.media_type or "")]
+        if gzip and image not in self.samples:
+            largest = max(gzip, key=lambda layer: layer.layer_bytes or 0)
+            self.samples[image] = await self._cri.content(largest.digest, SAMPLE_BYTES)
 
     async def _clear(self, image: str, before: Mapping[str, Sequence[str]], held: Sequence[str]) -> None:
         """Raises HeldImageError where the same image is there under a name that it had before."""

@@ -10,6 +10,7 @@ from statistics import fmean, stdev
 import msgspec
 
 from driver.profiling.profile import ProfiledPull
+from driver.profiling.zstd_trial import ZstdTrial
 from pullstudy.analysis.statistics.confidence import errors_to_bound
 from pullstudy.pulls.pulled_layer import PulledLayer
 from pullstudy.pulls.stage import Stage
@@ -24,12 +25,12 @@ class Verdict(msgspec.Struct, frozen=True):
     would_help: str  # with what it would save, where that follows from what was measured
     saves_seconds: float | None  # at most, or about, as would_help says
     assumes: str | None
-    to_try: str | None = None  # what would measure more
+    also: str | None = None  # what else would help
 
     @property
     def sentence(self) -> str:
         assumed = f" ({self.assumes})" if self.assumes else ""
-        more = f"; {self.to_try}" if self.to_try else ""
+        more = f"; {self.also}" if self.also else ""
         return f"{_word(self.stage)} takes {self.share:.0%} ({self.seconds:.2f} s): {self.would_help}{assumed}{more}."
 
 
@@ -64,8 +65,9 @@ class Difference(msgspec.Struct, frozen=True):
 class _Facts:
     """Of the pulls of one image that spans told of."""
 
-    def __init__(self, pulls: Sequence[ProfiledPull]) -> None:
+    def __init__(self, pulls: Sequence[ProfiledPull], trial: ZstdTrial | None) -> None:
         self.pulls = pulls
+        self.trial = trial
         self.wall = fmean(pull.stages.wall_seconds for pull in pulls if pull.stages)
         self.seconds = mean_stages(pulls)
         self.layers = pulls[0].layers
@@ -77,6 +79,10 @@ class _Facts:
     def rate(self) -> float:
         """Bytes a second while any came, on average."""
         return self.bytes / fmean(_transferring(pull.layers) for pull in self.pulls)
+
+    def total(self, stage: str) -> float:
+        """Seconds of all layers together, on average."""
+        return fmean(sum(getattr(layer, stage) or 0.0 for layer in pull.layers) for pull in self.pulls)
 
     def longest(self, stage: str) -> float:
         """Seconds of the layer that it took longest for, on average."""
@@ -103,19 +109,19 @@ def mean_stages(pulls: Sequence[ProfiledPull]) -> dict[Stage, float]:
     return {stage: fmean(values) for stage, values in told.items() if values and None not in values}
 
 
-def verdict(pulls: Sequence[ProfiledPull], processors: int) -> Verdict | None:
-    """None where no spans told of a pull."""
+def verdict(pulls: Sequence[ProfiledPull], processors: int, trial: ZstdTrial | None = None) -> Verdict | None:
+    """None where no spans told of a pull. ``trial``: of its gzip layers, where it has some."""
     told = [pull for pull in pulls if pull.stages is not None]
     if not told:
         return None
-    facts = _Facts(told)
+    facts = _Facts(told, trial)
     stage = max(facts.seconds, key=lambda each: facts.seconds[each])
     seconds = facts.seconds[stage]
     return Verdict(stage, seconds, seconds / facts.wall, *_HELP[stage](facts, seconds, processors))
 
 
 _Help = tuple[str, float | None, str | None, str | None]
-"""What would help, what it saves, what that assumes, what to try."""
+"""What would help, what it saves, what that assumes, what else would help."""
 
 
 def _fewer_bytes(facts: _Facts, seconds: float, _: int) -> _Help:
@@ -125,14 +131,38 @@ def _fewer_bytes(facts: _Facts, seconds: float, _: int) -> _Help:
 
 
 def _faster_unpacking(facts: _Facts, seconds: float, processors: int) -> _Help:
-    gzip = any("gzip" in (layer.media_type or "") for layer in facts.layers)
-    to_try = "profiled beside the same image with zstd layers it shows what those save" if gzip else None
-    least = max(facts.longest("apply_seconds"), seconds / processors)
-    if facts.parallel or facts.count < 2 or seconds - least < seconds / 10:
-        return f"what makes unpacking faster saves at most {_saving(seconds, facts)}", seconds, None, to_try
+    zstd, several = _zstd(facts, seconds), _several_at_a_time(facts, seconds, processors)
+    if zstd is not None and several is not None:
+        text, saves, assumes = zstd
+        other, _, assumes_too = several
+        return text, saves, assumes, f"{other} ({assumes_too})"
+    found = zstd or several
+    if found is None:
+        return f"what makes unpacking faster saves at most {_saving(seconds, facts)}", seconds, None, None
+    return (*found, None)
+
+
+def _zstd(facts: _Facts, seconds: float) -> tuple[str, float, str] | None:
+    """None where nothing was tried, or it would save nothing."""
+    trial = facts.trial
+    if trial is None or trial.zstd_seconds >= trial.gzip_seconds:
+        return None
+    gzip = sum(layer.layer_bytes or 0 for layer in facts.layers if "gzip" in (layer.media_type or ""))
+    all_layers = (trial.gzip_seconds - trial.zstd_seconds) * gzip / trial.gzip_bytes
+    # Of a layer that is unpacked while a lower one is waited for, nothing is saved.
+    saves = min(all_layers * seconds / max(facts.total("apply_seconds"), seconds), seconds)
+    assumes = f"if containerd's differ as zlib and zstd do here, tried on {trial.gzip_bytes / 1e6:,.1f} MB of a layer"
+    return f"zstd in place of gzip would save about {_saving(saves, facts)}", saves, assumes
+
+
+def _several_at_a_time(facts: _Facts, seconds: float, processors: int) -> tuple[str, float, str] | None:
+    """None where it is so, or would not help."""
+    saves = seconds - max(facts.longest("apply_seconds"), seconds / processors)
+    if facts.parallel or facts.count < 2 or saves < seconds / 10:
+        return None
     several = "unpacking several layers at a time (max_concurrent_unpacks of its transfer service)"
-    saves = f"{several} would save at most {_saving(seconds - least, facts)}"
-    return saves, seconds - least, f"if the disk keeps up with {processors} processors", to_try
+    assumes = f"if the disk keeps up with {processors} processors"
+    return f"{several} would save at most {_saving(saves, facts)}", saves, assumes
 
 
 def _fewer_layers(facts: _Facts, seconds: float, _: int) -> _Help:

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 import grpc
 
-from driver.profiling.cri import PACKAGE, message_types
+from driver.profiling.cri import CONTENT, PACKAGE, message_types
 from tests.pulls.spans.samples import request_of
 
 TYPES = message_types()
@@ -27,6 +27,7 @@ class FakeRuntime:
     held: dict[str, str] = field(default_factory=dict)  # of those that it has
     asked: list[str] = field(default_factory=list)
     logins: list[str] = field(default_factory=list)
+    blob: bytes | None = None  # what is read as any of its layers
     exporter: Callable[[str], Awaitable[None]] | None = None
 
     async def version(self, _: Any) -> Any:
@@ -50,6 +51,12 @@ class FakeRuntime:
         if self.exporter is not None:
             await self.exporter(name)
         return TYPES["PullImageResponse"](image_ref=self.ids[name])
+
+    async def read(self, request: Any, context: Any) -> AsyncIterator[Any]:
+        if dict(context.invocation_metadata()).get("containerd-namespace") != "k8s.io" or self.blob is None:
+            await context.abort(grpc.StatusCode.NOT_FOUND, f"content {request.digest}: not found")
+        for at in range(0, min(request.size, len(self.blob)), 1000):
+            yield TYPES["ReadContentResponse"](offset=at, data=self.blob[at : min(at + 1000, request.size)])
 
     async def remove_image(self, request: Any) -> Any:
         name = request.image.image
@@ -89,6 +96,12 @@ async def served(runtime: FakeRuntime, socket: Path) -> AsyncIterator[None]:
     for service, methods in services.items():
         handlers = {method: _handler(method, answer) for method, answer in methods.items()}
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(f"{PACKAGE}.{service}", handlers),))
+    reader = grpc.unary_stream_rpc_method_handler(
+        runtime.read,
+        request_deserializer=TYPES["ReadContentRequest"].FromString,
+        response_serializer=lambda message: message.SerializeToString(),
+    )
+    server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(CONTENT, {"Read": reader}),))
     server.add_insecure_port(f"unix:{socket}")
     await server.start()
     try:

@@ -1,6 +1,7 @@
 """``pulldriver profile`` on a runtime that speaks CRI in this process: what it prints and writes."""
 
 import asyncio
+import gzip
 import json
 import threading
 import time
@@ -8,6 +9,7 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -74,6 +76,16 @@ def test_stages_layers_and_a_sentence_are_printed(
     assert "\n  apply takes 65% (2.77 s): unpacking several layers at a time" in said.out
     assert f"pulldriver: {IMAGE}: pull 2 of 2: " in said.err
     assert "No spans" not in said.out
+
+
+def test_what_zstd_would_save_is_tried_on_the_images_own_bytes(
+    fake: FakeRuntime, port: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake.blob = gzip.compress(Random(1).randbytes(100_000))
+    assert profile(fake, tmp_path, port, IMAGE, "--repeats", "1", "--json") == 0
+    (image,) = json.loads(capsys.readouterr().out)["images"]
+    assert image["zstd_trial"]["gzip_bytes"] == len(fake.blob)
+    assert image["zstd_trial"]["gzip_seconds"] > 0
 
 
 def test_two_images_are_set_side_by_side(
