@@ -16,7 +16,7 @@ from collector.monitoring.conditions import has_room, keeps_up
 from collector.monitoring.metrics import spool_metrics
 from collector.sources.event_watch import WatchedCluster
 from collector.sources.scope import Scope
-from collector.sources.source import Source, SourceSpool
+from collector.sources.source import FinishingSource, Source, SourceSpool
 from collector.spooling.spool import Spool
 from collector.spooling.spool_queue import SpoolQueue
 from collector.stop_signal import StopSignal
@@ -112,9 +112,9 @@ async def run_stages(
             context.vitals.stop()
             for task in reading.values():
                 task.cancel()
-            queue.finish()
             limit_seconds = context.settings.stop.drain_seconds(sink_follows=config.outputs.sink_beside)
-            await _drain(delivering, spool, context, stop, limit_seconds)
+            finishing = group.create_task(_finish(sources, list(reading.values()), queue))
+            await _drain([finishing, delivering], spool, context, stop, limit_seconds)
             reporting.cancel()
     finally:
         await queue.close()
@@ -148,16 +148,30 @@ def spare_the_garbage_collector() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
+async def _finish(sources: Sequence[Source], reading: Sequence[asyncio.Task[None]], queue: SpoolQueue) -> None:
+    """Nothing comes from the sources after this."""
+    try:
+        await asyncio.wait(reading)
+        for each in sources:
+            if isinstance(each, FinishingSource):
+                await each.finish(SourceSpool(queue, each.name))
+    finally:
+        queue.finish()
+
+
 async def _drain(
-    delivering: asyncio.Task[None], spool: Spool, context: Context, stop: StopSignal, limit_seconds: float
+    draining: Sequence[asyncio.Task[None]], spool: Spool, context: Context, stop: StopSignal, limit_seconds: float
 ) -> None:
     giving_up = asyncio.ensure_future(stop.give_up.wait())
+    drained = asyncio.ensure_future(asyncio.wait(draining))
     try:
-        await asyncio.wait((delivering, giving_up), timeout=limit_seconds, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait((drained, giving_up), timeout=limit_seconds, return_when=asyncio.FIRST_COMPLETED)
     finally:
         giving_up.cancel()
-    if not delivering.done():
-        delivering.cancel()
+        drained.cancel()
+    if not all(task.done() for task in draining):
+        for task in draining:
+            task.cancel()
         context.log.warning(
             "stopped before the store had everything: the rest is in the spool, and stored at the next start",
             entries=spool.last - spool.acknowledged,

@@ -5,7 +5,7 @@ on disk before the source goes on, and a restart goes on from there. Nothing her
 """
 
 from collections.abc import Iterable
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from collector.monitoring.vitals import Reading
 from collector.spooling.spool_queue import SpoolQueue
@@ -48,4 +48,13 @@ class Source(Protocol):
 
     def readings(self) -> Iterable[Reading]:
         """Of its metrics."""
+        ...
+
+
+@runtime_checkable
+class FinishingSource(Protocol):
+    """A source that holds what came whole and is not in the spool yet."""
+
+    async def finish(self, spool: SourceSpool) -> None:
+        """Bring that in, once ``run`` has ended. Raises SpoolError."""
         ...

@@ -6,6 +6,7 @@ Pure: time is passed in, and nothing is written.
 from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import islice
 
 import msgspec
 
@@ -145,7 +146,7 @@ class PendingSpans:
 
     def last_settled(self) -> list[Settled]:
         """To be kept beside the records: a restart knows these."""
-        return list(self._settled.values())[-self._settings.settled_kept :]
+        return list(islice(reversed(self._settled.values()), self._settings.settled_kept))[::-1]
 
 
 def _trace_of(settled: Settled) -> str:

@@ -18,8 +18,10 @@ from pullstudy.polling import ticks
 from pullstudy.pulls import metric_names as names
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.decode import Origin
+from pullstudy.pulls.kind import Record
 from pullstudy.pulls.spans.otlp import otlp_reader
 
+BATCH_RECORDS = 1_000  # of several pulls, kept together: each time waits for the disk
 SPANS = "spans"  # the source's name in the spool
 _LOOPBACK = ("127.", "localhost", "::1")
 _decode = msgspec.msgpack.Decoder(list[Settled]).decode
@@ -93,11 +95,27 @@ class SpanSource:
                 f"whoever reaches port {port} can send spans: OTLP has no login here; let a NetworkPolicy say who may"
             )
 
-    async def _look(self, spool: SourceSpool) -> None:
+    async def finish(self, spool: SourceSpool) -> None:
+        """FinishingSource: pulls of which all spans are there; what others have waits for the next start."""
+        await self._settle(spool)
+        self._journal.delete(self._journal.idle(self.pending.segments))
+
+    async def _settle(self, spool: SourceSpool) -> None:
+        records: list[Record] = []
         for name in self.pending.due(self._clock.monotonic_seconds()):
-            records = self.pending.settle(name, self._clock.monotonic_seconds())
-            if records:
-                await spool.append(Batch(more=records), msgspec.msgpack.encode(self.pending.last_settled()))
+            records += self.pending.settle(name, self._clock.monotonic_seconds())
+            if len(records) >= BATCH_RECORDS:
+                await self._append(records, spool)
+                records = []
+        if records:
+            await self._append(records, spool)
+
+    async def _append(self, records: list[Record], spool: SourceSpool) -> None:
+        """What a kill takes of them before that is read from the journal again."""
+        await spool.append(Batch(more=records), msgspec.msgpack.encode(self.pending.last_settled()))
+
+    async def _look(self, spool: SourceSpool) -> None:
+        await self._settle(spool)
         while self.pending.spans > self._settings.most_spans:
             self.pending.give_up_longest()
         await self.receiver.forget()

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from datetime import datetime
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,12 @@ from driver.clusters.cluster_api import ClusterApi, open_cluster
 from driver.clusters.cluster_record import ClusterRecord
 from driver.clusters.collecting import Collector
 from driver.clusters.environment import node_rows, read_environment
-from driver.clusters.provider import Cluster, ClusterOrder, Handle, Provider, ReusesClusters
+from driver.clusters.provider import Cluster, ClusterOrder, Handle, Provider, ReusesClusters, SendsSpans
 from driver.errors import LimitError, ProviderError, first_error
 from driver.planning.study import Study
 from driver.progress import Progress, say_seconds
 from pullstudy.atomic_file import write_file
+from pullstudy.extras import MissingExtraError, require
 from pullstudy.polling import Pace, Sleep, polls
 from pullstudy.store.embedded.ledger import ClusterRow, ClusterState, Ledger
 from pullstudy.store.protocol import StoreError
@@ -88,6 +90,8 @@ class ClusterLifecycle:
                     await self._describe(api, cluster, state)
                     state.put(state=ClusterState.UP, up_at=self._now())
                     yield cluster, api
+                    if self._sender is not None:
+                        await self._sender.spans_sent(cluster)
                     for guard in watching:
                         guard.cancel()
             leave = self._empty
@@ -162,7 +166,21 @@ class ClusterLifecycle:
         except StoreError as error:
             self._progress.note(f"{kept.row.cluster} is taken down, but that could not be written: {error}")
 
+    @cached_property
+    def _sender(self) -> SendsSpans | None:
+        """The provider, where its nodes are to send spans."""
+        provider = self._provider
+        if not isinstance(provider, SendsSpans) or not provider.sends_spans(self._study):
+            return None
+        try:
+            require("opentelemetry.proto", "otlp")
+        except MissingExtraError as error:
+            self._progress.note(f"stages are left out: {error}")
+            return None
+        return provider
+
     def _collector(self, cluster: Cluster, state: ClusterRecord) -> Collector:
+        sender = self._sender
         return Collector(
             cluster,
             state.row.run,
@@ -170,6 +188,7 @@ class ClusterLifecycle:
             destination=self._study.collect,
             save_pid=lambda pid: state.put_handle(collector_pid=pid),
             note=self._progress.note,
+            spans_to=partial(sender.send_spans, cluster) if sender is not None else None,
             sleep=self._sleep,
         )
 

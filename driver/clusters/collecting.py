@@ -2,10 +2,11 @@
 
 import asyncio
 import os
+import re
 import shutil
 import sys
 from asyncio.subprocess import DEVNULL, Process
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -16,6 +17,7 @@ from pullstudy.polling import Sleep, every, polls
 from pullstudy.store.destination import Destination
 
 WATCHING = "watching"  # the word of its first line on stderr once the first list is done
+TAKES_SPANS = re.compile(rb"spans are taken over http on 127\.0\.0\.1, port ([0-9]+)")
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0  # it gives itself 20 to drain
 LOCKED = "another collector"
@@ -39,10 +41,14 @@ class Collector:
         save_pid: Callable[[int], None],
         note: Callable[[str], None],
         destination: Destination = Destination(),  # noqa: B008 - immutable
+        spans_to: Callable[[str], Awaitable[None]] | None = None,
         sleep: Sleep = asyncio.sleep,
         command: Sequence[str] | None = None,
     ) -> None:
-        """``command`` is the collector's; the one that is installed beside this Python if not given."""
+        """``command`` is the collector's; the one that is installed beside this Python if not given.
+
+        ``spans_to`` is told where spans are taken, at each start; without it they are not.
+        """
         self._cluster = cluster
         self._argv = [
             *(command or collector_command()),
@@ -50,9 +56,11 @@ class Collector:
             # The driver reads its pods itself, before it deletes them: it knows what their nodes held before.
             *("--run", run, "--size", str(cluster.size), "--no-reconcile"),
             *destination.flags(),
+            *(("--otlp", "127.0.0.1:0") if spans_to else ()),
         ]
         self._environment = collector_environment(os.environ, destination)
         self._log = directory / "logs" / f"{cluster.name}.collector.log"
+        self._spans_to = spans_to
         self._save_pid = save_pid
         self._note = note
         self._sleep = sleep
@@ -76,7 +84,11 @@ class Collector:
         )
         self._save_pid(self._process.pid)
         async for _ in polls(PACE, START_SECONDS, sleep=self._sleep):
-            if self._said_watching(offset):
+            said = self._said(offset)
+            port = TAKES_SPANS.search(said)
+            if WATCHING.encode() in said and (port or self._spans_to is None):
+                if self._spans_to is not None and port:
+                    await self._spans_to(f"http://127.0.0.1:{port[1].decode()}")
                 return
             if self._process.returncode is not None:
                 raise CollectorProcessError(self._death())
@@ -99,10 +111,10 @@ class Collector:
         if self._process is not None:
             await end_child(self._process, grace_seconds=STOP_SECONDS)
 
-    def _said_watching(self, offset: int) -> bool:
+    def _said(self, offset: int) -> bytes:
         with self._log.open("rb") as log:
             log.seek(offset)
-            return WATCHING.encode() in log.read()
+            return log.read()
 
     def _locked_out(self) -> bool:
         return LOCKED in last_line(self._log)

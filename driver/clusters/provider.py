@@ -83,6 +83,21 @@ class ReusesClusters(Protocol):
 
 
 @runtime_checkable
+class SendsSpans(Protocol):
+    """A provider whose nodes' runtimes send the spans of their pulls where they are told to. Raises ProviderError."""
+
+    def sends_spans(self, study: Study) -> bool: ...
+
+    async def send_spans(self, cluster: Cluster, url: str) -> None:
+        """To this receiver of OTLP over HTTP, from now on."""
+        ...
+
+    async def spans_sent(self, cluster: Cluster) -> None:
+        """Wait until those that were made by now are sent."""
+        ...
+
+
+@runtime_checkable
 class ChecksStudies(Protocol):
     """A provider that can tell what is wrong with a study before anything is begun."""
 

@@ -8,7 +8,7 @@ import typer
 from driver.clusters.provider import Provider
 from driver.errors import UsageError
 from driver.planning.eks_plan import Mode
-from driver.planning.study import CacheMode, Order, Profile
+from driver.planning.study import CacheMode, Order, Profile, Stages
 from driver.providers import PROVIDERS, make_provider
 
 DEFAULT_OUT = Path("pulling-study")
@@ -52,6 +52,14 @@ Model = Annotated[
         "--model",
         metavar="FILE",
         help="A JSON file of the model's parameters to change, by group (docs/sim-model.md).",
+    ),
+]
+StagesOption = Annotated[
+    Stages | None,
+    typer.Option(
+        "--stages",
+        help="Which pulls of the simulator tell of their stages and layers: some is so many that the sweep takes little"
+        " longer (docs/sim.md).",
     ),
 ]
 Manifests = Annotated[
@@ -110,6 +118,12 @@ def check_note(note: str | None) -> None:
     """Raises UsageError where it is longer than a header has room for."""
     if note is not None and len(note) > MOST_NOTE_CHARACTERS:
         raise UsageError(f"--note: {len(note):,} characters; give at most {MOST_NOTE_CHARACTERS:,}")
+
+
+def check_stages(stages: Stages | None, provider: str) -> None:
+    """Raises UsageError where another provider than the simulator is asked for them."""
+    if stages is not None and provider != "sim":
+        raise UsageError(f"--stages: not of the provider {provider}, whose nodes are real: docs/stages.md")
 
 
 def provider_of(name: str, kubeconfig: Path | None, eks_mode: Mode | None) -> Provider:

@@ -38,8 +38,10 @@ from driver.commands.options import (
     Seed,
     SimProfile,
     Sizes,
+    StagesOption,
     StudyFile,
     check_note,
+    check_stages,
     provider_of,
 )
 from driver.commands.plan_command import say_plan
@@ -96,6 +98,7 @@ def sweep_command(
     seed: Seed = None,
     profile: SimProfile = None,
     model: Model = None,
+    stages: StagesOption = None,
     cache: Cache = None,
     eks_mode: EksMode = None,
     manifests: Manifests = None,
@@ -120,9 +123,10 @@ def sweep_command(
 
       pulldriver sweep --out second --extend --sizes 512 --note 'Ada, for the capacity review'
     """
+    check_stages(stages, provider)
     check_note(note)
     overrides = Overrides(
-        sizes=sizes, repeats=repeats, seed=seed, profile=profile, model=model, order=order, cache=cache,
+        sizes=sizes, repeats=repeats, seed=seed, profile=profile, model=model, stages=stages, order=order, cache=cache,
         eks_mode=eks_mode, manifests=tuple(manifests) if manifests else None,
     )  # fmt: skip
     asked = AskedStudy(file=study, overrides=overrides, ask_registry=ask_registry)

@@ -46,6 +46,14 @@ class Profile(StrEnum):
     GKE = "gke"
 
 
+class Stages(StrEnum):
+    """Which pulls of the simulator's nodes tell of their stages and layers."""
+
+    NONE = "none"
+    SOME = "some"  # of each image those of as many nodes as have 384 layers of it in all, and of three at least
+    ALL = "all"
+
+
 class CacheMode(StrEnum):
     """What happens to the nodes' image caches between jobs."""
 
@@ -158,6 +166,7 @@ class SimPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     model: Model = {}  # docs/sim-model.md
     kubernetes_version: str = "1.34.4"
     speed: str = "max"  # virtual seconds a second, or max
+    stages: Stages = Stages.SOME  # which pulls tell of their stages and layers; docs/sim.md
     faults: tuple[dict[str, Any], ...] = ()  # what goes wrong, by the names in docs/sim.md
 
     @property
@@ -233,6 +242,7 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
     seed: int | None = None  # of all that is random: the order, and what is simulated
     profile: Profile | None = None  # of what is simulated,
     model: Path | None = None  # and what is changed of it
+    stages: Stages | None = None  # of the simulator
     manifests: tuple[str, ...] | None = None  # beside the file's own
     order: Order | None = None
     cache: CacheMode | None = None
@@ -283,6 +293,7 @@ def _override(study: Study, overrides: Overrides) -> Study:
         simulated["profile"] = profile
     if (model := given.pop("model", None)) is not None:
         simulated["model"] = _read_model(model, f"--model {model}")
+    stages = given.pop("stages", study.sim.stages)
     if given.get("repeats", 1) < 1:
         raise UsageError(f"--repeats {given['repeats']}: 1 or more")
     return msgspec.structs.replace(
@@ -290,7 +301,7 @@ def _override(study: Study, overrides: Overrides) -> Study:
         cluster=msgspec.structs.replace(study.cluster, sizes=sizes),
         run=msgspec.structs.replace(study.run, **given),
         eks=msgspec.structs.replace(study.eks, mode=mode),
-        sim=msgspec.structs.replace(study.sim, **simulated),
+        sim=msgspec.structs.replace(study.sim, stages=stages, **simulated),
         kwok=msgspec.structs.replace(study.kwok, **simulated),
     )
 

@@ -11,7 +11,7 @@ import msgspec
 from driver.child_process import end_child, end_stranger, last_line, start_child
 from driver.clusters.provider import Cluster, ClusterOrder, Handle, SaveHandle
 from driver.errors import ProviderError, UsageError
-from driver.planning.study import SimPlan, Study
+from driver.planning.study import SimPlan, Stages, Study
 from pullstudy.sim.cli import MOST_NODES
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ START_SECONDS = 30.0
 SIMULATOR = "pullstudy.sim"
 STOP_SECONDS = 5.0
 ADMIN_SECONDS = 60.0
+SOME_LAYERS = 384  # of each image at a size, whose pulls are told of where not all are
 STALL_SECONDS = 60.0  # at full speed a simulator that says nothing for so long is stuck
 
 
@@ -79,6 +80,16 @@ class SimProvider:
 
     async def clear_cache(self, cluster: Cluster, images: tuple[str, ...]) -> None:
         await self._admin(cluster, "cache/clear", {"images": list(images)})
+
+    def sends_spans(self, study: Study) -> bool:
+        """SendsSpans."""
+        return study.sim.stages is not Stages.NONE
+
+    async def send_spans(self, cluster: Cluster, url: str) -> None:
+        await self._admin(cluster, "spans", {"url": url})
+
+    async def spans_sent(self, cluster: Cluster) -> None:
+        await self._admin(cluster, "spans/sent", {})
 
     async def environment(self, cluster: Cluster) -> dict[str, Any]:
         plan = self._plans[cluster.name]
@@ -140,6 +151,8 @@ def sim_command(order: ClusterOrder, kubeconfig: Path, incarnation: int) -> list
     ]
     argv += ["--cluster", order.name, "--seed", str(seed), "--exit-with-stdin"]
     argv += ["--profile", plan.profile, "--version", plan.kubernetes_version, "--speed", plan.speed]
+    if plan.stages is Stages.SOME:
+        argv += ["--otlp-layers", str(SOME_LAYERS)]
     for name, value in (("model", plan.model), ("faults", plan.faults), ("images", order.study.images.sizes)):
         if value:
             path = kubeconfig.with_suffix(f".{name}.json")

@@ -62,6 +62,19 @@ def sim(
             help="Compaction by age (virtual); 300 on a real server. With a fixed speed this is the default.",
         ),
     ] = None,
+    otlp: Annotated[
+        str | None,
+        typer.Option(metavar="URL", help="Send the spans of pulls there, as OTLP over HTTP, as containerd does."),
+    ] = None,
+    otlp_layers: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Of each image, let as many nodes send spans as have N layers of it in all, and three at least; all"
+            " nodes if not given.",
+        ),
+    ] = None,
     exit_with_stdin: Annotated[bool, typer.Option("--exit-with-stdin", help="End when standard input does.")] = False,
 ) -> None:
     """Serve a simulated cluster on loopback until interrupted.
@@ -76,6 +89,7 @@ def sim(
         model=model,
         version=version, faults=faults, images=images, start_at=start_at, event_seconds=event_seconds,
         keep_revisions=keep_revisions, keep_seconds=keep_seconds, exit_with_stdin=exit_with_stdin,
+        otlp=otlp, otlp_layers=otlp_layers,
     )  # fmt: skip
     try:
         code = asyncio.run(run(options))

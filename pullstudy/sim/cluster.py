@@ -30,6 +30,9 @@ from pullstudy.sim.node.kubelet import Kubelet, Kubelets
 from pullstudy.sim.node.messages import Messages
 from pullstudy.sim.node.truth import Truth
 from pullstudy.sim.time.clock import Urgency, VirtualClock
+from pullstudy.sim.tracing.outbox import SpanOutbox
+from pullstudy.sim.tracing.pull_tracer import PullTracer
+from pullstudy.sim.tracing.traced_pulls import TracedPulls
 
 Json = dict[str, Any]
 
@@ -54,6 +57,7 @@ class ClusterSettings:
     slow_share: float = 0.0  # of the nodes
     slow_factor: float = 1.5
     images: Mapping[str, ImageSize] = field(default_factory=dict)  # by reference; others go by their names
+    traced_layers: int | None = None  # of each image, whose pulls send spans (TracedPulls); None: all pulls do
 
 
 class SimCluster:
@@ -75,6 +79,7 @@ class SimCluster:
         self.events = EventRegistry(self.clock, self.history, self.identities, control.event_seconds)
         self._images = ImageCatalogue(settings.images)
         self.fleet = nodes.Fleet(self.api, self._images)
+        self.outbox = SpanOutbox()
         self.recorders: dict[str, Recorder] = {}
         self.kubelets = Kubelets(self.api)
         self.scheduler = Scheduler(self.api, self._recorder("default-scheduler"), control, self.random)
@@ -106,19 +111,27 @@ class SimCluster:
             self.api.create(NAMESPACES, {"metadata": meta, "spec": spec, "status": status})
         source = random.Random(f"{self.settings.seed} {self.settings.name}")
         model = PullModel(self.clock, self.settings.parameters, self.random, source)
+        tracer = self._tracer()
         for index in range(self.settings.nodes):
-            self._add_node(index, model)
+            self._add_node(index, model, tracer)
         self.fleet.slow_down(self.settings.slow_share, self.settings.slow_factor, self.random)
         self.clock.every(self.settings.parameters.times.image_report_seconds, self.fleet.report_images)
 
-    def _add_node(self, index: int, model: PullModel) -> None:
+    def _tracer(self) -> PullTracer:
+        settings = self.settings
+        names = [nodes.node_name(index) for index in range(settings.nodes)]
+        traced = TracedPulls(settings.traced_layers, names, settings.seed)
+        source = random.Random(f"spans {settings.seed} {self.clock.unix_ns()} {settings.name}")
+        return PullTracer(self.clock, source, traced, self.faults, self.outbox)
+
+    def _add_node(self, index: int, model: PullModel, tracer: PullTracer) -> None:
         settings = self.settings
         node, obj = nodes.make_node(index, settings.name, settings.parameters, settings.version, self.clock.stamp())
         self.fleet.add(node, obj)
         recorder, wording = self._recorder("kubelet", node.name), Messages(settings.version)
         puller = ImagePuller(
             self.clock, node, model, recorder, self.truth, wording, settings.parameters.kubelet, self.faults,
-            self.fleet.note_images, self._images,
+            self.fleet.note_images, self._images, tracer,
         )  # fmt: skip
         self.kubelets.add(
             Kubelet(self.api, node, puller, recorder, wording, settings.parameters, self.random, self.faults.exit_code)

@@ -50,18 +50,22 @@ class Options:
     keep_revisions: int
     keep_seconds: float | None
     exit_with_stdin: bool
+    otlp: str | None
+    otlp_layers: int | None
 
 
 async def run(options: Options) -> int:
     """Serve until interrupted (130) or, if asked for, until standard input ends (0). Raises WrongUseError, OSError."""
     speed = _speed(options.speed)
+    if options.otlp is not None and not options.otlp.startswith(("http://", "https://")):
+        raise WrongUseError(f"--otlp {options.otlp!r}: write it as http://127.0.0.1:4318")
     settings = _settings(options, speed)
     faults = _faults(options.faults)
     over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
     try:
         # Whoever reads that it is ready may send a signal at once.
         with _signals(over), _stdin_end(over, options.exit_with_stdin):
-            async with serving(settings, speed, options.port) as server:
+            async with serving(settings, speed, options.port, otlp=options.otlp) as server:
                 _calm_garbage_collection()
                 server.inject(faults)
                 if options.kubeconfig is not None:
@@ -115,6 +119,7 @@ def _settings(options: Options, speed: float | None) -> ClusterSettings:
         keep_revisions=options.keep_revisions,
         keep_seconds=keep_seconds,
         images=_images(options.images),
+        traced_layers=options.otlp_layers,
     )
 
 

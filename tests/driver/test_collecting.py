@@ -4,6 +4,7 @@ import asyncio
 import fcntl
 import json
 import sys
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import psutil
@@ -31,13 +32,16 @@ class Bystander:
         await asyncio.sleep(self._real_seconds)
 
 
-def collector(directory: Path, bystander: Bystander, program: str) -> Collector:
+def collector(
+    directory: Path, bystander: Bystander, program: str, spans_to: Callable[[str], Awaitable[None]] | None = None
+) -> Collector:
     return Collector(
         Cluster(name="sim-x-2", size=2, kubeconfig=directory / "kubeconfig", handle={}),
         "run1",
         directory,
         save_pid=bystander.pids.append,
         note=bystander.notes.append,
+        spans_to=spans_to,
         sleep=bystander.sleep,
         command=[sys.executable, "-c", program],
     )
@@ -101,3 +105,26 @@ async def test_the_real_collector_says_that_it_is_locked_out_in_these_words(tmp_
         child = await asyncio.create_subprocess_exec(*words, stderr=asyncio.subprocess.PIPE)
         _, said = await child.communicate()
     assert LOCKED in said.decode()
+
+
+async def test_at_each_start_it_is_told_where_spans_are_taken(tmp_path: Path) -> None:
+    program = (
+        "import os, sys, time\n"
+        "assert sys.argv[-2:] == ['--otlp', '127.0.0.1:0']\n"
+        "port = 40000 + os.getpid() % 10000\n"
+        "print('spans are taken over http on 127.0.0.1, port', port, file=sys.stderr, flush=True)\n"
+        "print('watching', file=sys.stderr, flush=True)\n"
+        "time.sleep(0.3)\n"
+        "sys.exit('enough')"
+    )
+    bystander, told = Bystander(), list[str]()
+
+    async def tell(url: str) -> None:
+        told.append(url)
+
+    child = collector(tmp_path, bystander, program, tell)
+    await child.start()
+    with pytest.raises(CollectorProcessError, match="ended with code 1"):
+        await child.keep()
+    assert told == [f"http://127.0.0.1:{40000 + pid % 10000}" for pid in bystander.pids]
+    assert len(told) == 4

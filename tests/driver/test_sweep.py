@@ -5,8 +5,9 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
+import pytest
 
-from driver.planning.study import SimPlan
+from driver.planning.study import SimPlan, Stages
 from pullstudy.pulls.record import WITNESS_PREFIX
 from pullstudy.store.embedded.ledger import JobRow
 from tests.driver.sweeps import (
@@ -181,3 +182,36 @@ async def test_the_model_of_the_study_is_the_simulators_and_is_kept_with_the_run
     assert all(seconds > 25 for (seconds,) in rows(tmp_path, "SELECT pull_seconds FROM pulls"))
     ((kept,),) = rows(tmp_path, "SELECT study FROM runs")
     assert json.loads(kept)["sim"]["model"] == slow
+
+
+HELD = ("resolve", "queue", "first_byte", "transfer", "apply", "commit")
+
+
+async def test_the_inside_of_each_pull_is_recorded_as_the_simulator_did_it(tmp_path: Path) -> None:
+    provider = TruthfulSim()
+    await run_sweep(small_study(size=3), tmp_path, provider)
+    columns = ", ".join(f"{stage}_seconds" for stage in HELD)
+    stored = rows(tmp_path, f"SELECT node, image, complete, {columns} FROM pull_stages ORDER BY node, image")
+    truth = sorted((row["node"], row["image"], row["stages"]) for row in provider.truth)
+    assert [(*row[:2], row[2]) for row in stored] == [(node, image, 1) for node, image, _ in truth]
+    for row, (_, _, stages) in zip(stored, truth, strict=True):
+        assert dict(zip(HELD, row[3:], strict=True)) == pytest.approx(stages, abs=2e-6)
+    assert rows(tmp_path, "SELECT count(*) FROM pulled_layers") == [(3 * (9 + 125),)]
+    assert rows(tmp_path, "SELECT DISTINCT cluster, run, size FROM pull_stages") == [("sim-test-3", "run1", 3)]
+
+
+async def test_a_sweep_that_is_to_tell_no_stages_has_none(tmp_path: Path) -> None:
+    study = msgspec.structs.replace(small_study(SMALL), sim=SimPlan(stages=Stages.NONE))
+    await run_sweep(study, tmp_path)
+    assert rows(tmp_path, "SELECT count(*) FROM pull_stages") == [(0,)]
+    assert len(pulled(tmp_path)) == 2
+
+
+async def test_spans_that_come_late_or_twice_give_each_pull_its_record_once(tmp_path: Path) -> None:
+    faults = (
+        {"fault": "double-spans", "probability": 0.3},
+        {"fault": "delay-spans", "name": "*.unpackLayer", "seconds": 5.0, "probability": 0.2},
+    )
+    provider = TruthfulSim()
+    await run_sweep(small_study(size=3, faults=faults), tmp_path, provider)
+    assert rows(tmp_path, "SELECT count(*), count(DISTINCT pull), sum(complete) FROM pull_stages") == [(6, 6, 6)]

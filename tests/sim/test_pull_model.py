@@ -98,7 +98,7 @@ def test_a_throttled_registry_slows_all_nodes() -> None:
         image = describe("registry.example/other:1")
         ends: list[float] = []
         for _ in range(50):
-            done = lambda: ends.append(clock.now)  # noqa: E731
+            done = lambda _: ends.append(clock.now)  # noqa: E731
             model.pull(Missing.of(image, frozenset()), Disk(parameters.volume), 1.0, done)
         while (due := clock.next_of_any()) is not None:
             clock.run_next(due)

@@ -98,13 +98,12 @@ def layers_of(trace: PullTrace, manifest: Manifest | None) -> list[LayerSpans]:
     found = _found(trace)
     layers = [layer for digest, spans in found.items() for layer in _of_digest(digest, spans, trace)]
     told = _tells_all(trace, layers)
-    layers = [replace(layer, already_there=_already_there(layer, told)) for layer in layers]
-    if manifest is None:
-        return sorted(layers, key=_order)
     places: dict[str, list[int]] = {}
-    for place, digest in enumerate(manifest.layers):
+    for place, digest in enumerate(manifest.layers if manifest is not None else ()):
         places.setdefault(digest, []).append(place)
-    known = [replace(layer, position=_place(places, layer)) for layer in layers]
+    known = [
+        replace(layer, already_there=_already_there(layer, told), position=_place(places, layer)) for layer in layers
+    ]
     return sorted(known, key=lambda layer: (layer.position is None, layer.position or 0, *_order(layer)))
 
 

@@ -92,13 +92,12 @@ def _event(event: Any) -> SpanEvent:
 
 
 def _text(value: Any) -> str:
+    text: str = value.string_value
+    if text:
+        return text[:LONGEST_TEXT]
     kind = value.WhichOneof("value")
-    if kind == "string_value":
-        text: str = value.string_value
-    elif kind == "array_value":
+    if kind == "array_value":
         text = " ".join(each.string_value for each in value.array_value.values)
     elif kind in ("int_value", "double_value", "bool_value"):
         text = str(getattr(value, kind))
-    else:
-        text = ""
     return text[:LONGEST_TEXT]

@@ -18,6 +18,7 @@ from pullstudy.pulls.spans.span import HANDLER, REQUEST, UNPACK, Span
 from pullstudy.pulls.stage import LAYER_STAGES, Stage, StageWitness
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_COLUMNS = {stage: (f"{stage}_at", f"{stage}_seconds") for stage in LAYER_STAGES}
 _LOOPBACK = ("127.", "localhost", "[::1]")
 
 
@@ -187,12 +188,13 @@ def _layer(
 def _times(way: Sequence[Step]) -> dict[str, Any]:
     """Start and seconds of each stage, by column; of several stretches the first one's start and all seconds."""
     times: dict[str, Any] = {}
-    for stage in LAYER_STAGES:
-        stretches = [step for step in way if step.stage is stage]
-        if stretches:
-            times[f"{stage}_at"] = _time(stretches[0].start)
-            times[f"{stage}_seconds"] = sum(step.end - step.start for step in stretches) / 1e9
-    return times
+    lasted: dict[str, int] = {}
+    for step in way:
+        if step.stage in _COLUMNS:
+            at, seconds = _COLUMNS[step.stage]
+            times.setdefault(at, _time(step.start))
+            lasted[seconds] = lasted.get(seconds, 0) + step.end - step.start
+    return times | {seconds: nanoseconds / 1e9 for seconds, nanoseconds in lasted.items()}
 
 
 def _retries(requests: Sequence[Request]) -> int:

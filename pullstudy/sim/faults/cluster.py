@@ -6,11 +6,22 @@ from typing import Any
 
 from pullstudy.sim.api.apiserver import owner_of
 from pullstudy.sim.api.pods import INDEX_KEY
-from pullstudy.sim.faults.kinds import DelayEvents, LoseEvents, PodFails, PullFails
+from pullstudy.sim.faults.kinds import (
+    CutSpans,
+    DelayEvents,
+    DelaySpans,
+    DoubleSpans,
+    LoseEvents,
+    LoseSpans,
+    PodFails,
+    PullFails,
+)
 from pullstudy.sim.faults.pending import PendingFaults
 from pullstudy.sim.node.pull_failures import PullFailure, failure_of
+from pullstudy.sim.tracing.pull_tracer import SpanFate
 
 Json = dict[str, Any]
+_AS_IT_IS = SpanFate()
 
 
 class ClusterFaults:
@@ -42,6 +53,22 @@ class ClusterFaults:
             return 0.0, True
         late = self.pending.take(DelayEvents, lambda f: fnmatchcase(reason, f.reason))
         return (late.seconds if late else 0.0), False
+
+    def fate(self, node: str, name: str) -> SpanFate:
+        """What becomes of a span of this name that a node's runtime sends now."""
+        if not self.pending.all():
+            return _AS_IT_IS
+
+        def applies(fault: LoseSpans | DelaySpans | DoubleSpans) -> bool:
+            named = fnmatchcase(name, fault.name) and fnmatchcase(node, fault.node)
+            return named and self._random.random() < fault.probability
+
+        if self.pending.take(LoseSpans, applies) is not None:
+            return SpanFate(copies=0)
+        late = self.pending.take(DelaySpans, applies)
+        twice = self.pending.take(DoubleSpans, applies)
+        cut = self.pending.take(CutSpans, lambda f: fnmatchcase(name, f.name) and fnmatchcase(node, f.node))
+        return SpanFate(2 if twice else 1, late.seconds if late else 0.0, cut.events if cut else None)
 
     def exit_code(self, pod: Json) -> int | None:
         """The exit code that a container of this pod ends with, or None for its own."""

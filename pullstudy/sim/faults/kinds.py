@@ -195,6 +195,43 @@ class SlowNodes(Fault, frozen=True, tag="slow-nodes"):
     share: _Share = 0.05
 
 
+class LoseSpans(Fault, frozen=True, tag="lose-spans"):
+    """Spans of a runtime's tracing are lost at the sender."""
+
+    name: _Pattern = "*"
+    node: _Pattern = "*"
+    probability: _Share = 1.0
+    times: _Times = ALWAYS
+
+
+class DelaySpans(Fault, frozen=True, tag="delay-spans"):
+    """Spans are sent so much later (virtual seconds) than those of the same pull."""
+
+    seconds: _Seconds
+    name: _Pattern = "*"
+    node: _Pattern = "*"
+    probability: _Share = 1.0
+    times: _Times = ALWAYS
+
+
+class DoubleSpans(Fault, frozen=True, tag="double-spans"):
+    """Spans are sent twice."""
+
+    name: _Pattern = "*"
+    node: _Pattern = "*"
+    probability: _Share = 1.0
+    times: _Times = ALWAYS
+
+
+class CutSpans(Fault, frozen=True, tag="cut-spans"):
+    """Spans keep so many of their events at most, as with OTEL_SPAN_EVENT_COUNT_LIMIT."""
+
+    events: _Small = 128
+    name: _Pattern = "*"
+    node: _Pattern = "*"
+    times: _Times = ALWAYS
+
+
 class LoseNode(Fault, frozen=True, tag="lose-node"):
     """A machine is off: its kubelet says no more, and its pods are replaced when the control plane gives it up."""
 
@@ -205,6 +242,7 @@ AnyFault = (
     DropWatches | CloseWatches | WatchGone | EmptyWatches | HalfOpen | StreamError | TruncateLine | GarbageLine
     | Refuse | Away | Compact | ExpirePage | DuplicateList | RestartAs
     | ClockSkew | DelayEvents | LoseEvents | LapseEvents | PodFails | PullFails | SlowNodes | LoseNode
+    | LoseSpans | DelaySpans | DoubleSpans | CutSpans
 )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from pullstudy.sim.api import status
 from pullstudy.sim.cluster import SimCluster
 from pullstudy.sim.faults.kinds import LONGEST_SECONDS, FaultError, parse_faults
 from pullstudy.sim.http.fault_orders import FaultOrders
+from pullstudy.sim.http.span_sender import SpanSender
 from pullstudy.sim.http.streams import Streams
 from pullstudy.sim.time.pacing import Pacer
 
@@ -31,14 +32,21 @@ class _Advance(msgspec.Struct):
     seconds: Annotated[float, msgspec.Meta(ge=0, le=LONGEST_SECONDS)] = 0.0
 
 
+class _Otlp(msgspec.Struct):
+    url: Annotated[str, msgspec.Meta(pattern=r"^https?://[^\s]+$", max_length=1_000)] | None = None
+
+
 class Admin:
     """What a test or an experimenter asks, and no client of a real cluster could."""
 
-    def __init__(self, cluster: SimCluster, orders: FaultOrders, pacer: Pacer, streams: Streams) -> None:
+    def __init__(
+        self, cluster: SimCluster, orders: FaultOrders, pacer: Pacer, streams: Streams, sender: SpanSender
+    ) -> None:
         self._cluster = cluster
         self._orders = orders
         self._pacer = pacer
         self._streams = streams
+        self._sender = sender
 
     async def handle(self, request: web.Request) -> web.Response:
         """Raises ApiFailureError."""
@@ -51,6 +59,8 @@ class Admin:
             ("POST", "cache/clear"): self._clear_caches,
             ("POST", "cache/preload"): self._preload,
             ("POST", "advance"): self._advance,
+            ("POST", "spans"): self._send_spans,
+            ("POST", "spans/sent"): self._sent_spans,
         }
         action = routes.get((request.method, request.path.removeprefix("/sim/").strip("/")))
         if action is None:
@@ -98,6 +108,16 @@ class Admin:
         """Body: {"images": [...]}: put them on every node, as if they had been pulled."""
         self._cluster.fleet.preload((await _read(request, _Images)).images or [])
         return {}
+
+    async def _send_spans(self, request: web.Request) -> Json:
+        """Body: {"url": ...}: the receiver of spans from now on, or null for none."""
+        self._sender.send_to((await _read(request, _Otlp)).url)
+        return {}
+
+    async def _sent_spans(self, _: web.Request) -> Json:
+        """Answered when all that was made by now is sent, or given up."""
+        await self._sender.sent()
+        return {"dropped_bytes": self._sender.dropped_bytes}
 
     async def _advance(self, request: web.Request) -> Json:
         """Body: {"seconds": S}, a week at most: move virtual time on; everything due happens."""

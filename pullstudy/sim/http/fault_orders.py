@@ -77,7 +77,10 @@ class FaultOrders:
                 return {"nodes": self._cluster.lose_nodes(fault.node)}
             case kinds.LapseEvents():
                 return {"events": self._cluster.events.lapse(fault.older_than_seconds)}
-            case kinds.DelayEvents() | kinds.LoseEvents() | kinds.PodFails() | kinds.PullFails():
+            case (
+                kinds.DelayEvents() | kinds.LoseEvents() | kinds.PodFails() | kinds.PullFails()
+                | kinds.LoseSpans() | kinds.DelaySpans() | kinds.DoubleSpans() | kinds.CutSpans()
+            ):  # fmt: skip
                 self._cluster.faults.pending.add(fault, fault.times)
             case (
                 kinds.DropWatches() | kinds.WatchGone() | kinds.EmptyWatches() | kinds.TruncateLine()

@@ -18,6 +18,7 @@ from pullstudy.sim.faults.kinds import AnyFault
 from pullstudy.sim.http.admin import Admin
 from pullstudy.sim.http.fault_orders import FaultOrders
 from pullstudy.sim.http.rest import RestApi
+from pullstudy.sim.http.span_sender import SpanSender
 from pullstudy.sim.http.streams import BOOKMARK_SECONDS, Streams
 from pullstudy.sim.time.pacing import PATIENCE_SECONDS, Pacer
 
@@ -41,18 +42,29 @@ class _ServedCluster:
         patience_seconds: float,
         away: Callable[[float], None],
         restart: Callable[[str | None], None],
+        otlp: str | None,
     ) -> None:
         self.cluster = SimCluster(settings)
         http_faults = HttpFaults()
         self.streams = Streams(http_faults)
+        self.sender = SpanSender(self.cluster.outbox, otlp)
         self.cluster.history.on_write = self.streams.written
         self.cluster.clock.every(BOOKMARK_SECONDS, self.streams.bookmark_all)
         settle = self.cluster.fleet.report_images
-        self.pacer = Pacer(self.cluster.clock, speed, self.streams.keep_up, settle, patience_seconds)
+        self.pacer = Pacer(self.cluster.clock, speed, self._keep_up, settle, patience_seconds)
         self.orders = FaultOrders(self.cluster, http_faults, self.streams, away, restart)
         self.rest = RestApi(self.cluster, self.streams, http_faults, None if speed is None else 1 / speed)
-        self.admin = Admin(self.cluster, self.orders, self.pacer, self.streams)
-        self.running = asyncio.create_task(self.pacer.run())
+        self.admin = Admin(self.cluster, self.orders, self.pacer, self.streams, self.sender)
+        self.running = asyncio.create_task(self._run())
+
+    async def _run(self) -> None:
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self.sender.run())
+            group.create_task(self.pacer.run())
+
+    async def _keep_up(self) -> None:
+        await self.streams.keep_up()
+        await self.sender.keep_up()
 
     async def stop(self) -> None:
         self.running.cancel()
@@ -66,9 +78,15 @@ class SimServer:
     """Use ``serving``. ``failed`` ends with an exception if the simulation broke."""
 
     def __init__(
-        self, settings: ClusterSettings, speed: float | None, port: int, patience_seconds: float = PATIENCE_SECONDS
+        self,
+        settings: ClusterSettings,
+        speed: float | None,
+        port: int,
+        patience_seconds: float = PATIENCE_SECONDS,
+        otlp: str | None = None,
     ) -> None:
         self._settings = settings
+        self._otlp = otlp
         self._speed = speed
         self._patience_seconds = patience_seconds
         self.port = port
@@ -98,10 +116,10 @@ class SimServer:
         )
         await self._runner.setup()
         await self._listen()
-        self._served = self._new_served(self._settings)
+        self._served = self._new_served(self._settings, self._otlp)
 
-    def _new_served(self, settings: ClusterSettings) -> _ServedCluster:
-        return _ServedCluster(settings, self._speed, self._patience_seconds, self._go_away, self._restart_as)
+    def _new_served(self, settings: ClusterSettings, otlp: str | None) -> _ServedCluster:
+        return _ServedCluster(settings, self._speed, self._patience_seconds, self._go_away, self._restart_as, otlp)
 
     async def _listen(self) -> None:
         assert self._runner is not None
@@ -176,7 +194,7 @@ class SimServer:
     def _restart_as(self, name: str | None) -> None:
         old = self._served
         assert old is not None
-        self._served = self._new_served(successor(old.cluster.settings, name))
+        self._served = self._new_served(successor(old.cluster.settings, name), old.sender.url)
         self._leaving = asyncio.create_task(old.stop())
 
 
@@ -193,9 +211,10 @@ async def serving(
     speed: float | None = None,
     port: int = 0,
     patience_seconds: float = PATIENCE_SECONDS,
+    otlp: str | None = None,
 ) -> AsyncIterator[SimServer]:
-    """A server that answers inside the block. Raises OSError if the port is taken."""
-    server = SimServer(settings, speed, port, patience_seconds)
+    """A server that answers inside the block. ``otlp``: where spans are sent. Raises OSError if the port is taken."""
+    server = SimServer(settings, speed, port, patience_seconds, otlp)
     await server.start()
     try:
         yield server

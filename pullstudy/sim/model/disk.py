@@ -18,6 +18,15 @@ class Unpacked:
     busy_seconds: float
 
 
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A stretch of unpacking in which nothing changes; ``commit_seconds`` is how long a layer's commit takes in it."""
+
+    size_bytes: float
+    seconds: float
+    commit_seconds: float
+
+
 def unpack(
     volume: VolumeParameters, size_bytes: float, dirty_bytes: float = 0.0, layer_bytes: float | None = None
 ) -> Unpacked:
@@ -26,6 +35,15 @@ def unpack(
     With ``layer_bytes`` each layer of so many is committed at its end. The volume writes back meanwhile: jobs of 125
     layers take as long as those of 9 (EKS, 11 to 19 GB), though their commits take 0.17 s each.
     """
+    (quiet, rising, throttled), dirty = phases(volume, size_bytes, dirty_bytes, layer_bytes)
+    busy = rising.seconds + throttled.seconds
+    return Unpacked(quiet.seconds + busy, dirty, busy)
+
+
+def phases(
+    volume: VolumeParameters, size_bytes: float, dirty_bytes: float, layer_bytes: float | None
+) -> tuple[tuple[Phase, Phase, Phase], float]:
+    """Of the same unpacking: nothing is written back, the cache fills, the volume sets the pace; and what is dirty."""
     fill, drain = volume.unpack_bytes_per_second, volume.write_bytes_per_second
     quiet_fill = _with_commits(fill, volume.commit_seconds, layer_bytes)
     busy_fill = _with_commits(fill, volume.busy_commit_seconds, layer_bytes)
@@ -35,15 +53,16 @@ def unpack(
     # Nothing is written back yet.
     quiet_bytes = min(left, max(0.0, background - dirty))
     left, dirty = left - quiet_bytes, dirty + quiet_bytes
-    quiet_seconds = quiet_bytes / quiet_fill
+    quiet = Phase(quiet_bytes, quiet_bytes / quiet_fill, volume.commit_seconds)
     if drain >= busy_fill:
-        return Unpacked(quiet_seconds + left / busy_fill, dirty, left / busy_fill)
+        rising = Phase(left, left / busy_fill, volume.busy_commit_seconds)
+        return (quiet, rising, Phase(0.0, 0.0, volume.busy_commit_seconds)), dirty
     # The cache fills by the difference of the two rates.
     rising_seconds = min(left / busy_fill, max(0.0, limit - dirty) / (busy_fill - drain))
+    rising = Phase(rising_seconds * busy_fill, rising_seconds, volume.busy_commit_seconds)
     left, dirty = left - rising_seconds * busy_fill, dirty + rising_seconds * (busy_fill - drain)
-    throttled_seconds = max(0.0, left) / drain
-    busy = rising_seconds + throttled_seconds
-    return Unpacked(quiet_seconds + busy, dirty, busy)
+    throttled = Phase(max(0.0, left), max(0.0, left) / drain, volume.busy_commit_seconds)
+    return (quiet, rising, throttled), dirty
 
 
 def paused(volume: VolumeParameters, unpacked: Unpacked, seconds: float) -> Unpacked:

@@ -15,8 +15,6 @@ from pullstudy.sim.model.images import Image, ImageLayer
 from pullstudy.sim.model.parameters import ModelParameters, VolumeParameters
 from pullstudy.sim.time.clock import VirtualClock
 
-Done = Callable[[], None]
-
 
 @dataclass(frozen=True)
 class Missing:
@@ -71,6 +69,33 @@ class PullChances:
         return stragglers.slowdown if self._random.random() < stragglers.probability else 1.0
 
 
+@dataclass(frozen=True, slots=True)
+class Unpacking:
+    """What the layers' part of a pull is reckoned from, in the clock's seconds."""
+
+    missing: Missing
+    downloaded_at: float  # the bytes alone: the latencies of the requests lie beside the transfer
+    latency_seconds: float  # of each layer's request
+    parallel_downloads: int
+    begin_at: float
+    volume: VolumeParameters
+    dirty_bytes: float  # when it begins
+    pauses: float  # as many times longer it takes
+
+
+@dataclass(frozen=True, slots=True)
+class PullCourse:
+    """How a pull went, in the clock's seconds."""
+
+    started_at: float
+    resolved_at: float
+    ended_at: float
+    unpacking: Unpacking | None = None  # None where no layer was missing
+
+
+Done = Callable[[PullCourse], None]
+
+
 class PullModel:
     """Pulls of all nodes: they share the registry's egress and nothing else."""
 
@@ -86,17 +111,18 @@ class PullModel:
 
     def pull(self, missing: Missing, disk: Disk, slowdown: float, done: Done) -> None:
         """Start now; ``done`` is called when the image is there. ``slowdown`` is 1 for an ordinary node."""
-        chance = self._chances.draw(slowdown)
+        chance, started_at = self._chances.draw(slowdown), self._clock.now
         resolve = self._parameters.registry.resolve_seconds * chance.requests
+        resolved_at = started_at + resolve
         if not missing.layers:
-            self._clock.call_later(resolve, done)
+            self._clock.call_later(resolve, lambda: done(PullCourse(started_at, resolved_at, resolved_at)))
             return
-        resolved_at = self._clock.now + resolve
 
         def downloaded() -> None:
             pauses = self._chances.pauses(slowdown)
-            end = finish(self._parameters, missing, disk, chance, resolved_at, self._clock.now, pauses)
-            self._clock.call_at(end, done)
+            unpacking = _unpacking(self._parameters, missing, disk, chance, resolved_at, self._clock.now, pauses)
+            end = _end(unpacking, disk)
+            self._clock.call_at(end, lambda: done(PullCourse(started_at, resolved_at, end, unpacking)))
 
         # A slower link is modelled as more bytes to send: shares stay equal, and no node is faster than its link.
         self._clock.call_later(
@@ -131,14 +157,33 @@ def finish(
 ) -> float:
     """When a pull ends whose layers are missing, and has left the disk as dirty as it does. The latencies of the
     requests lie beside the transfer, which ended at ``downloaded_at``; ``pauses`` is 1 or more."""
-    count = len(missing.layers)
+    return _end(_unpacking(parameters, missing, disk, chance, resolved_at, downloaded_at, pauses), disk)
+
+
+def _unpacking(
+    parameters: ModelParameters,
+    missing: Missing,
+    disk: Disk,
+    chance: PullChance,
+    resolved_at: float,
+    downloaded_at: float,
+    pauses: float,
+) -> Unpacking:
     latency = parameters.registry.layer_latency_seconds * chance.requests
-    rounds = math.ceil(count / parameters.network.parallel_downloads)
     begin_at = max(resolved_at + latency, disk.free_at)
-    last_at = max(downloaded_at + rounds * latency, begin_at)
     volume = _slower(parameters.volume, chance.unpacking)
-    steady = unpack(volume, missing.unpacked_bytes, disk.dirty_at(begin_at), missing.unpacked_bytes / count)
-    unpacked = paused(volume, steady, steady.seconds * (pauses - 1))
+    at_once, dirty = parameters.network.parallel_downloads, disk.dirty_at(begin_at)
+    return Unpacking(missing, downloaded_at, latency, at_once, begin_at, volume, dirty, pauses)
+
+
+def _end(unpacking: Unpacking, disk: Disk) -> float:
+    missing, begin_at = unpacking.missing, unpacking.begin_at
+    count = len(missing.layers)
+    rounds = math.ceil(count / unpacking.parallel_downloads)
+    last_at = max(unpacking.downloaded_at + rounds * unpacking.latency_seconds, begin_at)
+    mean_bytes = missing.unpacked_bytes / count
+    steady = unpack(unpacking.volume, missing.unpacked_bytes, unpacking.dirty_bytes, mean_bytes)
+    unpacked = paused(unpacking.volume, steady, steady.seconds * (unpacking.pauses - 1))
     end = max(begin_at + unpacked.seconds, last_at + unpacked.seconds / count)
     disk.settle(end, unpacked.dirty_bytes)
     return end

@@ -14,7 +14,8 @@ from pullstudy.sim.api.resources import PODS
 from pullstudy.sim.events.recorder import Recorder, Sent
 from pullstudy.sim.model.images import Image, ImageCatalogue
 from pullstudy.sim.model.parameters import KubeletSettings
-from pullstudy.sim.model.pull_model import Missing, PullModel
+from pullstudy.sim.model.pull_model import Missing, PullCourse, PullModel
+from pullstudy.sim.model.true_stages import TrueStages
 from pullstudy.sim.node import messages
 from pullstudy.sim.node.messages import Messages, ReportedPull
 from pullstudy.sim.node.nodes import SimNode
@@ -22,6 +23,7 @@ from pullstudy.sim.node.pull_failures import QPS_EXCEEDED, PullFailure
 from pullstudy.sim.node.truth import TruePull, Truth
 from pullstudy.sim.time.clock import VirtualClock
 from pullstudy.sim.time.token_bucket import TokenBucket
+from pullstudy.sim.tracing.pull_tracer import PullTracer, Teller
 
 Json = dict[str, Any]
 
@@ -97,6 +99,7 @@ class ImagePuller:
         failures: FailureSource,
         images_changed: Callable[[SimNode], None],
         images: ImageCatalogue,
+        tracer: PullTracer | None = None,
     ) -> None:
         self._clock = clock
         self._node = node
@@ -108,6 +111,7 @@ class ImagePuller:
         self._failures = failures
         self._images_changed = images_changed
         self._images = images
+        self._tracer = tracer
         self._rate = TokenBucket(settings.registry_pull_qps, settings.registry_burst)
         self._back_offs: dict[tuple[str, str], _BackOff] = {}
         self._under_way: dict[str, _OngoingPull] = {}
@@ -173,7 +177,9 @@ class ImagePuller:
         self._running += 1
         started_at = self._clock.now
         if failure is not None:
-            self._clock.call_later(self._seconds_to_fail(*failure, ask.image), lambda: self._failed(ask, failure[1]))
+            self._clock.call_later(
+                self._seconds_to_fail(*failure, ask.image), lambda: self._failed(ask, failure[1], started_at)
+            )
         elif ask.image in self._under_way:
             # The runtime fetches a layer once: who comes later waits for the same bytes.
             self._under_way[ask.image].asks.append(ask)
@@ -181,7 +187,9 @@ class ImagePuller:
             pulling = _OngoingPull(self._images.describe(ask.image), started_at, [ask])
             self._under_way[ask.image] = pulling
             missing = Missing.of(pulling.image, self._node.layers)
-            self._model.pull(missing, self._node.disk, self._node.slowdown, lambda: self._pulled(pulling))
+            self._model.pull(
+                missing, self._node.disk, self._node.slowdown, lambda course: self._pulled(pulling, course)
+            )
 
     def _seconds_to_fail(self, kind: str, failure: PullFailure, image: str) -> float:
         if kind == "timeout":
@@ -191,8 +199,11 @@ class ImagePuller:
             return NO_SPACE_SHARE * self._model.unpack_seconds(missing)
         return REFUSAL_SECONDS if failure.code else 0.0
 
-    def _failed(self, ask: _PullRequest, failure: PullFailure) -> None:
+    def _failed(self, ask: _PullRequest, failure: PullFailure, started_at: float) -> None:
         self._free_slot()
+        asked = failure.code and not self._node.lost  # else the runtime was not asked, or tells nothing more
+        if asked and self._tracer is not None:
+            self._tracer.failed(self._teller(), self._images.describe(ask.image), started_at, failure.text)
         if not ask.cancelled:
             self._fail(ask, failure)
 
@@ -214,7 +225,10 @@ class ImagePuller:
         self._back_offs[_key(ask)] = _BackOff(now + seconds, seconds, cause, now)
         return self._back_offs[_key(ask)]
 
-    def _pulled(self, pulling: _OngoingPull) -> None:
+    def _teller(self) -> Teller:
+        return Teller(self._node.name, self._node.skew_seconds)
+
+    def _pulled(self, pulling: _OngoingPull, course: PullCourse) -> None:
         del self._under_way[pulling.image.reference]
         wanted = [ask for ask in pulling.asks if not ask.cancelled and not self._node.lost]
         if wanted:
@@ -222,15 +236,18 @@ class ImagePuller:
             self._images_changed(self._node)
         for _ in pulling.asks:
             self._free_slot()
-        for ask in wanted:
-            self._report_pulled(ask, pulling)
+        # Who came later waited for the first one's pull: the runtime tells of that one.
+        stages = self._tracer.pulled(self._teller(), pulling.image, course) if wanted and self._tracer else None
+        for place, ask in enumerate(wanted):
+            self._report_pulled(ask, pulling, stages if place == 0 else None)
 
-    def _report_pulled(self, ask: _PullRequest, pulling: _OngoingPull) -> None:
+    def _report_pulled(self, ask: _PullRequest, pulling: _OngoingPull, stages: TrueStages | None) -> None:
         image, now = pulling.image, self._clock.now
         self._back_offs.pop(_key(ask), None)
         pull_seconds = now - max(pulling.started_at, ask.asked_at)
         reported = self._wording.report(ask.image, pull_seconds, now - ask.asked_at, image.image_bytes)
-        self._note(ask, "pulled", self._event(ask, "Normal", "Pulled", self._wording.pulled(reported)), reported)
+        sent = self._event(ask, "Normal", "Pulled", self._wording.pulled(reported))
+        self._note(ask, "pulled", sent, reported, stages=stages)
         ask.result(Ready(_image_id(image)))
 
     def _free_slot(self) -> None:
@@ -251,6 +268,7 @@ class ImagePuller:
         sent: Sent,
         reported: ReportedPull | None = None,
         error: str | None = None,
+        stages: TrueStages | None = None,
     ) -> None:
         reported = reported or ReportedPull(ask.image)
         meta = ask.pod["metadata"]
@@ -270,6 +288,7 @@ class ImagePuller:
                 image_bytes=reported.image_bytes,
                 finished_at=self._clock.at().isoformat(timespec="microseconds"),
                 error=error,
+                stages=stages,
                 sent=sent,
             )
         )

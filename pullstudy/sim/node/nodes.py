@@ -58,12 +58,19 @@ class SimNode:
         ]
 
 
+def node_name(index: int) -> str:
+    return f"ip-{_address(index).replace('.', '-')}.{REGION}.compute.internal"
+
+
+def _address(index: int) -> str:
+    return f"192.168.{index // 250}.{index % 250 + 1}"
+
+
 def make_node(
     index: int, cluster: str, parameters: ModelParameters, version: KubernetesVersion, stamp: str
 ) -> tuple[SimNode, Json]:
     """The machine and its Node object."""
-    address = f"192.168.{index // 250}.{index % 250 + 1}"
-    name = f"ip-{address.replace('.', '-')}.{REGION}.compute.internal"
+    address, name = _address(index), node_name(index)
     node = SimNode(name, Disk(parameters.volume))
     zone = ZONES[index % len(ZONES)]
     labels = {

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pullstudy.sim.events.recorder import Sent
+from pullstudy.sim.model.true_stages import TrueStages
 
 Json = dict[str, Any]
 
@@ -29,6 +30,7 @@ class TruePull:
     image_bytes: int | None
     finished_at: str  # RFC 3339 in UTC, microseconds, by the API server's clock
     error: str | None
+    stages: TrueStages | None  # of one of which spans were sent
     sent: Sent
 
     def row(self) -> Json:

@@ -44,6 +44,7 @@ class Receiving:
 
     def __init__(self, directory: Path, settings: TracingSettings, addresses: OtlpAddresses) -> None:
         self.lines: list[str] = []
+        self.task: asyncio.Task[None]
         self.clock = VirtualClock(settings.look_seconds)
         self.context = Context(
             replace(Settings(), tracing=settings),
@@ -86,7 +87,7 @@ async def receiving(
 ) -> AsyncIterator[Receiving]:
     """Ended as a kill ends it: nothing is written at the end."""
     running = Receiving(directory, settings, addresses)
-    task = asyncio.create_task(running.source.run(SourceSpool(running.queue, SPANS)))
+    task = running.task = asyncio.create_task(running.source.run(SourceSpool(running.queue, SPANS)))
     try:
         await until(lambda: task.done() or len(running.source.ports) == bool(addresses.http) + bool(addresses.grpc))
         if task.done():
@@ -205,3 +206,16 @@ async def test_an_address_that_is_taken_is_said_and_one_that_others_reach_is_war
             with pytest.raises(OtlpListenError, match=option):
                 async with receiving(tmp_path / protocol, addresses=addresses):
                     pass
+
+
+async def test_at_the_end_whole_pulls_are_brought_in_and_the_others_wait_for_the_next_start(tmp_path: Path) -> None:
+    whole, cut = pull_spans("g9"), pull_spans("z9")[:-3]
+    async with receiving(tmp_path) as running:
+        assert (await running.post(request_of("g9", whole)))[0] == 200
+        assert (await running.post(request_of("z9", cut)))[0] == 200
+        running.task.cancel()
+        await asyncio.gather(running.task, return_exceptions=True)
+        await running.source.finish(SourceSpool(running.queue, SPANS))
+        assert sorted(map(repr, await running.records())) == sorted(map(repr, records_of(whole, ORIGIN)))
+    async with receiving(tmp_path) as running:
+        await until(lambda: running.source.pending.spans == len(cut))

@@ -1,0 +1,1 @@
+"""What the nodes' runtimes tell of their pulls: OpenTelemetry spans, as containerd sends them."""
