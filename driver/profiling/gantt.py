@@ -16,19 +16,19 @@ _STEPS = (1, 2, 5)
 _MOST_TICKS = 12
 
 
-def gantt(trace: Trace, title: str) -> str:
-    """Of one pull, as an SVG element."""
+def gantt(trace: Trace, title: str, seconds: float) -> str:
+    """Of one pull, as an SVG element. ``seconds`` is how long the axis is: of pictures that are compared the same."""
     whole = trace.spans[0]
     rows = _rows(trace.spans)
     height = _TOP + _ROW * len(rows) + _BOTTOM
-    scale = (_WIDTH - _LEFT - _RIGHT) / max(whole.end_ns - whole.start_ns, 1)
+    scale = (_WIDTH - _LEFT - _RIGHT) / (seconds * 1e9)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" width="{_WIDTH}" height="{height}" '
         f'role="img" aria-label="{escape(title)}" {_FONT} fill="#1f2328">',
         f'<rect width="{_WIDTH}" height="{height}" fill="#ffffff"/>',
         f'<text x="8" y="18" font-size="13" font-weight="600">{escape(title)}</text>',
         *_legend(),
-        *_axis(whole, scale, height),
+        *_axis(seconds, scale, height),
     ]
     for place, (name, spans) in enumerate(rows):
         parts += _row(name, spans, _TOP + _ROW * place, whole, scale)
@@ -75,8 +75,7 @@ def _legend() -> Iterator[str]:
             x += 32 + 7 * len(stage)
 
 
-def _axis(whole: Span, scale: float, height: int) -> Iterator[str]:
-    seconds = (whole.end_ns - whole.start_ns) / 1e9
+def _axis(seconds: float, scale: float, height: int) -> Iterator[str]:
     step = _step(seconds)
     for number in range(int(seconds / step) + 1):
         x = _LEFT + number * step * 1e9 * scale

@@ -5,8 +5,7 @@ from html import escape
 from itertools import chain
 
 from driver.profiling.gantt import gantt, stacked
-from driver.profiling.node_profile import NodeProfile
-from driver.profiling.profile import ProfiledPull
+from driver.profiling.node_profile import ImageProfile, NodeProfile
 from driver.profiling.pull_spans import pull_trace
 from driver.profiling.text import profile_lines
 from driver.profiling.verdict import median_pull
@@ -31,10 +30,11 @@ def profile_page(profile: NodeProfile) -> str:
     """HTML: of each image the sentence and the pull in the middle as a Gantt picture, and all tables."""
     parts = [_HEAD]
     parts += [f"<p>{escape(each.sentence)}</p>\n" for each in profile.differences]
+    seconds = _longest_seconds(profile)
     for image in profile.images:
         parts.append(f"<h2>{escape(image.image)}</h2>\n")
         parts.append(f"<p>{escape(image.sentence or 'No spans came: only the whole pull is known.')}</p>\n")
-        parts += [f"<figure>{picture}</figure>\n" for picture in _pictures_of(image.image, image.pulls)]
+        parts += [f"<figure>{picture}</figure>\n" for picture in _pictures_of(image, seconds)]
     tables = escape("\n".join(profile_lines(profile)))
     return "".join([*parts, f"<h2>All that was measured</h2>\n<pre>{tables}</pre>\n</html>\n"])
 
@@ -42,7 +42,8 @@ def profile_page(profile: NodeProfile) -> str:
 def profile_png(profile: NodeProfile) -> bytes | None:
     """The pictures, one below the other; None where no spans came. Raises MissingExtraError."""
     convert = require("vl_convert", "report")
-    pictures = list(chain.from_iterable(_pictures_of(image.image, image.pulls) for image in profile.images))
+    seconds = _longest_seconds(profile)
+    pictures = list(chain.from_iterable(_pictures_of(image, seconds) for image in profile.images))
     if not pictures:
         return None
     image: bytes = convert.svg_to_png(stacked(pictures), scale=_PNG_SCALE)
@@ -57,9 +58,15 @@ def profile_traces(profile: NodeProfile) -> Iterator[Trace]:
                 yield pull_trace(pull.stages, pull.layers, number)
 
 
-def _pictures_of(image: str, pulls: tuple[ProfiledPull, ...]) -> Iterator[str]:
-    median = median_pull(pulls)
+def _longest_seconds(profile: NodeProfile) -> float:
+    """Of the pulls that are shown: one scale for all."""
+    return max(median_pull(image.pulls).seconds for image in profile.images)
+
+
+def _pictures_of(image: ImageProfile, seconds: float) -> Iterator[str]:
+    """None where no spans came."""
+    median = median_pull(image.pulls)
     if median.stages is not None:
-        number = pulls.index(median) + 1
-        title = f"{image}: pull {number} of {len(pulls)}, {median.seconds:.2f} s"
-        yield gantt(pull_trace(median.stages, median.layers, number), title)
+        number = image.pulls.index(median) + 1
+        title = f"{image.image}: pull {number} of {len(image.pulls)}, {median.seconds:.2f} s"
+        yield gantt(pull_trace(median.stages, median.layers, number), title, seconds)

@@ -49,13 +49,17 @@ def port() -> int:
     return free_port()
 
 
+MANY = "registry.example/app:125-layers"
+SAMPLES = {IMAGE: "g9", OTHER: "z9", MANY: "g125"}
+
+
 @pytest.fixture
 def fake(port: int) -> FakeRuntime:
     async def send(name: str) -> None:
-        sample = "z9" if name == OTHER else "g9"
-        assert await export(f"http://127.0.0.1:{port}/v1/traces", sample_at(sample, name, time.time())) == 200
+        sample = sample_at(SAMPLES[name], name, time.time())
+        assert await export(f"http://127.0.0.1:{port}/v1/traces", sample) == 200
 
-    return FakeRuntime(ids={IMAGE: "sha256:a", OTHER: "sha256:b"}, exporter=send)
+    return FakeRuntime(ids={name: f"sha256:{number}" for number, name in enumerate(SAMPLES)}, exporter=send)
 
 
 def profile(fake: FakeRuntime, tmp_path: Path, port: int, *arguments: str) -> int:
@@ -76,6 +80,17 @@ def test_stages_layers_and_a_sentence_are_printed(
     assert "\n  apply takes 65% (2.77 s): unpacking several layers at a time" in said.out
     assert f"pulldriver: {IMAGE}: pull 2 of 2: " in said.err
     assert "No spans" not in said.out
+
+
+def test_of_many_layers_those_that_held_the_pull_up_most_are_shown(
+    fake: FakeRuntime, port: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = tmp_path / "p.html"
+    assert profile(fake, tmp_path, port, MANY, "--repeats", "1", "--html", str(page)) == 0
+    said = capsys.readouterr().out
+    rows = said.partition("layer of pull 1 (20 that held it up most)")[2].split("\n\n")[0].splitlines()
+    assert len(rows) == 1 + 20
+    assert page.read_text().count(" MB</text>") == 125, "the picture has all"
 
 
 def test_what_zstd_would_save_is_tried_on_the_images_own_bytes(
