@@ -3,7 +3,7 @@
 import sys
 from collections.abc import Callable, Iterator
 
-from bench.known_truth import blame, comparisons, growth, model_errors, predictions, stragglers, write_back
+from bench.known_truth import advice, blame, comparisons, growth, model_errors, predictions, stragglers, write_back
 from bench.known_truth.trial import Trial, rows, table
 
 CONCLUSIONS: dict[str, Callable[[], Iterator[Trial]]] = {
@@ -15,6 +15,7 @@ CONCLUSIONS: dict[str, Callable[[], Iterator[Trial]]] = {
     "slo": comparisons.objective_trials,
     "predict": predictions.trials,
     "model-error": model_errors.trials,
+    "advice": advice.trials,
 }
 
 

@@ -49,11 +49,13 @@ def report_command(
       pulldriver report --archive s3://pulls/archive --cluster prod-1 --out reported
     """
     objectives = objectives_of(slo or (), "--slo")
+    from driver.planning.advice import advice
+
     source = source_of(out, influx, archive, run, cluster)
     if not objectives and not json:
         from pullstudy.analysis.report.report import write_report
 
-        for path in write_report(source, out):
+        for path in write_report(source, out, advice):
             print(path)
         return
     from pullstudy.analysis.findings.finding import Verdict
@@ -61,7 +63,7 @@ def report_command(
     from pullstudy.analysis.report.all_findings import downloads_of
     from pullstudy.analysis.report.facts import gather_facts
 
-    facts = gather_facts(source)
+    facts = gather_facts(source, advice)
     met = list(objective_findings(objectives, *downloads_of(facts)))
     if json:
         print(_json(facts, met))

@@ -51,9 +51,9 @@ class Foreteller:
 
     def _pulls(self, image: str, nodes: int) -> PullPrediction:
         missing = Missing.of(self._catalogue.describe(image), frozenset())
-        key = (image, nodes if egress_bounds(self._draws[0], missing, nodes) else None)
+        key = (image, nodes if egress_bounds(self.draws[0], missing, nodes) else None)
         if key not in self._known:
-            self._known[key] = predict_pulls(self._draws, missing, nodes, _SEED)
+            self._known[key] = predict_pulls(self.draws, missing, nodes, _SEED)
         return self._known[key]
 
     @property
@@ -71,8 +71,8 @@ class Foreteller:
         return check_model(model)
 
     @cached_property
-    def _draws(self) -> list[ModelParameters]:
-        """What is simulated has the model's own spread, and its parameters as they are."""
+    def draws(self) -> list[ModelParameters]:
+        """Of the model's parameters. What is simulated has the model's own spread, and its parameters as they are."""
         base = PROFILES[self._plan.profile]
         if self._provider == "kwok":
             return [accelerated(self._file.parameters(base), self._study.kwok.speed)]

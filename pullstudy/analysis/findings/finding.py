@@ -32,6 +32,7 @@ class FindingId(StrEnum):
     P99_RATIO = "p99-ratio"
     SPREAD_RATIO = "spread-ratio"  # of the interquartile ranges of jobs' pulls
     FAILURE_RATIO = "failure-ratio"  # of failed attempts over all attempts
+    ADVICE = "advice"  # a change, and the seconds of makespans that it would save
     BAR = "bar"  # compare --fail-if: yes where it is met beyond chance
     OBJECTIVE = "slo"  # report --slo: yes where it is met beyond chance
 
@@ -65,6 +66,9 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     p99: float | None = None
     p99_interval: Interval | None = None
     coverage: float | None = None  # of model-error: the share of pulls within the bounds of nine of ten
+    node_hours: float | None = None  # of advice, that would be saved
+    money: float | None = None  # the same, in ``currency``
+    currency: str | None = None
     size: int | None = None
     image: str | None = None
     cache: str | None = None
@@ -77,6 +81,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 # Left out of JSON where nothing is to be said of them; what stands before them always is there.
 _OPTIONAL = (
     *("p95", "p95_interval", "p99", "p99_interval", "coverage"),
+    *("node_hours", "money", "currency"),
     *("size", "image", "cache", "run", "phase", "stage", "node"),
 )
 

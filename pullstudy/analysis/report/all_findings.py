@@ -64,6 +64,10 @@ def _model_errors(facts: Facts) -> Iterator[Finding]:
     yield from facts.model_errors
 
 
+def _advice(facts: Facts) -> Iterator[Finding]:
+    yield from facts.advice
+
+
 def _bounds(facts: Facts) -> Iterator[Finding]:
     yield from facts.bounds
 
@@ -78,6 +82,7 @@ MAKERS: tuple[Callable[[Facts], Iterable[Finding]], ...] = (
     _losses,
     _costs,
     _model_errors,
+    _advice,
 )
 
 

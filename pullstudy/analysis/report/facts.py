@@ -2,7 +2,7 @@
 
 from array import array
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -106,6 +106,7 @@ class Facts:
     rejects: Mapping[tuple[str, str], Rejected]  # by source and problem
     discards: Mapping[str, int]  # events that an exporter did not write, by cluster
     present: Mapping[str, int]  # containers of jobs whose image came or was there, by cluster
+    advise: "Advise"  # what a model says of changes; nothing where there is none
 
     @cached_property
     def decompositions(self) -> tuple[Decomposition, ...]:
@@ -120,6 +121,11 @@ class Facts:
     def model_errors(self) -> tuple[Finding, ...]:
         """Of what was foretold before each job; of nothing where nothing was."""
         return tuple(model_errors(foretold_jobs(self.jobs, self.study.ledger.foretold)))
+
+    @cached_property
+    def advice(self) -> tuple[Finding, ...]:
+        """Changes that would save something, the most first."""
+        return tuple(self.advise(self))
 
     @cached_property
     def unaudited(self) -> tuple[Unaudited, ...]:
@@ -147,13 +153,21 @@ class Facts:
         return list(dict.fromkeys(run.provider for run in self.study.ledger.runs))
 
 
-def gather_facts(where: Path | StudySource) -> Facts:
+Advise = Callable[[Facts], Iterable[Finding]]
+
+
+def no_advice(_: Facts) -> Iterable[Finding]:
+    """Of a study that no model is asked about."""
+    return ()
+
+
+def gather_facts(where: Path | StudySource, advise: Advise = no_advice) -> Facts:
     """Reads the study once, job by job. Raises NotAStudyError, StoreError."""
     with opened_study(where) as records:
-        return facts_of(records)
+        return facts_of(records, advise)
 
 
-def facts_of(records: StudyRecords) -> Facts:
+def facts_of(records: StudyRecords, advise: Advise = no_advice) -> Facts:
     """Raises StoreError."""
     fold = _Fold(records.study, records.streamed_pulls())
     for group in records.jobs():
@@ -161,7 +175,7 @@ def facts_of(records: StudyRecords) -> Facts:
     fold.add_others(records.other_pulls())
     discards = Counter(discard.cluster for discard in records.discards())
     stages = stage_seconds(records.pull_stages(), records.pulled_layers())
-    return fold.facts(tuple(records.gaps()), _rejects(records.rejects()), discards, stages)
+    return fold.facts(tuple(records.gaps()), _rejects(records.rejects()), discards, stages, advise)
 
 
 def _rejects(rejects: Iterable[Reject]) -> dict[tuple[str, str], Rejected]:
@@ -218,6 +232,7 @@ class _Fold:
         rejects: Mapping[tuple[str, str], Rejected],
         discards: Mapping[str, int],
         stages: StageSeconds,
+        advise: Advise,
     ) -> Facts:
         jobs = tuple(sorted(self._jobs, key=lambda job: job.order))
         return Facts(
@@ -237,6 +252,7 @@ class _Fold:
             rejects=rejects,
             discards=discards,
             present=self._present,
+            advise=advise,
         )
 
     def _add(self, pull: PullRecord, counts: PullCounts) -> None:

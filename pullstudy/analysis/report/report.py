@@ -11,11 +11,12 @@ from pullstudy.analysis.output_file import output_file
 from pullstudy.analysis.reading.environments import environment_of
 from pullstudy.analysis.reading.source import StudySource, as_source
 from pullstudy.analysis.report import wording
-from pullstudy.analysis.report.facts import Facts, gather_facts
+from pullstudy.analysis.report.facts import Advise, Facts, gather_facts, no_advice
 from pullstudy.analysis.report.figure import Drawing, png
 from pullstudy.analysis.report.page import page
 from pullstudy.analysis.report.section import Section
 from pullstudy.analysis.report.sections import (
+    advice,
     after_pull,
     all_pulls,
     by_nodes,
@@ -55,6 +56,7 @@ SECTIONS: tuple[Callable[[Facts], Section], ...] = (
     clocks.build,
     costs.build,
     foretold.build,
+    advice.build,
     similarity.build,
     environment.build,
 )
@@ -65,14 +67,15 @@ OF_JOBS = (by_nodes.build, makespans.build, after_pull.build, slow_nodes.build, 
 
 def sections_of(facts: Facts) -> list[Section]:
     """The page's: of jobs where there are any, or where there is nothing at all; of stages where there are records, and
-    of what was foretold where something was."""
+    of what was foretold and advised where something was."""
     absent = set(() if facts.jobs or not facts.pulls.all.pulled else OF_JOBS)
     absent |= set(() if facts.stages.pulls else (inside_pulls.build,))
     absent |= set(() if facts.model_errors else (foretold.build,))
+    absent |= set(() if facts.advice else (advice.build,))
     return [build(facts) for build in SECTIONS if build not in absent]
 
 
-def write_report(where: Path | StudySource, to: Path | None = None) -> list[Path]:
+def write_report(where: Path | StudySource, to: Path | None = None, advise: Advise = no_advice) -> list[Path]:
     """Write report.html and figures/*.png of a directory or another source; return what was written, the page first.
 
     They go into the directory ``to``, made if absent; without it into the study's own.
@@ -81,7 +84,7 @@ def write_report(where: Path | StudySource, to: Path | None = None) -> list[Path
     require("vl_convert", "report")  # what draws comes last: known to be missing before a large study is read
     source = as_source(where)
     directory = _directory(source, to)
-    told = _told(gather_facts(source))
+    told = _told(gather_facts(source, advise))
     _return_freed_memory()
     report = directory / REPORT_FILE
     with output_file(report) as file:

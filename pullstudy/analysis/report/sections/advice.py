@@ -1,0 +1,31 @@
+"""What would have saved seconds, node-hours and money, by a model or by what the study has measured."""
+
+from pullstudy.analysis.findings.finding import Finding, Verdict
+from pullstudy.analysis.report import wording
+from pullstudy.analysis.report.facts import Facts
+from pullstudy.analysis.report.html import paragraph, table
+from pullstudy.analysis.report.section import Section
+
+_NOT_TOLD = (
+    "Not told, because the model has no parameter for it: zstd in place of gzip, unpacking of several layers at once, "
+    "more CPUs. What is not listed saves less than 2% of the makespans, or may save nothing. "
+    "docs/predict.md says how each change is tried."
+)
+
+
+def build(facts: Facts) -> Section:
+    rows = [_row(each) for each in facts.advice if each.verdict is Verdict.YES]
+    said = [paragraph(f"{each.evidence[:1].upper()}{each.evidence[1:]}.") for each in facts.advice if not each.value]
+    if rows:
+        header = ("change", "seconds of makespans", "95%", "node-hours", "cost", "what it rests on")
+        said.append(paragraph("Changes to these jobs, each alone, that would save something beyond chance:"))
+        said.append(table(header, rows, caption="Advice"))
+    return Section("advice", "What would save time", (*said, paragraph(_NOT_TOLD)))
+
+
+def _row(found: Finding) -> list[object]:
+    low, high = found.interval or (None, None)
+    what, _, evidence = found.evidence.partition(": ")
+    seconds = wording.seconds(float(found.value)) if found.value is not None else wording.UNKNOWN
+    cost = wording.money(found.money, found.currency or "")
+    return [what, seconds, wording.seconds_interval(low, high), wording.number(found.node_hours), cost, evidence]
