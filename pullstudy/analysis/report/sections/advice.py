@@ -17,15 +17,16 @@ def build(facts: Facts) -> Section:
     rows = [_row(each) for each in facts.advice if each.verdict is Verdict.YES]
     said = [paragraph(f"{each.evidence[:1].upper()}{each.evidence[1:]}.") for each in facts.advice if not each.value]
     if rows:
-        header = ("change", "seconds of makespans", "95%", "node-hours", "cost", "what it rests on")
+        header = ("change", "what it rests on", "seconds of makespans", "95%", "node-hours", "cost")
         said.append(paragraph("Changes to these jobs, each alone, that would save something beyond chance:"))
-        said.append(table(header, rows, caption="Advice"))
+        said.append(table(header, rows, caption="Advice", text_columns=2))
     return Section("advice", "What would save time", (*said, paragraph(_NOT_TOLD)))
 
 
 def _row(found: Finding) -> list[object]:
     low, high = found.interval or (None, None)
-    what, _, evidence = found.evidence.partition(": ")
+    what, _, rest = found.evidence.partition(": ")
     seconds = wording.seconds(float(found.value)) if found.value is not None else wording.UNKNOWN
     cost = wording.money(found.money, found.currency or "")
-    return [what, seconds, wording.seconds_interval(low, high), wording.number(found.node_hours), cost, evidence]
+    interval, hours = wording.seconds_interval(low, high), wording.number(found.node_hours)
+    return [what, rest.partition("; ")[2], seconds, interval, hours, cost]

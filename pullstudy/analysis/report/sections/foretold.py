@@ -8,7 +8,7 @@ from pullstudy.analysis.report.facts import Facts, image_key
 from pullstudy.analysis.report.html import Markup, paragraph, table
 from pullstudy.analysis.report.section import Block, Section
 
-_HEADER = ("jobs", "took, of what was foretold", "95%", "pulls within the bounds of nine of ten")
+_HEADER = ("jobs", "of what was foretold", "95%", "pulls within bounds")
 
 
 def build(facts: Facts) -> Section:
