@@ -40,7 +40,8 @@ async def measure(asked: argparse.Namespace) -> dict[str, Any]:
     found: dict[str, Any] = {"load_before": os.getloadavg()}
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        async with pull_site(home, directory / "site", SUMS, TRUTH) as site:
+        orders = [SUMS] if {"sums", "cost"} & set(asked.parts) else []
+        async with pull_site(home, directory / "site", *orders, TRUTH) as site:
             matrix = [image for image in site.images if ":1-layers" not in image]
             (single,) = set(site.images) - set(matrix)
             site.images[:] = matrix

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from html import escape
 
+from driver.profiling.verdict import stage_word
 from pullstudy.analysis.report.colours import STAGE_COLOURS
 from pullstudy.analysis.traces.inside_spans import LAYER
 from pullstudy.analysis.traces.span import Span, Trace
@@ -62,7 +63,7 @@ def _row(name: str, spans: Sequence[Span], y: int, whole: Span, scale: float) ->
         seconds = (span.end_ns - span.start_ns) / 1e9
         yield (
             f'<rect x="{x:.2f}" y="{y}" width="{width:.2f}" height="{_BAR}" fill="{STAGE_COLOURS[stage]}">'
-            f"<title>{escape(_word(stage))}: {seconds:.3f} s</title></rect>"
+            f"<title>{escape(stage_word(stage))}: {seconds:.3f} s</title></rect>"
         )
 
 
@@ -71,7 +72,7 @@ def _legend() -> Iterator[str]:
     for stage in Stage:
         if stage is not Stage.UNATTRIBUTED:
             yield f'<rect x="{x}" y="28" width="11" height="11" fill="{STAGE_COLOURS[stage]}"/>'
-            yield f'<text x="{x + 15}" y="38">{_word(stage)}</text>'
+            yield f'<text x="{x + 15}" y="38">{stage_word(stage)}</text>'
             x += 32 + 7 * len(stage)
 
 
@@ -91,10 +92,6 @@ def _step(seconds: float) -> float:
             if seconds / (step * power) <= _MOST_TICKS:
                 return step * power
         power *= 10
-
-
-def _word(stage: Stage) -> str:
-    return stage.replace("_", " ")
 
 
 def stacked(pictures: Sequence[str]) -> str:

@@ -5,8 +5,9 @@ from itertools import pairwise
 
 import msgspec
 
+from driver.profiling.difference import Difference, difference
 from driver.profiling.profile import ProfiledPull
-from driver.profiling.verdict import Difference, Verdict, difference, verdict
+from driver.profiling.verdict import Verdict, verdict
 from driver.profiling.zstd_trial import ZstdTrial, zstd_trial
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
+from driver.profiling.difference import Difference
 from driver.profiling.node_profile import ImageProfile, NodeProfile
 from driver.profiling.profile import ProfiledPull
 from driver.profiling.usage import Usage
-from driver.profiling.verdict import layers_there, mean_stages, median_pull
+from driver.profiling.verdict import layers_there, mean_stages, median_pull, stage_word
 from pullstudy.pulls.printable import printable
 from pullstudy.pulls.pulled_layer import PulledLayer
-from pullstudy.pulls.stage import LAYER_STAGES, Stage
+from pullstudy.pulls.stage import LAYER_STAGES
 
 _MOST_LAYERS = 20  # of a table; of more those that held the pull up most
 _UNKNOWN = "-"
@@ -20,9 +21,11 @@ def profile_lines(profile: NodeProfile) -> Iterator[str]:
     for image in profile.images:
         yield ""
         yield from _image(image)
-    if profile.differences:
+    for difference in profile.differences:
         yield ""
-        yield from (printable(each.sentence) for each in profile.differences)
+        yield printable(difference.sentence)
+        if difference.stages:
+            yield from _indented(_stages_of_difference(difference))
     if profile.no_spans:
         yield ""
         yield from profile.no_spans
@@ -77,13 +80,20 @@ def _stages(pulls: Sequence[ProfiledPull]) -> Iterator[list[str]]:
     for stage, mean in means.items():
         seconds = [getattr(stages, f"{stage}_seconds") for stages in told]
         share = f"{mean / whole:.1%}" if whole else _UNKNOWN
-        yield [_word(stage), f"{mean:.3f}", f"{min(seconds):.3f}", f"{max(seconds):.3f}", share]
+        yield [stage_word(stage), f"{mean:.3f}", f"{min(seconds):.3f}", f"{max(seconds):.3f}", share]
+
+
+def _stages_of_difference(difference: Difference) -> Iterator[list[str]]:
+    yield ["stage", "less by s", "95% from", "to"]
+    for stage, saving in difference.stages.items():
+        seconds = (saving.seconds, saving.least, saving.most)
+        yield [stage_word(stage), *(f"{each:+.3f}" for each in seconds)]
 
 
 def _layers(layers: Sequence[PulledLayer], number: int) -> Iterator[list[str]]:
     shown = sorted(layers, key=lambda layer: -(layer.held_seconds or 0.0))[:_MOST_LAYERS]
     left_out = f" ({len(shown)} that held it up most)" if len(shown) < len(layers) else ""
-    yield [f"layer of pull {number}{left_out}", "MB", *map(_word, LAYER_STAGES), "held s"]
+    yield [f"layer of pull {number}{left_out}", "MB", *map(stage_word, LAYER_STAGES), "held s"]
     for layer in sorted(shown, key=lambda layer: (layer.position or 0, layer.repeat)):
         place = _UNKNOWN if layer.position is None else str(layer.position)
         name = f"{place:>3} {layer.digest.partition(':')[2][:12]}"
@@ -94,7 +104,3 @@ def _layers(layers: Sequence[PulledLayer], number: int) -> Iterator[list[str]]:
 
 def _seconds(seconds: float | None) -> str:
     return _UNKNOWN if seconds is None else f"{seconds:.3f}"
-
-
-def _word(stage: Stage) -> str:
-    return stage.replace("_", " ")

@@ -5,13 +5,12 @@ Means, not medians: means of stages add up to the mean pull.
 
 import math
 from collections.abc import Callable, Sequence
-from statistics import fmean, stdev
+from statistics import fmean
 
 import msgspec
 
 from driver.profiling.profile import ProfiledPull
 from driver.profiling.zstd_trial import ZstdTrial
-from pullstudy.analysis.statistics.confidence import errors_to_bound
 from pullstudy.pulls.pulled_layer import PulledLayer
 from pullstudy.pulls.stage import Stage
 
@@ -31,34 +30,8 @@ class Verdict(msgspec.Struct, frozen=True):
     def sentence(self) -> str:
         assumed = f" ({self.assumes})" if self.assumes else ""
         more = f"; {self.also}" if self.also else ""
-        return f"{_word(self.stage)} takes {self.share:.0%} ({self.seconds:.2f} s): {self.would_help}{assumed}{more}."
-
-
-class Difference(msgspec.Struct, frozen=True):
-    """Between the pulls of two images, taken in turn."""
-
-    image: str
-    other: str
-    saves_seconds: float  # that the other takes less
-    least: float  # of the 95% interval
-    most: float
-    share: float  # of the image's pull
-    stage: Stage | None  # in which most of it lies
-    stage_seconds: float
-
-    @property
-    def sentence(self) -> str:
-        """What the two differ by, if it can be told."""
-        if self.least <= 0 <= self.most:
-            interval = f"95%: {self.least:+.2f} to {self.most:+.2f} s"
-            return f"{self.other} and {self.image}: no difference can be told (the former saves {interval})."
-        less = "less" if self.saves_seconds > 0 else "more"
-        bounds = sorted((abs(self.least), abs(self.most)))
-        interval = f"95%: {bounds[0]:.2f} to {bounds[1]:.2f} s"
-        where = f", {abs(self.stage_seconds):.2f} s of it in {_word(self.stage)}" if self.stage else ""
         return (
-            f"{self.other} takes {abs(self.saves_seconds):.2f} s {less} than {self.image} "
-            f"({abs(self.share):.0%}; {interval}){where}."
+            f"{stage_word(self.stage)} takes {self.share:.0%} ({self.seconds:.2f} s): {self.would_help}{assumed}{more}."
         )
 
 
@@ -207,30 +180,6 @@ def _saving(seconds: float, facts: _Facts) -> str:
     return f"{seconds:.2f} s, {seconds / facts.wall:.0%}"
 
 
-def difference(
-    image: str, pulls: Sequence[ProfiledPull], other: str, others: Sequence[ProfiledPull]
-) -> Difference | None:
-    """Pull by pull, since they were taken in turn; None of fewer than two. The interval is Student's t of the pairs."""
-    pairs = [one.seconds - two.seconds for one, two in zip(pulls, others, strict=True)]
-    if len(pairs) < 2:
-        return None
-    mean = fmean(pairs)
-    half = errors_to_bound(len(pairs) - 1) * stdev(pairs) / math.sqrt(len(pairs))
-    one, two = mean_stages(pulls), mean_stages(others)
-    saved = {stage: one[stage] - two[stage] for stage in one if stage in two}
-    stage = max(saved, key=lambda each: saved[each] * math.copysign(1, mean), default=None)
-    return Difference(
-        image=image,
-        other=other,
-        saves_seconds=mean,
-        least=mean - half,
-        most=mean + half,
-        share=mean / fmean(pull.seconds for pull in pulls),
-        stage=stage,
-        stage_seconds=saved[stage] if stage else 0.0,
-    )
-
-
 def median_pull(pulls: Sequence[ProfiledPull]) -> ProfiledPull:
     """The one in the middle by its length; of an even number the shorter of the two. Of those with stages, if any."""
     told = [pull for pull in pulls if pull.stages is not None] or pulls
@@ -242,5 +191,5 @@ def layers_there(pull: ProfiledPull) -> list[PulledLayer]:
     return [layer for layer in pull.layers if layer.already_there]
 
 
-def _word(stage: Stage) -> str:
+def stage_word(stage: Stage) -> str:
     return stage.replace("_", " ")

@@ -3,10 +3,14 @@
 import asyncio
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.stack.machine import why_not
+from tests.stack.network import why_no_network
 
 pytestmark = pytest.mark.real
 
@@ -15,10 +19,10 @@ FEW = ("--burst", "50", "--backoffs", "2", "--counts", "10")
 WATCH = "exec {kubectl} --kubeconfig {kubeconfig} get events -n {namespace} --watch-only -o name > {directory}/out"
 
 
-async def measured(bench: str, tmp_path: Path, *options: str) -> Any:
+async def measured(bench: str, tmp_path: Path, *options: str, events: Sequence[str] = ("--events", "300")) -> Any:
     """The JSON that the bench writes."""
     file = tmp_path / "measured.json"
-    command = [sys.executable, "-m", f"bench.{bench}", "--events", "300", "--json", str(file), *options]
+    command = [sys.executable, "-m", f"bench.{bench}", *events, "--json", str(file), *options]
     child = await asyncio.create_subprocess_exec(*command, cwd=ROOT)
     assert await child.wait() == 0
     return json.loads(file.read_text())
@@ -38,3 +42,12 @@ async def test_another_exporter_stands_beside_the_collector_on_the_same_burst(tm
     assert [row["name"] for row in rows][-1] == "kubectl"
     assert len(rows) == 4
     assert all(row["cpu_seconds_per_1000"] > 0 and row["peak_mib"] > 0 for row in rows)
+
+
+async def test_what_is_put_into_real_pulls_is_set_beside_how_much_each_stage_grew(tmp_path: Path) -> None:
+    if (reason := why_not() or why_no_network()) is not None:
+        pytest.skip(reason)
+    rows = (await measured("real_pulls", tmp_path, "truth", "--repeats", "1", events=()))["truth"]
+    assert len({row["fault"] for row in rows}) == len(rows) == 5
+    for row in rows:
+        assert 0 < sum(row["stages"].values()) <= row["client"]
