@@ -119,8 +119,10 @@ class JobRunner:
         await self._accounting.finish()
 
     def _foretell(self, row: JobRow, caches: dict[str, CacheState]) -> None:
-        """Which layers a partly warm node lacks is not known here."""
-        foretold = self._context.foreteller.of(row) if set(caches.values()) == {CacheState.COLD} else None
+        """Of a job that all of its nodes have something to pull for."""
+        if CacheState.WARM in caches.values():
+            return
+        foretold = self._context.foreteller.of(row, self._caches.held)
         if foretold is not None:
             self._context.ledger.put_foretold(foretold)
 

@@ -48,6 +48,7 @@ class NodeCaches:
         self._gone: dict[str, frozenset[str]] = {}  # canonical image -> nodes whose runtime said that it has it no more
         self._cleared: frozenset[str] | None = None  # since the last job, by their own runtime; None: not known
         self._layers = lru_cache(maxsize=4096)(self._known_layers)
+        self.held: tuple[frozenset[str], ...] = ()  # by each node before the last job: images by their full names
 
     async def before(self, row: JobRow) -> dict[str, CacheState]:
         """What each node holds of the job's image, in the ledger too. In a cold study, no node is left uncleared."""
@@ -56,11 +57,13 @@ class NodeCaches:
             self._nodes = await self._api.nodes()
         if self._cold and (self._may_hold(self._nodes) if first else self._unproven(self._nodes)):
             await self._clear(row.image)
-        found = {
-            node.metadata.name: cache_state(row.image, self._names(node), self._layers)
+        names = {
+            node.metadata.name: self._names(node)
             for node in self._nodes
             if node.takes(self._study.job.tolerations) and node.ready
         }
+        self.held = tuple(map(frozenset, names.values()))
+        found = {node: cache_state(row.image, held, self._layers) for node, held in names.items()}
         self._ledger.put_node_caches(
             NodeCache(cluster=row.cluster, job=row.job, node=node, cache=cache) for node, cache in found.items()
         )

@@ -1,10 +1,11 @@
 """What a sweep's model says of each job before it is run. What it is judged by comes later, from the records."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Set
 from functools import cached_property
 
 from driver.planning.image_sizes import unpacked_bytes
 from driver.planning.study import KwokPlan, SimPlan, Study
+from pullstudy.pulls.image import FullReference, full_reference, study_shape
 from pullstudy.sim.model.images import ImageCatalogue
 from pullstudy.sim.model.model_file import ModelFile, check_model
 from pullstudy.sim.model.parameters import PROFILES, ModelParameters, accelerated
@@ -13,6 +14,7 @@ from pullstudy.sim.prediction.pull_prediction import PullPrediction, egress_boun
 from pullstudy.sim.prediction.usual_spread import with_spread
 from pullstudy.store.embedded.ledger import ForetoldPulls, JobRow
 
+_NOTHING: frozenset[str] = frozenset()
 _SEED = 0  # of the trials: no job's pulls are drawn by it
 
 
@@ -24,13 +26,16 @@ class Foreteller:
         self._study = study
         self._provider = provider
         self._catalogue = ImageCatalogue(study.images.sizes)
-        self._known: dict[tuple[str, int | None], PullPrediction] = {}
+        self._names = {full_reference(image): image for image in study.images.references}
+        self._known: dict[tuple[str, frozenset[str], int | None], PullPrediction] = {}
 
-    def of(self, job: JobRow) -> ForetoldPulls | None:
-        """Of a job whose nodes hold nothing of its image; None where nothing tells the image's bytes."""
-        if unpacked_bytes(self._study.images, job.image) is None:
+    def of(self, job: JobRow, held: Iterable[Set[str]] = ()) -> ForetoldPulls | None:
+        """``held``: what each node holds, images by their full names. None where nothing tells the image's bytes or
+        which of its layers the nodes hold, and where they do not all hold the same of them."""
+        layers = {self._held_layers(job.image, names) for names in held} or {_NOTHING}
+        if len(layers) > 1 or None in layers or unpacked_bytes(self._study.images, job.image) is None:
             return None
-        said = self._pulls(job.image, job.size)
+        said = self._pulls(job.image, layers.pop() or _NOTHING, job.size)
         return ForetoldPulls(
             cluster=job.cluster,
             job=job.job,
@@ -49,9 +54,26 @@ class Foreteller:
         changed = f"{self._plan.profile}, changed" if self._file.changes else str(self._plan.profile)
         return changed if self._is_simulated else f"{changed} (fitted on other clusters)"
 
-    def _pulls(self, image: str, nodes: int) -> PullPrediction:
-        missing = Missing.of(self._catalogue.describe(image), frozenset())
-        key = (image, nodes if egress_bounds(self.draws[0], missing, nodes) else None)
+    def _held_layers(self, image: str, names: Set[str]) -> frozenset[str] | None:
+        """Of the image's layers; None where a node holds another of its repository, whose layers nothing tells."""
+        own, found = full_reference(image), set[str]()
+        for name in map(full_reference, names):
+            layers = self._layers(name)
+            if layers is None and (name.host, name.repository) == (own.host, own.repository) and name.tag:
+                return None
+            found |= layers or _NOTHING
+        return frozenset(layer.digest for layer in self._catalogue.describe(image).layers) & found
+
+    def _layers(self, name: FullReference) -> frozenset[str] | None:
+        image = self._names.get(name, f"{name.host}/{name.repository}:{name.tag}")
+        size = self._study.images.sizes.get(image)
+        if size.digests if size else study_shape(name.tag):
+            return frozenset(layer.digest for layer in self._catalogue.describe(image).layers)
+        return None
+
+    def _pulls(self, image: str, held: frozenset[str], nodes: int) -> PullPrediction:
+        missing = Missing.of(self._catalogue.describe(image), held)
+        key = (image, held, nodes if egress_bounds(self.draws[0], missing, nodes) else None)
         if key not in self._known:
             self._known[key] = predict_pulls(self.draws, missing, nodes, _SEED)
         return self._known[key]

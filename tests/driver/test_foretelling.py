@@ -52,9 +52,25 @@ async def test_every_cold_job_is_foretold_and_the_report_says_how_far_that_was_o
     assert list(model_errors(foretold_jobs(facts.jobs, ()))) == []
 
 
-async def test_jobs_whose_nodes_are_warm_are_not_foretold(tmp_path: Path) -> None:
-    await run_sweep(small_study(SMALL, repeats=2, cache="warm"), tmp_path)
-    assert rows(tmp_path, "SELECT count(*) FROM foretold") == [(1,)]
+async def test_of_warm_nodes_what_they_lack_is_foretold_and_nothing_where_they_lack_nothing(tmp_path: Path) -> None:
+    await run_sweep(small_study(SMALL, LARGE, repeats=2, cache="warm"), tmp_path)
+    kept = rows(tmp_path, "SELECT image, cache FROM foretold JOIN jobs USING (cluster, job) JOIN job_nodes USING (job)")
+    assert sorted(set(kept)) == [(f"{REPOSITORY}:{LARGE}", "partial"), (f"{REPOSITORY}:{SMALL}", "cold")]
+
+
+def test_layers_that_all_nodes_hold_alike_are_not_foretold_to_be_pulled() -> None:
+    base, layers = "registry.example/base:1", (10**9, 10**8)
+    sizes = {
+        APP: ImageSize(layers=layers, digests=("sha256:a", "sha256:b")),
+        base: ImageSize(layers=layers[:1], digests=("sha256:a",)),
+    }
+    foreteller = Foreteller(Study(images=Images(tags=(), more=(APP, base), sizes=sizes)), "kubeconfig")
+    cold, partial = (foreteller.of(job(APP), held) for held in ([set(), set()], [{base}, {base, "other.example/x:1"}]))
+    assert cold is not None
+    assert partial is not None
+    assert partial.median_seconds < cold.median_seconds / 2
+    assert foreteller.of(job(APP), [{base}, set()]) is None  # nodes differ
+    assert foreteller.of(job(APP), [{"registry.example/app:2"}] * 2) is None  # which may share any of its layers
 
 
 def test_an_image_whose_bytes_nothing_tells_is_not_foretold() -> None:

@@ -19,9 +19,9 @@ def build(facts: Facts) -> Section:
     blocks: list[Block] = [paragraph(f"{each.evidence[:1].upper()}{each.evidence[1:]}.") for each in whole]
     blocks.append(
         paragraph(
-            "Before each job the model was asked for its pulls, where nodes held nothing of the image and its bytes "
-            "were known. Above 100% they took longer than foretold; where a model's bounds are right 90% are within "
-            "them. docs/predict.md says how it is asked."
+            "Before each job for which all nodes had to pull the model was asked for its pulls. Above 100% these "
+            "took longer than foretold; where a model's bounds are right 90% are within them. docs/predict.md says how "
+            "it is asked."
         )
     )
     blocks.append(_table("nodes", [(each.subject, each) for each in sizes], "By cluster size"))
