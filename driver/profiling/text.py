@@ -44,6 +44,8 @@ def _image(image: ImageProfile) -> Iterator[str]:
         yield f"  {len(there)} of the layers were on the node before, since other images have them: they were not cold"
     if median.stages is not None and not median.stages.complete:
         yield "  Some spans are missing: what they would tell is in the neighbouring stage, or unattributed"
+    if median.stages is not None and median.stages.first_byte_seconds is None:
+        yield "  containerd's log is not at level debug: first byte is in transfer, prepare and commit are in apply"
     if image.sentence:
         yield f"  {image.sentence}"
 

@@ -49,9 +49,10 @@ class _Facts:
         self.parallel = bool(pulls[0].stages and pulls[0].stages.parallel)
 
     @property
-    def rate(self) -> float:
-        """Bytes a second while any came, on average."""
-        return self.bytes / fmean(_transferring(pull.layers) for pull in self.pulls)
+    def rate(self) -> float | None:
+        """Bytes a second while any came, on average; None where no layer tells when they came."""
+        seconds = fmean(_transferring(pull.layers) for pull in self.pulls)
+        return self.bytes / seconds if seconds else None
 
     def total(self, stage: str) -> float:
         """Seconds of all layers together, on average."""
@@ -98,7 +99,8 @@ _Help = tuple[str, float | None, str | None, str | None]
 
 
 def _fewer_bytes(facts: _Facts, seconds: float, _: int) -> _Help:
-    came = f"{facts.bytes / 1e6:,.1f} MB came at {facts.rate / 1e6:,.1f} MB/s"
+    rate = f" at {facts.rate / 1e6:,.1f} MB/s" if facts.rate else ""
+    came = f"{facts.bytes / 1e6:,.1f} MB came{rate}"
     saves = f"a tenth of the bytes less would save about {_saving(seconds / 10, facts)}"
     return f"{came}; {saves}", seconds / 10, "if they go on to come at that rate", None
 

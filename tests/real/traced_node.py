@@ -48,11 +48,6 @@ class TracedPull:
     stages: PullStages
     layers: tuple[PulledLayer, ...]
 
-    @property
-    def explained(self) -> float:
-        """The share of the client's duration that the stages explain."""
-        return (self.stages.wall_seconds - self.stages.unattributed_seconds) / self.pull.seconds
-
 
 async def cold_pull(node: ContainerdNode, cri: Cri, image: str) -> ColdPull:
     """Of an image that is not on the node; it is taken off again. Raises StackError, RuntimeRefusedError."""

@@ -91,11 +91,6 @@ class Link:
         rate = f"{round(megabits_per_second * 1e6)}bit"
         tc(pid, "qdisc", "replace", "dev", device, "root", "tbf", "rate", rate, "burst", BURST, "latency", QUEUE)
 
-    def unshape(self, direction: Direction) -> None:
-        """As fast as the machine again."""
-        pid, device = self._ends[direction]
-        tc(pid, "qdisc", "del", "dev", device, "root")
-
 
 class Switch(Namespace):
     """What the places are joined to."""

@@ -85,6 +85,12 @@ def test_a_slow_link_is_told_by_the_rate_while_bytes_came() -> None:
     )
 
 
+def test_a_rate_that_no_layer_tells_is_left_out() -> None:
+    found = verdict([made_pull((made_layer(0),), transfer=2.0)], processors=2)
+    assert found is not None
+    assert "1.0 MB came; a tenth" in found.sentence
+
+
 @pytest.mark.parametrize(
     ("stage", "says"),
     [
