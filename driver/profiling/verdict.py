@@ -18,8 +18,8 @@ from pullstudy.pulls.stage import Stage
 class Verdict(msgspec.Struct, frozen=True):
     """Of one image."""
 
-    stage: Stage
-    seconds: float  # of the mean pull, that it held it up for
+    stages: tuple[Stage, ...]  # one, or those that each layer costs anew
+    seconds: float  # of the mean pull, that they held it up for
     share: float  # of it
     would_help: str  # with what it would save, where that follows from what was measured
     saves_seconds: float | None  # at most, or about, as would_help says
@@ -30,9 +30,8 @@ class Verdict(msgspec.Struct, frozen=True):
     def sentence(self) -> str:
         assumed = f" ({self.assumes})" if self.assumes else ""
         more = f"; {self.also}" if self.also else ""
-        return (
-            f"{stage_word(self.stage)} takes {self.share:.0%} ({self.seconds:.2f} s): {self.would_help}{assumed}{more}."
-        )
+        share = f"{self.share:.0%} ({self.seconds:.2f} s)"
+        return f"{_listed(self.stages)} {share}: {self.would_help}{assumed}{more}."
 
 
 class _Facts:
@@ -89,9 +88,16 @@ def verdict(pulls: Sequence[ProfiledPull], processors: int, trial: ZstdTrial | N
     if not told:
         return None
     facts = _Facts(told, trial)
-    stage = max(facts.seconds, key=lambda each: facts.seconds[each])
-    seconds = facts.seconds[stage]
-    return Verdict(stage, seconds, seconds / facts.wall, *_HELP[stage](facts, seconds, processors))
+    causes: dict[tuple[Stage, ...], float] = {(stage,): seconds for stage, seconds in facts.seconds.items()}
+    if facts.count > 1:
+        causes[_PER_LAYER] = sum(facts.seconds.get(stage, 0.0) for stage in _PER_LAYER)
+    stages = max(causes, key=lambda each: (causes[each], -len(each)))
+    help = _HELP[stages[0]](facts, causes[stages], processors)
+    return Verdict(stages, causes[stages], causes[stages] / facts.wall, *help)
+
+
+_PER_LAYER = (Stage.PREPARE, Stage.INGEST, Stage.COMMIT)
+"""What a layer costs however small it is: a snapshot, and its file in the content store."""
 
 
 _Help = tuple[str, float | None, str | None, str | None]
@@ -191,6 +197,11 @@ def median_pull(pulls: Sequence[ProfiledPull]) -> ProfiledPull:
 def layers_there(pull: ProfiledPull) -> list[PulledLayer]:
     """That were on the node already: other images have them."""
     return [layer for layer in pull.layers if layer.already_there]
+
+
+def _listed(stages: Sequence[Stage]) -> str:
+    *first, last = map(stage_word, stages)
+    return f"{', '.join(first)} and {last} take" if first else f"{last} takes"
 
 
 def stage_word(stage: Stage) -> str:

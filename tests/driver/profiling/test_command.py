@@ -114,7 +114,7 @@ def test_two_images_are_set_side_by_side(
     assert (told["image"], told["other"]) == (IMAGE, OTHER)
     first = found["images"][0]["pulls"][0]
     assert first["stages"]["layers"] == len(first["layers"]) == 9
-    assert found["images"][0]["verdict"]["stage"] == "apply"
+    assert found["images"][0]["verdict"]["stages"] == ["apply"]
     assert found["no_spans"] == []
 
 
