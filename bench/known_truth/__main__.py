@@ -3,7 +3,17 @@
 import sys
 from collections.abc import Callable, Iterator
 
-from bench.known_truth import advice, blame, comparisons, growth, model_errors, predictions, stragglers, write_back
+from bench.known_truth import (
+    advice,
+    blame,
+    comparisons,
+    growth,
+    model_errors,
+    predictions,
+    stage_comparisons,
+    stragglers,
+    write_back,
+)
 from bench.known_truth.trial import Trial, rows, table
 
 CONCLUSIONS: dict[str, Callable[[], Iterator[Trial]]] = {
@@ -12,6 +22,7 @@ CONCLUSIONS: dict[str, Callable[[], Iterator[Trial]]] = {
     "stragglers": stragglers.trials,
     "blame": blame.trials,
     "compare": comparisons.trials,
+    "compare-stages": stage_comparisons.trials,
     "slo": comparisons.objective_trials,
     "predict": predictions.trials,
     "model-error": model_errors.trials,

@@ -10,6 +10,11 @@ from pullstudy.analysis.findings.bars import Bar, bar_findings
 from pullstudy.analysis.findings.comparison import ComparedStudies, compared
 from pullstudy.analysis.findings.comparison_findings import comparison_findings
 from pullstudy.analysis.findings.finding import Finding
+from pullstudy.analysis.findings.stage_differences import (
+    StageCompared,
+    stage_difference_findings,
+    stage_differences,
+)
 from pullstudy.analysis.reading.source import StudySource
 from pullstudy.analysis.statistics.speed_up import ASSUMED_CLUSTER_SPREAD
 
@@ -26,6 +31,7 @@ class Comparison:
     compared: ComparedStudies
     findings: tuple[Finding, ...]
     bars: tuple[Finding, ...] = ()
+    stages: tuple[StageCompared, ...] = ()  # none where one side has no inside of pulls
 
 
 def compare(
@@ -39,6 +45,7 @@ def compare(
     """``images`` are patterns of which one has to fit an image. Raises NotAStudyError, StoreError."""
     sides = compared_facts(first, images), compared_facts(second, images)
     found = compared(sides[0].compared, sides[1].compared, cluster_spread)
+    stages = stage_differences(sides[0].stages, sides[1].stages, cluster_spread)
     return Comparison(
         first=str(first),
         second=str(second),
@@ -46,6 +53,7 @@ def compare(
         simulated=any(each.study.simulated for each in sides),
         differences=tuple(study_differences(sides)),
         compared=found,
-        findings=tuple(comparison_findings(found)),
+        findings=(*comparison_findings(found), *stage_difference_findings(stages, cluster_spread)),
         bars=tuple(bar_findings(bars, found)),
+        stages=tuple(stages),
     )

@@ -10,7 +10,9 @@ from pullstudy.analysis.findings.comparison import ComparedStudy, Ended, Item, P
 from pullstudy.analysis.findings.cost import cluster_costs
 from pullstudy.analysis.findings.failed_pulls import Event, newly_counted
 from pullstudy.analysis.findings.pull_groups import Name, PullCounts, image_of, owner_of
+from pullstudy.analysis.findings.stage_differences import JobStages
 from pullstudy.analysis.reading.job_records import JobRecords
+from pullstudy.analysis.reading.joined_stages import JoinedStages
 from pullstudy.analysis.reading.source import StudySource
 from pullstudy.analysis.reading.study import Study, opened_study
 from pullstudy.analysis.report import wording
@@ -38,6 +40,7 @@ class ComparedFacts:
     failed_attempts: int
     failed_jobs: int
     discards: int
+    stages: tuple[JobStages, ...] = ()
 
 
 def compared_facts(where: Path | StudySource, images: Sequence[str] = ()) -> ComparedFacts:
@@ -54,6 +57,7 @@ def compared_facts(where: Path | StudySource, images: Sequence[str] = ()) -> Com
         for group in records.jobs():
             fold.add_group(group)
         fold.add_others(records.other_pulls())
+        fold.add_stages(records.joined_stages(), records.study.sizes)
         return fold.facts(records.study, sum(1 for _ in records.discards()))
 
 
@@ -67,6 +71,7 @@ class _Fold:
         self._jobs: list[JobSummary] = []
         self._apart = _PullsApart(wanted)
         self._of_jobs, self._of_others = PullCounts(), PullCounts()
+        self._stages: tuple[JobStages, ...] = ()
 
     def add_group(self, group: JobRecords) -> None:
         caches = {row.node: str(row.cache) for row in group.node_caches}
@@ -86,6 +91,24 @@ class _Fold:
                 self._apart.add(pull, UNKNOWN_CACHE)
             self._attempts.add_failures((pull,), counts)
 
+    def add_stages(self, found: Iterable[JoinedStages], sizes: Mapping[str, int | None]) -> None:
+        """Once the jobs are there: their caches are known by then."""
+        caches = {(job.cluster, job.job): job.cache for job in self._jobs}
+        kept: dict[tuple[str, str | None, str], JobStages] = {}
+        for each in found:
+            stages, job = each.stages, each.pull.job if each.pull is not None else None
+            image = stages.image
+            if stages.outcome is not Outcome.PULLED or not stages.complete or image is None or not self._wanted(image):
+                continue
+            key = (stages.cluster, job, image)
+            if key not in kept:
+                size = stages.size or sizes.get(stages.cluster) or 0
+                item = item_of(image, caches.get((stages.cluster, job or ""), UNKNOWN_CACHE))
+                kept[key] = JobStages(stages.cluster, size, item)
+            kept[key].add(stages)
+        of_jobs = tuple(stages for (_, job, _), stages in kept.items() if job is not None)
+        self._stages = of_jobs or tuple(kept.values())  # beside jobs, what joins none is of nobody's known occasion
+
     def _add(self, pull: PullRecord, counts: PullCounts) -> None:
         self._attempts.add(pull)
         counts.add(pull)
@@ -99,6 +122,7 @@ class _Fold:
             failed_attempts=self._attempts.failed,
             failed_jobs=sum(job.failed for job in jobs),
             discards=discards,
+            stages=self._stages,
         )
 
 

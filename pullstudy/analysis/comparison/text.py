@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from pullstudy.analysis.comparison.compare import Comparison
 from pullstudy.analysis.findings.comparison import Compared, ComparedStudies, Quantity, QuantityCompared
 from pullstudy.analysis.findings.comparison_findings import answer_words, assumptions, shown
+from pullstudy.analysis.findings.stage_differences import LEAST_SHARE, WORDS, StageCompared
 from pullstudy.analysis.report import wording
 from pullstudy.analysis.statistics.speed_up import SpeedUp
 
@@ -37,6 +38,8 @@ def lines(comparison: Comparison, *, whole: bool = False) -> Iterator[str]:
                 yield from _sizes(found, quantity)
             if whole and quantity.images:
                 yield from _images(found, quantity)
+    if comparison.stages:
+        yield from _stages(comparison.stages, whole)
     for bar in comparison.bars:
         yield from ("", bar.evidence)
     yield from _differences(comparison, whole)
@@ -86,6 +89,35 @@ def _images(found: ComparedStudies, quantity: QuantityCompared) -> Iterator[str]
     yield from _text_table(
         header,
         [(item.name, str(size), item.cache, *_cells(found, quantity, each)) for (size, item), each in rows],
+    )
+
+
+def _stages(stages: Sequence[StageCompared], whole: bool) -> Iterator[str]:
+    """Where inside of pulls the difference lies."""
+    yield ""
+    header = ("inside of pulls", "first", "second", "difference", "times as long", "95% interval", "it is", "jobs")
+    yield from _text_table(header, [(each.name, *_stage_cells(each.overall)) for each in stages])
+    if whole:
+        by_size = [(f"{size}, {each.name}", *_stage_cells(of)) for each in stages for size, of in each.sizes.items()]
+        by_image = [
+            (f"{item.name}, {size}, {each.name}", *_stage_cells(of))
+            for each in stages
+            for (size, item), of in each.images.items()
+        ]
+        yield from ("", *_text_table(("nodes, stage", *header[1:]), by_size))
+        yield from ("", *_text_table(("image, nodes, stage", *header[1:]), by_image))
+    yield f"Seconds a pull, means over the images. Stages of under {LEAST_SHARE:.1%} of a pull count as so much."
+
+
+def _stage_cells(each: Compared) -> tuple[str, ...]:
+    return (
+        wording.seconds(each.first),
+        wording.seconds(each.second),
+        f"{each.second - each.first:+.3g} s",
+        f"{each.speed_up.value:.3f}",
+        _interval(each.speed_up),
+        WORDS[each.answer],
+        f"{each.first_jobs}/{each.second_jobs}",
     )
 
 

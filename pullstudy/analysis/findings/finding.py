@@ -31,6 +31,7 @@ class FindingId(StrEnum):
     P95_RATIO = "p95-ratio"
     P99_RATIO = "p99-ratio"
     SPREAD_RATIO = "spread-ratio"  # of the interquartile ranges of jobs' pulls
+    STAGE_DIFFERENCE = "stage-difference"  # how many times as long one stage inside of pulls takes in the second
     FAILURE_RATIO = "failure-ratio"  # of failed attempts over all attempts
     ADVICE = "advice"  # a change, and the seconds of makespans that it would save
     BAR = "bar"  # compare --fail-if: yes where it is met beyond chance

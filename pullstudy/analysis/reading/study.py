@@ -13,12 +13,13 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from heapq import merge
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pullstudy.analysis.reading.job_records import JobRecords
 from pullstudy.analysis.reading.joined_records import JoinedRecords
+from pullstudy.analysis.reading.joined_stages import JoinedStages, joined_stages
 from pullstudy.analysis.reading.layers import Layer, read_layers
 from pullstudy.analysis.reading.ledger import (
     LedgerTables,
@@ -161,6 +162,12 @@ class StudyRecords:
 
     def pulled_layers(self) -> Iterator[PulledLayer]:
         return self._of_kind(LAYER)
+
+    def joined_stages(self) -> Iterator[JoinedStages]:
+        """Each pull's inside with the kubelet's word of it. Pulls are read where there is any inside."""
+        stages = self.pull_stages()
+        first = next(stages, None)
+        return iter(()) if first is None else joined_stages(chain((first,), stages), self._of_kind(PULL))
 
     def streamed_pulls(self) -> StreamedPulls:
         """What tells whether a pull was streamed."""
