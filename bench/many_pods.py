@@ -44,6 +44,7 @@ MEBIBYTE = 2**20
 IMAGE = "ghcr.io/converged-computing/container-chonks-run1:9-layers-size-158049655-bytes"
 JOB = "many"
 JOBS = "apis/batch/v1/namespaces/default/jobs"
+PODS = "api/v1/namespaces/default/pods"
 MADE_SECONDS, DONE_SECONDS, STORED_SECONDS = 120.0, 3600.0, 600.0
 FIFTHS = 5
 VICTIMS = ("collector", "sink", "kafka", "influxdb")
@@ -98,15 +99,18 @@ def job_of(pods: int) -> dict[str, Any]:
 
 @dataclass
 class Progress:
-    """Pods that ended, as far as was seen."""
+    """Pods that were made, as far as was seen."""
 
-    ended: int = 0
+    made: int = 0
 
     async def watch(self, simulator: Simulator, pods: int) -> None:
-        """Until all have."""
-        while self.ended < pods:
+        """Until all have ended."""
+        ended = 0
+        while ended < pods:
             status = (await simulator.ask(f"{JOBS}/{JOB}"))["status"]
-            self.ended = status.get("succeeded", 0) + status.get("failed", 0)
+            ended = status.get("succeeded", 0) + status.get("failed", 0)
+            listed = (await simulator.ask(f"{PODS}?limit=1"))["metadata"]  # the job's status comes late
+            self.made = 1 + listed.get("remainingItemCount", 0)
             await asyncio.sleep(0.5)
 
 
@@ -146,7 +150,7 @@ async def pulled(
     await simulator.ask(JOBS, job_of(options.pods))
     async with asyncio.timeout(DONE_SECONDS), asyncio.TaskGroup() as group:
         group.create_task(progress.watch(simulator, options.pods))
-        group.create_task(inflict(faults, victims, lambda: progress.ended, say))
+        group.create_task(inflict(faults, victims, lambda: progress.made, say, DONE_SECONDS))
     state = await simulator.ask("sim/state")
     return {"job_seconds": time.monotonic() - began, "virtual_seconds": state["seconds"], "kills": len(faults)}
 

@@ -70,23 +70,31 @@ async def inflict(
     victims: Mapping[str, Victim],
     passed: Callable[[], float],
     say: Callable[[str], None],
+    patience_seconds: float = PATIENCE_SECONDS,
 ) -> None:
-    """All of them; those of one victim one after the other, those of different ones side by side."""
+    """All of them; those of one victim one after the other, those of different ones side by side.
+
+    Raises StackError where the moment of one does not come in ``patience_seconds``.
+    """
     async with asyncio.TaskGroup() as group:
         for name, victim in victims.items():
             its = [fault for fault in faults if fault.victim == name]
-            group.create_task(_one_by_one(its, victim, passed, say))
+            group.create_task(_one_by_one(its, victim, passed, say, patience_seconds))
 
 
 async def _one_by_one(
-    faults: Sequence[Fault], victim: Victim, passed: Callable[[], float], say: Callable[[str], None]
+    faults: Sequence[Fault],
+    victim: Victim,
+    passed: Callable[[], float],
+    say: Callable[[str], None],
+    patience_seconds: float,
 ) -> None:
     for fault in faults:
 
         async def is_due(at: float = fault.at) -> bool:
             return passed() >= at and await victim.works()
 
-        await until(is_due, PATIENCE_SECONDS, f"the moment when {fault}")
+        await until(is_due, patience_seconds, f"the moment when {fault}")
         began, really = time.monotonic(), passed()
         await _hurt(fault, victim.what)
         say(f"{fault}; really at {really:,.0f}, back after {time.monotonic() - began:.1f} s")
