@@ -37,6 +37,7 @@ class Status:
     reason: str = ""  # for machines: NotFound, Forbidden, Expired, ...
     object: str = ""  # its kind and name, where it is about one: ``jobs pull-0``
     retry_after_seconds: float | None = None  # by the answer's header, else by the Status
+    continue_token: str | None = None  # of a list whose version is gone: with it the rest comes at a newer one
 
     @property
     def version_too_large(self) -> bool:

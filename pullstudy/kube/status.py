@@ -15,6 +15,7 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 
 SHOWN_BYTES = 200  # of a proxy's page
 LONGEST_MESSAGE = 2_000  # kept of a Status': it goes into a line of the log
+LONGEST_TOKEN = 8_000  # of a continue token, which goes into the address of a request
 
 
 class _Details(msgspec.Struct, frozen=True, rename="camel"):
@@ -30,6 +31,11 @@ class _Status(msgspec.Struct, frozen=True):
     message: msgspec.Raw = msgspec.Raw()
     reason: msgspec.Raw = msgspec.Raw()
     details: msgspec.Raw = msgspec.Raw()
+    metadata: msgspec.Raw = msgspec.Raw()
+
+
+class _ListMetadata(msgspec.Struct, frozen=True):
+    continue_token: str = msgspec.field(name="continue", default="")
 
 
 class _ErrorLine(msgspec.Struct, frozen=True):
@@ -40,6 +46,7 @@ class _ErrorLine(msgspec.Struct, frozen=True):
 _decode = msgspec.json.Decoder(_Status).decode
 _decode_line = msgspec.json.Decoder(_ErrorLine).decode
 _decode_details = msgspec.json.Decoder(_Details).decode
+_decode_metadata = msgspec.json.Decoder(_ListMetadata).decode
 _decode_text = msgspec.json.Decoder(str).decode
 _decode_number = msgspec.json.Decoder(int, strict=False).decode  # "410" is 410
 
@@ -85,7 +92,16 @@ def _status(code: int, found: _Status, asked: float | None) -> Status:
         _text(found.reason),
         f"{_text(details.kind)} {_text(details.name)}".strip(),
         asked or (bounded_seconds(float(seconds)) if seconds else asked),
+        _continue_token(found.metadata),
     )
+
+
+def _continue_token(metadata: msgspec.Raw) -> str | None:
+    try:
+        token = _decode_metadata(metadata).continue_token
+    except UNREADABLE:
+        return None
+    return token if 0 < len(token) <= LONGEST_TOKEN else None
 
 
 def _text(raw: msgspec.Raw) -> str:

@@ -7,6 +7,9 @@ The loop around it (``watch_loop``) only sends, waits and reports back. Sources:
   closed empty at once (kubernetes #104171), and a page of a list whose continue token has expired.
 - A version *ahead* of the server's is answered 200 and then silence, for ever. So before each watch the version is
   proven by a LIST at it, which answers 504 ResourceVersionTooLarge, and the cluster is identified after each loss.
+- A list that takes longer than the server remembers is offered its rest at a newer version (the Status of that 410 has
+  a token): objects made meanwhile may be missing from it. It is read to its end, and then all is listed again, which
+  goes quicker where what is known already costs less. Else a slow list of a large cluster would begin anew for ever.
 - Versions are opaque: they are kept and compared for equality, never computed with.
 - A server that has it sends the list inside the watch (``sendInitialEvents``): what there is as ADDED in no order of
   version, then a bookmark that says so. One that has not answers 422, on some storage an in-stream ERROR of code 500;
@@ -24,6 +27,7 @@ NO_VERSION = ""  # nothing was read yet
 INITIAL_END = "k8s.io/initial-events-end"  # the annotation of the bookmark that ends a list inside a watch
 NO_STREAMING = (400, 405, 422, 500, 501)  # answers to a list inside a watch, after which it comes in pages
 MOST_PAGES = 100_000  # of one list: a continue token after so many is one of a list without end
+MOST_TORN_LISTS = 3  # of two versions, in a row: after so many what they may have missed is a gap
 UNORDERED = ("", "0")  # watches from here begin with the present state as ADDED, in no order of version
 
 
@@ -121,6 +125,7 @@ class Policy(Enum):
     RELIST = "relist"  # the version is worth nothing here
     PAGE = "page"  # the server has no lists inside watches
     LIST_WHOLE = "list whole"  # the rest of a list has gone: all of it in one answer
+    CONTINUE = "continue"  # the rest of a list has gone: that of a newer version in its place
 
 
 def judge(refusal: Status, request: Request) -> Policy:
@@ -129,7 +134,9 @@ def judge(refusal: Status, request: Request) -> Policy:
         return Policy.PAGE if refusal.code in NO_STREAMING else Policy.RETRY
     if isinstance(request, ListPage):
         stale = refusal.code == 410 or refusal.version_too_large
-        return Policy.LIST_WHOLE if stale and request.continue_token else Policy.RETRY
+        if stale and request.continue_token:
+            return Policy.CONTINUE if refusal.continue_token else Policy.LIST_WHOLE
+        return Policy.RETRY
     if refusal.code == 410 or refusal.version_too_large:
         return Policy.RELIST
     return Policy.RETRY
@@ -164,6 +171,9 @@ class WatchProtocol:
         self._whole = False
         self._continue: str | None = None
         self._pages = 0  # of the list under way
+        self._began_at = NO_VERSION  # the version of its first page
+        self._torn = False  # whether later pages of it are of a newer version
+        self._torn_lists = 0  # in a row
         self._empty_pages = 0  # of them, in a row
         self._relisted: Relisted | None = None
         self._failures = 0  # requests that failed, since one was answered
@@ -229,14 +239,30 @@ class WatchProtocol:
         """
         self._answered()
         before, self._continue = self._continue, metadata.continue_token or None
+        if before is None:
+            self._began_at = metadata.resource_version
         if self._continue is None:
-            return self._complete(metadata.resource_version)
+            return self._end_of_torn(metadata) if self._torn else self._complete(metadata.resource_version)
         self._pages += 1
         if self._continue == before or self._pages >= MOST_PAGES:
-            self._continue, self._pages, self._barren = None, 0, self._barren + 1
+            self._from_its_beginning()
+            self._barren += 1
             raise TransportError("list", "its pages do not end")
         self._slow_down(items)
         return None
+
+    def _end_of_torn(self, metadata: ListVersion) -> Relisted | None:
+        self._torn_lists += 1
+        if self._torn_lists < MOST_TORN_LISTS:
+            self._from_its_beginning()
+            return None
+        if self._gap_from is None:
+            self._gap_from = self._began_at
+        self._why_list = f"{self._why_list}; the list took longer than the server remembers, {self._torn_lists} times"
+        return self._complete(metadata.resource_version)
+
+    def _from_its_beginning(self) -> None:
+        self._continue, self._pages, self._torn = None, 0, False
 
     def _slow_down(self, items: int | None) -> None:
         # A server may give less than was asked for, and none at all; one that does so for ever must not be asked in a
@@ -257,7 +283,8 @@ class WatchProtocol:
 
     def _shrink(self) -> bool:
         if self._whole:  # in pages again, from the beginning
-            self._whole, self._continue, self._pages = False, None, 0
+            self._whole = False
+            self._from_its_beginning()
             return True
         smaller = self._page_items > 1
         self._page_items = max(1, self._page_items // 4)
@@ -269,14 +296,15 @@ class WatchProtocol:
         self._identified = self._proven = False
         if self._why_list is None:
             self._list_again(why)
-        self._continue, self._pages = None, 0
+        self._from_its_beginning()
 
     def _complete(self, version: str) -> Relisted:
         why, gap_from = self._why_list or "", self._gap_from
         missed = gap_from is not None and gap_from != version
         self.version = version
         self._why_list, self._gap_from, self._whole, self._proven = None, None, False, True
-        self._pages = self._empty_pages = 0
+        self._pages = self._empty_pages = self._torn_lists = 0
+        self._torn = False
         return Relisted(self.version, gap_from if missed else None, why)
 
     def take_relisted(self) -> Relisted:
@@ -328,7 +356,11 @@ class WatchProtocol:
         elif policy is Policy.PAGE:
             self.silent()
         elif policy is Policy.LIST_WHOLE:
-            self._whole, self._continue = True, None
+            self._from_its_beginning()
+            self._whole = True
+        elif policy is Policy.CONTINUE:
+            self._continue, self._torn = refusal.continue_token, True
+            self._failures += 1  # where each page is answered so, it is asked for ever more slowly
         else:
             # The first relist comes at once; a server that says 410 to each fresh version is asked ever more slowly.
             self._wait = self._barren > 0
@@ -374,7 +406,8 @@ class WatchProtocol:
     def _list_again(self, why: str) -> None:
         if self._gap_from is None:
             self._gap_from = self.version
-        self._why_list, self._whole, self._continue, self._pages = why, False, None, 0
+        self._why_list, self._whole, self._torn_lists = why, False, 0
+        self._from_its_beginning()
 
     def _answered(self) -> None:
         self._failures, self._retry_after, self._wait = 0, None, False

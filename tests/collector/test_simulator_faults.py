@@ -41,6 +41,7 @@ STEPS: list[list[dict[str, Any]]] = [
     [{"fault": "refuse", "code": 503, "on": "list", "resource": "events", "times": 3}, GONE],
     [{"fault": "compact"}, {"fault": "drop-watches"}],
     [{"fault": "expire-page"}, GONE],
+    [{"fault": "expire-page"}, {"fault": "expire-page"}, {"fault": "expire-page"}, GONE],
     [{"fault": "duplicate-list", "resource": "events"}, GONE],
     [{"fault": "lapse-events"}],
     [{"fault": "clock-skew", "node": "*1*", "seconds": 600}, {"fault": "clock-skew", "node": "*2*", "seconds": -600}],

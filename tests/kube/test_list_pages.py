@@ -20,19 +20,24 @@ class Server:
         *,
         expires_at: int | None = None,
         error: ApiError | None = None,
+        offers_newer: bool = False,
     ) -> None:
+        """``expires_at``: from which place on a token is too old; a newer one says ``newer`` and the place."""
         self.asked: list[tuple[int | None, int]] = []  # the limit, and where the page begins
         self._sizes = sizes
         self._most_bytes = most_bytes
         self._expires_at = expires_at
+        self._offers_newer = offers_newer
         self._error = error or TooLargeError("list", "too large")
 
     async def ask(self, query: Sequence[tuple[str, str]]) -> EventList:
         words = dict(query)
-        start, limit = int(words.get("continue", 0)), int(words["limit"]) if "limit" in words else None
+        token = words.get("continue", "0")
+        start, limit = int(token.removeprefix("newer ")), int(words["limit"]) if "limit" in words else None
         self.asked.append((limit, start))
-        if start and self._expires_at is not None and start >= self._expires_at:
-            raise StatusError("list", Status(410, "the continue token is too old"))
+        if start and self._expires_at is not None and start >= self._expires_at and not token.startswith("newer"):
+            newer = f"newer {start}" if self._offers_newer else None
+            raise StatusError("list", Status(410, "the continue token is too old", continue_token=newer))
         stop = len(self._sizes) if limit is None else min(len(self._sizes), start + limit)
         if sum(self._sizes[start:stop]) > self._most_bytes:
             raise self._error
@@ -89,7 +94,24 @@ async def test_one_event_that_is_too_large_by_itself_is_an_error() -> None:
         await listed(Server([1, 200], 100), 4)
 
 
-async def test_where_the_rest_expires_all_comes_once_more_in_one_piece() -> None:
+async def test_where_the_rest_expires_it_comes_at_the_newer_version_that_is_offered() -> None:
+    server = Server([30] * 8, 100, expires_at=4, offers_newer=True)
+    assert await listed(server, 2) == [str(number) for number in range(8)]
+    assert server.asked == [(2, 0), (2, 2), (2, 4), (2, 4), (2, 6), (2, 6)]
+
+
+async def test_a_server_that_offers_newer_versions_for_ever_is_given_up() -> None:
+    class Offering(Server):
+        async def ask(self, query: Sequence[tuple[str, str]]) -> EventList:
+            if "continue" in dict(query):
+                raise StatusError("list", Status(410, "too old", continue_token="newer 4"))
+            return await super().ask(query)
+
+    with pytest.raises(ApiError, match="410"):
+        await listed(Offering([30] * 8, 100), 2)
+
+
+async def test_where_nothing_is_offered_all_comes_once_more_in_one_piece() -> None:
     server = Server([1] * 6, 100, expires_at=4)
     assert await listed(server, 2) == ["0", "1", "2", "3", *map(str, range(6))]
     assert server.asked[-1] == (None, 0)

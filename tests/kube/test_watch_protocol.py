@@ -15,6 +15,7 @@ from pullstudy.kube.watch_protocol import (
     ListPage,
     Policy,
     Prove,
+    Relisted,
     Request,
     Take,
     Watch,
@@ -235,6 +236,54 @@ def test_a_page_whose_token_expired_is_followed_by_one_list_of_everything() -> N
     assert request_of(protocol) == ListPage(500, None)
 
 
+GONE = Status(410, "The provided continue parameter is too old", continue_token="newer")
+
+
+def read_torn_list(protocol: WatchProtocol, first: str, last: str) -> Relisted | None:
+    """A list of which the first page is of one version and, since that is gone, the second of another."""
+    assert request_of(protocol) == ListPage(500, None)
+    protocol.page(ListMetadata(resource_version=first, continue_token="token"))
+    protocol.refused(GONE, PAGE_2)
+    assert request_of(protocol) == ListPage(500, "newer")
+    return protocol.page(ListMetadata(resource_version=last))
+
+
+def test_a_list_that_outlives_its_version_is_read_to_its_end_and_then_once_more_from_the_beginning() -> None:
+    protocol = WatchProtocol()
+    protocol.identified(UID)
+    assert read_torn_list(protocol, "7", "9") is None
+    assert protocol.version == "", "what was made between 7 and 9 may have been in neither page"
+    protocol.page(ListMetadata(resource_version="10", continue_token="token"))
+    assert protocol.page(ListMetadata(resource_version="10")) == Relisted("10", None, "first list")
+    assert request_of(protocol) == Watch("10")
+
+
+def test_lists_that_outlive_their_version_again_and_again_end_in_a_watch_and_a_gap() -> None:
+    protocol = WatchProtocol()
+    protocol.identified(UID)
+    assert read_torn_list(protocol, "7", "9") is None
+    assert read_torn_list(protocol, "9", "12") is None
+    relisted = read_torn_list(protocol, "12", "15")
+    assert relisted is not None
+    assert (relisted.version, relisted.gap_from) == ("15", "12")
+    assert "longer than the server remembers, 3 times" in relisted.why
+    assert request_of(protocol) == Watch("15")
+    protocol.refused(Status(410), Watch("15"))
+    assert read_torn_list(protocol, "20", "22") is None, "it counts anew"
+
+
+def test_a_list_whose_every_page_is_gone_is_asked_for_ever_more_slowly() -> None:
+    protocol = WatchProtocol()
+    protocol.identified(UID)
+    protocol.page(ListMetadata(resource_version="7", continue_token="token"))
+    failures = []
+    for _ in range(3):
+        protocol.refused(GONE, request_of(protocol))
+        failures.append(protocol.next_step().failures)
+    assert failures == [1, 2, 3]
+    assert protocol.next_step().wait
+
+
 def test_a_page_that_does_not_come_is_asked_for_in_quarters_and_grows_again_when_it_does() -> None:
     protocol = WatchProtocol()
     protocol.identified(UID)
@@ -341,3 +390,21 @@ def test_a_refusal_is_read_from_a_status_a_proxys_page_or_nothing(
 ) -> None:
     refusal = read_status(429, body, header, NOW)
     assert (refusal.message, refusal.retry_after_seconds) == (message, seconds)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "token"),
+    [
+        ({"continue": "newer"}, "newer"),
+        ({"continue": ""}, None),
+        ({"continue": 7}, None),
+        ({"continue": "x" * 8_001}, None),  # it would be sent back in the address of a request
+        ({}, None),
+        ("no object", None),
+    ],
+)
+def test_the_token_for_the_rest_of_an_expired_list_is_read_from_its_refusal(
+    metadata: object, token: str | None
+) -> None:
+    body = json.dumps({**status(410, "too old"), "metadata": metadata}).encode()
+    assert read_status(410, body, None, NOW).continue_token == token
