@@ -32,8 +32,8 @@ def import_command(
         list[Path],
         typer.Argument(
             metavar="FILE",
-            help="Event logs, lists of nodes or pods, image manifests; plain, packed, or in tar and zip archives; "
-            "- reads standard input.",
+            help="Event logs, lists of nodes or pods, image manifests, spans; plain, packed, or in tar and zip "
+            "archives; - reads standard input.",
         ),
     ],
     size: Annotated[
@@ -81,10 +81,11 @@ def import_command(
 ) -> None:
     """Read the event logs of an earlier run into a study.
 
-    Takes exporter logs, events as JSON or YAML in any envelope, `kubectl get events -o wide`, `kubectl describe pod`,
-    lists of nodes and pods, and image manifests; also gzip, bzip2, xz, and tar and zip archives (must-gather, support
-    bundles). Importing a file again, in pieces or shuffled, changes nothing. What cannot be read is told at the end
-    and kept in DIR/rejects.jsonl, the first 10,000 of a file; more are counted. Files may be of any size.
+    Takes exporter logs, events as JSON or YAML in any envelope, `kubectl get events -o wide`, `kubectl describe
+    pod`, lists of nodes and pods, image manifests, spans (OTLP); also gzip, bzip2, xz, tar and zip archives (must-
+    gather, support bundles). Importing a file again, in pieces or shuffled, changes nothing. What cannot be read is
+    told at the end and kept in DIR/rejects.jsonl, the first 10,000 of a file; more are counted. Files may be of any
+    size.
     Exit code 1: of one of the files nothing was understood, or it is cut off; what was read is stored.
 
     Examples:
@@ -207,6 +208,7 @@ def _print_tally(tally: "FileTally") -> None:
     found += [f"{tally.nodes} nodes"] if tally.nodes else []
     found += [f"{tally.pods} pods"] if tally.pods else []
     found += [f"{tally.layers} layers"] if tally.layers else []
+    found += [f"{tally.spans} spans of pulls"] if tally.spans else []
     print(printable(f"{tally.path}: {', '.join(found)}"))
     for text, count in Counter(tally.exporter_lines).most_common():
         print(printable(f"{tally.path}: the exporter says {count} times: {text}"))

@@ -25,6 +25,7 @@ from driver.importing.log_file import BinaryFileError, lines_of, opened
 from driver.importing.other_document import Document, node_texts, read_document
 from driver.importing.rejects import HeldRejects, KeptRejects
 from driver.importing.said import Said, SaidCache
+from driver.importing.span_files import GatheredSpans, Read, span_requests
 from pullstudy.atomic_file import atomic_file
 from pullstudy.pulls.batch import Batch, Reject
 from pullstudy.pulls.decode import Decoded, Origin, decode_event
@@ -45,6 +46,7 @@ from pullstudy.pulls.eventlog import (
 from pullstudy.pulls.kind import Record
 from pullstudy.pulls.milestone import Milestone
 from pullstudy.pulls.record import PullRecord
+from pullstudy.pulls.spans.otlp import OtlpError
 from pullstudy.store.destination import Destination
 from pullstudy.store.embedded.ledger import IMPORTED, ClusterRow, ClusterState, Ledger, NodeCache, Run
 
@@ -75,6 +77,7 @@ class FileTally:
     nodes: int = 0
     pods: int = 0
     layers: int = 0
+    spans: int = 0  # of pulls
     new: int | None = 0  # records of all kinds that the store did not have; None where it does not say
     cut_off: str | None = None  # why the file could not be read to its end
 
@@ -85,7 +88,7 @@ class FileTally:
     @property
     def understood(self) -> bool:
         """Whether anything in it was."""
-        return bool(self.events or self.nodes or self.pods or self.layers)
+        return bool(self.events or self.nodes or self.pods or self.layers or self.spans)
 
 
 class ImportStore(Protocol):
@@ -125,11 +128,13 @@ def import_logs(
             _announce(ledger, origin, destination, now())
             _keep_said(ledger, origin, said)
         count = NodeCount()
-        pods = ListedPods(origin)
+        pods, spans = ListedPods(origin), GatheredSpans(origin)
         tallies = [
-            _Import(store, ledger, directory, origin, path, count, pods, said).run(advance, note) for path in paths
+            _Import(store, ledger, directory, origin, path, count, pods, spans, said).run(advance, note)
+            for path in paths
         ]
         _write_proved(store, pods)
+        _write_stages(store, spans)
         _write_rejects(store, directory)
     if origin.size is not None:
         _check_size(count, origin.size, origin.cluster)
@@ -141,6 +146,13 @@ def _write_proved(store: ImportStore, pods: ListedPods) -> None:
     pulls = pods.pulls()
     while part := tuple(islice(pulls, _BATCH_RECORDS)):
         store.write_now(Batch(pulls=part))
+
+
+def _write_stages(store: ImportStore, spans: GatheredSpans) -> None:
+    """What the spans of all files tell of the inside of pulls."""
+    records = spans.records()
+    while part := list(islice(records, _BATCH_RECORDS)):
+        store.write_now(Batch(more=part))
 
 
 def _check_size(count: NodeCount, size: int, cluster: str) -> None:
@@ -188,8 +200,10 @@ class _Import:
         path: Path,
         count: NodeCount,
         pods: ListedPods,
+        spans: GatheredSpans,
         said: Said,
     ) -> None:
+        self._spans = spans
         self._count = count
         self._listed_pods = pods
         self._cache = said.cache.state if said.cache is not None else None
@@ -240,6 +254,9 @@ class _Import:
 
     def _read(self, stream: ByteStream, advance: Callable[[int], None]) -> None:
         try:
+            if (requests := span_requests(stream, advance)) is not None:
+                self._take_spans(requests)
+                return
             for item in read_log(lines_of(stream, advance=advance), as_of=self._as_of):
                 self._take(item)
                 if self._batch_is_full:
@@ -252,6 +269,18 @@ class _Import:
             self._reject(error.line, str(error), b"")
         except UnreadableFileError as error:
             self._tally.cut_off = f"{self._member}: {error}" if self._member else str(error)
+
+    def _take_spans(self, requests: Iterable[Read]) -> None:
+        self._understand()
+        self._need_size("spans")
+        for number, read in enumerate(requests, start=1):
+            try:
+                found = read()
+            except OtlpError as error:
+                self._reject(number, f"a request of spans that {error}", b"")
+                continue
+            self._spans.add(found.spans)
+            self._tally.spans += len(found.spans)
 
     def _understand(self) -> None:
         """Something of the member: so what else is in it belongs to a log too."""

@@ -4,7 +4,7 @@ Source: opentelemetry-proto, ``collector/trace/v1/trace_service.proto`` and ``tr
 Needs the extra ``otlp``.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,20 +51,25 @@ def otlp_reader() -> Callable[[bytes], PullSpans]:
 
 def _spans(resources: Iterable[Any]) -> Iterator[Span | None]:
     for resource in resources:
-        node = _node(resource.resource.attributes)
+        node = node_of({each.key: each.value.string_value for each in resource.resource.attributes})
         for scope in resource.scope_spans:
             for span in scope.spans:
                 yield _span(span, node) if span.name in NAMES else None
 
 
-def _node(attributes: Iterable[Any]) -> str | None:
-    named = {each.key: each.value.string_value for each in attributes if each.key in _NODE}
-    return next((named[name] for name in _NODE if named.get(name)), None)
+def node_of(resource: Mapping[str, str]) -> str | None:
+    """By what a resource's attributes say."""
+    return next((resource[name] for name in _NODE if resource.get(name)), None)
+
+
+def possible(trace: bytes, id: bytes, start: int, end: int) -> bool:
+    """Whether a span can be of these ids and times, in ns."""
+    return len(trace) == 16 and len(id) == 8 and 0 < start <= end <= _MOST_TIME
 
 
 def _span(span: Any, node: str | None) -> Span | None:
     start, end = span.start_time_unix_nano, span.end_time_unix_nano
-    if len(span.trace_id) != 16 or len(span.span_id) != 8 or not 0 < start <= end <= _MOST_TIME:
+    if not possible(span.trace_id, span.span_id, start, end):
         return None
     return Span(
         node=node,
@@ -74,7 +79,7 @@ def _span(span: Any, node: str | None) -> Span | None:
         name=span.name,
         start=start,
         end=end,
-        attributes={each.key: _text(each.value) for each in span.attributes if _is_ours(each.key)},
+        attributes={each.key: _text(each.value) for each in span.attributes if is_ours(each.key)},
         events=tuple(_event(each) for each in span.events if each.name in EVENTS and each.time_unix_nano <= _MOST_TIME),
         cut=span.dropped_events_count > 0,
         error=span.status.message[:LONGEST_TEXT] if span.status.code == _ERROR else None,
@@ -82,7 +87,8 @@ def _span(span: Any, node: str | None) -> Span | None:
     )
 
 
-def _is_ours(key: str) -> bool:
+def is_ours(key: str) -> bool:
+    """Whether an attribute of this name is kept."""
     return key in ATTRIBUTES or key.startswith(CHILD)
 
 
