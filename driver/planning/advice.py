@@ -22,8 +22,18 @@ from pullstudy.analysis.statistics.confidence import TAIL, errors_to_bound
 from pullstudy.analysis.statistics.quantiles import median, quantile
 from pullstudy.analysis.timelines.job_summary import JobSummary
 from pullstudy.sim.model.images import ImageCatalogue
+from pullstudy.sim.model.parameters import ModelParameters
 from pullstudy.sim.model.pull_model import Missing
-from pullstudy.sim.prediction.changes import CHANGES, FEWER_LAYERS, UNCHANGED, Change, Outcome, outcomes, tried_nodes
+from pullstudy.sim.prediction.changes import (
+    CHANGES,
+    FEWER_LAYERS,
+    UNCHANGED,
+    Change,
+    Outcome,
+    outcomes,
+    tried_nodes,
+    whole_makespan,
+)
 from pullstudy.sim.prediction.pull_prediction import egress_bounds
 from pullstudy.store.embedded.ledger import IMPORTED, Run
 
@@ -89,14 +99,16 @@ def findings_of(
     if not groups:
         return
     trials = _Trials(Foreteller(study, provider))
-    off = _off(groups, trials)
+    off = _off(groups, trials.draws)
     if median([abs(math.log(each)) for each in off]) > math.log(MOST_OFF):
         yield _unknown(groups, trials, median(off))
         return
     for change in CHANGES:
         measured = _measured(groups) if change.name == "fewer-layers" else None
         yield (
-            measured_finding(change, groups, measured, price) if measured else _promised(change, groups, trials, price)
+            measured_finding(change, groups, measured, price)
+            if measured
+            else _promised(change, groups, trials, median(off), price)
         )
 
 
@@ -105,21 +117,22 @@ class _Trials:
 
     def __init__(self, foreteller: Foreteller) -> None:
         self.model = foreteller.model
-        self._draws = foreteller.draws
+        self.draws = foreteller.draws
         self._known: dict[tuple[str, str, int], list[Outcome]] = {}
 
     def of(self, group: JobGroup, change: Change) -> list[Outcome]:
-        shared = egress_bounds(self._draws[0], group.missing, group.size)
+        shared = egress_bounds(self.draws[0], group.missing, group.size)
         nodes = group.size if shared else tried_nodes(group.size)
         key = (change.name, group.image, nodes)
         if key not in self._known:
-            self._known[key] = list(outcomes(change, self._draws, group.missing, nodes, TRIALS))
+            self._known[key] = list(outcomes(change, self.draws, group.missing, nodes, TRIALS))
         return self._known[key]
 
 
-def _promised(change: Change, groups: Sequence[JobGroup], trials: _Trials, price: NodePrice | None) -> Finding | None:
+def _promised(
+    change: Change, groups: Sequence[JobGroup], trials: _Trials, off: float, price: NodePrice | None
+) -> Finding | None:
     before, after = ([trials.of(group, each) for group in groups] for each in (UNCHANGED, change))
-    off = median(_off(groups, trials))
     gains = [_gains(group, *each) for group, *each in zip(groups, before, after, strict=True)]
     totals = sorted(map(sum, zip(*gains, strict=True)))
     interval = (quantile(totals, TAIL) * min(1.0, off), quantile(totals, 1 - TAIL) * max(1.0, off))
@@ -130,13 +143,9 @@ def _promised(change: Change, groups: Sequence[JobGroup], trials: _Trials, price
     return _finding(change, groups, fmean(totals) * off, interval, hours * off, price, said)
 
 
-def _off(groups: Sequence[JobGroup], trials: _Trials) -> list[float]:
+def _off(groups: Sequence[JobGroup], draws: Sequence[ModelParameters]) -> list[float]:
     """How many times as long as by the model each group's makespans are."""
-    tried = (trials.of(group, UNCHANGED) for group in groups)
-    return [
-        median(group.makespans) / median([each.makespan for each in of_group])
-        for group, of_group in zip(groups, tried, strict=True)
-    ]
+    return [median(group.makespans) / whole_makespan(draws[0], group.missing, group.size) for group in groups]
 
 
 def _unknown(groups: Sequence[JobGroup], trials: _Trials, off: float) -> Finding:

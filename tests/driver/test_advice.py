@@ -44,6 +44,13 @@ def test_nothing_is_advised_by_a_model_that_is_not_true_of_the_jobs() -> None:
     assert [(each.subject, each.verdict, each.value) for each in found.values()] == [("all", Verdict.UNKNOWN, None)]
 
 
+def test_a_large_clusters_controllers_are_no_error_of_the_model() -> None:
+    """At 256 nodes they take 12 s more than at 8."""
+    found = told(group(9, 1_176_249_324, 256, 26.5))
+    assert "faster-volume" in found
+    assert "all" not in found
+
+
 def test_seconds_node_hours_and_money_are_of_all_jobs() -> None:
     found = told(group(9, 6_836_726_027, 4, 62.0, 63.0))["faster-volume"]
     assert isinstance(found.value, float)

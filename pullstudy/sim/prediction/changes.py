@@ -93,6 +93,11 @@ def outcomes(
         yield Outcome(job.makespan_seconds, quantile(job.pull_seconds, 0.5))
 
 
+def whole_makespan(parameters: ModelParameters, missing: Missing, nodes: int) -> float:
+    """Of one job of all its nodes, as it is."""
+    return ClusterTrial(parameters, nodes, random.Random(0)).job(missing).makespan_seconds
+
+
 def tried_nodes(nodes: int) -> int:
     """How many are tried in place of so many."""
     return min(nodes, _NODES)
