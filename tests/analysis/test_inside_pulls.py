@@ -17,7 +17,7 @@ from pullstudy.analysis.report.sections import inside_pulls
 from pullstudy.pulls.batch import Batch
 from pullstudy.pulls.pull_stages import PullStages
 from pullstudy.pulls.pulled_layer import PulledLayer
-from pullstudy.pulls.record import Outcome
+from pullstudy.pulls.record import Outcome, PullRecord
 from pullstudy.pulls.stage import Stage, StageWitness
 from pullstudy.store.embedded.store import EmbeddedStore
 from tests.analysis.hand_made import at
@@ -139,3 +139,28 @@ def test_of_a_real_pull_unpacking_is_what_held_it_up_unless_it_has_many_layers(s
     assert sum(image.mean(stage) or 0.0 for stage in Stage) == pytest.approx(fmean(image.walls), abs=1e-6)
     assert fmean(image.walls) == pytest.approx(client_seconds(sample), rel=0.02)
     assert inside_pulls.answer(stages).startswith("1 pull took ")
+
+
+def test_images_stand_by_their_time_and_of_too_many_sizes_the_smallest_and_the_largest_do() -> None:
+    def shown(sizes: tuple[int, ...]) -> list[tuple[str, int | None]]:
+        pulls = [
+            pull(f"{image} {size} {number}", image=image, size=size, apply=seconds)
+            for image, seconds, told in (("reg/a:1", 1.0, 9), ("reg/b:1", 100.0, 1))
+            for size in sizes
+            for number in range(told)
+        ]
+        images = inside_pulls.shown_images(stage_seconds(reversed(pulls), ()).images)
+        return [(image.image, image.size) for image in images]
+
+    assert shown((4, 8)) == [("reg/b:1", 4), ("reg/b:1", 8), ("reg/a:1", 4), ("reg/a:1", 8)]
+    assert shown(tuple(range(2, 14))) == [("reg/b:1", 2), ("reg/b:1", 13), ("reg/a:1", 2), ("reg/a:1", 13)]
+
+
+def test_where_runtimes_told_of_some_pulls_the_page_says_of_how_many(study: Path) -> None:
+    pulled = PullRecord(cluster="c", size=4, image="reg/a:1", outcome=Outcome.PULLED, event_uid="u", count=1)
+    store = EmbeddedStore(study, create=True)
+    store.write_now(Batch(pulls=[msgspec.structs.replace(pulled, event_uid=f"u{number}") for number in range(7)]))
+    store.close_now()
+    with opened_study(study) as records:
+        (section,) = (each for each in sections_of(facts_of(records)) if each.identity == "inside-pulls")
+    assert "Of 7 pulls the runtime told of 5." in " ".join(map(str, section.blocks))

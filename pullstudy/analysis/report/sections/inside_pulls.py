@@ -13,14 +13,14 @@ from pullstudy.analysis.report.section import Block, Section
 from pullstudy.analysis.report.sections.box_chart import rounded
 from pullstudy.pulls.stage import Stage
 
-SHOWN = 20  # images at a size, those with the most time
+SHOWN = 20  # images at a size
 _SHOWN_LAYERS = 15
 
 
 def build(facts: Facts) -> Section:
     """Only where there are such records: sections_of() looks."""
     stages = facts.stages
-    shown = stages.images[:SHOWN]
+    shown = shown_images(stages.images)
     blocks: list[Block] = [
         paragraph(
             "What held pulls up, by the node's runtime: at each moment one stage, so that a pull's stages add up to "
@@ -31,12 +31,31 @@ def build(facts: Facts) -> Section:
     ]
     if shown:
         names = _names(shown)
-        blocks += [paragraph(answer(stages)), _figure(shown, names), _stage_table(stages, shown, names)]
+        blocks += [paragraph(answer(stages)), *_told(stages, facts.counts.pulled)]
+        blocks += [_figure(shown, names), _stage_table(stages, shown, names)]
     blocks += _left_out(stages)
     layers = [layer for layer in stages.layers[:_SHOWN_LAYERS] if layer.held_seconds > 0]
     if layers:
         blocks.append(_layer_table(layers, len(stages.layers)))
     return Section("inside-pulls", "Inside the pulls", tuple(blocks))
+
+
+def shown_images(images: Sequence[ImageStages]) -> list[ImageStages]:
+    """The longest pulls first, each image's sizes in order; of too many the smallest and the largest of each image."""
+    of_image: dict[str, list[ImageStages]] = {}
+    for each in sorted(images, key=lambda each: each.size or 0):
+        of_image.setdefault(each.image, []).append(each)
+    longest = sorted(of_image.values(), key=lambda sizes: -max(each.median_seconds for each in sizes))
+    if len(images) > SHOWN:
+        longest = [sizes if len(sizes) < 2 else [sizes[0], sizes[-1]] for sizes in longest]
+    return [each for sizes in longest for each in sizes][:SHOWN]
+
+
+def _told(stages: StageSeconds, pulled: int) -> list[Markup]:
+    """Where runtimes told of some pulls alone."""
+    if stages.pulls >= pulled:
+        return []
+    return [paragraph(f"Of {wording.plural(pulled, 'pull')} the runtime told of {stages.pulls:,}.")]
 
 
 def answer(stages: StageSeconds) -> str:
