@@ -1,18 +1,18 @@
 """What spans cost the runtime: its CPU seconds for the same pulls with and without them, in turn."""
 
 import math
-from collections.abc import Iterator
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from random import Random
 from statistics import fmean, stdev
 from typing import Any
 
-from driver.profiling.cri import runtime
+from driver.profiling.cri import Cri, runtime
 from pullstudy.analysis.statistics.confidence import errors_to_bound
 from tests.real.pull_site import PullSite
 from tests.real.traced_node import TracedNode, cold_pull
-from tests.stack.containerd_node import Settings
+from tests.stack.containerd_node import ContainerdNode, Settings
 
 WITHOUT = "neither"
 WAYS = {
@@ -24,16 +24,10 @@ WAYS = {
 
 
 async def cost(site: PullSite, directory: Path, images: list[str], repeats: int, seed: int) -> list[dict[str, Any]]:
-    """A row a pull: one of each way a round, in random order, on nodes that are there all the time."""
+    """A row a pull: one of each way a round, in random order, on nodes that are new for each image."""
     rows: list[dict[str, Any]] = []
-    async with AsyncExitStack() as stack:
-        nodes = {}
-        for number, (way, settings) in enumerate(WAYS.items()):
-            node = site.node(directory / f"way-{number}", settings, number)
-            # A collector takes the spans: an exporter that cannot send works too.
-            await stack.enter_async_context(TracedNode(node, directory / f"way-{number}") if settings.traced else node)
-            nodes[way] = node, await stack.enter_async_context(runtime(node.socket))
-        for image in images:
+    for place, image in enumerate(images):
+        async with _nodes(site, directory / f"image-{place}") as nodes:
             for round_number in range(-1, repeats):  # the first is no measurement: programs come from the disk
                 order = list(nodes)
                 Random(seed + round_number).shuffle(order)
@@ -42,8 +36,21 @@ async def cost(site: PullSite, directory: Path, images: list[str], repeats: int,
                     cpu = pull.used.cpu_seconds + pull.used.child_cpu_seconds
                     if round_number >= 0:
                         rows.append({"image": image, "way": way, "round": round_number, "cpu": cpu, "s": pull.seconds})
-            print(f"  {image}: {repeats} rounds", flush=True)
+        print(f"  {image}: {repeats} rounds", flush=True)
     return rows
+
+
+@asynccontextmanager
+async def _nodes(site: PullSite, directory: Path) -> AsyncIterator[dict[str, tuple[ContainerdNode, Cri]]]:
+    """One of each way."""
+    async with AsyncExitStack() as stack:
+        nodes = {}
+        for number, (way, settings) in enumerate(WAYS.items()):
+            node = site.node(directory / f"way-{number}", settings, number)
+            # A collector takes the spans: an exporter that cannot send works too.
+            await stack.enter_async_context(TracedNode(node, directory / f"way-{number}") if settings.traced else node)
+            nodes[way] = node, await stack.enter_async_context(runtime(node.socket))
+        yield nodes
 
 
 def table(rows: list[dict[str, Any]]) -> Iterator[str]:
