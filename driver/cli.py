@@ -13,6 +13,7 @@ from typing import Annotated, Any
 
 import typer
 
+from driver.commands.calibrate_command import calibrate_command
 from driver.commands.compare_command import compare_command
 from driver.commands.dashboards_command import dashboards_app
 from driver.commands.docs_command import docs_command
@@ -60,6 +61,7 @@ COMMANDS: dict[str, Callable[..., None]] = {
     "report": report_command,
     "compare": compare_command,
     "profile": profile_command,
+    "calibrate": calibrate_command,
     "docs": docs_command,
 }
 for _name, _command in COMMANDS.items():

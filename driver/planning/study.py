@@ -43,6 +43,10 @@ class Profile(StrEnum):
     """Whose measured times the simulator takes."""
 
     EKS = "eks"
+    EKS_GP2 = "eks-gp2"
+    GKE_PD = "gke-pd"
+    GKE_LOCAL_SSD = "gke-local-ssd"
+    GKE_STREAMING = "gke-streaming"
     GKE = "gke"
 
 

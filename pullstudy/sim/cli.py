@@ -31,7 +31,12 @@ def sim(
         str, typer.Option(metavar="NAME", help="The cluster's name; sim- is put before it if it does not begin so.")
     ] = "sim-cluster",
     seed: Annotated[int, typer.Option(metavar="N", help="Of all that is random: placement, spread, stragglers.")] = 0,
-    profile: Annotated[str, typer.Option(metavar="NAME", help="Whose measured times: eks or gke.")] = "eks",
+    profile: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="Whose measured times: eks, eks-gp2, gke-pd, gke-local-ssd, gke-streaming or gke."
+        ),
+    ] = "eks",
     model: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="A JSON file of model parameters to change; see docs/sim-model.md."),

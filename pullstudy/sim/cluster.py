@@ -126,7 +126,9 @@ class SimCluster:
 
     def _add_node(self, index: int, model: PullModel, tracer: PullTracer) -> None:
         settings = self.settings
-        node, obj = nodes.make_node(index, settings.name, settings.parameters, settings.version, self.clock.stamp())
+        node, obj = nodes.make_node(
+            index, settings.name, settings.parameters, settings.version, self.clock.stamp(), settings.seed
+        )
         self.fleet.add(node, obj)
         recorder, wording = self._recorder("kubelet", node.name), Messages(settings.version)
         puller = ImagePuller(

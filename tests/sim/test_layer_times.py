@@ -33,7 +33,7 @@ def pulls(parameters: ModelParameters, images: Sequence[Image], seed: int = 1) -
     model = PullModel(clock, parameters, random.Random(seed), random.Random(seed))
     disk, over = Disk(parameters.volume), []
     for image in images:
-        model.pull(Missing.of(image, frozenset()), disk, 1.0, lambda course: over.append((clock.now, course)))
+        model.pull(Missing.of(image, frozenset()), disk, 1.0, "job", lambda course: over.append((clock.now, course)))
     while (due := clock.next_of_any()) is not None:
         clock.run_next(due)
     return over

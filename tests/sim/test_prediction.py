@@ -38,7 +38,11 @@ def model(changes: Changes) -> ModelParameters:
 
 @pytest.mark.parametrize("nodes", [4, 40])
 @pytest.mark.parametrize("image", [FEW, MANY])
-@pytest.mark.parametrize("changes", [{"spread": SPREAD}, SLOW_REGISTRY], ids=["ordinary", "slow registry"])
+@pytest.mark.parametrize(
+    "changes",
+    [{"spread": SPREAD}, SLOW_REGISTRY, {"spread": {"job_sigma": 0.02, "node_sigma": 0.05}}],
+    ids=["ordinary", "slow registry", "jobs and nodes differ"],
+)
 def test_jobs_are_tried_as_the_simulator_runs_them(nodes: int, image: str, changes: Changes) -> None:
     parameters = model(changes)
     cluster = ClusterTrial(parameters, nodes, random.Random(1))
@@ -133,3 +137,14 @@ def test_a_registry_that_sends_as_fast_as_needed_bounds_no_pull() -> None:
     assert at[1.0] == pytest.approx(at[100.0], rel=0.04)
     assert at[0.25] > 1.5 * at[100.0]
     assert min(slow.times_as_long for slow in load.slowed) > 1
+
+
+def test_refused_pulls_are_tried_as_the_simulator_refuses_them() -> None:
+    parameters = model({"registry": {"requests_per_second": 20.0, "burst_requests": 20.0}, "spread": SPREAD})
+    tried = [ClusterTrial(parameters, 40, random.Random(seed)).job(missing(FEW)) for seed in range(20)]
+    ran = run_study(ClusterSettings("sim-x", 40, seed=2, parameters=parameters), [FEW] * 6)
+    assert all(job.refused for job in tried)
+    makespans = fmean(job.makespan_seconds for job in tried)
+    assert makespans == pytest.approx(fmean(job.makespan_seconds for job in ran), rel=0.15)
+    assert registry_load(parameters, missing(FEW), 40, 1).refusals
+    assert registry_load(EKS, missing(FEW), 40, 1).refusals is None

@@ -2,21 +2,22 @@
 
 import random
 from dataclasses import replace
-from math import exp, log, sqrt
+from math import log
 from pathlib import Path
-from statistics import median, stdev
+from statistics import stdev
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pullstudy.sim import calibrate
-from pullstudy.sim.calibration.experiment import JobRun, run_study
-from pullstudy.sim.cluster import ClusterSettings
+from pullstudy.sim.api.admission import admit_job
+from pullstudy.sim.api.resources import JOBS
+from pullstudy.sim.calibration.experiment import JobRun, job_manifest, run_study
+from pullstudy.sim.cluster import ClusterSettings, SimCluster
 from pullstudy.sim.model.disk import Disk, unpack
 from pullstudy.sim.model.egress import Egress
 from pullstudy.sim.model.images import describe
-from pullstudy.sim.model.parameters import EKS, GB, MB, VolumeParameters, override
+from pullstudy.sim.model.parameters import EKS, GB, MB, PROFILES, VolumeParameters, override
 from pullstudy.sim.model.pull_model import Missing, PullModel, nominal_seconds
 from pullstudy.sim.time.clock import VirtualClock
 from tests.sim.conftest import IMAGE, START_AT
@@ -28,6 +29,7 @@ VOLUMES = st.builds(
     unpack_bytes_per_second=RATES,
     write_bytes_per_second=RATES,
     dirtyable_bytes=st.floats(0, 500 * GB),
+    commit_bytes_per_second=st.none() | RATES,
 )
 
 
@@ -99,7 +101,7 @@ def test_a_throttled_registry_slows_all_nodes() -> None:
         ends: list[float] = []
         for _ in range(50):
             done = lambda _: ends.append(clock.now)  # noqa: E731
-            model.pull(Missing.of(image, frozenset()), Disk(parameters.volume), 1.0, done)
+            model.pull(Missing.of(image, frozenset()), Disk(parameters.volume), 1.0, "job", done)
         while (due := clock.next_of_any()) is not None:
             clock.run_next(due)
         return max(ends)
@@ -129,42 +131,6 @@ def test_the_rule_for_layers_agrees_with_the_real_manifests(study_data: Path) ->
         assert made == pytest.approx(real, rel=0.005, abs=4)
 
 
-def test_the_model_fits_the_aws_logs(study_data: Path) -> None:
-    rows = calibrate.compare(calibrate.LOG_SETS[0], study_data)
-    assert len(rows) == 18
-    assert median(abs(row.pull_error) for row in rows) < 0.015
-    assert max(abs(row.pull_error) for row in rows) < 0.05
-    for row in rows:
-        assert row.real.makespan_seconds is not None
-        assert row.model.makespan_seconds == pytest.approx(row.real.makespan_seconds, rel=0.16)
-
-
-def test_images_that_the_fit_has_not_seen_are_predicted_from_the_aws_logs(study_data: Path) -> None:
-    logs = calibrate.LOG_SETS[0]
-    errors = [abs(error) for error in calibrate.held_out(logs, calibrate.observed(logs, study_data))]
-    assert len(errors) == 18
-    assert median(errors) < 0.015
-    assert max(errors) < 0.06
-
-
-def test_spread_is_parted_into_that_within_jobs_and_that_between_them() -> None:
-    """Two jobs of two pulls, logarithms -1 and 1 around 0 and around 10: by hand 2 within, (100 - 2) / 2 between."""
-    found = calibrate.spread([[exp(-1), exp(1)], [exp(9), exp(11)]])
-    assert found is not None
-    assert found.within == pytest.approx(sqrt(2))
-    assert found.between == pytest.approx(sqrt(49))
-    alike = calibrate.spread([[exp(-1), exp(1)], [exp(-1), exp(1)]])
-    assert alike is not None
-    assert alike.between == 0
-    assert calibrate.spread([[1.0, 2.0]]) is None
-    assert calibrate.spread([[1.0], [2.0]]) is None
-
-
-def test_the_model_fits_the_large_images_of_the_gke_logs(study_data: Path) -> None:
-    rows = [row for row in calibrate.compare(calibrate.LOG_SETS[1], study_data) if row.shape[1] > 1_000 * MB]
-    assert median(abs(row.pull_error) for row in rows) < 0.04
-
-
 def test_parameters_can_be_changed_by_group() -> None:
     changed = override(EKS, {"volume": {"write_bytes_per_second": 1e9}, "kubelet": {"serialize_image_pulls": True}})
     assert changed.volume.write_bytes_per_second == 1e9
@@ -183,3 +149,59 @@ def test_a_spread_of_pulls_leaves_the_volume_its_rate_and_one_of_clusters_is_sha
     firsts = {spread(name, {**quiet, "spread": {"cluster_sigma": 0.05}})[0].pull_seconds for name in ("sim-a", "sim-b")}
     assert len(firsts) == 2
     assert all(max(seconds) - min(seconds) < 0.01 for seconds in firsts)
+
+
+def runs(changes: dict[str, dict[str, float]], nodes: int = 16, images: tuple[str, ...] = (IMAGE,)) -> list[JobRun]:
+    settings = ClusterSettings("sim-a", nodes=nodes, start_at=START_AT, parameters=override(EKS, changes))
+    return run_study(settings, list(images))
+
+
+QUIET = {"volume": {"sigma": 0.0}, "stragglers": {"probability": 0.0}, "registry": {"latency_sigma": 0.0}}
+
+
+def test_the_pulls_of_a_job_share_its_moment_and_a_node_keeps_its_volume() -> None:
+    jobs = runs({**QUIET, "spread": {"job_sigma": 0.1}}, images=(IMAGE, IMAGE))
+    assert all(max(job.pull_seconds) - min(job.pull_seconds) < 0.01 for job in jobs)
+    assert jobs[0].median_pull_seconds != pytest.approx(jobs[1].median_pull_seconds, rel=0.001)
+    first, second = runs({**QUIET, "spread": {"node_sigma": 0.1}}, nodes=8, images=(IMAGE, IMAGE))
+    assert stdev(map(log, first.pull_seconds)) > 0.03
+    assert sorted(first.pull_seconds) == pytest.approx(sorted(second.pull_seconds), rel=0.01)
+
+
+def test_where_images_are_streamed_a_pull_takes_as_long_whatever_its_bytes() -> None:
+    streaming = PROFILES["gke-streaming"]
+    images = [describe(f"r/x:9-layers-size-{size}-bytes") for size in (48_702_097, 19_034_736_629)]
+    assert {nominal_seconds(streaming, image) for image in images} == {streaming.registry.streamed_seconds}
+    (job,) = runs({"registry": {"streamed_seconds": 2.0, "latency_sigma": 0.0}}, nodes=4)
+    assert job.median_pull_seconds == pytest.approx(2.0, rel=0.001)
+
+
+def test_compressed_bytes_take_their_time_beside_the_unpacking() -> None:
+    image = describe("registry.example/other:1")
+    slow = override(EKS, {"volume": {"decompress_bytes_per_second": 20e6}})
+    more = nominal_seconds(slow, image) - nominal_seconds(EKS, image)
+    assert more == pytest.approx(image.compressed_bytes / 20e6, rel=0.05)
+
+
+def test_a_small_layer_commits_sooner_while_the_volume_writes_back() -> None:
+    many = describe("r/x:125-layers-size-10902729561-bytes")
+    slow = override(EKS, {"volume": {"busy_commit_seconds": 0.4}})
+    sooner = override(slow, {"volume": {"commit_bytes_per_second": 600e6}})
+    assert nominal_seconds(sooner, many) < nominal_seconds(slow, many)
+    few = describe("r/x:9-layers-size-10902729561-bytes")
+    assert nominal_seconds(sooner, few) == nominal_seconds(slow, few)
+
+
+@pytest.mark.parametrize(("nodes", "refused"), [(128, False), (256, True)])
+def test_at_256_nodes_of_eks_the_registry_refuses_some_pulls_and_at_128_none(nodes: int, refused: bool) -> None:
+    cluster = SimCluster(ClusterSettings("sim-a", nodes, parameters=PROFILES["eks-gp2"]))
+    job = admit_job(job_manifest("job", nodes, IMAGE), "default", cluster.identities)
+    cluster.api.create(JOBS, job)
+    while "completionTime" not in job["status"]:
+        due = cluster.clock.next_of_any()
+        assert due is not None
+        cluster.clock.run_next(due)
+    failed = list(cluster.truth.rows(outcome="failed"))
+    assert 0 < len(failed) < 20 if refused else not failed
+    assert all("429 Too Many Requests" in row["error"] for row in failed)
+    assert len({row["pod_uid"] for row in cluster.truth.rows(outcome="pulled")}) == nodes

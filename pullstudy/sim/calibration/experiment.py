@@ -43,7 +43,10 @@ def job_manifest(name: str, size: int, image: str) -> Json:
 
 
 def run_study(settings: ClusterSettings, images: list[str]) -> list[JobRun]:
-    """Each image once, cold: job created, waited for, deleted, caches cleared."""
+    """Each image once, cold: job created, waited for, deleted as by the driver and kubectl, caches cleared.
+
+    The pods of a deleted job go while the next one runs.
+    """
     cluster = SimCluster(settings)
     return [_run_job(cluster, f"job-{position}", image) for position, image in enumerate(images)]
 
@@ -65,7 +68,7 @@ def _run_job(cluster: SimCluster, name: str, image: str) -> JobRun:
     job = api.create(JOBS, manifest)
     _run_until(cluster, lambda: "completionTime" in job["status"])
     completed = clock.now
-    cluster.garbage.delete_job(job, "Foreground")
+    cluster.garbage.delete_job(job, "Background")
     _run_until(cluster, lambda: not api.exists(JOBS, job))
     cluster.fleet.clear_caches(None)
     pulls = tuple(row["pull_seconds"] for row in cluster.truth.rows(job=name, outcome="pulled"))

@@ -46,7 +46,8 @@ def phases(
     """Of the same unpacking: nothing is written back, the cache fills, the volume sets the pace; and what is dirty."""
     fill, drain = volume.unpack_bytes_per_second, volume.write_bytes_per_second
     quiet_fill = _with_commits(fill, volume.commit_seconds, layer_bytes)
-    busy_fill = _with_commits(fill, volume.busy_commit_seconds, layer_bytes)
+    busy_commit = _busy_commit_seconds(volume, layer_bytes)
+    busy_fill = _with_commits(fill, busy_commit, layer_bytes)
     limit = volume.dirtyable_bytes * volume.dirty_ratio
     background = _background_bytes(volume)
     left, dirty = size_bytes, dirty_bytes
@@ -55,13 +56,13 @@ def phases(
     left, dirty = left - quiet_bytes, dirty + quiet_bytes
     quiet = Phase(quiet_bytes, quiet_bytes / quiet_fill, volume.commit_seconds)
     if drain >= busy_fill:
-        rising = Phase(left, left / busy_fill, volume.busy_commit_seconds)
-        return (quiet, rising, Phase(0.0, 0.0, volume.busy_commit_seconds)), dirty
+        rising = Phase(left, left / busy_fill, busy_commit)
+        return (quiet, rising, Phase(0.0, 0.0, busy_commit)), dirty
     # The cache fills by the difference of the two rates.
     rising_seconds = min(left / busy_fill, max(0.0, limit - dirty) / (busy_fill - drain))
-    rising = Phase(rising_seconds * busy_fill, rising_seconds, volume.busy_commit_seconds)
+    rising = Phase(rising_seconds * busy_fill, rising_seconds, busy_commit)
     left, dirty = left - rising_seconds * busy_fill, dirty + rising_seconds * (busy_fill - drain)
-    throttled = Phase(max(0.0, left), max(0.0, left) / drain, volume.busy_commit_seconds)
+    throttled = Phase(max(0.0, left), max(0.0, left) / drain, busy_commit)
     return (quiet, rising, throttled), dirty
 
 
@@ -79,6 +80,13 @@ def _background_bytes(volume: VolumeParameters) -> float:
     return min(volume.dirtyable_bytes * volume.dirty_background_ratio, expiring)
 
 
+def _busy_commit_seconds(volume: VolumeParameters, layer_bytes: float | None) -> float:
+    """A commit syncs the runtime's database, and a journal in ordered mode writes out the layer's data before it."""
+    if layer_bytes is None or volume.commit_bytes_per_second is None:
+        return volume.busy_commit_seconds
+    return min(volume.busy_commit_seconds, layer_bytes / volume.commit_bytes_per_second)
+
+
 def _with_commits(rate: float, commit_seconds: float, layer_bytes: float | None) -> float:
     """Bytes a second where after so many of them the writer pauses for a commit."""
     return 1 / (1 / rate + commit_seconds / layer_bytes) if layer_bytes else rate
@@ -88,22 +96,23 @@ class Disk:
     """What is dirty on one node, and until when its volume is taken by unpacking."""
 
     def __init__(self, volume: VolumeParameters) -> None:
-        self._volume = volume
+        """``volume`` is this node's own."""
+        self.volume = volume
         self._dirty = 0.0
         self._as_of = 0.0
         self.free_at = 0.0  # unpacking of images that are pulled side by side goes one after the other
 
     def dirty_at(self, now: float) -> float:
         """Bytes not yet on the volume: between pulls it writes back without a pause."""
-        return max(0.0, self._dirty - max(0.0, now - self._as_of) * self._volume.write_bytes_per_second)
+        return max(0.0, self._dirty - max(0.0, now - self._as_of) * self.volume.write_bytes_per_second)
 
     def busy_at(self, now: float) -> bool:
         """Is the volume writing back so much that metadata writes wait for it?"""
-        return self.dirty_at(now) > self._volume.dirtyable_bytes * self._volume.dirty_background_ratio
+        return self.dirty_at(now) > self.volume.dirtyable_bytes * self.volume.dirty_background_ratio
 
     def clean_at(self, now: float) -> float:
         """When all that is dirty now will be on the volume: an overlay waits for it when it is unmounted."""
-        return now + self.dirty_at(now) / self._volume.write_bytes_per_second
+        return now + self.dirty_at(now) / self.volume.write_bytes_per_second
 
     def settle(self, at: float, dirty_bytes: float) -> None:
         """An unpacking ends at ``at`` and leaves this much dirty."""

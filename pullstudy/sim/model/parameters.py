@@ -22,6 +22,9 @@ class RegistryParameters:
     resolve_seconds: float = 0.46  # token and manifest; fitted (ghcr.io from EKS), what is left of the 1.2 GB images
     layer_latency_seconds: float = 0.095  # one layer's request until its first byte; fitted on 125 layers (GKE)
     latency_sigma: float = 0.06  # spread of the above, log-normal; spread of the 48 MB images' durations
+    streamed_seconds: float | None = None  # a pull where nodes mount images and read their bytes later; None: they pull
+    requests_per_second: float | None = None  # tokens and manifests, two a pull; pulls over it are refused; None: none
+    burst_requests: float = 250.0  # as many at once besides; at 256 nodes of EKS 139 pods were refused, at 128 none
 
 
 @dataclass(frozen=True)
@@ -44,6 +47,8 @@ class VolumeParameters:
     dirty_expire_seconds: float = 30.0  # vm.dirty_expire_centisecs: no page stays dirty for longer
     commit_seconds: float = 0.002  # end of a layer (snapshot and metadata); 125 layers of 2.8 GB cost 0.7 s more than 9
     busy_commit_seconds: float = 0.17  # the same while the volume writes back; 125 against 9 layers, 11-19 GB (GKE)
+    commit_bytes_per_second: float | None = None  # a layer smaller than this for so long commits in less; None: in none
+    decompress_bytes_per_second: float | None = None  # of compressed bytes, beside the unpacking; None: takes no time
     sigma: float = 0.006  # spread between pulls of one image, log-normal: the durations of the 19 GB image
 
 
@@ -106,10 +111,12 @@ class StragglerParameters:
 
 @dataclass(frozen=True)
 class SpreadParameters:
-    """How much pulls and clusters differ beside the spreads above: for trials of what a study can tell. Not fitted."""
+    """How much pulls, jobs, clusters and nodes differ beside the spreads above. Log-normal."""
 
-    pull_sigma: float = 0.0  # between pulls, log-normal: registry, link and unpacking; a volume keeps its rate
+    pull_sigma: float = 0.0  # between pulls: registry, link and unpacking; a volume keeps its rate
+    job_sigma: float = 0.0  # the same, between jobs
     cluster_sigma: float = 0.0  # the same, between clusters: days differ
+    node_sigma: float = 0.0  # between nodes: what their volumes write and unpack
 
 
 @dataclass(frozen=True)
@@ -137,7 +144,69 @@ GKE = replace(
     registry=replace(EKS.registry, resolve_seconds=0.15),  # a registry in the same cloud
     times=replace(EKS.times, end_seconds=1.1, busy_create_seconds=0.01, busy_start_seconds=0.06),
 )
-PROFILES: dict[str, ModelParameters] = {"eks": EKS, "gke": GKE}
+
+# Fitted on all logs of tests/data that are of such nodes. docs/sim-model.md has the intervals, the errors for what a
+# fit has not seen, and what no log tells.
+EKS_GP2 = replace(
+    EKS,
+    registry=replace(
+        EKS.registry,
+        resolve_seconds=0.258,
+        layer_latency_seconds=0.104,
+        latency_sigma=0.011,
+        requests_per_second=20.0,  # with the burst: at 256 nodes some pods of a job are refused, at 128 none
+    ),
+    volume=replace(
+        EKS.volume,
+        unpack_bytes_per_second=359 * MB,
+        write_bytes_per_second=131 * MB,
+        dirtyable_bytes=29.1 * GB,
+        commit_seconds=0.0176,
+        busy_commit_seconds=0.275,
+        commit_bytes_per_second=317 * MB,
+        decompress_bytes_per_second=80 * MB,  # usual
+    ),
+    spread=SpreadParameters(pull_sigma=0.039, job_sigma=0.044, cluster_sigma=0.015, node_sigma=0.004),
+)
+GKE_LOCAL_SSD = replace(
+    GKE,
+    volume=replace(
+        GKE.volume,
+        unpack_bytes_per_second=193 * MB,
+        write_bytes_per_second=410 * MB,  # usual: no image waits for the volume
+        dirtyable_bytes=49.1 * GB,
+        commit_seconds=0.0079,
+        busy_commit_seconds=0.188,
+        decompress_bytes_per_second=80 * MB,  # usual
+    ),
+    registry=replace(GKE.registry, resolve_seconds=0.114, layer_latency_seconds=0.0965, latency_sigma=0.106),
+    spread=SpreadParameters(pull_sigma=0.049, job_sigma=0.036, cluster_sigma=0.05, node_sigma=0.024),
+)
+GKE_PD = replace(
+    GKE_LOCAL_SSD,
+    volume=replace(
+        GKE_LOCAL_SSD.volume,
+        unpack_bytes_per_second=189 * MB,
+        write_bytes_per_second=125 * MB,
+        dirtyable_bytes=13.8 * GB,
+        decompress_bytes_per_second=40.3 * MB,  # of four applications, whose layers are not known
+    ),
+    registry=replace(GKE_LOCAL_SSD.registry, latency_sigma=0.163),
+    spread=SpreadParameters(pull_sigma=0.035, job_sigma=0.187, cluster_sigma=0.04, node_sigma=0.148),
+)
+GKE_STREAMING = replace(
+    GKE_PD,
+    registry=replace(GKE_PD.registry, streamed_seconds=1.24, latency_sigma=0.049),
+    spread=SpreadParameters(pull_sigma=0.015, job_sigma=0.01, cluster_sigma=0.022, node_sigma=0.007),
+)
+PROFILES: dict[str, ModelParameters] = {
+    "eks": EKS,
+    "eks-gp2": EKS_GP2,
+    "gke-pd": GKE_PD,
+    "gke-local-ssd": GKE_LOCAL_SSD,
+    "gke-streaming": GKE_STREAMING,
+    "gke": GKE,
+}
 
 
 Changes = Mapping[str, Mapping[str, float | int | bool | None]]  # by group and name
@@ -191,6 +260,8 @@ def _accelerated(group: Any, factor: float) -> Any:
     changed: dict[str, float] = {}
     for entry in fields(group):
         value = getattr(group, entry.name)
+        if value is None:
+            continue
         if entry.name.endswith("_seconds"):
             changed[entry.name] = value / factor
         elif entry.name.endswith(("_per_second", "_qps")):

@@ -13,6 +13,7 @@ from pullstudy.sim.model.disk import Disk, paused, unpack
 from pullstudy.sim.model.egress import Egress
 from pullstudy.sim.model.images import Image, ImageLayer
 from pullstudy.sim.model.parameters import ModelParameters, VolumeParameters
+from pullstudy.sim.model.request_limit import RequestLimit
 from pullstudy.sim.time.clock import VirtualClock
 
 
@@ -50,12 +51,15 @@ class PullChances:
         """``source`` is of the pulls; ``cluster`` of what all pulls of this cluster have in common."""
         self._parameters = parameters
         self._random = source
+        self._cluster = cluster
         self._cluster_factor = _log_normal(cluster, parameters.spread.cluster_sigma)
+        self._job_factors: dict[str, float] = {}
 
-    def draw(self, slowdown: float) -> PullChance:
-        """Of a pull that begins. ``slowdown`` is 1 for an ordinary node."""
+    def draw(self, slowdown: float, job: str) -> PullChance:
+        """Of a pull that begins. ``slowdown`` is 1 for an ordinary node; pulls of one ``job`` share its moment."""
         parameters = self._parameters
-        spread = self._cluster_factor * _log_normal(self._random, parameters.spread.pull_sigma)
+        spread = self._cluster_factor * self._job_factor(job)
+        spread *= _log_normal(self._random, parameters.spread.pull_sigma)
         link = slowdown * spread * self._straggle()  # of the link; the disk is the node's own
         requests = link * math.exp(self._random.gauss(0.0, parameters.registry.latency_sigma))
         return PullChance(link, requests, spread)
@@ -63,6 +67,11 @@ class PullChances:
     def pauses(self, slowdown: float) -> float:
         """How many times as long unpacking takes: 1 or more, as the rates are what cache and volume can do."""
         return slowdown * math.exp(abs(self._random.gauss(0.0, self._parameters.volume.sigma)))
+
+    def _job_factor(self, job: str) -> float:
+        if job not in self._job_factors:
+            self._job_factors[job] = _log_normal(self._cluster, self._parameters.spread.job_sigma)
+        return self._job_factors[job]
 
     def _straggle(self) -> float:
         stragglers = self._parameters.stragglers
@@ -107,12 +116,22 @@ class PullModel:
         self._parameters = parameters
         self._chances = PullChances(parameters, source, cluster)
         registry, network = parameters.registry, parameters.network
+        self._limit = RequestLimit(registry)
         self._egress = Egress(clock, registry.egress_bytes_per_second, network.bytes_per_second)
 
-    def pull(self, missing: Missing, disk: Disk, slowdown: float, done: Done) -> None:
+    def refuses(self) -> bool:
+        """Whether the registry refuses a pull that starts now: it has had too many requests."""
+        return self._limit.refuses(self._clock.now)
+
+    def pull(self, missing: Missing, disk: Disk, slowdown: float, job: str, done: Done) -> None:
         """Start now; ``done`` is called when the image is there. ``slowdown`` is 1 for an ordinary node."""
-        chance, started_at = self._chances.draw(slowdown), self._clock.now
-        resolve = self._parameters.registry.resolve_seconds * chance.requests
+        chance, started_at = self._chances.draw(slowdown, job), self._clock.now
+        registry = self._parameters.registry
+        if registry.streamed_seconds is not None:
+            end = started_at + registry.streamed_seconds * chance.requests
+            self._clock.call_at(end, lambda: done(PullCourse(started_at, end, end)))
+            return
+        resolve = registry.resolve_seconds * chance.requests
         resolved_at = started_at + resolve
         if not missing.layers:
             self._clock.call_later(resolve, lambda: done(PullCourse(started_at, resolved_at, resolved_at)))
@@ -131,7 +150,7 @@ class PullModel:
 
     def unpack_seconds(self, missing: Missing) -> float:
         """Unpacking alone, on a clean volume."""
-        return unpack(self._parameters.volume, missing.unpacked_bytes).seconds
+        return unpack(_decompressing(self._parameters.volume, missing), missing.unpacked_bytes).seconds
 
 
 def _log_normal(source: random.Random, sigma: float) -> float:
@@ -144,6 +163,24 @@ def _slower(volume: VolumeParameters, factor: float) -> VolumeParameters:
     if factor == 1.0:
         return volume
     return replace(volume, unpack_bytes_per_second=volume.unpack_bytes_per_second / factor)
+
+
+def node_volume(parameters: ModelParameters, source: random.Random) -> VolumeParameters:
+    """One node's own volume. ``source`` is this node's."""
+    factor = _log_normal(source, parameters.spread.node_sigma)
+    if factor == 1.0:
+        return parameters.volume
+    volume = _slower(parameters.volume, factor)
+    return replace(volume, write_bytes_per_second=volume.write_bytes_per_second / factor)
+
+
+def _decompressing(volume: VolumeParameters, missing: Missing) -> VolumeParameters:
+    """The time that the compressed bytes take goes with the unpacking."""
+    rate = volume.decompress_bytes_per_second
+    if rate is None or not missing.unpacked_bytes:
+        return volume
+    share = missing.compressed_bytes / missing.unpacked_bytes
+    return replace(volume, unpack_bytes_per_second=1 / (1 / volume.unpack_bytes_per_second + share / rate))
 
 
 def finish(
@@ -171,7 +208,7 @@ def _unpacking(
 ) -> Unpacking:
     latency = parameters.registry.layer_latency_seconds * chance.requests
     begin_at = max(resolved_at + latency, disk.free_at)
-    volume = _slower(parameters.volume, chance.unpacking)
+    volume = _decompressing(_slower(disk.volume, chance.unpacking), missing)
     at_once, dirty = parameters.network.parallel_downloads, disk.dirty_at(begin_at)
     return Unpacking(missing, downloaded_at, latency, at_once, begin_at, volume, dirty, pauses)
 
@@ -189,11 +226,19 @@ def _end(unpacking: Unpacking, disk: Disk) -> float:
     return end
 
 
-def nominal_seconds(parameters: ModelParameters, image: Image) -> float:
-    """A cold pull on an idle node from an idle registry, without any spread."""
-    missing = Missing.of(image, frozenset())
+def nominal_seconds(parameters: ModelParameters, image: Image, nodes: int = 1) -> float:
+    """A cold pull on an idle node, while so many nodes in all pull the same, without any spread."""
+    return nominal_seconds_of(parameters, Missing.of(image, frozenset()), nodes)
+
+
+def nominal_seconds_of(parameters: ModelParameters, missing: Missing, nodes: int = 1) -> float:
+    """The same of the layers that the nodes do not hold."""
     registry, network = parameters.registry, parameters.network
-    rate = min(registry.egress_bytes_per_second, network.bytes_per_second)
+    if registry.streamed_seconds is not None:
+        return registry.streamed_seconds
+    if not missing.layers:
+        return registry.resolve_seconds
+    rate = min(registry.egress_bytes_per_second / nodes, network.bytes_per_second)
     downloaded_at = registry.resolve_seconds + missing.compressed_bytes / rate
     ordinary = PullChance(1.0, 1.0, 1.0)
     return finish(parameters, missing, Disk(parameters.volume), ordinary, registry.resolve_seconds, downloaded_at, 1.0)

@@ -19,7 +19,7 @@ from pullstudy.sim.model.true_stages import TrueStages
 from pullstudy.sim.node import messages
 from pullstudy.sim.node.messages import Messages, ReportedPull
 from pullstudy.sim.node.nodes import SimNode
-from pullstudy.sim.node.pull_failures import QPS_EXCEEDED, PullFailure
+from pullstudy.sim.node.pull_failures import QPS_EXCEEDED, TOO_MANY_REQUESTS, PullFailure, failure_of
 from pullstudy.sim.node.truth import TruePull, Truth
 from pullstudy.sim.time.clock import VirtualClock
 from pullstudy.sim.time.token_bucket import TokenBucket
@@ -173,7 +173,7 @@ class ImagePuller:
             self._start(ask)
 
     def _start(self, ask: _PullRequest) -> None:
-        failure = self._failures.pull_failure(ask.image, self._node.name)
+        failure = self._failures.pull_failure(ask.image, self._node.name) or self._refusal(ask.image)
         self._running += 1
         started_at = self._clock.now
         if failure is not None:
@@ -187,9 +187,14 @@ class ImagePuller:
             pulling = _OngoingPull(self._images.describe(ask.image), started_at, [ask])
             self._under_way[ask.image] = pulling
             missing = Missing.of(pulling.image, self._node.layers)
-            self._model.pull(
-                missing, self._node.disk, self._node.slowdown, lambda course: self._pulled(pulling, course)
-            )
+            done = lambda course: self._pulled(pulling, course)  # noqa: E731
+            self._model.pull(missing, self._node.disk, self._node.slowdown, _job_of(ask), done)
+
+    def _refusal(self, image: str) -> tuple[str, PullFailure] | None:
+        """Of a registry that has had too many requests; who waits for another's download asks it nothing."""
+        if image in self._under_way or not self._model.refuses():
+            return None
+        return TOO_MANY_REQUESTS, failure_of(TOO_MANY_REQUESTS, image)
 
     def _seconds_to_fail(self, kind: str, failure: PullFailure, image: str) -> float:
         if kind == "timeout":
@@ -296,6 +301,11 @@ class ImagePuller:
 
 def _key(ask: _PullRequest) -> tuple[str, str]:
     return ask.pod["metadata"]["uid"], ask.image
+
+
+def _job_of(ask: _PullRequest) -> str:
+    owner = owner_of(ask.pod)
+    return str(owner["uid"] if owner else ask.pod["metadata"]["uid"])
 
 
 def _image_id(image: Image) -> str:

@@ -10,6 +10,7 @@ from pullstudy.sim.api.version import KubernetesVersion
 from pullstudy.sim.model.disk import Disk
 from pullstudy.sim.model.images import Image, ImageCatalogue
 from pullstudy.sim.model.parameters import ModelParameters
+from pullstudy.sim.model.pull_model import node_volume
 
 Json = dict[str, Any]
 
@@ -67,11 +68,12 @@ def _address(index: int) -> str:
 
 
 def make_node(
-    index: int, cluster: str, parameters: ModelParameters, version: KubernetesVersion, stamp: str
+    index: int, cluster: str, parameters: ModelParameters, version: KubernetesVersion, stamp: str, seed: int
 ) -> tuple[SimNode, Json]:
-    """The machine and its Node object."""
+    """The machine and its Node object. ``seed`` is of what its volume has for its own."""
     address, name = _address(index), node_name(index)
-    node = SimNode(name, Disk(parameters.volume))
+    volume = node_volume(parameters, random.Random(f"{seed} {cluster} {index}"))
+    node = SimNode(name, Disk(volume))
     zone = ZONES[index % len(ZONES)]
     labels = {
         "alpha.eksctl.io/cluster-name": cluster,

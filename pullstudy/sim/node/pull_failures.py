@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from pullstudy.pulls.image import parse_image
 
-KINDS = ("too_many_requests", "unauthorized", "forbidden", "not_found", "timeout", "no_space", "unavailable", "qps")
+TOO_MANY_REQUESTS = "too_many_requests"
+KINDS = (TOO_MANY_REQUESTS, "unauthorized", "forbidden", "not_found", "timeout", "no_space", "unavailable", "qps")
 QPS_EXCEEDED = "pull QPS exceeded"
 
 
@@ -27,7 +28,7 @@ def failure_of(kind: str, image: str) -> PullFailure:
     whole = f'failed to pull and unpack image "{image}"'
     resolve = f'{whole}: failed to resolve reference "{image}"'
     texts = {
-        "too_many_requests": (
+        TOO_MANY_REQUESTS: (
             "Unknown",
             f"{resolve}: unexpected status from HEAD request to {manifest}: 429 Too Many Requests - Server message:"
             " toomanyrequests: retry-after: 1.009ms, allowed: 44000/minute",

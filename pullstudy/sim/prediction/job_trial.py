@@ -4,6 +4,7 @@ The simulator keeps objects, events and watches beside. Here is only what decide
 chances and the same end of a pull. A test holds the two against each other.
 """
 
+import heapq
 import math
 import random
 from collections.abc import Sequence
@@ -11,9 +12,12 @@ from dataclasses import dataclass, replace
 
 from pullstudy.sim.model.disk import Disk
 from pullstudy.sim.model.parameters import ControlPlaneSettings, KubeletTimes, ModelParameters
-from pullstudy.sim.model.pull_model import Missing, PullChances, finish
+from pullstudy.sim.model.pull_model import Missing, PullChances, finish, node_volume
+from pullstudy.sim.model.request_limit import RequestLimit
 from pullstudy.sim.prediction.transfers import Transfers, transfers
 from pullstudy.sim.time.token_bucket import TokenBucket
+
+REFUSAL_SECONDS = 0.4  # until a refusal is there, and the kubelet looks again once its back-off is over
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,13 +37,15 @@ class ClusterTrial:
         self._nodes = nodes
         self._random = source
         self._chances = PullChances(parameters, source, source)
+        self._volumes = [node_volume(parameters, source) for _ in range(nodes)]
+        self._jobs = 0
 
     def job(self, missing: Missing, hold_seconds: float = 0.0) -> "JobTrial":
         """Of all pods."""
         requests = bucket_of(self._parameters.control)
         bound = bound_at(self._parameters.control, requests, self._nodes)
-        pods, came = self._pods(self._parameters, missing, bound, hold_seconds)
-        return JobTrial(self._parameters, pods, came, requests)
+        pods, came, refused = self._pods(self._parameters, missing, bound, hold_seconds)
+        return JobTrial(self._parameters, pods, came, requests, refused)
 
     def some_pulls(self, missing: Missing, pods: int) -> list[float]:
         """The pull seconds of so many of the job's pods, evenly among them, which share as much less of the egress."""
@@ -52,22 +58,41 @@ class ClusterTrial:
 
     def _pods(
         self, parameters: ModelParameters, missing: Missing, bound: Sequence[float], hold_seconds: float
-    ) -> tuple[list[PodTrial], Transfers]:
-        """And their downloads."""
+    ) -> tuple[list[PodTrial], Transfers, int]:
+        """And their downloads, and how many pulls were refused."""
         registry, times = parameters.registry, parameters.times
-        begun = [at + _sandbox_seconds(times, self._random) for at in bound]
-        chances = [self._chances.draw(1.0) for _ in bound]
+        self._jobs += 1
+        begun, refused = self._admitted([at + _sandbox_seconds(times, self._random) for at in bound])
+        chances = [self._chances.draw(1.0, str(self._jobs)) for _ in bound]
         resolved = [at + registry.resolve_seconds * chance.requests for at, chance in zip(begun, chances, strict=True)]
         wanted = [(at, missing.compressed_bytes * chance.link) for at, chance in zip(resolved, chances, strict=True)]
         came = transfers(wanted, registry.egress_bytes_per_second, parameters.network.bytes_per_second)
         found = []
-        for begin, resolved_at, downloaded_at, chance in zip(begun, resolved, came.ends, chances, strict=True):
-            disk, end = Disk(parameters.volume), resolved_at
-            if missing.layers:
+        pulls = zip(begun, resolved, came.ends, chances, self._volumes, strict=False)  # of some pods: some nodes
+        for begin, resolved_at, downloaded_at, chance, volume in pulls:
+            disk, end = Disk(volume), resolved_at
+            if registry.streamed_seconds is not None:
+                end = begin + registry.streamed_seconds * chance.requests
+            elif missing.layers:
                 pauses = self._chances.pauses(1.0)
                 end = finish(parameters, missing, disk, chance, resolved_at, downloaded_at, pauses)
             found.append(self._ran(times, disk, begin, end, hold_seconds))
-        return found, came
+        return found, came, refused
+
+    def _admitted(self, wanted: Sequence[float]) -> tuple[list[float], int]:
+        """When each pull begins that the registry does not refuse, and how many it refused: the kubelet tries again."""
+        limit, kubelet = RequestLimit(self._parameters.registry), self._parameters.kubelet
+        begun, refused = list(wanted), 0
+        waiting = [(at, pod, kubelet.back_off_seconds) for pod, at in enumerate(wanted)]
+        heapq.heapify(waiting)
+        while waiting:
+            at, pod, pause = heapq.heappop(waiting)
+            begun[pod] = at
+            if limit.refuses(at):
+                refused += 1
+                again_at = at + REFUSAL_SECONDS + pause
+                heapq.heappush(waiting, (again_at, pod, min(2 * pause, kubelet.back_off_max_seconds)))
+        return begun, refused
 
     def _ran(self, times: KubeletTimes, disk: Disk, begun: float, pulled: float, hold_seconds: float) -> PodTrial:
         busy, factor = disk.busy_at(pulled), self._random.uniform(0.8, 1.25)
@@ -82,10 +107,16 @@ class JobTrial:
     """One job that is over."""
 
     def __init__(
-        self, parameters: ModelParameters, pods: Sequence[PodTrial], transfers: Transfers, requests: TokenBucket
+        self,
+        parameters: ModelParameters,
+        pods: Sequence[PodTrial],
+        transfers: Transfers,
+        requests: TokenBucket,
+        refused: int,
     ) -> None:
-        """``requests`` are the job controller's, which made the pods."""
+        """``requests`` are the job controller's, which made the pods; ``refused`` pulls were begun again."""
         self.transfers = transfers
+        self.refused = refused
         self.pull_seconds = sorted(pod.pull_seconds for pod in pods)
         self.makespan_seconds = _completed_at(parameters, requests, pods)
 

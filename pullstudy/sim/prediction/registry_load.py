@@ -61,7 +61,7 @@ def registry_load(parameters: ModelParameters, missing: Missing, nodes: int, see
         requests=Requests(token=nodes, manifest=3 * nodes, config=nodes, blobs=nodes * len(missing.layers)),
         bytes=nodes * missing.compressed_bytes,
         busiest_second_bytes=min(shared.transfers.busiest_second_bytes, parameters.registry.egress_bytes_per_second),
-        refusals=None,
+        refusals=None if parameters.registry.requests_per_second is None else shared.refused,
         needed_egress_bytes_per_second=needed,
         slowed=tuple(
             Slowed(

@@ -12,12 +12,12 @@ class TokenBucket:
         self._tokens = burst
         self._at = 0.0
 
-    def take(self, now: float) -> bool:
-        """Take a token if there is one."""
+    def take(self, now: float, tokens: int = 1) -> bool:
+        """Take so many tokens if they are there."""
         self._refill(now)
-        if self._tokens < 1:
+        if self._tokens < tokens:
             return False
-        self._tokens -= 1
+        self._tokens -= tokens
         return True
 
     def reserve(self, now: float) -> float:

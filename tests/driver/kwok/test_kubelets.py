@@ -5,7 +5,7 @@ import pytest
 from driver.providers.kwok.kubelets.nodes import node_names
 from pullstudy.pulls.record import Outcome
 from pullstudy.sim.model.images import describe
-from pullstudy.sim.model.parameters import EKS, GKE, ModelParameters, accelerated
+from pullstudy.sim.model.parameters import EKS, GKE_LOCAL_SSD, ModelParameters, accelerated
 from pullstudy.sim.model.pull_model import nominal_seconds
 from tests.driver.kwok.fake_nodes import LARGE, SMALL, FakeNodes, order
 
@@ -42,7 +42,7 @@ def test_a_pulls_times_agree_with_its_duration_which_is_the_models_at_that_speed
     assert (at["pulled"] - at["pulling"]).total_seconds() == pytest.approx(pull.pull_seconds, abs=0.0011)
 
 
-@pytest.mark.parametrize("parameters", [EKS, GKE])
+@pytest.mark.parametrize("parameters", [EKS, GKE_LOCAL_SSD])
 @pytest.mark.parametrize("image", [SMALL, LARGE])
 def test_an_accelerated_model_pulls_every_image_in_less_time(parameters: ModelParameters, image: str) -> None:
     usual = nominal_seconds(parameters, describe(image))

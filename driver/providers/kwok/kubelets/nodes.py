@@ -43,7 +43,7 @@ def node_names(order: NodesOrder) -> list[str]:
 def make_nodes(order: NodesOrder, version: KubernetesVersion, stamp: str) -> list[tuple[SimNode, Json]]:
     """Each machine and its Node object. ``stamp`` is now, as the API writes it."""
     parameters = order.parameters
-    made = [make_node(index, order.cluster, parameters, version, stamp) for index in range(order.nodes)]
+    made = [make_node(index, order.cluster, parameters, version, stamp, order.seed) for index in range(order.nodes)]
     for node, obj in made:
         if order.domain is not None:
             node.name = f"{node.name.partition('.')[0]}.{order.domain}"
