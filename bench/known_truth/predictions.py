@@ -14,7 +14,7 @@ from bench.known_truth.trial import Trial
 from pullstudy.pulls.image_size import ImageSize
 from pullstudy.sim.cluster import ClusterSettings, SimCluster
 from pullstudy.sim.model.images import ImageCatalogue
-from pullstudy.sim.model.parameters import EKS, ModelParameters, override
+from pullstudy.sim.model.parameters import EKS, PROFILES, ModelParameters, override
 from pullstudy.sim.model.pull_model import Missing
 from pullstudy.sim.prediction.job_prediction import JobPrediction, predict_job
 from pullstudy.sim.prediction.quantities import Bounds, Estimate, quantile
@@ -41,9 +41,12 @@ class Case:
     egress_bytes_per_second: float = 12.5e9
     held: str | None = None
     rough: tuple[tuple[str, str], ...] = ()
+    profile: str | None = None  # with its own spread
 
     @property
     def parameters(self) -> ModelParameters:
+        if self.profile is not None:
+            return PROFILES[self.profile]
         registry = {"egress_bytes_per_second": self.egress_bytes_per_second}
         return override(EKS, {"registry": registry, "spread": SPREAD})
 
@@ -70,6 +73,8 @@ CASES = (
     Case("125 layers, 16 nodes", MANY, 16),
     Case("egress bounds, 16 nodes", APP, 16, egress_bytes_per_second=0.5e9),
     Case("a layer is held, 8 nodes", APP, 8, held=BASE),
+    Case("eks-gp2, 16 nodes", MANY, 16, profile="eks-gp2"),
+    Case("gke-pd, 8 nodes", APP, 8, profile="gke-pd"),
     Case(
         "known but roughly, 8 nodes",
         MANY,

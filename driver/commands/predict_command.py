@@ -23,7 +23,7 @@ from driver.planning.prediction import (
     held_layers,
     predictions,
 )
-from driver.planning.study import Images, Overrides, load_study
+from driver.planning.study import Images, Overrides, Profile, load_study
 from driver.progress import say_image
 from pullstudy.pulls.image_size import ImageSize
 from pullstudy.pulls.kubernetes_names import reference_fault
@@ -77,7 +77,7 @@ def predict_command(
     here = read_held_images(held) if held else HeldImages(nodes=0, names=frozenset(), cut=False)
     sizes = _sizes(images, here, manifest or [], ask_registry=ask_registry)
     # Read as a study's own, with the same complaints.
-    simulated = load_study(None, Overrides(profile=profile, model=model)).sim
+    simulated = load_study(None, Overrides(profile=profile or Profile.EKS_GP2, model=model)).sim
     model_file = check_model(cast(dict[str, dict[str, Any]], simulated.model))
     parameters = model_file.parameters(PROFILES[simulated.profile])
     draws = list(model_file.draws(PROFILES[simulated.profile]))
@@ -134,7 +134,9 @@ def _of_nodes(here: HeldImages) -> Iterator[str]:
 
 
 _TIMES = f"  {'nodes':>6}  {'':<9}{'p50':>24}{'p95':>24}{'p99':>24}{'nine of ten':>20}"
-_REGISTRY = f"  {'nodes':>6}{'requests':>10}{'bytes':>10}{'busiest second':>16}{'has to send':>14}  with less"
+_REGISTRY = (
+    f"  {'nodes':>6}{'requests':>10}{'bytes':>10}{'busiest second':>16}{'refused':>9}{'has to send':>14}  with less"
+)
 
 
 def say_prediction(found: Prediction) -> Iterator[str]:
@@ -186,12 +188,18 @@ def _say_registry(each: ImagePrediction) -> Iterator[str]:
     if (load := each.registry) is None:
         return
     slowed = ", ".join(
-        f"{slow.times_as_long:.2g} times as long at {size_of(slow.egress_bytes_per_second)}/s" for slow in load.slowed
+        f"{_factor(slow.times_as_long)} times as long at {size_of(slow.egress_bytes_per_second)}/s"
+        for slow in load.slowed
     )
+    refused = "" if load.refusals is None else f"{load.refusals:,}"
     yield (
         f"  {each.nodes:>6}{load.requests.total:>10,}{size_of(load.bytes):>10}{size_of(load.busiest_second_bytes):>16}"
-        f"{size_of(load.needed_egress_bytes_per_second) + '/s':>14}  {slowed}"
+        f"{refused:>9}{size_of(load.needed_egress_bytes_per_second) + '/s':>14}  {slowed}"
     )
+
+
+def _factor(times: float) -> str:
+    return f"{times:.2g}" if times < 10 else f"{times:.0f}"
 
 
 def size_of(count: float) -> str:

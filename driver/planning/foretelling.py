@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Set
 from functools import cached_property
 
 from driver.planning.image_sizes import unpacked_bytes
-from driver.planning.study import KwokPlan, SimPlan, Study
+from driver.planning.study import KwokPlan, Profile, SimPlan, Study
 from pullstudy.pulls.image import FullReference, full_reference, study_shape
 from pullstudy.sim.model.images import ImageCatalogue
 from pullstudy.sim.model.model_file import ModelFile, check_model
@@ -50,8 +50,8 @@ class Foreteller:
         """Which it is, in words."""
         calibration = self._file.calibration
         if calibration is not None:
-            return f"{self._plan.profile}, calibrated on {calibration.study}"
-        changed = f"{self._plan.profile}, changed" if self._file.changes else str(self._plan.profile)
+            return f"{self._profile}, calibrated on {calibration.study}"
+        changed = f"{self._profile}, changed" if self._file.changes else str(self._profile)
         return changed if self._is_simulated else f"{changed} (fitted on other clusters)"
 
     def _held_layers(self, image: str, names: Set[str]) -> frozenset[str] | None:
@@ -86,6 +86,12 @@ class Foreteller:
     def _plan(self) -> SimPlan | KwokPlan:
         return self._study.kwok if self._provider == "kwok" else self._study.sim
 
+    @property
+    def _profile(self) -> Profile:
+        """Real nodes are foretold by what was fitted to all real logs, if no other is chosen."""
+        chosen = self._plan.profile
+        return Profile.EKS_GP2 if chosen is Profile.EKS and not self._is_simulated else chosen
+
     @cached_property
     def _file(self) -> ModelFile:
         model = self._plan.model
@@ -95,7 +101,7 @@ class Foreteller:
     @cached_property
     def draws(self) -> list[ModelParameters]:
         """Of the model's parameters. What is simulated has the model's own spread, and its parameters as they are."""
-        base = PROFILES[self._plan.profile]
+        base = PROFILES[self._profile]
         if self._provider == "kwok":
             return [accelerated(self._file.parameters(base), self._study.kwok.speed)]
         if self._is_simulated:

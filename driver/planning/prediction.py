@@ -119,7 +119,11 @@ def assumptions(
         yield f"what {', '.join(estimated[:3])} unpacks to is estimated from its compressed bytes: no manifest has it"
     if held.unknown:
         yield f"{held.unknown} held images, whose manifests are not known, are taken to share no layer"
-    yield "the model has no limit of requests: what a registry refuses is not in these times"
+    rate = model.registry.requests_per_second
+    if rate is None:
+        yield "the model has no limit of requests: what a registry refuses is not in these times"
+    else:
+        yield f"beyond {rate:g} requests a second the registry refuses pulls: kubelets begin them again after a while"
 
 
 def check_nodes(nodes: Sequence[int]) -> None:

@@ -54,7 +54,7 @@ def test_times_and_what_they_ask_of_the_registry_are_shown_in_a_table(
     code, out, _ = run(capsys, "app:1", "--nodes", "4,64", "--manifest", str(manifest))
     assert code == 0
     lines = out.splitlines()
-    assert lines[0].startswith("model eks; ")
+    assert lines[0].startswith("model eks-gp2; ")
     assert "app-1: 2 layers, 430 MB compressed, 1.13 GB unpacked" in lines
     assert [line.split()[0] for line in lines if " pull " in line] == ["4", "64"]
     assert sum("makespan" in line for line in lines) == 2
@@ -71,7 +71,7 @@ def test_json_has_bounds_around_every_time(capsys: pytest.CaptureFixture[str], m
             assert 0 < estimate["low"] <= estimate["value"] <= estimate["high"]
     assert found["registry"]["requests"] == {"token": 8, "manifest": 24, "config": 8, "blobs": 16}
     assert found["registry"]["bytes"] == 8 * 430_000_000
-    assert found["registry"]["refusals"] is None
+    assert found["registry"]["refusals"] == 0
 
 
 def test_the_same_is_foretold_each_time(capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,13 +119,31 @@ def test_a_changed_model_foretells_other_times(capsys: pytest.CaptureFixture[str
     path = tmp_path / "model.json"
     path.write_text('{"volume": {"unpack_bytes_per_second": 100e6}, "spread": {"pull_sigma": 0.02}}')
     slow = told(capsys, STUDY_IMAGE, "--nodes", "4", "--model", str(path))
-    usual = told(capsys, STUDY_IMAGE, "--nodes", "4")
-    assert slow["model"] == f"eks with {path}"
+    usual = told(capsys, STUDY_IMAGE, "--nodes", "4", "--profile", "eks")
+    assert slow["model"] == f"eks-gp2 with {path}"
     assert (
         slow["predictions"][0]["job"]["pull"]["p50"]["value"]
         > 2 * usual["predictions"][0]["job"]["pull"]["p50"]["value"]
     )
-    assert len(slow["assumptions"]) == len(usual["assumptions"]) - 1  # of spread nothing is assumed
+    spread = [
+        any("does not say what pulls and clusters differ by" in each for each in answer["assumptions"])
+        for answer in (slow, usual)
+    ]
+    assert spread == [False, True]
+
+
+def test_a_registry_that_refuses_makes_jobs_longer_and_no_pull(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "model.json"
+    path.write_text('{"registry": {"requests_per_second": 1, "burst_requests": 4}}')
+    words = (STUDY_IMAGE, "--nodes", "8")
+    (few,), (all_of_them,) = (told(capsys, *words, *more)["predictions"] for more in (("--model", str(path)), ()))
+    assert few["registry"]["refusals"] > 0
+    assert all_of_them["registry"]["refusals"] == 0
+    medians = [each["job"]["pull"]["p50"]["value"] for each in (few, all_of_them)]
+    assert medians[0] == pytest.approx(medians[1], rel=0.05)
+    assert few["job"]["makespan"]["p50"]["value"] > all_of_them["job"]["makespan"]["p50"]["value"] + 8
 
 
 def test_the_draws_of_a_model_make_its_bounds_wider(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -47,7 +47,9 @@ def _in_fewer_layers(missing: Missing) -> Missing:
 
 def _near_registry(parameters: ModelParameters) -> ModelParameters:
     seconds = min(NEAR_RESOLVE_SECONDS, parameters.registry.resolve_seconds)
-    registry = replace(parameters.registry, resolve_seconds=seconds, egress_bytes_per_second=math.inf)
+    registry = replace(
+        parameters.registry, resolve_seconds=seconds, egress_bytes_per_second=math.inf, requests_per_second=None
+    )
     return replace(parameters, registry=registry)
 
 
@@ -77,7 +79,7 @@ CHANGES = (
     ),
     Change("faster-volume", "volumes that write twice as many bytes a second", _faster_volume),
     Change("fewer-layers", f"the same bytes in {FEWER_LAYERS} layers where there are more", missing=_in_fewer_layers),
-    Change("mirror", "a registry in the same network, which no node waits for", _near_registry),
+    Change("mirror", "a registry in the same network, which bounds and refuses nothing", _near_registry),
     Change("faster-link", "nodes with links of twice the rate", _faster_link),
     Change("parallel-downloads", f"{AT_ONCE} layers downloaded at once (max_concurrent_downloads)", _more_at_once),
 )
