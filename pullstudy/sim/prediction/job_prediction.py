@@ -31,16 +31,14 @@ class JobPrediction(msgspec.Struct, frozen=True, kw_only=True):
     clusters: int  # that were tried, two jobs on each
 
 
-def predict_job(
-    models: Sequence[ModelParameters], missing: Missing, nodes: int, seed: int, hold_seconds: float = 0.0
-) -> JobPrediction:
+def predict_job(models: Sequence[ModelParameters], missing: Missing, nodes: int, seed: int) -> JobPrediction:
     """A pod a node. ``models``: the parameters, or a draw of them each. The same for the same arguments, always."""
     clusters = max(_FEWEST_CLUSTERS, min(_MOST_CLUSTERS, _MOST_PODS // (2 * nodes)))
     source = random.Random(f"{seed} {nodes} {missing.compressed_bytes} {missing.unpacked_bytes}")
     pairs: list[tuple[JobTrial, JobTrial]] = []
     for number in range(clusters):
         cluster = ClusterTrial(models[number % len(models)], nodes, source)
-        pairs.append((cluster.job(missing, hold_seconds), cluster.job(missing, hold_seconds)))
+        pairs.append((cluster.job(missing), cluster.job(missing)))
     jobs = [job for pair in pairs for job in pair]
     return JobPrediction(
         pull=of_samples([job.pull_seconds for job in jobs]),

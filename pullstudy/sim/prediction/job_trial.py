@@ -40,11 +40,11 @@ class ClusterTrial:
         self._volumes = [node_volume(parameters, source) for _ in range(nodes)]
         self._jobs = 0
 
-    def job(self, missing: Missing, hold_seconds: float = 0.0) -> "JobTrial":
+    def job(self, missing: Missing) -> "JobTrial":
         """Of all pods."""
         requests = bucket_of(self._parameters.control)
         bound = bound_at(self._parameters.control, requests, self._nodes)
-        pods, came, refused = self._pods(self._parameters, missing, bound, hold_seconds)
+        pods, came, refused = self._pods(self._parameters, missing, bound)
         return JobTrial(self._parameters, pods, came, requests, refused)
 
     def some_pulls(self, missing: Missing, pods: int) -> list[float]:
@@ -54,10 +54,10 @@ class ClusterTrial:
         chosen = [bound[place * self._nodes // pods] for place in range(pods)]
         egress = registry.egress_bytes_per_second * pods / self._nodes
         parameters = replace(self._parameters, registry=replace(registry, egress_bytes_per_second=egress))
-        return [pod.pull_seconds for pod in self._pods(parameters, missing, chosen, 0.0)[0]]
+        return [pod.pull_seconds for pod in self._pods(parameters, missing, chosen)[0]]
 
     def _pods(
-        self, parameters: ModelParameters, missing: Missing, bound: Sequence[float], hold_seconds: float
+        self, parameters: ModelParameters, missing: Missing, bound: Sequence[float]
     ) -> tuple[list[PodTrial], Transfers, int]:
         """And their downloads, and how many pulls were refused."""
         registry, times = parameters.registry, parameters.times
@@ -76,7 +76,7 @@ class ClusterTrial:
             elif missing.layers:
                 pauses = self._chances.pauses(1.0)
                 end = finish(parameters, missing, disk, chance, resolved_at, downloaded_at, pauses)
-            found.append(self._ran(times, disk, begin, end, hold_seconds))
+            found.append(self._ran(times, disk, begin, end))
         return found, came, refused
 
     def _admitted(self, wanted: Sequence[float]) -> tuple[list[float], int]:
@@ -94,13 +94,13 @@ class ClusterTrial:
                 heapq.heappush(waiting, (again_at, pod, min(2 * pause, kubelet.back_off_max_seconds)))
         return begun, refused
 
-    def _ran(self, times: KubeletTimes, disk: Disk, begun: float, pulled: float, hold_seconds: float) -> PodTrial:
+    def _ran(self, times: KubeletTimes, disk: Disk, begun: float, pulled: float) -> PodTrial:
         busy, factor = disk.busy_at(pulled), self._random.uniform(0.8, 1.25)
         create = times.busy_create_seconds if busy else times.create_seconds
         start = times.busy_start_seconds if busy else times.start_seconds
         started = pulled + (create + start) * factor
         ended = disk.clean_at(started) + times.end_seconds + self._random.random() * times.relist_seconds
-        return PodTrial(pulled - begun, started, max(ended, started + hold_seconds))
+        return PodTrial(pulled - begun, started, ended)
 
 
 class JobTrial:
