@@ -147,7 +147,7 @@ def _nodes(bucket: Bucket) -> Rows:
 
 
 def _layers(bucket: Bucket) -> Rows:
-    image, digest, size = layer.image, layer.digest, layer.layer_bytes
+    image, digest, size = layer.image, layer.layer_digest, layer.layer_bytes
     held, apply, transfer = layer.held_seconds, layer.apply_seconds, layer.transfer_seconds
     moved = f"(if exists r.{size} and exists r.{transfer} and r.{transfer} > 0.0 then "
     sums = {

@@ -37,7 +37,7 @@ async def sums(site: PullSite, directory: Path, pulls: int, rates: list[float], 
 async def _row(site: PullSite, node: TracedNode, image: str) -> dict[str, Any]:
     before = len(site.registry.served())
     traced = await node.pull(image)
-    layers = {layer.digest: layer.layer_bytes for layer in traced.layers}
+    layers = {layer.layer_digest: layer.layer_bytes for layer in traced.layers}
     logged = {digest: size for digest, size in site.registry.served()[before:] if digest in layers}
     return {
         "image": image.rpartition("/")[2] if ":" in image.rpartition("/")[2] else image,

@@ -93,7 +93,7 @@ class Profiler:
         gzip = [layer for layer in pull.layers if "gzip" in (layer.media_type or "")]
         if gzip and image not in self.samples:
             largest = max(gzip, key=lambda layer: layer.layer_bytes or 0)
-            self.samples[image] = await self._cri.content(largest.digest, SAMPLE_BYTES)
+            self.samples[image] = await self._cri.content(largest.layer_digest, SAMPLE_BYTES)
 
     async def _clear(self, image: str, before: Mapping[str, Sequence[str]], held: Sequence[str]) -> None:
         """Raises HeldImageError where the same image is there under a name that it had before."""

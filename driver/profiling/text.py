@@ -98,7 +98,7 @@ def _layers(layers: Sequence[PulledLayer], number: int) -> Iterator[list[str]]:
     yield [f"layer of pull {number}{left_out}", "MB", *map(stage_word, LAYER_STAGES), "held s"]
     for layer in sorted(shown, key=lambda layer: (layer.position or 0, layer.repeat)):
         place = _UNKNOWN if layer.position is None else str(layer.position)
-        name = f"{place:>3} {layer.digest.partition(':')[2][:12]}"
+        name = f"{place:>3} {layer.layer_digest.partition(':')[2][:12]}"
         size = _UNKNOWN if layer.layer_bytes is None else f"{layer.layer_bytes / 1e6:,.1f}"
         stages = [_seconds(getattr(layer, f"{stage}_seconds")) for stage in LAYER_STAGES]
         yield [name, size, *stages, _seconds(layer.held_seconds)]

@@ -196,7 +196,7 @@ def median_pull(pulls: Sequence[ProfiledPull]) -> ProfiledPull:
 
 def layers_there(pull: ProfiledPull) -> list[PulledLayer]:
     """That were on the node already: other images have them."""
-    return [layer for layer in pull.layers if layer.already_there]
+    return [layer for layer in pull.layers if layer.present]
 
 
 def _listed(stages: Sequence[Stage]) -> str:

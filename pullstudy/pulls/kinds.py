@@ -100,11 +100,11 @@ LAYER = Kind(
     plural="pulled_layers",
     struct=PulledLayer,
     meaning="one layer in one pull, stage by stage",
-    identity=("cluster", "pull", "digest", "repeat"),
+    identity=("cluster", "pull", "layer_digest", "repeat"),
     time="finished_at",
     tags=("cluster", "run", "size"),
-    order=("finished_at", "pull", "digest", "repeat"),
-    point_hash=("pull", "digest", "repeat"),
+    order=("finished_at", "pull", "layer_digest", "repeat"),
+    point_hash=("pull", "layer_digest", "repeat"),
     lanes=True,
 )
 

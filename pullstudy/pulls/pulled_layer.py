@@ -10,7 +10,7 @@ from pullstudy.pulls.kind import Record
 from pullstudy.pulls.stage import StageWitness
 
 
-class LayerSource(StrEnum):
+class LayerOrigin(StrEnum):
     """Where the bytes of a layer came from."""
 
     REGISTRY = "registry"  # the image's own
@@ -19,7 +19,7 @@ class LayerSource(StrEnum):
 
 
 class PulledLayer(Record, frozen=True, kw_only=True, gc=False):
-    """One layer in one pull. Identity is ``(cluster, pull, digest, repeat)``.
+    """One layer in one pull. Identity is ``(cluster, pull, layer_digest, repeat)``.
 
     Layers overlap: a stage's seconds are what this layer took, ``held_seconds`` what it held the pull up.
     """
@@ -30,7 +30,7 @@ class PulledLayer(Record, frozen=True, kw_only=True, gc=False):
     image: Annotated[str | None, Meta(description="as the runtime was asked for it")] = None
     repository: Annotated[str | None, Meta(description="the image's, without tag and digest")] = None
     position: Annotated[int | None, Meta(description="in the image, from 0, the lowest")] = None
-    digest: Annotated[str, Meta(description="the layer's")]
+    layer_digest: Annotated[str, Meta(description="the layer's own: of its bytes as the registry has them")]
     repeat: Annotated[int, Meta(description="0; an image may have a layer twice: the second is 1")] = 0
     media_type: Annotated[str | None, Meta(description="as the manifest says")] = None
     layer_bytes: Annotated[int | None, Meta(description="as the registry has it")] = None
@@ -55,12 +55,12 @@ class PulledLayer(Record, frozen=True, kw_only=True, gc=False):
     finished_at: Annotated[datetime | None, Meta(description="the end of its last stage that is known")] = None
     requests: Annotated[int | None, Meta(description="for it, redirects and authentication among them")] = None
     retries: Annotated[int | None, Meta(description="requests for it that failed and were followed by another")] = None
-    source: Annotated[
-        LayerSource | None,
+    origin: Annotated[
+        LayerOrigin | None,
         Meta(description="where it came from: `registry`, `mirror`, or `peer` (a proxy on the node itself)"),
     ] = None
     host: Annotated[str | None, Meta(description="that was asked first, with its port")] = None
-    already_there: Annotated[
+    present: Annotated[
         bool | None, Meta(description="whether its bytes were on the node: no request was made for it")
     ] = None
     witness: Annotated[StageWitness, Meta(description="whose word it is: `spans`, `containerd` or `registry`")]

@@ -44,7 +44,7 @@ def pull(name: str, image: str = "reg/a:1", size: int | None = 4, **stages: floa
 
 
 def layer(name: str, digest: str, **columns: object) -> PulledLayer:
-    whole = {"cluster": "c", "image": "reg/a:1", "digest": digest, "witness": "spans", "pull": name, **columns}
+    whole = {"cluster": "c", "image": "reg/a:1", "layer_digest": digest, "witness": "spans", "pull": name, **columns}
     return msgspec.convert(whole, PulledLayer)
 
 
@@ -58,7 +58,7 @@ PULLS = (
 LAYERS = (
     layer("p1", "sha256:slow", position=1, layer_bytes=2_000_000, held_seconds=6.0, transfer_seconds=2.0),
     layer("p2", "sha256:slow", position=1, layer_bytes=2_000_000, held_seconds=8.0, transfer_seconds=2.0),
-    layer("p1", "sha256:fast", position=0, layer_bytes=1_000, held_seconds=1.0, already_there=True),
+    layer("p1", "sha256:fast", position=0, layer_bytes=1_000, held_seconds=1.0, present=True),
 )
 
 

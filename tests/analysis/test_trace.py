@@ -501,7 +501,9 @@ def test_a_pull_holds_its_layers_and_these_their_stages_each_as_long_as_the_reco
     found = spans_of(data)
     (pull,) = (span for span in found if span.name == "pull")
     of_layers = [span for span in found if span.name == "layer"]
-    assert [attributes(span)["pullstudy.layer.digest"] for span in of_layers] == [layer.digest for layer in layers]
+    assert [attributes(span)["pullstudy.layer.digest"] for span in of_layers] == [
+        layer.layer_digest for layer in layers
+    ]
     assert {span.parent_span_id for span in of_layers} == {pull.span_id}
     assert [(link.trace_id.hex(), link.span_id.hex()) for link in pull.links] == [(stages.trace, "0" * 16)]
     for span, layer in zip(of_layers, layers, strict=True):

@@ -13,7 +13,7 @@ import pytest
 import pytest_asyncio
 
 from driver.profiling.cri import runtime
-from pullstudy.pulls.pulled_layer import LayerSource
+from pullstudy.pulls.pulled_layer import LayerOrigin
 from tests.real.pull_site import PullSite, pull_site
 from tests.real.traced_node import TracedPull
 from tests.stack.containerd_node import ContainerdNode, Release, Settings
@@ -59,12 +59,12 @@ def check_stages(traced: TracedPull) -> None:
 
 def check_layers(traced: TracedPull, served: list[tuple[str, int]]) -> None:
     """Each layer once, with the bytes that the registry's log has."""
-    layers = {layer.digest: layer.layer_bytes for layer in traced.layers}
+    layers = {layer.layer_digest: layer.layer_bytes for layer in traced.layers}
     assert len(layers) == traced.stages.layers
     by_log = {digest: size for digest, size in served if digest in layers}
     assert by_log == layers
     assert sum(digest in layers for digest, _ in served) == len(layers), "each was asked for once"
-    assert {layer.source for layer in traced.layers} == {LayerSource.REGISTRY}
+    assert {layer.origin for layer in traced.layers} == {LayerOrigin.REGISTRY}
 
 
 @pytest.mark.parametrize(

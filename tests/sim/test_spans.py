@@ -113,10 +113,10 @@ async def test_what_is_recorded_of_a_pull_is_what_the_model_did(start: Start, re
         assert 0 <= stages.wall_seconds - row["pull_seconds"] < 0.001  # the kubelet cuts to milliseconds
         assert (stages.complete, stages.parallel, stages.unattributed_seconds) == (True, False, 0.0)
         known = describe(image).layers
-        assert [(layer.digest, layer.layer_bytes) for layer in layers] == [
+        assert [(layer.layer_digest, layer.layer_bytes) for layer in layers] == [
             (layer.digest, layer.compressed_bytes) for layer in known
         ]
-        assert {(layer.requests, layer.already_there, layer.source) for layer in layers} == {(1, False, "registry")}
+        assert {(layer.requests, layer.present, layer.origin) for layer in layers} == {(1, False, "registry")}
 
 
 # Slow enough to be what a pull waits for; and unpacking so fast that it hides no request.
@@ -196,7 +196,7 @@ async def test_layers_that_a_node_holds_are_told_to_be_there(start: Start, recei
     await api.run_job("one", pods=1)
     await run_and_send(api, "two", pods=1, image=MANY_LAYERS)  # the lowest layer is of both
     _, (stages, layers) = receiving.records()
-    assert [layer.already_there for layer in layers] == [True] + 124 * [False]
+    assert [layer.present for layer in layers] == [True] + 124 * [False]
     assert (stages.complete, stages.requests) == (True, 124)
 
 

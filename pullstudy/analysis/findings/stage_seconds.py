@@ -77,7 +77,7 @@ class LayerTimes:
         self.layer_bytes = layer.layer_bytes if self.layer_bytes is None else self.layer_bytes
         self.held_seconds += layer.held_seconds or 0.0
         self.apply_seconds += layer.apply_seconds or 0.0
-        self.there += bool(layer.already_there)
+        self.there += bool(layer.present)
         if layer.transfer_seconds and layer.layer_bytes:
             self.transfer_seconds += layer.transfer_seconds
             self.transferred_bytes += layer.layer_bytes
@@ -105,7 +105,7 @@ class StageSeconds:
 
     def add_layer(self, layer: PulledLayer) -> None:
         if layer.image is not None:
-            key = (layer.image, layer.digest)
+            key = (layer.image, layer.layer_digest)
             if key not in self._layers:
                 self._layers[key] = LayerTimes(*key)
             self._layers[key].add(layer)

@@ -50,7 +50,7 @@ class PullInsides:
         layers = [msgspec.msgpack.decode(layer, type=PulledLayer) for (layer,) in rows]
         return PullInside(
             stages=msgspec.msgpack.decode(stages, type=PullStages),
-            layers=tuple(sorted(layers, key=lambda layer: (layer.position or 0, layer.digest, layer.repeat))),
+            layers=tuple(sorted(layers, key=lambda layer: (layer.position or 0, layer.layer_digest, layer.repeat))),
         )
 
 

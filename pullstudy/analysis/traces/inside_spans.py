@@ -43,7 +43,7 @@ def _layer_spans(trace: str, parent: str, layer: PulledLayer) -> Iterator[Span]:
     told = sorted(_told(layer))
     if not told:
         return
-    identity = (layer.pull, layer.digest, layer.repeat)
+    identity = (layer.pull, layer.layer_digest, layer.repeat)
     own = span_id(trace, LAYER, *identity)
     stages = list(_in_one_piece(told))
     ends = [end for _, _, end in stages] or [told[-1][0]]
@@ -72,13 +72,13 @@ def _in_one_piece(told: Sequence[tuple[int, Stage, int]]) -> Iterator[tuple[Stag
 def _attributes(layer: PulledLayer) -> Attributes:
     return known(
         {
-            "pullstudy.layer.digest": layer.digest,
+            "pullstudy.layer.digest": layer.layer_digest,
             "pullstudy.layer.position": layer.position,
             "pullstudy.layer.media_type": layer.media_type,
             "pullstudy.layer.bytes": layer.layer_bytes,
             "pullstudy.layer.unpacked_bytes": layer.unpacked_bytes,
-            "pullstudy.layer.source": layer.source,
-            "pullstudy.layer.already_there": layer.already_there,
+            "pullstudy.layer.origin": layer.origin,
+            "pullstudy.layer.present": layer.present,
             "pullstudy.layer.held_seconds": layer.held_seconds,
         }
     )

@@ -51,7 +51,7 @@ class LayerSpans:
     sent: int | None = None
     answered: int | None = None
     applied: Interval | None = None
-    already_there: bool | None = None
+    present: bool | None = None
 
 
 @dataclass(slots=True)
@@ -101,9 +101,7 @@ def layers_of(trace: PullTrace, manifest: Manifest | None) -> list[LayerSpans]:
     places: dict[str, list[int]] = {}
     for place, digest in enumerate(manifest.layers if manifest is not None else ()):
         places.setdefault(digest, []).append(place)
-    known = [
-        replace(layer, already_there=_already_there(layer, told), position=_place(places, layer)) for layer in layers
-    ]
+    known = [replace(layer, present=_present(layer, told), position=_place(places, layer)) for layer in layers]
     return sorted(known, key=lambda layer: (layer.position is None, layer.position or 0, *_order(layer)))
 
 
@@ -229,7 +227,7 @@ def _tells_all(trace: PullTrace, layers: Sequence[LayerSpans]) -> bool:
     return trace.whole and (logged or nothing_fetched) and not any(span.cut for span in trace.spans)
 
 
-def _already_there(layer: LayerSpans, told: bool) -> bool | None:
+def _present(layer: LayerSpans, told: bool) -> bool | None:
     """A layer that is unpacked already is not fetched; the fetch of one in the content store makes no request."""
     if layer.requests or layer.sent is not None:
         return False

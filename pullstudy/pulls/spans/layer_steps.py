@@ -123,7 +123,7 @@ def _unpacking(layer: LayerSpans, turns: Turns) -> list[Step]:
     # What lies between: a turn to unpack with parallel unpack, else the snapshot, which is there for the opener.
     before = Stage.WAIT if turns.parallel else Stage.APPLY if opener else Stage.PREPARE
     known = there if there is not None else _last_byte(layer)
-    stage = before if known is not None or layer.already_there else Stage.UNATTRIBUTED
+    stage = before if known is not None or layer.present else Stage.UNATTRIBUTED
     steps.append(Step(stage, max(start, known or start), layer.applied[0]))
     return [*steps, Step(Stage.APPLY, *layer.applied), *_committing(layer, turns, layer.applied[1], end)]
 
@@ -133,7 +133,7 @@ def _applied_somewhen(layer: LayerSpans, unpack: Interval, there: int | None) ->
     known = there if there is not None else _last_byte(layer)
     if known is not None:
         return [Step(Stage.APPLY, max(unpack[0], known), unpack[1])]
-    return [Step(Stage.PREPARE if layer.already_there else Stage.UNATTRIBUTED, *unpack)]
+    return [Step(Stage.PREPARE if layer.present else Stage.UNATTRIBUTED, *unpack)]
 
 
 def _committing(layer: LayerSpans, turns: Turns, applied: int, end: int) -> list[Step]:

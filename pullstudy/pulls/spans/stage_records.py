@@ -8,7 +8,7 @@ from pullstudy.pulls.decode import Origin
 from pullstudy.pulls.image import ImageReference, parse_image, registry_of
 from pullstudy.pulls.kind import Record
 from pullstudy.pulls.pull_stages import PullStages
-from pullstudy.pulls.pulled_layer import LayerSource, PulledLayer
+from pullstudy.pulls.pulled_layer import LayerOrigin, PulledLayer
 from pullstudy.pulls.record import Outcome
 from pullstudy.pulls.spans.held_up import HeldUp, held_up
 from pullstudy.pulls.spans.layer_spans import Interval, LayerSpans, Manifest, Request, layers_of, manifest_of
@@ -134,9 +134,7 @@ def _stages(
 
 
 def _is_whole(layer: LayerSpans) -> bool:
-    return layer.unpack is not None and (
-        layer.already_there is True or (layer.fetch is not None and bool(layer.requests))
-    )
+    return layer.unpack is not None and (layer.present is True or (layer.fetch is not None and bool(layer.requests)))
 
 
 def _told_apart(by_stage: dict[Stage, int], layers: Sequence[LayerSpans]) -> dict[Stage, int | None]:
@@ -144,7 +142,7 @@ def _told_apart(by_stage: dict[Stage, int], layers: Sequence[LayerSpans]) -> dic
     told: dict[Stage, int | None] = dict(by_stage)
     if any(layer.requests and layer.answered is None for layer in layers):
         told |= {Stage.FIRST_BYTE: None, Stage.TRANSFER: by_stage[Stage.TRANSFER] + by_stage[Stage.FIRST_BYTE]}
-    if any(layer.unpack and layer.applied is None and layer.already_there is not True for layer in layers):
+    if any(layer.unpack and layer.applied is None and layer.present is not True for layer in layers):
         parts = (Stage.PREPARE, Stage.APPLY, Stage.COMMIT)
         told |= {Stage.PREPARE: None, Stage.COMMIT: None, Stage.APPLY: sum(by_stage[stage] for stage in parts)}
     return told
@@ -168,7 +166,7 @@ def _layer(
         image=image,
         repository=reference.repository if reference else None,
         position=layer.position,
-        digest=layer.digest,
+        layer_digest=layer.digest,
         repeat=layer.repeat,
         media_type=layer.media_type,
         layer_bytes=layer.size,
@@ -177,9 +175,9 @@ def _layer(
         finished_at=_time(max(step.end for step in way)) if way else None,
         requests=len(layer.requests),
         retries=_retries(layer.requests),
-        source=_source(first, reference),
+        origin=_origin(first, reference),
         host=first.host if first else None,
-        already_there=layer.already_there,
+        present=layer.present,
         witness=StageWitness.SPANS,
         pull=pull,
     )
@@ -201,12 +199,12 @@ def _retries(requests: Sequence[Request]) -> int:
     return sum(request.failed for request in requests[:-1])
 
 
-def _source(first: Request | None, image: ImageReference | None) -> LayerSource | None:
+def _origin(first: Request | None, image: ImageReference | None) -> LayerOrigin | None:
     if first is None or first.host is None or image is None:
         return None
     if not first.mirrored and _same_host(first.host, registry_of(image.repository)):
-        return LayerSource.REGISTRY
-    return LayerSource.PEER if first.host.startswith(_LOOPBACK) else LayerSource.MIRROR
+        return LayerOrigin.REGISTRY
+    return LayerOrigin.PEER if first.host.startswith(_LOOPBACK) else LayerOrigin.MIRROR
 
 
 def _same_host(asked: str, registry: str) -> bool:

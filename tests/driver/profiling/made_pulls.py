@@ -49,7 +49,7 @@ def made_layer(
         cluster="n1",
         image=IMAGE,
         position=position,
-        digest=f"sha256:{position:064x}",
+        layer_digest=f"sha256:{position:064x}",
         media_type=media_type,
         layer_bytes=size,
         transfer_at=AT + timedelta(seconds=transfer[0]) if transfer else None,

@@ -32,7 +32,7 @@ def test_without_the_debug_log_it_says_what_is_in_what() -> None:
 
 
 def test_missing_spans_and_layers_that_were_there_are_said() -> None:
-    there = made_pull((msgspec.structs.replace(made_layer(0), already_there=True), made_layer(1)), apply=1.0)
+    there = made_pull((msgspec.structs.replace(made_layer(0), present=True), made_layer(1)), apply=1.0)
     assert "1 of the layers were on the node before" in text(there)
     assert "Some spans are missing" in text(told(complete=False))
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pullstudy.pulls.pull_stages import PullStages
-from pullstudy.pulls.pulled_layer import LayerSource, PulledLayer
+from pullstudy.pulls.pulled_layer import LayerOrigin, PulledLayer
 from pullstudy.pulls.record import Outcome
 from pullstudy.pulls.spans.span import FETCH_LAYER, HANDLER, REQUEST, ROOTS, SYNC_POD, UNPACK, UNPACK_LAYER, Span
 from pullstudy.pulls.spans.stage_records import records_of
@@ -76,7 +76,7 @@ def test_the_bytes_of_each_layer_are_those_that_the_registry_answered_with() -> 
     answered = re.compile(r'"fetch response received" digest="(\S+)".* response\.header\.content-length=(\d+) ')
     sent = {digest: int(size) for digest, size in answered.findall(log)}
     stages, layers = inside(pull_spans("g9"))
-    assert {layer.digest: layer.layer_bytes for layer in layers}.items() <= sent.items()
+    assert {layer.layer_digest: layer.layer_bytes for layer in layers}.items() <= sent.items()
     assert stages.layer_bytes == sum(layer.layer_bytes or 0 for layer in layers) == 63_304_415
 
 
@@ -85,8 +85,8 @@ def test_layers_say_what_they_are_and_where_they_came_from(name: str, kind: str)
     stages, layers = inside(pull_spans(name))
     assert [layer.position for layer in layers] == list(range(9))
     assert {layer.media_type for layer in layers} == {f"application/vnd.oci.image.layer.v1.tar+{kind}"}
-    assert {(layer.source, layer.host) for layer in layers} == {(LayerSource.REGISTRY, "10.88.0.1:5000")}
-    assert {(layer.requests, layer.retries, layer.already_there) for layer in layers} == {(1, 0, False)}
+    assert {(layer.origin, layer.host) for layer in layers} == {(LayerOrigin.REGISTRY, "10.88.0.1:5000")}
+    assert {(layer.requests, layer.retries, layer.present) for layer in layers} == {(1, 0, False)}
     assert (stages.layers, stages.requests, stages.retries, stages.parallel) == (9, 9, 0, False)
     assert stages.repository == f"10.88.0.1:5000/{'z9' if name == 'z9' else 'g9'}"
 
@@ -118,7 +118,7 @@ def test_spans_without_their_parent_belong_to_the_pull_that_was_open_then_and_it
     stages, layers = inside(without(pull_spans("17"), "pkg.cri.server.PullImage"))  # between the root and all others
     assert (stages.complete, stages.image, whole.complete) == (False, "10.88.0.1:5000/g9:1", True)
     assert seconds(stages) == seconds(whole)
-    assert [layer.digest for layer in layers] == [layer.digest for layer in known]
+    assert [layer.layer_digest for layer in layers] == [layer.layer_digest for layer in known]
 
 
 def test_without_the_span_of_all_unpacking_downloads_are_as_before() -> None:
@@ -177,7 +177,7 @@ def test_a_fetch_span_that_ends_before_its_download_begins_hides_no_download() -
 def test_where_the_spans_of_downloads_are_lost_the_time_until_a_layer_was_there_is_nobodys() -> None:
     whole, _ = inside(pull_spans("g9"))
     stages, layers = inside(without(pull_spans("g9"), FETCH_LAYER, REQUEST))
-    assert (stages.complete, {layer.already_there for layer in layers}) == (False, {None})
+    assert (stages.complete, {layer.present for layer in layers}) == (False, {None})
     found, known = seconds(stages), seconds(whole)
     lost = sum(known[stage] for stage in ("prepare", "queue", "first_byte", "transfer", "ingest"))
     assert found["unattributed"] == pytest.approx(lost, abs=0.05)
@@ -193,9 +193,9 @@ def test_layers_that_are_unpacked_already_are_there_and_others_that_nobody_tells
         kept, UNPACK, lambda span: replace(span, events=[e for e in span.events if e.attributes["digest"] != lowest])
     )
     _, layers = inside(unlogged)
-    assert (layers[0].already_there, layers[0].requests, layers[1].already_there) == (True, 0, False)
+    assert (layers[0].present, layers[0].requests, layers[1].present) == (True, 0, False)
     _, untold = inside(tuple(replace(span, events=()) for span in kept))
-    assert untold[0].already_there is None
+    assert untold[0].present is None
 
 
 def test_a_layer_that_is_twice_in_an_image_has_two_records() -> None:
@@ -206,7 +206,7 @@ def test_a_layer_that_is_twice_in_an_image_has_two_records() -> None:
         for span in spans
     )
     _, layers = inside(alike)
-    assert [(layer.digest == one, layer.repeat, layer.position) for layer in layers[:3]] == [
+    assert [(layer.layer_digest == one, layer.repeat, layer.position) for layer in layers[:3]] == [
         (True, 0, 0),
         (True, 1, 1),
         (False, 0, 2),
@@ -231,18 +231,18 @@ _CODE = "http.response.status_code"
 @pytest.mark.parametrize(
     ("url", "source"),
     [
-        ("http://10.88.0.1:5000/v2/g9/blobs/", LayerSource.REGISTRY),
-        ("https://mirror.example/v2/g9/blobs/", LayerSource.MIRROR),
-        ("http://127.0.0.1:30020/v2/g9/blobs/", LayerSource.PEER),
+        ("http://10.88.0.1:5000/v2/g9/blobs/", LayerOrigin.REGISTRY),
+        ("https://mirror.example/v2/g9/blobs/", LayerOrigin.MIRROR),
+        ("http://127.0.0.1:30020/v2/g9/blobs/", LayerOrigin.PEER),
     ],
 )
-def test_the_host_that_was_asked_tells_where_a_layer_came_from(url: str, source: LayerSource) -> None:
+def test_the_host_that_was_asked_tells_where_a_layer_came_from(url: str, source: LayerOrigin) -> None:
     def moved(span: Span) -> Span:
         where = span.attributes["url.full"].replace("http://10.88.0.1:5000/v2/g9/blobs/", url)
         return replace(span, attributes={**span.attributes, "url.full": where})
 
     _, layers = inside(edited(pull_spans("g9"), REQUEST, moved))
-    assert {layer.source for layer in layers} == {source}
+    assert {layer.origin for layer in layers} == {source}
 
 
 def test_a_pull_below_a_kubelets_span_has_its_pod_and_two_of_one_trace_stay_apart() -> None:
@@ -308,5 +308,5 @@ def test_whatever_is_lost_or_damaged_the_stages_add_up_and_order_and_repeats_cha
         if isinstance(record, PullStages):
             assert sum(seconds(record).values()) == pytest.approx(record.wall_seconds, abs=1e-6)
         assert all(taken >= 0 for taken in seconds(record).values()) if isinstance(record, PulledLayer) else True
-    keys = [(type(r), r.pull, getattr(r, "digest", ""), getattr(r, "repeat", 0)) for r in records]  # type: ignore[attr-defined]
+    keys = [(type(r), r.pull, getattr(r, "layer_digest", ""), getattr(r, "repeat", 0)) for r in records]  # type: ignore[attr-defined]
     assert len(set(keys)) == len(keys)
