@@ -1,8 +1,9 @@
 """One Indexed Job of very many pods: simulator, collector, Kafka, sink and InfluxDB, each of them killed once.
 
-    python -m bench.many_pods [--pods 100000] [--nodes 5000] [--seed 1] [--no-kills] [--json FILE]
+    python -m bench.many_pods [--pods 100000] [--nodes 5000] [--speed 10] [--seed 1] [--no-kills] [--json FILE]
 
-The simulator is a process of its own, at full speed: its virtual clock goes on while nobody watches. Collector, sink,
+The simulator is a process of its own; its virtual clock goes on while nobody watches. An event lives for one of its
+hours: at full speed (``--speed max``) that is over in minutes, and who comes back later finds nothing. Collector, sink,
 broker and InfluxDB are killed at points drawn from the seed, and started again up to three seconds later. Events of a
 pull that was reported, by the simulator's own truth, are compared with the points in InfluxDB by (uid, count).
 
@@ -53,9 +54,9 @@ VICTIMS = ("collector", "sink", "kafka", "influxdb")
 class Simulator:
     """One cluster's API server, and what only a simulator can be asked."""
 
-    def __init__(self, nodes: int, seed: int, directory: Path) -> None:
+    def __init__(self, nodes: int, seed: int, speed: str, directory: Path) -> None:
         self.kubeconfig = directory / "sim.yaml"
-        command = [sys.executable, "-m", "pullstudy.sim", "--nodes", str(nodes), "--seed", str(seed)]
+        command = [sys.executable, "-m", "pullstudy.sim", "--nodes", str(nodes), "--seed", str(seed), "--speed", speed]
         self.process = Process("simulator", [*command, "--kubeconfig", self.kubeconfig], directory)
 
     async def start(self) -> None:
@@ -117,7 +118,7 @@ class Progress:
 async def measured(options: argparse.Namespace, directory: Path) -> dict[str, Any]:
     """The run, on servers of its own."""
     home, random = StackHome.from_environment(), Random(options.seed)
-    simulator = Simulator(options.nodes, options.seed, directory)
+    simulator = Simulator(options.nodes, options.seed, options.speed, directory)
     try:
         async with Kafka(home, directory / "kafka") as kafka, Influx(home, directory / "influx") as influx:
             await simulator.start()
@@ -200,6 +201,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=form)
     parser.add_argument("--pods", type=int, default=100_000)
     parser.add_argument("--nodes", type=int, default=5_000)
+    parser.add_argument("--speed", default="10", metavar="X", help="virtual seconds a real second, or max")
     parser.add_argument("--seed", type=int, default=1, help="of the simulator and of the kills")
     parser.add_argument("--no-kills", action="store_true")
     parser.add_argument("--json", type=Path, metavar="FILE", help="also write the results there")

@@ -7,9 +7,9 @@ from pullstudy.analysis.report.html import paragraph, table
 from pullstudy.analysis.report.section import Section
 
 _NOT_TOLD = (
-    "Not told, because the model has no parameter for it: zstd in place of gzip (pulldriver profile tries it on an "
-    "image), unpacking of several layers at once, more CPUs. What is not listed saves less than 2% of the makespans or "
-    "may save nothing. docs/predict.md says how each change is tried."
+    "Not told: zstd in place of gzip, of which the model knows no rate (pulldriver profile tries it on an image); "
+    "unpacking of several layers at once and more CPUs, for which it has no parameter. What is not listed saves less "
+    "than 2% of the makespans or may save nothing. docs/predict.md says how each change is tried."
 )
 
 
