@@ -103,7 +103,8 @@ def say_error(model: str, times: float, jobs: int, coverage: float) -> str:
     """``model eks: median pull off by +2.1% (median of 192 jobs), 91% of pulls within the 90% interval``."""
     counted = "1 job" if jobs == 1 else f"median of {jobs:,} jobs"
     within = f"{coverage:.0%} of pulls within the 90% interval"
-    return f"model {model}: median pull off by {times - 1:+.1%} ({counted}), {within}"
+    off = round(times - 1, 3) or 0.0  # never -0.0%
+    return f"model {model}: median pull off by {off:+.1%} ({counted}), {within}"
 
 
 def _interval(jobs: Sequence[ForetoldJob]) -> Interval | None:
