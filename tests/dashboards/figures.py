@@ -77,7 +77,7 @@ class Figures:
         return [
             {
                 "image": each.image,
-                "digest": each.digest,
+                "layer_digest": each.digest,
                 "pulls": each.pulls,
                 "total": each.held_seconds,
                 "held": each.held_seconds / each.pulls,
